@@ -1,0 +1,1 @@
+"""Choices for the command line: configuration files, no code."""

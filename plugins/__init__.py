@@ -1,0 +1,1 @@
+"""The built-in topologies and their tasks, written with the public API only."""

@@ -1,0 +1,153 @@
+"""Swapped operands: was an expression of real Python code written the wrong way round?"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import structnet as sn
+from structnet.plugins.tree.expressions import (
+    Expression,
+    Nodes,
+    children,
+    expressions,
+    left_child_right_sibling,
+    python_files,
+    standard_library,
+)
+
+
+@sn.tasks.register("swapped")
+class Swapped(sn.Task):
+    """Were the two operands, or the first two arguments, written the other way round?
+
+    After Pradel and Sen (2018), "DeepBugs", section 3.2. The samples are binary operations, single
+    comparisons and calls with two or more positional arguments in the Python files below `root`,
+    tests left out (null: the standard library). Files, one in ten each, make the validation and
+    test splits, where half of the samples are swapped; in training each appears in both orders.
+    Words seen fewer than `min_count` times in training are unknown. Trees are binary by left child
+    and right sibling, or have any number of children; sequences are the words as the source reads.
+    """
+
+    structures = ("tree", "sequence")
+    classes = ("as written", "swapped")
+    kinds = ("call", "comparison", "operation")
+    wanted = "swapped"
+
+    def __init__(self, *, root: str | None = None, min_count: int = 3):
+        if min_count < 1:
+            raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
+        self.root = None if root is None else Path(root).expanduser()
+        self.min_count = min_count
+
+    def check(self, topology: sn.Topology) -> None:
+        super().check(topology)
+        if topology.takes == "tree" and topology.arity not in (2, None):
+            raise ValueError(
+                f"task 'swapped' has trees of arity 2 (left child, right sibling) or null (any "
+                f"number of children), the topology's arity is {topology.arity}"
+            )
+
+    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+        splits = self._split_files()
+        found = {name: list(_read(files)) for name, files in splits.items()}
+        for name, some in found.items():
+            if not some:
+                raise ValueError(
+                    f"no expressions for the {name} split below {self.root or standard_library()} "
+                    f"({len(splits[name])} files); give task.root a folder with more Python files"
+                )
+        self._found = found
+        if self.vocabulary is None:
+            words = (
+                word
+                for expression in found["train"]
+                for bag in expression.nodes(False).words
+                for word in bag
+            )
+            self.vocabulary = sn.Vocabulary.count(words, self.min_count)
+        samples: dict[str, Sequence[sn.Sample]] = {
+            name: [
+                self._sample(expression, bool(swapped), topology)
+                for expression, swapped in zip(some, _half(len(some)), strict=True)
+            ]
+            for name, some in found.items()
+            if name != "train"
+        }
+        both = [
+            self._sample(expression, swapped, topology)
+            for expression in found["train"]
+            for swapped in (False, True)
+        ]
+        return {"train": both, **samples}
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        # Imported here: scikit-learn takes a second, and only training needs it.
+        from structnet.plugins.tree.baselines import fit_baselines
+
+        test = self._found["test"]
+        correct = fit_baselines(self._found["train"], test, _half(len(test)), seed=0)
+        kind = np.array([self.kinds.index(expression.kind) for expression in test])
+        return {
+            name: {
+                "accuracy": float(hits.mean()),
+                **{k: float(hits[kind == i].mean()) for i, k in enumerate(self.kinds)},
+            }
+            for name, hits in correct.items()
+        }
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        for expression in _read(python_files(path, tests=True)):
+            yield self._sample(expression, False, topology)
+
+    def _split_files(self) -> dict[str, list[Path]]:
+        files = python_files(self.root or standard_library())
+        if len(files) < 3:
+            raise ValueError(
+                f"{len(files)} Python files below {self.root}, tests left out; training, "
+                "validation and test take one at least each: give task.root a larger folder"
+            )
+        order = np.random.default_rng(0).permutation(len(files))
+        tenth = max(1, len(files) // 10)
+        parts = np.split(order, [tenth, 2 * tenth])
+        names = ("test", "validation", "train")
+        return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
+
+    def _sample(self, expression: Expression, swapped: bool, topology: sn.Topology) -> sn.Sample:
+        nodes = expression.nodes(swapped)
+        words = nodes.words
+        if topology.takes == "sequence":
+            words = [words[node] for node in nodes.reading.tolist()]
+        assert self.vocabulary is not None
+        return sn.Sample(
+            structure=_structure(nodes, topology),
+            x=self.vocabulary.tokens(words),
+            y=int(swapped),
+            kind=self.kinds.index(expression.kind),
+            origin=expression,
+        )
+
+
+def _structure(nodes: Nodes, topology: sn.Topology) -> Any:
+    if topology.takes == "sequence":
+        return len(nodes.words)
+    if topology.arity == 2:
+        return left_child_right_sibling(nodes.parent)
+    return children(nodes.parent)
+
+
+def _read(files: Sequence[Path]) -> Iterator[Expression]:
+    for file in files:
+        try:
+            found = list(expressions(file))
+        except (SyntaxError, OSError) as error:
+            warnings.warn(f"passed over {error}", stacklevel=2)
+            continue
+        yield from found
+
+
+def _half(count: int) -> np.ndarray:
+    """Half of them True, by a fixed draw: every run and every model is tested on the same."""
+    return np.random.default_rng(0).permutation(count) % 2 == 1

@@ -1,0 +1,138 @@
+"""Trees, from child tables, torch_geometric Data or nltk trees."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+
+Ints = NDArray[np.integer]
+
+
+@sn.topologies.register("tree")
+class Tree(sn.Topology):
+    """A tree: up, every node follows its children; down, its parent.
+
+    Tai et al. (2015): with ordered slots (`arity=2` is a binary tree) each child slot has weights
+    of its own, with `arity=null` any number of children share theirs and are summed. Structure:
+    (n, K) child indices, -1 where absent; or a torch_geometric Data whose edges lead from child to
+    parent, children in the order of their edges; or an nltk.Tree, nodes in the order of its
+    `subtrees()`. Several roots make a forest.
+    """
+
+    takes = "tree"
+
+    def __init__(self, *, arity: int | None = 2, direction: str = "up"):
+        if arity is not None and arity < 1:
+            raise ValueError(f"option 'arity' is at least 1, or null for any number, got {arity}")
+        if direction not in ("up", "down", "both"):
+            raise ValueError(f"option 'direction' is 'up', 'down' or 'both', got {direction!r}")
+        self.arity = arity
+        self.directions = ("up", "down") if direction == "both" else (direction,)
+
+    @property
+    def arities(self) -> tuple[int | None, ...]:
+        return tuple(self.arity if direction == "up" else 1 for direction in self.directions)
+
+    def predecessors(self, structure: Any) -> Any:
+        children = child_table(structure)
+        tables = [
+            self._slots(children) if direction == "up" else parents(children)[:, None]
+            for direction in self.directions
+        ]
+        return tuple(tables) if len(tables) > 1 else tables[0]
+
+    def _slots(self, children: Ints) -> Ints:
+        if self.arity is None:
+            return children
+        missing = self.arity - children.shape[1]
+        if missing == 0:
+            return children
+        if missing > 0:
+            return np.pad(children, ((0, 0), (0, missing)), constant_values=-1)
+        crowded = np.flatnonzero((children[:, self.arity :] >= 0).any(axis=1))
+        if crowded.size:
+            node = int(crowded[0])
+            count = int((children[node] >= 0).sum())
+            raise ValueError(
+                f"node {node} has {count} children, the tree's arity is {self.arity}; "
+                f"set arity={children.shape[1]}, or null for any number"
+            )
+        return children[:, : self.arity]
+
+
+def child_table(structure: Any) -> Ints:
+    """The children (n, K) of every node, -1 where absent; ValueError for a child of two parents."""
+    if getattr(structure, "edge_index", None) is not None:
+        table = _from_edges(np.asarray(structure.edge_index), int(structure.num_nodes))
+    elif hasattr(structure, "subtrees"):
+        table = _from_nltk(structure)
+    else:
+        table = np.asarray(structure)
+    if table.ndim != 2 or (table.size and not np.issubdtype(table.dtype, np.integer)):
+        raise ValueError(
+            f"a tree is an integer table (nodes, slots) of children, got {table.dtype} "
+            f"of shape {table.shape}"
+        )
+    wrong = (table < -1) | (table >= len(table))
+    if wrong.any():
+        node, slot = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"child {table[node, slot]} of node {node} is out of range, "
+            f"-1 (absent) to {len(table) - 1} are possible"
+        )
+    count = np.bincount(table[table >= 0], minlength=len(table))
+    if count.size and count.max() > 1:
+        child = int(np.argmax(count > 1))
+        above = np.argwhere(table == child)[:, 0].tolist()
+        raise ValueError(f"node {child} is a child of nodes {above}; in a tree it has one parent")
+    return table
+
+
+def parents(children: Ints) -> Ints:
+    """The parent of every node, -1 for a root."""
+    parent = np.full(len(children), -1)
+    above, slot = np.nonzero(children >= 0)
+    parent[children[above, slot]] = above
+    return parent
+
+
+def table_of(parent: Ints, child: Ints, num_nodes: int) -> Ints:
+    """The child table of edges given as pairs; children keep the order of their edges."""
+    by_parent = np.argsort(parent, kind="stable")
+    parent, child = parent[by_parent], child[by_parent]
+    count = np.bincount(parent, minlength=num_nodes)
+    slot = np.arange(len(parent)) - (np.cumsum(count) - count)[parent]
+    table = np.full((num_nodes, max(1, int(count.max(initial=0)))), -1)
+    table[parent, slot] = child
+    return table
+
+
+def _from_edges(edges: Ints, num_nodes: int) -> Ints:
+    integers = np.issubdtype(edges.dtype, np.integer)
+    if edges.ndim != 2 or len(edges) != 2 or (edges.size and not integers):
+        raise ValueError(
+            f"edge_index is (2, edges) integers, got {edges.dtype} of shape {edges.shape}"
+        )
+    wrong = (edges < 0) | (edges >= num_nodes)
+    if wrong.any():
+        row, edge = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"edge {edge} names node {edges[row, edge]}, there are nodes 0 to {num_nodes - 1}"
+        )
+    return table_of(edges[1], edges[0], num_nodes)
+
+
+def _from_nltk(tree: Any) -> Ints:
+    parent, child, count = [], [], 0
+    stack = [(-1, tree)]
+    while stack:
+        above, node = stack.pop()
+        if above >= 0:
+            parent.append(above)
+            child.append(count)
+        below = [subtree for subtree in node if hasattr(subtree, "subtrees")]
+        stack.extend((count, subtree) for subtree in reversed(below))
+        count += 1
+    return table_of(np.array(parent, np.int64), np.array(child, np.int64), count)

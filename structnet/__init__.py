@@ -1,0 +1,46 @@
+"""Structured recurrent networks over sequences, trees, grids and graphs.
+
+Names are imported on first use, so that the command line answers `--help` without torch.
+"""
+
+import importlib
+
+_HOME = {
+    "cells": "structnet.cells",
+    "topologies": "structnet.registry",
+    "readouts": "structnet.registry",
+    "nets": "structnet.registry",
+    "tasks": "structnet.registry",
+    "Plan": "structnet.plan",
+    "schedule": "structnet.plan",
+    "Edges": "structnet.topology",
+    "Topology": "structnet.topology",
+    "Batch": "structnet.batch",
+    "Batches": "structnet.loader",
+    "IGNORE": "structnet.task",
+    "Sample": "structnet.batch",
+    "Task": "structnet.task",
+    "Tokens": "structnet.batch",
+    "Vocabulary": "structnet.batch",
+    "collate": "structnet.batch",
+    "data_folder": "structnet.task",
+    "loader": "structnet.loader",
+    "Cell": "structnet.cells",
+    "Net": "structnet.net",
+    "Readout": "structnet.readouts",
+    "Sizes": "structnet.net",
+    "Recurrence": "structnet.recurrence",
+    "main": "structnet.main",
+}
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'structnet' has no attribute {name!r}")
+    module = importlib.import_module(_HOME[name])
+    return module if _HOME[name] == f"structnet.{name}" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,171 @@
+"""Samples, and the batches they are put together in."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from structnet.plan import Plan
+from structnet.topology import Topology
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """A bag of tokens at every node: those of node v are `ids[ptr[v]:ptr[v + 1]]`."""
+
+    ids: Any
+    ptr: Any
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Tokens":
+        return Tokens(*(part.to(device, non_blocking=non_blocking) for part in (self.ids, self.ptr)))
+
+    def pin_memory(self) -> "Tokens":
+        return Tokens(self.ids.pin_memory(), self.ptr.pin_memory())
+
+
+class Origin(Protocol):
+    """Where a person finds a sample."""
+
+    @property
+    def path(self) -> Any: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One structure with its input and target, on the CPU.
+
+    `x` is an array (n, D) or `Tokens` of n nodes; `y` a scalar, or an array with a target a node.
+    `kind` is an index into the task's `kinds`.
+    """
+
+    structure: Any
+    x: Any
+    y: Any
+    kind: int = 0
+    origin: Origin | None = None
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples together: their nodes concatenated, sample b owning `ptr[b]:ptr[b + 1]`.
+
+    `x` (N, D) or `Tokens`, `plans` one a direction, `y` (B,) or (N,), `kind` (B,).
+    """
+
+    x: Any
+    plans: tuple[Plan, ...]
+    ptr: Tensor
+    y: Tensor
+    kind: Tensor
+
+    @property
+    def num_nodes(self) -> int:
+        return self.plans[0].num_nodes
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.ptr) - 1
+
+    def sample_of_node(self) -> Tensor:
+        """The sample (N,) that every node belongs to."""
+        return torch.repeat_interleave(
+            torch.arange(self.num_samples, device=self.ptr.device),
+            self.ptr.diff(),
+            output_size=self.num_nodes,
+        )
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
+        return self._map("to", device, non_blocking=non_blocking)
+
+    def pin_memory(self) -> "Batch":
+        return self._map("pin_memory")
+
+    def _map(self, method: str, *args: Any, **kwargs: Any) -> "Batch":
+        def move(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(map(move, value))
+            return getattr(value, method)(*args, **kwargs)
+
+        return replace(self, **{field.name: move(getattr(self, field.name)) for field in fields(self)})
+
+
+def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
+    """Concatenate and plan samples; ValueError where an input's length is not its structure's."""
+    plans = topology.plan([sample.structure for sample in samples])
+    sizes = np.array([sample.num_nodes for sample in samples], np.int64)
+    if sizes.sum() != plans[0].num_nodes:
+        _refuse_unequal(samples, topology)
+    return Batch(
+        x=_concatenate([sample.x for sample in samples]),
+        plans=plans,
+        ptr=torch.from_numpy(_offsets(sizes)),
+        y=torch.from_numpy(np.concatenate([np.atleast_1d(sample.y) for sample in samples])),
+        kind=torch.tensor([sample.kind for sample in samples]),
+    )
+
+
+def _refuse_unequal(samples: Sequence[Sample], topology: Topology) -> None:
+    for index, sample in enumerate(samples):
+        nodes = topology.plan([sample.structure])[0].num_nodes
+        if nodes != sample.num_nodes:
+            where = f" ({sample.origin.path}:{sample.origin.line})" if sample.origin else ""
+            raise ValueError(
+                f"sample {index} of the batch{where} has input for {sample.num_nodes} nodes, "
+                f"its structure has {nodes}"
+            )
+
+
+def _concatenate(inputs: list[Any]) -> Any:
+    if not isinstance(inputs[0], Tokens):
+        return torch.from_numpy(np.concatenate(inputs))
+    counts = np.concatenate([np.diff(tokens.ptr) for tokens in inputs])
+    ids = np.concatenate([tokens.ids for tokens in inputs])
+    return Tokens(torch.from_numpy(ids), torch.from_numpy(_offsets(counts)))
+
+
+def _offsets(counts: NDArray[np.integer]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+
+
+class Vocabulary:
+    """Words <-> ids; id 0 is for unknown words."""
+
+    def __init__(self, words: Iterable[str]):
+        self.words = list(words)
+        self._ids = {word: i for i, word in enumerate(self.words, start=1)}
+
+    @classmethod
+    def count(cls, words: Iterable[str], min_count: int) -> "Vocabulary":
+        """The words seen at least `min_count` times, the most frequent first."""
+        counts = Counter(words)
+        return cls(word for word, count in counts.most_common() if count >= min_count)
+
+    def __len__(self) -> int:
+        """The number of ids, the unknown word's included."""
+        return 1 + len(self.words)
+
+    def __getitem__(self, word: str) -> int:
+        return self._ids.get(word, 0)
+
+    def tokens(self, words: Sequence[Sequence[str]]) -> Tokens:
+        """The tokens of nodes given by their words."""
+        ids = self._ids
+        flat = [ids.get(word, 0) for bag in words for word in bag]
+        counts = np.fromiter(map(len, words), np.int64, len(words))
+        return Tokens(np.array(flat, np.int64), _offsets(counts))

@@ -1,0 +1,72 @@
+"""Recurrent products, the one part of a cell that executors treat on their own.
+
+Within a sweep of the batched executor a product's weight is a constant of the level's graph; what
+its gradient needs is noted on a tape, and after the sweep it is one product over all nodes.
+
+x: inputs (..., I), y: outputs (..., O), weight: (I, O).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass
+class Tape:
+    """What a sweep knows of its recurrent products."""
+
+    weights: dict[torch.Tensor, torch.Tensor] = field(default_factory=dict)
+    products: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    no_predecessors: bool = False
+
+    def product(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        if weight not in self.weights:
+            self.weights[weight] = _autocast(weight.detach())
+        constant = self.weights[weight]
+        x = x.to(constant.dtype)
+        if self.no_predecessors:
+            return x.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
+        y = x @ constant
+        if y.requires_grad:
+            self.products.append((weight, x.detach(), y))
+        return y
+
+    def take(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """The products (weight, x, y) noted since the last call."""
+        products, self.products = self.products, []
+        return products
+
+
+_tape: ContextVar[Tape | None] = ContextVar("tape", default=None)
+
+
+@contextmanager
+def recording(tape: Tape) -> Iterator[Tape]:
+    token = _tape.set(tape)
+    try:
+        yield tape
+    finally:
+        _tape.reset(token)
+
+
+def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """`x @ weight`, where x is zero for a node without predecessors.
+
+    That holds for the states and whatever gates scale them by; level 0 skips the product.
+    """
+    tape = _tape.get()
+    return x @ weight if tape is None else tape.product(x, weight)
+
+
+def no_predecessors() -> bool:
+    """Whether the cell is being called for nodes that have none, so that products are zero."""
+    tape = _tape.get()
+    return tape is not None and tape.no_predecessors
+
+
+def _autocast(weight: torch.Tensor) -> torch.Tensor:
+    kind = weight.device.type
+    return weight.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weight

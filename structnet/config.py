@@ -1,0 +1,197 @@
+"""Configurations: signatures and conf/ composed by Hydra into plain data. No other file imports it.
+
+Hydra only composes here. Its launchers, callbacks and job directories, which can name code to run,
+are not used, and what is composed is checked against the registries by name.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, make_dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from structnet import registry
+from structnet.registry import check_options, did_you_mean, read_options
+from structnet.train import fit
+
+REGISTRIES = {
+    "cell": registry.cells,
+    "topology": registry.topologies,
+    "readout": registry.readouts,
+    "net": registry.nets,
+    "task": registry.tasks,
+}
+GROUPS = (*REGISTRIES, "trainer")
+TOP_LEVEL = ("seed", "run")
+
+
+def groups() -> dict[str, dict[str, Any]]:
+    """Group -> component -> its description and its options."""
+    listed: dict[str, dict[str, Any]] = {
+        group: {
+            name: {"doc": kind.doc(name), "options": _described(kind.options(name))}
+            for name in kind.names()
+        }
+        for group, kind in REGISTRIES.items()
+    }
+    options = read_options(fit, "trainer")
+    doc = (fit.__doc__ or "").split("\n")[0]
+    listed["trainer"] = {"default": {"doc": doc, "options": _described(options)}}
+    return listed
+
+
+def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
+    """The configuration as plain data; ValueError or KeyError says what is wrong with a word."""
+    _fill_store()
+    search = [f"file://{_folder(folder)}" for folder in folders]
+    with initialize_config_dir(_conf(), version_base="1.3"):
+        try:
+            chosen = _parse(overrides)
+            extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
+            config = hydra_compose("config", overrides=[*overrides, *extra])
+            plain = OmegaConf.to_container(config, resolve=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            _explain(chosen, search)
+            raise ValueError(str(error).split("\n    full_key")[0]) from error
+    _check(plain)
+    return plain
+
+
+def sweep(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Every combination of the words' choices."""
+    choices = [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [o.input_line]
+        for o in _parse(overrides)
+    ]
+    return (list(words) for words in itertools.product(*choices))
+
+
+def override(config: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """A saved configuration with options changed, `group.option=value` each."""
+    changed = {k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()}
+    for one in _parse(words):
+        group, _, option = one.key_or_group.partition(".")
+        if group not in changed or (isinstance(changed[group], dict) and not option):
+            raise ValueError(
+                f"{one.input_line!r}: a run that goes on keeps its components; "
+                f"options can change, as in trainer.max_epochs=20"
+            )
+        if option:
+            changed[group][option] = one.value()
+        else:
+            changed[group] = one.value()
+    _check(changed)
+    return changed
+
+
+def _conf() -> str:
+    spec = find_spec("structnet.conf")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("structnet.conf is missing; install structnet again")
+    return str(Path(spec.submodule_search_locations[0]).absolute())
+
+
+def _folder(name: str) -> Path:
+    path = Path(name).expanduser().absolute()
+    if not path.is_dir():
+        raise FileNotFoundError(f"no folder {name} for --config-dir")
+    return path
+
+
+def _fill_store() -> None:
+    """Put every registered component's options into Hydra's store, typed as in its signature."""
+    store = ConfigStore.instance()
+    for group, kind in REGISTRIES.items():
+        for name in kind.names():
+            store.store(name, _schema(name, kind.options(name)), group=group, provider="structnet")
+    trainer = _schema("default", read_options(fit, "trainer"))
+    store.store("default", trainer, group="trainer", provider="structnet")
+
+
+def _schema(name: str, options: Mapping[str, tuple[Any, Any]]) -> Any:
+    fields = [(option, kind, field(default=default)) for option, (kind, default) in options.items()]
+    return make_dataclass("Options", [("name", str, field(default=name)), *fields])
+
+
+def _described(options: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    return {
+        name: {"type": _type_name(kind), "default": default}
+        for name, (kind, default) in options.items()
+    }
+
+
+def _type_name(kind: Any) -> str:
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        return " or ".join(map(_type_name, get_args(kind)))
+    return {type(None): "null"}.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _parse(words: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(words))
+    except HydraException as error:
+        first = str(error).split("\n")[0]
+        raise ValueError(f"{first}; words are GROUP=NAME or GROUP.OPTION=VALUE") from error
+
+
+def _explain(overrides: Sequence[Override], search: Sequence[str]) -> None:
+    """Raise the error that says which word is wrong, if it is one that we know of."""
+    loader = GlobalHydra.instance().config_loader()
+    chosen = {"task": "swapped", "topology": "tree", "cell": "lstm", "net": "stack"}
+    for one in overrides:
+        key = one.key_or_group
+        if key in (*GROUPS, "experiment", "debug") and isinstance(one.value(), str):
+            names = loader.get_group_options(key)
+            if one.value() not in names and not search:
+                raise ValueError(f"no {key} {one.value()!r} {did_you_mean(one.value(), names)}")
+            chosen[key] = one.value()
+    for one in overrides:
+        group, _, option = one.key_or_group.partition(".")
+        if group == "trainer" and option:
+            check_options(fit, {option: one.value()}, "trainer")
+        elif group in REGISTRIES and option and group in chosen:
+            kind = REGISTRIES[group]
+            if chosen[group] in kind.names():
+                what = f"{group} {chosen[group]!r}"
+                check_options(kind[chosen[group]], {option: one.value()}, what)
+        elif group not in (*GROUPS, *TOP_LEVEL, "experiment", "debug"):
+            choices = (*GROUPS, *TOP_LEVEL, "experiment", "debug", "resume")
+            raise ValueError(f"no group or option {group!r} {did_you_mean(group, choices)}")
+
+
+def _check(config: Any) -> None:
+    """Only known groups, components and options, all of plain types."""
+    for key, value in config.items():
+        if key in REGISTRIES:
+            _check_group(key, value)
+        elif key == "trainer":
+            check_options(fit, {k: v for k, v in value.items() if k != "name"}, "trainer")
+        elif key not in TOP_LEVEL:
+            raise ValueError(f"no group or option {key!r} {did_you_mean(key, (*GROUPS, *TOP_LEVEL))}")
+    if type(config.get("seed")) is not int or config["seed"] < 0:
+        raise ValueError(f"seed is a whole number from 0 on, got {config.get('seed')!r}")
+    if not isinstance(config.get("run"), str | None):
+        raise ValueError(f"run is the name of a directory, got {config['run']!r}")
+
+
+def _check_group(group: str, choice: Any) -> None:
+    kind = REGISTRIES[group]
+    if not isinstance(choice, dict) or "name" not in choice:
+        raise ValueError(f"{group} is a component's name with its options, got {choice!r}")
+    options = {name: value for name, value in choice.items() if name != "name"}
+    check_options(kind[choice["name"]], options, f"{group} {choice['name']!r}")
+

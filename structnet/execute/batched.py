@@ -1,0 +1,204 @@
+"""Level by level: one cell call for all nodes that are ready together.
+
+The executor owns backward. A level's inputs are leaves of a small graph of its own, so autograd
+never sees a write into the state buffer; the gradients of recurrent weights are one product over
+all nodes after the sweep.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structnet.cells.cell import Cell, as_states
+from structnet.cells.product import Tape, recording
+from structnet.plan import Plan
+
+Step = tuple[int, int, int, int]
+# A step, its leaves (z and what it read of each state), the states, and its products.
+Kept = tuple[Step, list[Tensor], tuple[Tensor, ...], list[tuple[Tensor, Tensor, Tensor]]]
+
+
+def run_batched(
+    cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
+) -> tuple[Tensor, ...]:
+    """The states of every node, by rank."""
+    sweep = Sweep(cell, plan, has_initial=initial is not None)
+    tensors = (z, *(initial or ()), *sweep.parameters)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return _Autograd.apply(sweep, *tensors)
+    return sweep.forward(z, initial or (), keep=False)
+
+
+class Sweep:
+    """One pass of a cell over a plan, and the way back."""
+
+    def __init__(self, cell: Cell, plan: Plan, has_initial: bool):
+        self.cell, self.plan, self.has_initial = cell, plan, has_initial
+        self.parameters = tuple(p for p in cell.parameters() if p.requires_grad)
+        self.first_row = 1 + plan.num_initial
+        self.tape = Tape()
+        self.kept: list[Kept] = []
+
+    def forward(self, z: Tensor, initial: tuple[Tensor, ...], keep: bool) -> tuple[Tensor, ...]:
+        self.z_shape, self.z_dtype = z.shape, z.dtype
+        # Under autocast z is of lower precision than the states have to be.
+        self.dtype = next(self.cell.parameters(), z).dtype
+        buffers = self._buffers(z, initial)
+        with recording(self.tape), torch.set_grad_enabled(keep):
+            for step in self.plan.steps:
+                leaves, out = self._step(step, z, buffers)
+                start, stop = step[:2]
+                for buffer, state in zip(buffers, out, strict=True):
+                    buffer[self.first_row + start : self.first_row + stop] = state.detach()
+                if keep:
+                    self.kept.append((step, leaves, out, self.tape.take()))
+        return tuple(buffer[self.first_row :] for buffer in buffers)
+
+    def _buffers(self, z: Tensor, initial: tuple[Tensor, ...]) -> list[Tensor]:
+        """One buffer a state: the null row, the initial states, the nodes by rank."""
+        sizes = self.cell.state_sizes
+        num_rows = self.first_row + self.plan.num_nodes
+        buffers = [z.new_empty(num_rows, size, dtype=self.dtype) for size in sizes]
+        for state, buffer in enumerate(buffers):
+            buffer[: self.first_row] = 0
+            if self.has_initial:
+                buffer[1 : self.first_row] = initial[state]
+        return buffers
+
+    def _step(
+        self, step: Step, z: Tensor, buffers: list[Tensor]
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        start, stop, slots, offset = step
+        count = stop - start
+        nobody = not self.has_initial and stop <= self.plan.levels[1]
+        self.tape.no_predecessors = nobody
+        leaf = z[start:stop].detach().requires_grad_(torch.is_grad_enabled())
+        if nobody:
+            # Not the buffer's null row: the graph must not see the buffer being written.
+            states = [b.new_zeros(1, 1, b.shape[1]).expand(count, slots, -1) for b in buffers]
+            return [leaf], as_states(self.cell(leaf, *states))
+        rows = self.plan.rows[offset : offset + count * slots]
+        states = [
+            buffer.index_select(0, rows)
+            .view(count, slots, -1)
+            .requires_grad_(torch.is_grad_enabled())
+            for buffer in buffers
+        ]
+        return [leaf, *states], as_states(self.cell(leaf, *states))
+
+    @torch.no_grad()
+    def backward(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+        """Gradients of z, the initial states and the parameters, in this order."""
+        buffers = self._gradient_buffers(grads)
+        grad_z = buffers[0].new_zeros(self.z_shape, dtype=self.z_dtype)
+        totals: dict[Tensor, Tensor] = {}
+        products: defaultdict[Tensor, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for step, leaves, out, noted in self._kept_backwards():
+            found = self._step_gradients(step, leaves, out, noted, buffers)
+            start, stop, slots, offset = step
+            if found[0] is not None:
+                grad_z[start:stop] = found[0]
+            rows = self.plan.rows[offset : offset + (stop - start) * slots]
+            for buffer, grad in zip(buffers, found[1 : len(leaves)], strict=False):
+                if grad is not None:
+                    buffer.index_add_(0, rows, grad.flatten(0, 1).to(buffer.dtype))
+            found = found[len(leaves) :]
+            for (weight, x, _), grad in zip(noted, found, strict=False):
+                if grad is not None:
+                    products[weight].append((x.flatten(0, -2), grad.flatten(0, -2)))
+            for parameter, grad in zip(self.parameters, found[len(noted) :], strict=True):
+                if grad is not None:
+                    totals[parameter] = totals[parameter] + grad if parameter in totals else grad
+        for weight, pairs in products.items():
+            x, y = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+            grad = (x.T @ y).to(weight.dtype)
+            totals[weight] = totals[weight] + grad if weight in totals else grad
+        initial = [buffer[1 : self.first_row] for buffer in buffers] if self.has_initial else []
+        return grad_z, *initial, *(totals.get(parameter) for parameter in self.parameters)
+
+    def _gradient_buffers(self, grads: tuple[Tensor | None, ...]) -> list[Tensor]:
+        num_rows = self.first_row + self.plan.num_nodes
+        buffers = [
+            torch.zeros(num_rows, size, dtype=self.dtype, device=self.plan.rows.device)
+            for size in self.cell.state_sizes
+        ]
+        for buffer, grad in zip(buffers, grads, strict=True):
+            if grad is not None:
+                buffer[self.first_row :] = grad
+        return buffers
+
+    def _kept_backwards(self) -> Iterator[Kept]:
+        """The steps' graphs, last first, each released when it has been used."""
+        if len(self.kept) < len(self.plan.steps):
+            raise RuntimeError(
+                "second backward through a recurrence whose graph is released; "
+                "pass retain_graph=True to the first"
+            )
+        if keep_graph():
+            yield from reversed(self.kept)
+            return
+        while self.kept:
+            yield self.kept.pop()
+
+    def _step_gradients(
+        self, step: Step, leaves: list[Tensor], out: tuple[Tensor, ...], noted: list, buffers: list
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients of the step's leaves, of its products and of the parameters."""
+        rows = slice(self.first_row + step[0], self.first_row + step[1])
+        pairs = [
+            (state, buffer[rows].to(state.dtype))
+            for state, buffer in zip(out, buffers, strict=True)
+            if state.requires_grad
+        ]
+        inputs = (*leaves, *(y for _, _, y in noted), *self.parameters)
+        if not pairs:
+            return (None,) * len(inputs)
+        outputs, grads = zip(*pairs, strict=True)
+        return torch.autograd.grad(
+            outputs, inputs, grads, retain_graph=keep_graph(), allow_unused=True
+        )
+
+
+def keep_graph() -> bool:
+    """Whether the running backward pass was asked to retain the graph."""
+    asked = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return asked is None or asked()
+
+
+class _Autograd(torch.autograd.Function):
+    """A sweep as one node of the autograd graph."""
+
+    @staticmethod
+    def forward(ctx: Any, sweep: Sweep, z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        ctx.sweep = sweep
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(z, *others)
+        return sweep.forward(z, others[: len(others) - len(sweep.parameters)], keep=True)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        found = ctx.sweep.backward(grads)
+        if torch.is_grad_enabled():
+            present = [grad for grad in found if grad is not None]
+            sources = (*ctx.saved_tensors, *(grad for grad in grads if grad is not None))
+            refusing = iter(_NoSecondDerivative.apply(len(present), *present, *sources))
+            found = tuple(None if grad is None else next(refusing) for grad in found)
+        return None, *found
+
+
+class _NoSecondDerivative(torch.autograd.Function):
+    """The identity on the first `count` tensors, whose derivative is refused."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensor.view_as(tensor) for tensor in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        raise RuntimeError(
+            "the batched executor has no second derivatives; "
+            "call the recurrence with executor='reference' where you need them"
+        )

@@ -1,0 +1,116 @@
+"""Loaders that batch by number of nodes; collating and planning happen in their workers."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
+
+from structnet.batch import Sample, collate
+from structnet.levels import stable_order
+from structnet.topology import Topology
+
+
+class Batches(Sampler[list[int]]):
+    """Indices of samples in batches of similar sizes, in an order of (seed, epoch) alone.
+
+    A batch holds at most `batch_nodes` nodes (a larger sample is a batch of its own), or
+    `batch_size` samples where that is given. Without `shuffle`, batches go from small to large.
+    """
+
+    POOL = 50
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        batch_nodes: int,
+        batch_size: int | None = None,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+    ):
+        for name, value in (("batch_nodes", batch_nodes), ("batch_size", batch_size)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is at least 1, got {value}")
+        self.sizes = np.asarray(sizes, np.int64)
+        self.batch_nodes, self.batch_size = batch_nodes, batch_size
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
+        self._cached: tuple[int, list[list[int]]] | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches())
+
+    def __len__(self) -> int:
+        return len(self._batches())
+
+    def _batches(self) -> list[list[int]]:
+        epoch = self.epoch if self.shuffle else 0
+        if self._cached is None or self._cached[0] != epoch:
+            self._cached = (epoch, self._compose(epoch))
+        return self._cached[1]
+
+    def _compose(self, epoch: int) -> list[list[int]]:
+        if not self.shuffle:
+            return self._cut(stable_order(self.sizes))
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(len(self.sizes))
+        batches = []
+        for pool in self._pools(order):
+            batches += self._cut(pool[stable_order(self.sizes[pool])])
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _pools(self, order: NDArray[np.integer]) -> list[NDArray[np.integer]]:
+        """Stretches of about POOL batches: sizes are alike within a batch, batches are not."""
+        if self.batch_size is not None:
+            ends = np.arange(self.batch_size * self.POOL, len(order), self.batch_size * self.POOL)
+            return np.split(order, ends)
+        filled = np.cumsum(self.sizes[order]) // (self.batch_nodes * self.POOL)
+        return np.split(order, np.flatnonzero(np.diff(filled)) + 1)
+
+    def _cut(self, order: NDArray[np.integer]) -> list[list[int]]:
+        batches: list[list[int]] = []
+        nodes = 0
+        for sample, size in zip(order.tolist(), self.sizes[order].tolist(), strict=True):
+            if self.batch_size is not None:
+                full = not batches or len(batches[-1]) == self.batch_size
+            else:
+                full = not batches or nodes + size > self.batch_nodes
+            if full:
+                batches.append([])
+                nodes = 0
+            batches[-1].append(sample)
+            nodes += size
+        return batches
+
+
+def loader(
+    samples: Sequence[Sample],
+    topology: Topology,
+    *,
+    batch_nodes: int = 4096,
+    batch_size: int | None = None,
+    shuffle: bool = False,
+    seed: int = 0,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+) -> DataLoader:
+    """A loader of `Batch`es; collating and planning happen in its workers."""
+    batches = Batches(
+        [sample.num_nodes for sample in samples],
+        batch_nodes,
+        batch_size,
+        shuffle=shuffle,
+        seed=seed,
+    )
+    return DataLoader(
+        samples,  # pyright: ignore[reportArgumentType]
+        batch_sampler=batches,
+        collate_fn=partial(collate, topology=topology),
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        pin_memory=pin_memory,
+    )

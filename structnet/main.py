@@ -1,0 +1,277 @@
+"""The command line; the only file that imports Hydra."""
+
+import importlib.util
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+USAGE = """\
+structnet: structured recurrent networks over sequences, trees, grids and graphs
+
+  structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]   train, and test at the end
+  structnet train resume=DIR [trainer.max_epochs=N]           go on where a run stopped
+  structnet train -m topology=chain,bichain cell=lstm,gru     a sweep: every combination
+  structnet test run=DIR                                      the test figures of a run again
+  structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       what a run says of your files
+  structnet list [GROUP]                                      components and their options
+
+Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without a word more,
+`structnet train` learns to find swapped operands in Python code with a Tree-LSTM.
+
+  seed=N          seed of weights and of the order of samples (0)
+  run=DIR         directory of a new run (runs/DATE_TIME_TASK-TOPOLOGY-CELL)
+  --cfg           print the composed configuration and stop
+  --config-dir D  a folder of configuration files of your own
+  --plugin FILE   a Python file that registers components of your own; may be repeated
+  --json          for programs (list, predict)
+  --traceback     show where an error came from
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit status, 2 for a mistake in the call."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help") or "--help" in words or "-h" in words:
+        print(USAGE, end="")
+        return 0 if words else 2
+    traceback = _take_flag(words, "--traceback")
+    try:
+        with _plain_warnings():
+            command = _find_command(words.pop(0))
+            for plugin in _take_values(words, "--plugin"):
+                _import_file(plugin)
+            return command(words) or 0
+    except (ArithmeticError, ImportError, LookupError, OSError, ValueError) as error:
+        if traceback:
+            raise
+        print(f"structnet: error: {error}", file=sys.stderr)
+        return 2
+
+
+def train(words: list[str]) -> int:
+    only_print = _take_flag(words, "--cfg")
+    multirun = _take_flag(words, "-m") or _take_flag(words, "--multirun")
+    folders = _take_values(words, "--config-dir")
+    _refuse_flags(words)
+    resumed = [word for word in words if word.startswith("resume=")]
+    if resumed:
+        words.remove(resumed[0])
+        return _resume(resumed[0].removeprefix("resume="), words)
+    from structnet.config import compose, sweep
+
+    for overrides in sweep(words) if multirun else [words]:
+        config = compose(overrides, folders)
+        if only_print:
+            import yaml
+
+            print(yaml.safe_dump(config, sort_keys=False), end="")
+            continue
+        if multirun:
+            print("structnet train", *overrides, flush=True)
+        from structnet.run import Run
+
+        _train(Run.new(config), resume=False)
+    return 0
+
+
+def _train(run: Any, resume: bool) -> None:
+    """Train, test and report a run, saving everything that is worth keeping as it comes."""
+    from structnet.report import best_baseline, draw_curve, print_table
+    from structnet.train import train_run
+
+    net, metrics = train_run(run, resume)
+    run.save_net(net)
+    draw_curve(run)
+    baselines = run.task.baselines()
+    if baselines:
+        metrics["baseline"] = best_baseline(baselines, run.task.monitor)
+        metrics["baselines"] = baselines
+    run.save_json("metrics.json", metrics)
+    print_table(run, metrics)
+    print(f"run: {run.directory} (model.safetensors, metrics.json, curve.png)")
+    print("try next:")
+    print(f"  structnet predict run={run.directory} path=FILE_OR_FOLDER")
+    print(f"  structnet test run={run.directory}")
+    print("  structnet list")
+
+
+def _resume(directory: str, words: list[str]) -> int:
+    from structnet.config import override
+    from structnet.run import Run
+
+    run = Run.open(directory)
+    if not (run.checkpoints / "last.ckpt").is_file():
+        raise FileNotFoundError(
+            f"nothing to resume in {directory}: it has no checkpoints/last.ckpt, "
+            "as the first epoch did not end; start the run again"
+        )
+    config = override(run.config, words)
+    run = Run.compose(config, run.directory)
+    run.save_config()
+    _train(run, resume=True)
+    return 0
+
+
+def test(words: list[str]) -> int:
+    options = _take_options(words, required=("run",))
+    from structnet.report import print_table
+    from structnet.run import Run
+    from structnet.train import evaluate
+
+    run = Run.open(options["run"])
+    net = run.load_net()
+    file = run.directory / "metrics.json"
+    metrics = json.loads(file.read_text()) if file.is_file() else {}
+    metrics["test"] = evaluate(run, net, run.task.load(run.topology)["test"])
+    print_table(run, metrics)
+    return 0
+
+
+def predict(words: list[str]) -> int:
+    as_json = _take_flag(words, "--json")
+    options = _take_options(words, required=("run", "path"), optional=("top",))
+    top = _positive(options.get("top", "20"), "top")
+    from structnet.predict import predict
+    from structnet.run import Run
+
+    run = Run.open(options["run"])
+    net = run.load_net()
+    found = predict(run, net, Path(options["path"]))
+    if as_json:
+        print(json.dumps([one.as_dict() for one in found[:top]], indent=1))
+        return 0
+    for one in found[:top]:
+        label = "" if run.task.wanted else f"{one.label}, "
+        print(f"{one} ({label}{one.probability:.3f})")
+    if len(found) > top:
+        print(f"... {len(found) - top} more; top=N shows N", file=sys.stderr)
+    return 0
+
+
+def list_components(words: list[str]) -> int:
+    as_json = _take_flag(words, "--json")
+    _refuse_flags(words)
+    from structnet.config import GROUPS, groups
+    from structnet.registry import did_you_mean
+
+    plural = {f"{group}s" if group != "topology" else "topologies": group for group in GROUPS}
+    wanted = [plural.get(word, word) for word in words] or list(GROUPS)
+    for word in wanted:
+        if word not in GROUPS:
+            raise ValueError(f"no group {word!r} {did_you_mean(word, plural)}")
+    listed = {name: groups()[group] for name, group in plural.items() if group in wanted}
+    if as_json:
+        print(json.dumps(listed, indent=1))
+        return 0
+    for name, components in listed.items():
+        print(name)
+        for component, about in components.items():
+            print(f"  {component:<12}{about['doc']}")
+            for option, spec in about["options"].items():
+                print(f"    {option} = {json.dumps(spec['default'])} ({spec['type']})")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "test": test,
+    "predict": predict,
+    "list": list_components,
+}
+
+
+def _find_command(name: str) -> Callable[[list[str]], int]:
+    if name not in COMMANDS:
+        from structnet.registry import did_you_mean
+
+        raise ValueError(f"no command {name!r} {did_you_mean(name, COMMANDS)}")
+    return COMMANDS[name]
+
+
+def _take_flag(words: list[str], flag: str) -> bool:
+    present = flag in words
+    words[:] = [word for word in words if word != flag]
+    return present
+
+
+def _take_values(words: list[str], flag: str) -> list[str]:
+    values = []
+    while flag in words:
+        at = words.index(flag)
+        if at + 1 == len(words):
+            raise ValueError(f"{flag} takes a value")
+        values.append(words[at + 1])
+        del words[at : at + 2]
+    return values
+
+
+def _refuse_flags(words: list[str]) -> None:
+    for word in words:
+        if word.startswith("-"):
+            raise ValueError(f"no flag {word!r}; see structnet --help")
+
+
+def _take_options(
+    words: list[str], required: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, str]:
+    """Words of the form key=value."""
+    from structnet.registry import did_you_mean
+
+    options = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key not in (*required, *optional) or not equals:
+            raise ValueError(f"no option {word!r} {did_you_mean(key, (*required, *optional))}")
+        options[key] = value
+    for key in required:
+        if not options.get(key):
+            raise ValueError(f"{key}=... is missing; see structnet --help")
+    return options
+
+
+def _positive(value: str, name: str) -> int:
+    if not value.isdigit() or int(value) < 1:
+        raise ValueError(f"{name} is a whole number from 1 on, got {value!r}")
+    return int(value)
+
+
+def _import_file(name: str) -> None:
+    """Import a user's file of components."""
+    path = Path(name)
+    if not path.is_file():
+        raise FileNotFoundError(f"no plugin file {name}")
+    module_name = f"structnet_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"plugin file {name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # Workers unpickle its classes by this name.
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ImportError(f"plugin file {name} failed: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Our own warnings as lines for a person."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def show_plainly(message: Any, category: type, *where: Any, **kwargs: Any) -> None:
+            if category is UserWarning and "structnet" in str(where[0]):
+                print(f"structnet: {message}", file=sys.stderr)
+            else:
+                show(message, category, *where, **kwargs)
+
+        warnings.showwarning = show_plainly
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""Level scheduling: predecessors -> Plan."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from structnet.levels import Cycle, Ints, node_levels, stable_order
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The execution order of the nodes of one batch, in one direction.
+
+    `order` (N,) is the node at every rank, `rank` (N,) its inverse; level l holds the ranks
+    `levels[l]:levels[l + 1]`. `rows` are the rows of the state buffer that the nodes read, by rank:
+    row 0 is the null state, rows 1 to `num_initial` the initial states, and row
+    `1 + num_initial + r` belongs to the node of rank r. A step (start, stop, slots, offset) is one
+    batched cell call: the nodes of ranks start to stop are of one level, and each reads `slots`
+    rows, from `rows[offset]` on. `sinks` are the nodes that feed no other, ascending.
+    """
+
+    order: torch.Tensor
+    rank: torch.Tensor
+    levels: tuple[int, ...]
+    rows: torch.Tensor
+    steps: tuple[tuple[int, int, int, int], ...]
+    sinks: torch.Tensor
+    num_initial: int
+
+    @property
+    def num_nodes(self) -> int:
+        return self.levels[-1]
+
+    @property
+    def level_sizes(self) -> tuple[int, ...]:
+        """For chains, the `batch_sizes` of a PackedSequence."""
+        return tuple(stop - start for start, stop in pairwise(self.levels))
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Plan":
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Plan":
+        return self._map(torch.Tensor.pin_memory)
+
+    def _map(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Plan":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(
+            self, **{k: move(v) for k, v in values.items() if isinstance(v, torch.Tensor)}
+        )
+
+
+def schedule(
+    predecessors: ArrayLike | torch.Tensor,
+    *,
+    num_nodes: int | None = None,
+    num_initial: int = 0,
+    ptr: ArrayLike | None = None,
+) -> Plan:
+    """Plan the nodes whose predecessors are given.
+
+    Without `num_nodes`, `predecessors` is a table (N, K): the predecessor of every node in each of
+    K ordered slots, -1 where absent. With `num_nodes`, it is an edge list (2, E), the first row
+    feeding the second: any number of unordered predecessors a node. An entry N + j stands for
+    initial state j of `num_initial`. `ptr` (B + 1,) says which nodes belong to which sample and
+    serves error messages only.
+
+    ValueError for a cycle, an index out of range or one that is no integer; sample and node are
+    named.
+    """
+    name = Namer(ptr)
+    if num_nodes is None:
+        table = index_array(predecessors, name, columns=None)
+        _check_range(table, -1, len(table) + num_initial, lambda at: name(at[0]))
+        return _plan_table(table, num_initial, name)
+    edges = index_array(predecessors, name, columns=2)
+    _check_range(edges[0], 0, num_nodes + num_initial, lambda at: f"source of edge {at[0]}")
+    _check_range(edges[1], 0, num_nodes, lambda at: f"target of edge {at[0]}")
+    return _plan_edges(edges[0], edges[1], num_nodes, num_initial, name)
+
+
+class Namer:
+    """`sample 3, node 5`, counted within the sample."""
+
+    def __init__(self, ptr: ArrayLike | None = None):
+        self.ptr = np.zeros(1, np.int64) if ptr is None else np.asarray(ptr)
+
+    def __call__(self, node: int) -> str:
+        sample = self.sample(node)
+        return f"sample {sample}, node {node - self.ptr[sample]}"
+
+    def sample(self, node: int) -> int:
+        return int(np.searchsorted(self.ptr, node, side="right")) - 1
+
+
+def index_array(values: Any, name: Callable[[int], str], columns: int | None) -> Ints:
+    """A 2-D integer array: (2, E) edges if `columns` is 2, else a table (N, K)."""
+    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    shape = "a table (N, K)" if columns is None else "an edge list (2, E)"
+    if array.ndim != 2 or (columns is not None and len(array) != columns):
+        raise ValueError(f"predecessors are {shape}, got an array of shape {array.shape}")
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        where = name(0) if columns is None else "edge 0"
+        raise ValueError(
+            f"predecessors are integers, got {array.dtype} ({array.flat[0]} at {where})"
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def _check_range(array: Ints, low: int, end: int, where: Callable[[Any], str]) -> None:
+    wrong = (array < low) | (array >= end)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"predecessor {array[at]} of {where(at)} is out of range, "
+            f"{low} to {end - 1} are possible"
+        )
+
+
+def _plan_table(table: Ints, num_initial: int, name: Namer) -> Plan:
+    num_nodes, slots = table.shape
+    target, slot = np.nonzero((table >= 0) & (table < num_nodes))
+    source = table[target, slot]
+    level = _levels(source, target, num_nodes, name)
+    order = stable_order(level)
+    rank = _inverse(order)
+    rows = _buffer_rows(table[order].ravel(), rank, num_initial)
+    levels = _boundaries(level)
+    steps = tuple((a, b, slots, a * slots) for a, b in pairwise(levels))
+    return _finish(order, rank, levels, rows, steps, source, num_initial)
+
+
+def _plan_edges(source: Ints, target: Ints, num_nodes: int, num_initial: int, name: Namer) -> Plan:
+    inner = source < num_nodes
+    level = _levels(source[inner], target[inner], num_nodes, name)
+    # A node without predecessors reads the null state once: every mean or maximum is defined.
+    degree = np.maximum(np.bincount(target, minlength=num_nodes), 1)
+    # Nodes of one level and one in-degree are one step, so that nothing is padded.
+    order = stable_order(level * (1 + degree.max(initial=0)) + degree)
+    rank = _inverse(order)
+    by_rank = stable_order(rank[target])
+    degree = degree[order]
+    offset = np.cumsum(degree) - degree
+    rows = np.zeros(int(degree.sum()), np.int64)
+    # A node has edges or one null row: the places that edges fill are those of nodes with edges.
+    filled = np.repeat(np.bincount(rank[target], minlength=num_nodes) > 0, degree)
+    rows[filled] = _buffer_rows(source[by_rank], rank, num_initial)
+    starts = np.flatnonzero(np.diff(degree, prepend=-1) | np.diff(level[order], prepend=-1))
+    stops = np.append(starts[1:], num_nodes)
+    steps = np.stack([starts, stops, degree[starts], offset[starts]], 1) if num_nodes else starts
+    steps = tuple(map(tuple, steps.tolist()))
+    return _finish(order, rank, _boundaries(level), rows, steps, source[inner], num_initial)
+
+
+def _finish(
+    order: Ints,
+    rank: Ints,
+    levels: tuple[int, ...],
+    rows: Ints,
+    steps: tuple[Any, ...],
+    source: Ints,
+    num_initial: int,
+) -> Plan:
+    feeds = np.zeros(len(order), bool)
+    feeds[source] = True
+    tensors = (torch.from_numpy(array) for array in (order, rank, rows, np.flatnonzero(~feeds)))
+    order_, rank_, rows_, sinks = tensors
+    return Plan(order_, rank_, levels, rows_, steps, sinks, num_initial)
+
+
+def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer) -> NDArray[np.int64]:
+    try:
+        return node_levels(source, target, num_nodes)
+    except Cycle as cycle:
+        sample = name.sample(cycle.nodes[0])
+        nodes = [int(node - name.ptr[sample]) for node in (*cycle.nodes, cycle.nodes[0])]
+        path = " -> ".join(map(str, nodes if len(nodes) < 12 else [*nodes[:10], "...", nodes[-1]]))
+        raise ValueError(
+            f"cycle in sample {sample}, node {path}: no node can come before itself"
+        ) from None
+
+
+def _boundaries(level: Ints) -> tuple[int, ...]:
+    return (0, *np.cumsum(np.bincount(level)).tolist()) if level.size else (0,)
+
+
+def _inverse(order: Ints) -> Ints:
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank
+
+
+def _buffer_rows(nodes: Ints, rank: Ints, num_initial: int) -> Ints:
+    """Rows of the state buffer for nodes, initial states (N + j) and absent predecessors (-1)."""
+    row_of = np.concatenate(
+        [1 + num_initial + rank, np.arange(1, num_initial + 1), np.zeros(1, np.int64)]
+    )
+    return row_of[nodes]

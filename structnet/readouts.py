@@ -1,0 +1,113 @@
+"""Readouts: node states to what is scored.
+
+h: (N, directions * H) in node order; N nodes, B samples.
+"""
+
+import abc
+
+import torch
+from torch import Tensor, nn
+
+from structnet.registry import readouts
+from structnet.batch import Batch
+
+
+class Readout(nn.Module, abc.ABC):
+    """`readout(h, batch)` gives a row a sample, (B, output_size), or a row a node if `per_node`."""
+
+    per_node: bool = False
+
+    def __init__(self, size: int, directions: int):
+        super().__init__()
+        self.output_size = size
+        self.directions = directions
+
+    @abc.abstractmethod
+    def forward(self, h: Tensor, batch: Batch) -> Tensor: ...
+
+
+@readouts.register("every")
+class Every(Readout):
+    """Every node's state."""
+
+    per_node = True
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        return h
+
+
+@readouts.register("last")
+@readouts.register("root")
+class Root(Readout):
+    """The final state in each direction: of the node that feeds no other.
+
+    That is a tree's root, or a chain's last step and, read backwards, its first. Where a sample has
+    several such nodes, their mean.
+    """
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        sample = batch.sample_of_node()
+        return torch.cat(
+            [
+                _mean(part.index_select(0, plan.sinks), sample[plan.sinks], batch.num_samples)
+                for part, plan in zip(h.chunk(self.directions, 1), batch.plans, strict=True)
+            ],
+            dim=1,
+        )
+
+
+@readouts.register("ends")
+class Ends(Readout):
+    """The states of a sample's first and last node, side by side."""
+
+    def __init__(self, size: int, directions: int):
+        super().__init__(size, directions)
+        self.output_size = 2 * size
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        return torch.cat([h[batch.ptr[:-1]], h[batch.ptr[1:] - 1]], dim=1)
+
+
+@readouts.register("mean")
+class Mean(Readout):
+    """The mean of a sample's states."""
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        return _mean(h, batch.sample_of_node(), batch.num_samples)
+
+
+@readouts.register("max")
+class Max(Readout):
+    """The maximum of a sample's states, component by component."""
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        sample = batch.sample_of_node()[:, None].expand_as(h)
+        empty = h.new_full((batch.num_samples, h.shape[1]), -torch.inf)
+        return empty.scatter_reduce(0, sample, h, "amax")
+
+
+@readouts.register("attention")
+class Attention(Readout):
+    """A mean weighted by a softmax of learned scores.
+
+    a_v = softmax over the sample of w' tanh(W h_v); Yang et al. (2016), eq. 5-7.
+    """
+
+    def __init__(self, size: int, directions: int):
+        super().__init__(size, directions)
+        self.score = nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False))
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        sample, score = batch.sample_of_node(), self.score(h)[:, 0]
+        largest = score.new_full((batch.num_samples,), -torch.inf)
+        largest = largest.scatter_reduce(0, sample, score.detach(), "amax")
+        weight = (score - largest[sample]).exp()
+        total = weight.new_zeros(batch.num_samples).index_add(0, sample, weight)
+        weighted = h * (weight / total[sample])[:, None]
+        return h.new_zeros(batch.num_samples, h.shape[1]).index_add(0, sample, weighted)
+
+
+def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
+    total = rows.new_zeros(num_samples, rows.shape[1]).index_add(0, sample, rows)
+    count = torch.bincount(sample, minlength=num_samples).to(rows.dtype)
+    return total / count.clamp(min=1)[:, None]

@@ -1,0 +1,111 @@
+"""Recurrence: one layer, a cell on a topology."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from structnet import registry
+from structnet.cells.cell import Cell
+from structnet.execute import executor as find_executor
+from structnet.execute.order import reorder
+from structnet.plan import Plan
+from structnet.topology import Topology
+
+
+class Recurrence(nn.Module):
+    """One recurrent layer: a cell of its own in every direction of a topology.
+
+    `topology` and `cell` are names or objects; a cell object is a callable (input size, hidden
+    size, arity) -> Cell. `options` are the cell's, where it is named.
+
+    Called with x (N, input_size), the nodes of the batch in the order given, and the topology's
+    plans, it gives (N, directions * hidden_size) in the same order.
+    """
+
+    def __init__(
+        self,
+        topology: Topology | str,
+        cell: Callable[[int, int, int | None], Cell] | str,
+        input_size: int,
+        hidden_size: int,
+        *,
+        executor: str = "batched",
+        **options: Any,
+    ):
+        """ValueError for an unknown executor or option, KeyError for an unknown name."""
+        super().__init__()
+        find_executor(executor)
+        self.executor = executor
+        if isinstance(topology, str):
+            topology = registry.topologies.create(topology)
+        if not isinstance(cell, str) and options:
+            raise ValueError(f"options {sorted(options)} are for a cell given by name")
+        self.directions = topology.directions
+        self.input_size = input_size
+        self.cells = nn.ModuleList(
+            registry.cells.create(cell, input_size, hidden_size, arity, **options)
+            if isinstance(cell, str)
+            else cell(input_size, hidden_size, arity)
+            for arity in topology.arities
+        )
+        sizes = self.cells[0].state_sizes
+        self.output_size = len(self.cells) * sizes[0]
+
+    def forward(
+        self,
+        x: Tensor,
+        plans: Sequence[Plan],
+        *,
+        initial: Sequence[Tensor] | None = None,
+        return_states: bool = False,
+        executor: str | None = None,
+    ) -> Tensor | tuple[Tensor, tuple[Tensor, ...]]:
+        """The output h, or (h, states) with every state (N, directions * size) of the cell.
+
+        `initial` has a tensor (M, directions * size) per state for the M initial states of the
+        plans (on chains one a sample); zeros where it is None. ValueError for sizes that don't
+        fit the plans.
+        """
+        run = find_executor(executor or self.executor)
+        self._check(x, plans)
+        starts = self._split_initial(initial, plans)
+        by_direction = [
+            self._run_direction(run, cell, x, plan, start)
+            for cell, plan, start in zip(self.cells, plans, starts, strict=True)
+        ]
+        states = tuple(
+            one[0] if len(one) == 1 else torch.cat(one, dim=1)
+            for one in zip(*by_direction, strict=True)
+        )
+        return (states[0], states) if return_states else states[0]
+
+    def _run_direction(
+        self, run: Callable, cell: Cell, x: Tensor, plan: Plan, initial: tuple[Tensor, ...] | None
+    ) -> list[Tensor]:
+        z = cell.project(reorder(x, plan.order, plan.rank))
+        return [reorder(state, plan.rank, plan.order) for state in run(cell, plan, z, initial)]
+
+    def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
+        if len(plans) != len(self.cells):
+            raise ValueError(
+                f"{len(plans)} plans for {len(self.cells)} directions {self.directions}; "
+                "plan the batch with the topology of this layer"
+            )
+        shape = (plans[0].num_nodes, self.input_size)
+        if tuple(x.shape) != shape:
+            raise ValueError(f"x is (nodes, input_size) = {shape}, got {tuple(x.shape)}")
+
+    def _split_initial(
+        self, initial: Sequence[Tensor] | None, plans: Sequence[Plan]
+    ) -> list[tuple[Tensor, ...] | None]:
+        if initial is None:
+            return [None] * len(plans)
+        count = len(plans)
+        shapes = [(plans[0].num_initial, count * size) for size in self.cells[0].state_sizes]
+        given = [tuple(state.shape) for state in initial]
+        if given != shapes:
+            raise ValueError(f"initial states are of shapes {shapes}, got {given}")
+        chunks = [state.chunk(count, dim=1) for state in initial]
+        return [tuple(chunk[direction] for chunk in chunks) for direction in range(count)]

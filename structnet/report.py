@@ -1,0 +1,70 @@
+"""What a person sees of a run: the table at its end and the learning curve."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from structnet.run import Run, write
+
+Figures = dict[str, Any]
+
+
+def print_table(run: Run, metrics: Figures) -> None:
+    """The model's test figures beside the baselines'."""
+    columns = [name for name in metrics["test"]]
+    table = Table(title=f"{run.config['task']['name']}, test")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    model = f"{run.config['topology']['name']} {run.config['cell']['name']}"
+    rows = {**metrics.get("baselines", {}), model: metrics["test"]}
+    for name, figures in rows.items():
+        style = "bold" if name == model else None
+        cells = (f"{figures[c]:.4f}" if c in figures else "" for c in columns)
+        table.add_row(name, *cells, style=style)
+    Console().print(table)
+
+
+def best_baseline(baselines: dict[str, Figures], monitor: str) -> Figures:
+    """The figures of the strongest baseline, with its name."""
+    name = max(baselines, key=lambda name: baselines[name][monitor])
+    return {**baselines[name], "name": name}
+
+
+def draw_curve(run: Run) -> None:
+    """Training loss and validation figure over steps, as curve.png."""
+    # Imported here: matplotlib takes a second, and only training draws.
+    from matplotlib.figure import Figure
+
+    monitor = run.task.monitor
+    rows = _logged(run.logs)
+    losses = _series(rows, "loss")
+    scores = _series(rows, f"validation/{monitor}")
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    loss_axes = figure.subplots()
+    loss_axes.plot(*losses, color="tab:blue", linewidth=1, label="training loss")
+    loss_axes.set(xlabel="step", ylabel="training loss (nats)")
+    score_axes = loss_axes.twinx()
+    score_axes.plot(*scores, color="tab:orange", marker="o", label=f"validation {monitor}")
+    score_axes.set(ylabel=f"validation {monitor}")
+    figure.legend(loc="outside upper center", ncols=2)
+    write(run.directory / "curve.png", lambda path: figure.savefig(path, format="png", dpi=120))
+
+
+def _logged(folder: Path) -> list[dict[str, str]]:
+    """The rows of every stretch of the run, the resumed ones behind."""
+    versions = sorted(folder.glob("version_*"), key=lambda path: int(path.name.split("_")[1]))
+    rows = []
+    for version in versions:
+        with (version / "metrics.csv").open(newline="") as file:
+            rows += csv.DictReader(file)
+    return rows
+
+
+def _series(rows: list[dict[str, str]], name: str) -> tuple[list[int], list[float]]:
+    # A run that was stopped within an epoch logs some steps again: the later value counts.
+    values = {int(row["step"]): float(row[name]) for row in rows if row.get(name)}
+    return sorted(values), [values[step] for step in sorted(values)]

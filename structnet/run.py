@@ -1,0 +1,165 @@
+"""A run: its configuration made into objects, and the directory it lives in.
+
+    DIR/config.yaml          the composed configuration, plain data
+    DIR/model.safetensors    the best weights
+    DIR/config.json          what else it takes to rebuild the model: configuration and vocabulary
+    DIR/metrics.json         test, validation and baseline figures
+    DIR/curve.png            the learning curve, from DIR/logs
+    DIR/checkpoints/         best.ckpt and last.ckpt, to resume from
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from structnet import registry
+from structnet.batch import Vocabulary
+from structnet.net import Sizes
+from structnet.task import Task
+from structnet.topology import Topology
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A composed configuration with its task and topology, and the directory it lives in."""
+
+    directory: Path
+    config: Config
+    task: Task
+    topology: Topology
+
+    @classmethod
+    def compose(cls, config: Config, directory: Path) -> "Run":
+        """ValueError or KeyError for an unknown component or option, or a task that doesn't fit."""
+        task = create(registry.tasks, config["task"])
+        topology = create(registry.topologies, config["topology"])
+        task.check(topology)
+        return cls(directory, config, task, topology)
+
+    @classmethod
+    def new(cls, config: Config) -> "Run":
+        """A run in a directory of its own, which is made when something is saved.
+
+        ValueError if the directory that the configuration names is in use.
+        """
+        return cls.compose(config, _new_directory(config))
+
+    @classmethod
+    def open(cls, directory: str | Path) -> "Run":
+        """A run that exists; FileNotFoundError if the directory holds none."""
+        file = Path(directory) / "config.yaml"
+        if not file.is_file():
+            raise FileNotFoundError(f"no run in {directory}: it has no config.yaml")
+        return cls.compose(yaml.safe_load(file.read_text()), Path(directory))
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.directory / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    def build_net(self) -> nn.Module:
+        """The net with fresh weights; the task knows its sizes only once it is loaded."""
+        task = self.task
+        vocabulary = None if task.vocabulary is None else len(task.vocabulary)
+        sizes = Sizes(vocabulary, task.input_size, task.num_outputs)
+        readout = self.config.get("readout") or {"name": task.readout(self.topology)}
+        return create(
+            registry.nets,
+            self.config["net"],
+            sizes,
+            self.topology,
+            component(registry.cells, self.config["cell"]),
+            component(registry.readouts, readout),
+        )
+
+    def save_config(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(dict(self.config), sort_keys=False)
+        write(self.directory / "config.yaml", lambda path: path.write_text(text))
+
+    def save_net(self, net: nn.Module) -> None:
+        words = None if self.task.vocabulary is None else self.task.vocabulary.words
+        description = {"config": dict(self.config), "vocabulary": words}
+        state = {name: value.contiguous() for name, value in net.state_dict().items()}
+        write(self.directory / "model.safetensors", lambda path: save_file(state, path))
+        self.save_json("config.json", description)
+
+    def load_net(self) -> nn.Module:
+        """The saved net, which brings its vocabulary to the task; FileNotFoundError if none is."""
+        for name in ("model.safetensors", "config.json"):
+            if not (self.directory / name).is_file():
+                raise FileNotFoundError(
+                    f"no model in {self.directory}: it has no {name}; if the run was stopped, "
+                    f"go on with: structnet train resume={self.directory}"
+                )
+        words = json.loads((self.directory / "config.json").read_text())["vocabulary"]
+        if words is not None:
+            self.task.vocabulary = Vocabulary(words)
+        net = self.build_net()
+        net.load_state_dict(load_file(self.directory / "model.safetensors"))
+        return net.eval()
+
+    def save_json(self, name: str, value: Any) -> None:
+        text = json.dumps(value, indent=1) + "\n"
+        write(self.directory / name, lambda path: path.write_text(text))
+
+    def load_checkpoint(self, net: nn.Module, name: str) -> None:
+        """Put the weights of a checkpoint into the net."""
+        saved = torch.load(self.checkpoints / name, map_location="cpu", weights_only=True)
+        prefix = "net."
+        net.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in saved["state_dict"].items() if prefix in k[:4]}
+        )
+
+
+def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:
+    """The component that a configuration names, with its options."""
+    return component(kind, choice)(*wired)
+
+
+def component(kind: registry.Registry, choice: Config) -> Callable[..., Any]:
+    options = {name: value for name, value in choice.items() if name != "name"}
+    return partial(kind.create, choice["name"], **options)
+
+
+def write(path: Path, save: Callable[[Path], Any]) -> None:
+    """Write a file under a temporary name, then put it in place whole."""
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _new_directory(config: Config) -> Path:
+    if config.get("run") is not None:
+        directory = Path(config["run"]).expanduser()
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise ValueError(
+                f"run={directory} is in use; name another directory, "
+                f"or go on with: structnet train resume={directory}"
+            )
+        return directory
+    parts = (config[group]["name"] for group in ("task", "topology", "cell"))
+    stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{'-'.join(parts)}"
+    directory, count = Path("runs") / stamp, 1
+    while directory.exists():
+        count += 1
+        directory = Path("runs") / f"{stamp}-{count}"
+    return directory

@@ -1,0 +1,115 @@
+"""Task: data with its structure, loss and metrics."""
+
+import abc
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from structnet.batch import Batch, Sample, Vocabulary
+from structnet.topology import Topology
+
+IGNORE = -100
+
+
+class Task(abc.ABC):
+    """Data with its structure, loss and metrics; this base classifies nodes or samples.
+
+    `structures` names the kinds of structure it can give (a topology's `takes`), `classes` the
+    labels, `kinds` the groups of samples that are measured on their own as well. `monitor` is the
+    metric that chooses the best checkpoint, larger being better. `wanted` is the class that
+    prediction searches for, the most probable first; without it every sample is labelled.
+    """
+
+    structures: ClassVar[tuple[str, ...]] = ()
+    classes: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    monitor: ClassVar[str] = "accuracy"
+    wanted: ClassVar[str | None] = None
+    # A task over tokens has a vocabulary, one over features an input size.
+    vocabulary: Vocabulary | None = None
+    input_size: int | None = None
+
+    @abc.abstractmethod
+    def load(self, topology: Topology) -> dict[str, Sequence[Sample]]:
+        """Read the data: the splits train, validation and test, structured for the topology.
+
+        A vocabulary that is already there is kept. FileNotFoundError names the files that are
+        missing, where they were looked for and how to point to them.
+        """
+
+    def read(self, path: Path, topology: Topology) -> Iterator[Sample]:
+        """The samples of a user's file or folder, for prediction; each has its origin."""
+        raise ValueError(f"{type(self).__name__} has no samples to read from {path}")
+
+    def readout(self, topology: Topology) -> str:
+        """The readout used where the configuration names none."""
+        return "root"
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Name -> test metrics of models fitted to compare with; after `load`."""
+        return {}
+
+    def check(self, topology: Topology) -> None:
+        """ValueError if the task has no structure that the topology takes."""
+        if topology.takes not in self.structures:
+            raise ValueError(
+                f"{type(self).__name__} has structures of kind {list(self.structures)}, "
+                f"{type(topology).__name__} takes {topology.takes!r}"
+            )
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.classes)
+
+    def sample_output(self, output: Tensor, batch: Batch) -> Tensor:
+        """The rows (B, outputs) of the samples; of their roots where the readout is per node."""
+        if len(output) == batch.num_samples:
+            return output
+        return output[batch.plans[0].sinks]
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        return nn.functional.cross_entropy(output, batch.y, ignore_index=IGNORE)
+
+    def metrics(self) -> dict[str, Any]:
+        """Name -> a fresh torchmetrics metric."""
+        from torchmetrics.classification import MulticlassAccuracy
+
+        return {
+            name: MulticlassAccuracy(self.num_outputs, average="micro", ignore_index=IGNORE)
+            for name in ("accuracy", *self.kinds)
+        }
+
+    def measured(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        """Metric name -> the outputs and targets it is updated with."""
+        scores = {"accuracy": (output, batch.y)}
+        for index, kind in enumerate(self.kinds):
+            mine = batch.kind == index
+            scores[kind] = (output[mine], batch.y[mine])
+        return scores
+
+
+def data_folder(root: str | None, name: str, files: Sequence[str]) -> Path:
+    """The folder that holds `files`: `root`, or folder `name` of the environment's STRUCTNET_DATA.
+
+    FileNotFoundError names the files that are missing and the ways to point to them.
+    """
+    given = os.environ.get("STRUCTNET_DATA")
+    if root is not None:
+        folder = Path(root).expanduser()
+    elif given:
+        folder = Path(given).expanduser() / name
+    else:
+        raise FileNotFoundError(
+            f"the data {', '.join(files)} is not at hand: set task.root=FOLDER, or the environment "
+            f"variable STRUCTNET_DATA to the folder that holds {name}/"
+        )
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"no {', '.join(missing)} in {folder}: set task.root=FOLDER, or the environment "
+            f"variable STRUCTNET_DATA to the folder that holds {name}/"
+        )
+    return folder

@@ -1,0 +1,144 @@
+"""Topology: who comes before whom."""
+
+import abc
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from structnet.levels import Ints
+from structnet.plan import Namer, Plan, index_array, schedule
+
+
+class Edges(NamedTuple):
+    """The predecessors of `num_nodes` nodes as an edge list (2, E): the first row feeds the second."""
+
+    index: ArrayLike
+    num_nodes: int
+
+
+class Topology(abc.ABC):
+    """The predecessors of every node of a structure.
+
+    `takes` names the kind of structure (sequence, tree, grid or graph): tasks offer their data by
+    it. `arity` is the number of ordered slots, or None for any number of unordered predecessors.
+    `num_initial` is the number of initial states of a sample: in its table, entry n + j (n nodes)
+    stands for initial state j.
+    """
+
+    takes: ClassVar[str] = "graph"
+    arity: int | None = 1
+    directions: tuple[str, ...] = ("forward",)
+    num_initial: int = 0
+
+    @abc.abstractmethod
+    def predecessors(self, structure: Any) -> Any:
+        """The table (n, arity) of one sample, -1 where absent, or `Edges` if `arity` is None.
+
+        A tuple of them, one per direction, where there is more than one direction.
+        """
+
+    @property
+    def arities(self) -> tuple[int | None, ...]:
+        """The arity in each direction."""
+        return (self.arity,) * len(self.directions)
+
+    def plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
+        """One plan a direction for a batch; nodes are the samples' nodes, concatenated.
+
+        ValueError, naming sample and node, for an index that is no integer or out of range, and
+        for a cycle. Plans of structures that are plain numbers are cached.
+        """
+        if all(_is_shape(structure) for structure in structures):
+            return _cached_plan(self, tuple(structures))
+        return self._plan(structures)
+
+    def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
+        samples = [self.predecessors(structure) for structure in structures]
+        if len(self.directions) == 1:
+            samples = [(tables,) for tables in samples]
+        return tuple(
+            self._plan_direction([tables[d] for tables in samples], arity)
+            for d, arity in enumerate(self.arities)
+        )
+
+    def _plan_direction(self, tables: list[Any], arity: int | None) -> Plan:
+        if arity is None:
+            return _plan_unordered(tables, self.num_initial)
+        return _plan_ordered(tables, arity, self.num_initial)
+
+
+def _is_shape(structure: Any) -> bool:
+    if isinstance(structure, tuple):
+        return all(type(size) is int for size in structure)
+    return type(structure) is int
+
+
+@lru_cache(maxsize=64)
+def _cached_plan(topology: Topology, structures: tuple[Any, ...]) -> tuple[Plan, ...]:
+    return topology._plan(structures)
+
+
+def _plan_ordered(tables: list[Any], arity: int, num_initial: int) -> Plan:
+    tables = [_checked(table, sample, arity) for sample, table in enumerate(tables)]
+    sizes = [len(table) for table in tables]
+    table = np.concatenate(tables) if tables else np.zeros((0, arity), np.int64)
+    sample = np.repeat(np.arange(len(sizes)), sizes)[:, None]
+    shifted, ptr = _shift(table, sample, np.array(sizes, np.int64), -1, num_initial)
+    return schedule(shifted, num_initial=num_initial * len(sizes), ptr=ptr)
+
+
+def _plan_unordered(tables: list[Any], num_initial: int) -> Plan:
+    edges = [_as_edges(table, sample) for sample, table in enumerate(tables)]
+    sizes = np.array([one.num_nodes for one in edges], np.int64)
+    index = np.concatenate([np.zeros((2, 0), np.int64), *(one.index for one in edges)], axis=1)
+    sample = np.repeat(np.arange(len(sizes)), [np.shape(one.index)[1] for one in edges])
+    source, ptr = _shift(index[0], sample, sizes, 0, num_initial)
+    target, _ = _shift(index[1], sample, sizes, 0, 0)
+    return schedule(
+        np.stack([source, target]),
+        num_nodes=int(ptr[-1]),
+        num_initial=num_initial * len(sizes),
+        ptr=ptr,
+    )
+
+
+def _checked(table: Any, sample: int, arity: int) -> Ints:
+    table = index_array(table, lambda node: f"sample {sample}, node {node}", columns=None)
+    if table.shape[1] != arity:
+        raise ValueError(
+            f"sample {sample} has {table.shape[1]} predecessor slots, the topology has {arity}"
+        )
+    return table
+
+
+def _as_edges(table: Any, sample: int) -> Edges:
+    def name(node: int) -> str:
+        return f"sample {sample}, node {node}"
+
+    if isinstance(table, Edges):
+        return Edges(index_array(table.index, name, columns=2), table.num_nodes)
+    table = index_array(table, name, columns=None)
+    target, slot = np.nonzero(table != -1)
+    return Edges(np.stack([table[target, slot], target]), len(table))
+
+
+def _shift(
+    nodes: Ints, sample: Ints, sizes: Ints, low: int, num_initial: int
+) -> tuple[Ints, Ints]:
+    """Number the samples' nodes, and behind them their initial states, through the whole batch."""
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    size = sizes[sample]
+    wrong = (nodes < low) | (nodes >= size + num_initial)
+    if wrong.any():
+        at = tuple(np.argwhere(wrong)[0])
+        where = Namer(ptr)(int(at[0])) if nodes.ndim == 2 else f"sample {sample[at]}, an edge"
+        end = np.broadcast_to(size, nodes.shape)[at] + num_initial
+        raise ValueError(
+            f"index {nodes[at]} at {where} is out of range, {low} to {end - 1} are possible"
+        )
+    initial = ptr[-1] + sample * num_initial + nodes - size
+    shifted = np.where(nodes < size, np.where(nodes < 0, nodes, nodes + ptr[sample]), initial)
+    return shifted, ptr

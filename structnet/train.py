@@ -1,0 +1,304 @@
+"""The adapter to Lightning: a plain net and a task become a training run."""
+
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from structnet.batch import Batch, Sample
+from structnet.loader import loader
+from structnet.registry import did_you_mean
+from structnet.run import Run
+from structnet.task import Task
+
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "adagrad": torch.optim.Adagrad,
+    "sgd": torch.optim.SGD,
+}
+SCHEDULES = ("cosine", "constant")
+
+
+def fit(
+    run: Run,
+    net: nn.Module,
+    splits: dict[str, Sequence[Sample]],
+    seed: int,
+    resume: bool,
+    *,
+    max_epochs: int = 8,
+    max_steps: int | None = None,
+    limit_batches: int | None = None,
+    batch_nodes: int = 4096,
+    batch_size: int | None = None,
+    num_workers: int = 1,
+    optimizer: str = "adamw",
+    learning_rate: float = 0.003,
+    weight_decay: float = 0.01,
+    schedule: str = "cosine",
+    clip_norm: float | None = 1.0,
+    clip_value: float | None = None,
+    patience: int | None = None,
+    precision: str = "32-true",
+    accelerator: str = "auto",
+    devices: str | int = "auto",
+    deterministic: bool = False,
+) -> dict[str, Any]:
+    """Train the net and leave the best weights in it; test, validation and training figures.
+
+    Gradients are clipped by norm, or by value where `clip_value` is given. `patience` counts epochs
+    without a better validation figure. `limit_batches` takes only so many batches of each split.
+    `precision`, `accelerator`, `devices` and `deterministic` are Lightning's. FloatingPointError
+    when the loss or a gradient is not finite; the last checkpoint is kept.
+    """
+    _check_choice("optimizer", optimizer, OPTIMIZERS)
+    _check_choice("schedule", schedule, SCHEDULES)
+    for name, value in (("max_epochs", max_epochs), ("learning_rate", learning_rate)):
+        if value <= 0:
+            raise ValueError(f"option {name!r} of trainer is above 0, got {value}")
+    seed_everything(seed, workers=True, verbose=False)
+    module = Module(net, run.task, optimizer, learning_rate, weight_decay, schedule)
+    options = {"batch_nodes": batch_nodes, "batch_size": batch_size, "num_workers": num_workers}
+    loaders = {
+        name: loader(samples, run.topology, shuffle=name == "train", seed=seed, **options)
+        for name, samples in splits.items()
+    }
+    checkpoint = ModelCheckpoint(
+        run.checkpoints,
+        filename="best",
+        monitor=f"validation/{run.task.monitor}",
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    trainer = quiet_trainer(
+        max_epochs=max_epochs,
+        max_steps=-1 if max_steps is None else max_steps,
+        limit_train_batches=limit_batches,
+        limit_val_batches=limit_batches,
+        limit_test_batches=limit_batches,
+        gradient_clip_val=clip_norm if clip_value is None else clip_value,
+        gradient_clip_algorithm="norm" if clip_value is None else "value",
+        callbacks=[checkpoint, _progress(), *_early_stopping(run.task, patience)],
+        logger=_loggers(run),
+        precision=precision,
+        accelerator=accelerator,
+        devices=devices,
+        deterministic=deterministic,
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+    )
+    started = time.monotonic()
+    last = run.checkpoints / "last.ckpt" if resume else None
+    trainer.fit(
+        module, loaders["train"], loaders["validation"], ckpt_path=last, weights_only=True
+    )
+    seconds = time.monotonic() - started
+    if (run.checkpoints / "best.ckpt").is_file():
+        run.load_checkpoint(net, "best.ckpt")
+    figures = {name: _evaluate(trainer, module, loaders[name]) for name in ("test", "validation")}
+    return {
+        **figures,
+        "train": {
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            "seconds": round(seconds, 1),
+            "nodes_per_s": round(module.nodes / max(module.seconds, 1e-9)),
+            "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        },
+    }
+
+
+def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
+    """Read the data, train the run's net from the start or the last checkpoint, and test it."""
+    started = time.monotonic()
+    splits = run.task.load(run.topology)
+    read_s = time.monotonic() - started
+    counts = ", ".join(f"{len(samples):,} {name}" for name, samples in splits.items())
+    print(f"{run.config['task']['name']}: {counts} samples, read in {read_s:.1f} s", flush=True)
+    run.save_config()
+    seed_everything(run.config["seed"], workers=True, verbose=False)
+    net = run.build_net()
+    options = {name: value for name, value in run.config["trainer"].items() if name != "name"}
+    return net, fit(run, net, splits, run.config["seed"], resume, **options)
+
+
+def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
+    """The task's metrics of a net on samples."""
+    options = run.config["trainer"]
+    batches = {name: options[name] for name in ("batch_nodes", "batch_size", "num_workers")}
+    trainer = quiet_trainer(
+        logger=False,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        limit_test_batches=options["limit_batches"],
+        **{name: options[name] for name in ("precision", "accelerator", "devices")},
+    )
+    module = Module(net, run.task)
+    return _evaluate(trainer, module, loader(samples, run.topology, **batches))
+
+
+class Module(LightningModule):
+    """A net that learns a task."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        task: Task,
+        optimizer: str = "adamw",
+        learning_rate: float = 0.0,
+        weight_decay: float = 0.0,
+        schedule: str = "constant",
+    ):
+        super().__init__()
+        self.net, self.task = net, task
+        self.optimizer, self.learning_rate = optimizer, learning_rate
+        self.weight_decay, self.schedule = weight_decay, schedule
+        self.metrics = nn.ModuleDict(task.metrics())
+        self.nodes, self.seconds = 0, 0.0
+        self.loss = torch.zeros(())
+
+    def configure_optimizers(self) -> Any:
+        optimizer = OPTIMIZERS[self.optimizer](
+            self.net.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+        if self.schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": cosine, "interval": "step"},
+        }
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self.started = time.monotonic()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.task.loss(self.net(batch), batch)
+        self.loss = loss.detach()
+        self.log("loss", self.loss, prog_bar=True, batch_size=batch.num_samples)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.nodes += batch.num_nodes
+        self.seconds += time.monotonic() - self.started
+        self.log("nodes_per_s", self.nodes / self.seconds, prog_bar=True, batch_size=1)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Stop before a step that would spoil the weights."""
+        named = [(n, p) for n, p in self.net.named_parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for _, p in named if p.grad is not None])
+        scaled = self.trainer.precision == "16-mixed"
+        if torch.isfinite(self.loss) and (scaled or torch.isfinite(norm)):
+            return
+        bad = (n for n, p in named if not (torch.isfinite(p).all() and torch.isfinite(p.grad).all()))
+        checkpoint = self.trainer.checkpoint_callback
+        last = getattr(checkpoint, "last_model_path", "") or "none yet"
+        raise FloatingPointError(
+            f"loss {self.loss.item()} at step {self.trainer.global_step} of epoch "
+            f"{self.trainer.current_epoch}: the first parameter whose value or gradient is not "
+            f"finite is {next(bad, 'none')}; last good checkpoint: {last}. "
+            "Try a smaller trainer.learning_rate or trainer.clip_norm, and look at the data."
+        )
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._measure(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._measure(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("validation")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test")
+
+    def _measure(self, batch: Batch) -> None:
+        for name, (output, target) in self.task.measured(self.net(batch), batch).items():
+            if len(target):
+                self.metrics[name].update(output, target)
+
+    def _log_metrics(self, split: str) -> None:
+        for name, metric in self.metrics.items():
+            if metric.update_called:
+                main = name == self.task.monitor
+                self.log(f"{split}/{name}", metric.compute(), prog_bar=main and split != "test")
+                metric.reset()
+
+
+class PlainLines(Callback):
+    """A line an epoch, where there is no terminal to draw a bar on."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        shown = trainer.progress_bar_metrics
+        figures = "  ".join(
+            f"{name} {value:,.0f}" if name == "nodes_per_s" else f"{name} {value:.4f}"
+            for name, value in shown.items()
+            if name != "v_num"
+        )
+        seconds = time.monotonic() - self.started
+        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        print(f"epoch {epoch}  {figures}  {seconds:.1f} s", flush=True)
+
+
+def quiet_trainer(**options: Any) -> Trainer:
+    """Lightning's Trainer without its banners."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*`weights_only`.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*GPU available but not used.*",
+        ".*isinstance.treespec, LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+    try:
+        return Trainer(enable_model_summary=False, **options)
+    except Exception as error:
+        # Lightning has several types of its own for a bad accelerator, precision or device.
+        given = {name: options[name] for name in ("accelerator", "devices", "precision")}
+        raise ValueError(f"no trainer for {given}: {error}") from error
+
+
+def _check_choice(option: str, value: str, choices: Any) -> None:
+    if value not in choices:
+        raise ValueError(f"no {option} {value!r} {did_you_mean(value, choices)}")
+
+
+def _progress() -> Callback:
+    return RichProgressBar() if sys.stdout.isatty() else PlainLines()
+
+
+def _early_stopping(task: Task, patience: int | None) -> list[Callback]:
+    if patience is None:
+        return []
+    return [EarlyStopping(f"validation/{task.monitor}", patience=patience, mode="max")]
+
+
+def _loggers(run: Run) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(run.directory, name="logs")]
+    try:
+        loggers.append(TensorBoardLogger(run.directory, name="tensorboard"))
+    except ModuleNotFoundError:
+        pass
+    return loggers
+
+
+def _evaluate(trainer: Trainer, module: Module, batches: DataLoader) -> dict[str, float]:
+    (figures,) = trainer.test(module, batches, verbose=False)
+    return {name.removeprefix("test/"): float(value) for name, value in figures.items()}
