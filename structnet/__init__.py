@@ -16,7 +16,7 @@ _HOME = {
     "Edges": "structnet.topology",
     "Topology": "structnet.topology",
     "Batch": "structnet.batch",
-    "Batches": "structnet.loader",
+    "Batches": "structnet.loading",
     "IGNORE": "structnet.task",
     "Sample": "structnet.batch",
     "Task": "structnet.task",
@@ -24,13 +24,12 @@ _HOME = {
     "Vocabulary": "structnet.batch",
     "collate": "structnet.batch",
     "data_folder": "structnet.task",
-    "loader": "structnet.loader",
+    "loader": "structnet.loading",
     "Cell": "structnet.cells",
     "Net": "structnet.net",
     "Readout": "structnet.readouts",
     "Sizes": "structnet.net",
     "Recurrence": "structnet.recurrence",
-    "main": "structnet.main",
 }
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -89,5 +89,5 @@ class Embedding(nn.EmbeddingBag):
         kept = None
         if self.training and self.dropout:
             kept = torch.rand(len(tokens.ids), device=self.weight.device) >= self.dropout
-            kept = kept.to(self.weight.dtype)
+            kept = kept.to(self.weight.dtype) / (1 - self.dropout)
         return super().forward(tokens.ids, tokens.ptr, kept)

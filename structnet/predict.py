@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from structnet.batch import Origin
-from structnet.loader import loader
+from structnet.loading import loader
 from structnet.run import Run
 
 

@@ -1,6 +1,7 @@
 """The adapter to Lightning: a plain net and a task become a training run."""
 
 import logging
+import os
 import sys
 import time
 import warnings
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from structnet.batch import Batch, Sample
-from structnet.loader import loader
+from structnet.loading import loader
 from structnet.registry import did_you_mean
 from structnet.run import Run
 from structnet.task import Task
@@ -67,6 +68,7 @@ def fit(
         if value <= 0:
             raise ValueError(f"option {name!r} of trainer is above 0, got {value}")
     seed_everything(seed, workers=True, verbose=False)
+    _share_cores(num_workers)
     module = Module(net, run.task, optimizer, learning_rate, weight_decay, schedule)
     options = {"batch_nodes": batch_nodes, "batch_size": batch_size, "num_workers": num_workers}
     loaders = {
@@ -91,6 +93,7 @@ def fit(
         gradient_clip_algorithm="norm" if clip_value is None else "value",
         callbacks=[checkpoint, _progress(), *_early_stopping(run.task, patience)],
         logger=_loggers(run),
+        enable_progress_bar=sys.stdout.isatty(),
         precision=precision,
         accelerator=accelerator,
         devices=devices,
@@ -136,6 +139,7 @@ def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
 def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
     """The task's metrics of a net on samples."""
     options = run.config["trainer"]
+    _share_cores(options["num_workers"])
     batches = {name: options[name] for name in ("batch_nodes", "batch_size", "num_workers")}
     trainer = quiet_trainer(
         logger=False,
@@ -273,6 +277,12 @@ def quiet_trainer(**options: Any) -> Trainer:
         # Lightning has several types of its own for a bad accelerator, precision or device.
         given = {name: options[name] for name in ("accelerator", "devices", "precision")}
         raise ValueError(f"no trainer for {given}: {error}") from error
+
+
+def _share_cores(num_workers: int) -> None:
+    """Leave a core to every loader worker: threads that compete for cores wait for each other."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(max(1, (cores or 1) - num_workers))
 
 
 def _check_choice(option: str, value: str, choices: Any) -> None:

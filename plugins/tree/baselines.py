@@ -1,15 +1,16 @@
-"""What classifiers without structure can tell of exchanged operands."""
+"""Classifiers without structure, to compare with."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, vstack
 from sklearn.feature_extraction import FeatureHasher
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from .expressions import Expression
+from structnet.plugins.tree.expressions import Expression
 
 FEATURES = 1 << 20
 # So many words of each operand are paired with the other's: 12 x 12 pairs at most.
@@ -42,18 +43,40 @@ def fit_baselines(
     }
 
 
+def fit_sentences(
+    train: tuple[list[list[str]], list[int]], test: tuple[list[list[str]], list[int]]
+) -> dict[str, dict[str, float]]:
+    """Test accuracy of the most frequent class, and of logistic regression on words and bigrams.
+
+    Each split is its sentences, lists of words, and their classes.
+    """
+    (sentences, labels), (test_sentences, test_labels) = train, test
+    frequent = Counter(labels).most_common(1)[0][0]
+    counter = CountVectorizer(analyzer=_ngrams, min_df=2, binary=True)
+    model = LogisticRegression(C=0.1, max_iter=200).fit(counter.fit_transform(sentences), labels)
+    predicted = model.predict(counter.transform(test_sentences))
+    return {
+        "majority": {"accuracy": float(np.mean(np.array(test_labels) == frequent))},
+        "bigrams": {"accuracy": float(np.mean(predicted == np.array(test_labels)))},
+    }
+
+
+def _ngrams(sentence: list[str]) -> list[str]:
+    words = [word.lower() for word in sentence]
+    return words + [" ".join(pair) for pair in pairwise(words)]
+
+
 def _predict_bag(train: Sequence[Expression], test: Sequence[Expression]) -> np.ndarray:
     # A bag is the same in both orders: read once, it stands for either.
     once = _hash(_bag(expression) for expression in train)
     label = np.repeat([False, True], len(train))
     model = LogisticRegression().fit(vstack([once, once]), label)
-    return model.predict(_hash(_bag(expression) for expression in test))
+    return np.asarray(model.predict(_hash(_bag(expression) for expression in test)))
 
 
 def _bag(expression: Expression) -> Iterator[Feature]:
     left, right, operator = expression.operands(False)
-    for word, count in Counter([*left, *right, *operator]).items():
-        yield word, count
+    yield from Counter([*left, *right, *operator]).items()
 
 
 def _predict_positional(
@@ -71,7 +94,9 @@ def _predict_positional(
     )
     model.fit(sign @ _hash(_positional(*one.operands(False)) for one in train), label)
     shown = zip(test, swapped.tolist(), strict=True)
-    return model.predict(_hash(_positional(*one.operands(order)) for one, order in shown))
+    return np.asarray(
+        model.predict(_hash(_positional(*one.operands(order)) for one, order in shown))
+    )
 
 
 def _positional(left: list[str], right: list[str], operator: list[str]) -> Iterator[Feature]:
@@ -99,4 +124,4 @@ def _operand_features(operand: list[str], operator: list[str]) -> Iterator[str]:
 
 def _hash(rows: Iterable[Iterable[Feature]]) -> csr_matrix:
     hasher = FeatureHasher(FEATURES, input_type="pair", alternate_sign=False)
-    return hasher.transform(rows)
+    return csr_matrix(hasher.transform(rows))

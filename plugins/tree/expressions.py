@@ -6,85 +6,21 @@ exchanging the operands exchanges two sub-slices, so both orders hold exactly th
 """
 
 import ast
-import math
-import os
-import re
-import sysconfig
 import tokenize
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from structnet.plugins.tree.syntax import Source, flatten, parse
+
 # Nodes kept of each operand, of a called function, and of the arguments after the second.
 BLOCK_LIMIT = 100
-STRING_WORDS = 12
-# An integer up to this size is a word of its own, a larger one the word of its number of bits.
-SMALL_INTEGER = 256
 
 _CUT = ("<...>",)
-_TESTS = {"test", "tests", "idle_test"}
-_FOREIGN = {"site-packages", "__pycache__", "venv", "node_modules"}
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
-_PLACEHOLDER = re.compile(r"%[-#0 +*.\d]*[diouxXeEfFgGcrsa]|%\(|\{\w*[^{}]*\}")
-# These are read after their first child, as in `left + right`, `value.attr` and `func(args)`.
-_INFIX = {ast.BinOp, ast.BoolOp, ast.Compare, ast.Attribute, ast.Call, ast.Subscript, ast.IfExp,
-          ast.NamedExpr}  # fmt: skip
-
-
-def standard_library() -> Path:
-    """The folder of this interpreter's standard library."""
-    return Path(sysconfig.get_path("stdlib"))
-
-
-def python_files(root: Path, *, tests: bool = False) -> list[Path]:
-    """The Python files below `root`, sorted, or `root` itself where it is a file.
-
-    Hidden folders, virtual environments and installed packages are passed over, and tests unless
-    asked for. Raises FileNotFoundError for a missing path, ValueError where there is no file.
-    """
-    root = Path(root)
-    if not root.exists():
-        raise FileNotFoundError(f"no file or folder {str(root)!r}; give a Python file or a folder")
-    if root.is_file():
-        return [root]
-    paths = []
-    for folder, names, files in os.walk(root):
-        names[:] = [name for name in names if _is_searched(Path(folder, name), tests)]
-        paths += [Path(folder, name) for name in files if _is_source(name, tests)]
-    if not paths:
-        raise ValueError(
-            f"no Python file below {str(root)!r}{'' if tests else ' (tests are left out)'}; "
-            "give a folder with *.py files, or one file"
-        )
-    return sorted(paths)
-
-
-def _is_searched(folder: Path, tests: bool) -> bool:
-    name = folder.name
-    if name.startswith(".") or name in _FOREIGN or (folder / "pyvenv.cfg").exists():
-        return False
-    return tests or name not in _TESTS
-
-
-def _is_source(name: str, tests: bool) -> bool:
-    return name.endswith(".py") and (tests or not name.startswith("test_"))
-
-
-def parse(path: Path) -> ast.Module:
-    """The module in a file; whatever keeps it from being parsed is raised as SyntaxError."""
-    source = Path(path).read_bytes()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source, str(path))
-    except SyntaxError as error:
-        raise SyntaxError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise SyntaxError(f"{path}: {error or type(error).__name__}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +36,6 @@ class Nodes:
     reading: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file's nodes in pre-order; the subtree of v is read from `first_read[v]` on."""
-
-    words: list[tuple[str, ...]]
-    size: list[int]
-    first_read: list[int]
-    parent: np.ndarray
-    reading: np.ndarray
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
     """An operation, a comparison or a call; `kind` is "operation", "comparison" or "call"."""
@@ -119,7 +44,7 @@ class Expression:
     path: Path
     line: int
     _end: tuple[int, int, int] = field(repr=False)
-    _file: _File = field(repr=False)
+    _file: Source = field(repr=False)
     _root: int = field(repr=False)
 
     @property
@@ -184,7 +109,7 @@ class Expression:
         """Which nodes stay; each block's first node beyond the limit becomes `<...>` in `words`."""
         kept = np.ones(len(words), dtype=bool)
         bounds = [bound - self._root for bound in self._bounds()]
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in pairwise(bounds):
             if end - start > BLOCK_LIMIT:
                 words[start + BLOCK_LIMIT] = _CUT
                 kept[start + BLOCK_LIMIT + 1 : end] = False
@@ -196,10 +121,9 @@ def expressions(path: Path) -> Iterator[Expression]:
 
     Raises SyntaxError where the file can't be parsed.
     """
-    file, found = _flatten(parse(path))
-    for root, node in found:
-        kind = _kind(node)
-        end = (node.col_offset, node.end_lineno, node.end_col_offset)
+    file, found = flatten(parse(path), _kind)
+    for root, kind, node in found:
+        end = (node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
         expression = Expression(kind, path, node.lineno, end, file, root)
         _, left, right, rest, _ = expression._bounds()
         if not (
@@ -240,12 +164,11 @@ def _exchange(items: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.n
 
 
 def _kind(node: ast.AST) -> str | None:
-    kind = type(node)
-    if kind is ast.BinOp:
+    if isinstance(node, ast.BinOp):
         return "operation"
-    if kind is ast.Compare:
+    if isinstance(node, ast.Compare):
         return "comparison" if len(node.ops) == 1 else None
-    if kind is ast.Call and len(node.args) > 1:
+    if isinstance(node, ast.Call) and len(node.args) > 1:
         starred = any(isinstance(argument, ast.Starred) for argument in node.args[:2])
         return None if starred else "call"
     return None
@@ -256,6 +179,7 @@ def _operands(node: ast.AST) -> tuple[ast.AST, ast.AST]:
         return node.left, node.right
     if isinstance(node, ast.Compare):
         return node.left, node.comparators[0]
+    assert isinstance(node, ast.Call)
     return node.args[0], node.args[1]
 
 
@@ -268,133 +192,6 @@ def _are_identical(left: ast.AST, right: ast.AST) -> bool:
             yield type(node), [(type(v), v) for v in values if not isinstance(v, ast.AST | list)]
 
     return all(a == b for a, b in zip(leaves(left), leaves(right), strict=True))
-
-
-def _flatten(module: ast.Module) -> tuple[_File, list[tuple[int, ast.AST]]]:
-    """The file's nodes, and those of them that are expressions to keep."""
-    words, parent, first_read, infix, found = [], [], [], [], []
-    # Each entry: a node, its parent, and how many ancestors-or-self are first child of an infix
-    # node, for so much earlier than in pre-order is its subtree read.
-    stack = [(module, -1, 0)]
-    while stack:
-        node, above, earlier = stack.pop()
-        here = len(words)
-        words.append(_node_words(node))
-        parent.append(above)
-        first_read.append(here - earlier)
-        if not (below := _children(node)):
-            continue
-        stack += [(child, here, earlier) for child in below[:0:-1]]
-        if type(node) in _INFIX:
-            infix.append(here)
-            stack.append((below[0], here, earlier + 1))
-            if _kind(node):
-                found.append((here, node))
-        else:
-            stack.append((below[0], here, earlier))
-    size = [1] * len(words)
-    for node in range(len(words) - 1, 0, -1):
-        size[parent[node]] += size[node]
-    reading = np.empty(len(words), dtype=np.int64)
-    read_at = np.array(first_read)
-    # An infix node is read when its first child, the node after it, has been.
-    read_at[infix] += np.array(size)[np.array(infix, dtype=np.int64) + 1]
-    reading[read_at] = np.arange(len(words))
-    return _File(words, size, first_read, np.array(parent), reading), found
-
-
-def _children(node: ast.AST) -> list[ast.AST]:
-    """The child nodes as the source orders them; operators, contexts and signs are no nodes."""
-    kind, below = type(node), []
-    for name in _fields(kind):
-        value = getattr(node, name)
-        if type(value) is list:
-            below += value
-        else:
-            below.append(value)
-    if kind is ast.Dict:
-        below = [part for item in zip(node.keys, node.values, strict=True) for part in item]
-    elif kind is ast.UnaryOp and _is_negative(node):
-        return []
-    return [child for child in below if isinstance(child, ast.AST)] if below else below
-
-
-@cache
-def _fields(kind: type) -> tuple[str, ...]:
-    names = ("body", "test", "orelse") if kind is ast.IfExp else kind._fields
-    words = {"id", "attr", "arg", "ctx", "op", "ops", "kind", "type_comment"}
-    return () if kind is ast.Constant else tuple(name for name in names if name not in words)
-
-
-def _node_words(node: ast.AST) -> tuple[str, ...]:
-    """The word of the node's kind, then those of its name or value."""
-    kind = type(node)
-    if kind is ast.Name:
-        return _named("<Name>", node.id)
-    if kind is ast.Constant:
-        return _constant(node.value)
-    if kind is ast.Attribute:
-        return _named("<Attribute>", node.attr)
-    if kind is ast.keyword or kind is ast.arg:
-        return _named(f"<{kind.__name__}>", node.arg or "**")
-    if kind is ast.UnaryOp and _is_negative(node):
-        return _constant(-node.operand.value)
-    return _plain(kind, *_detail(node))
-
-
-def _detail(node: ast.AST) -> tuple[str, ...]:
-    """What the kind's name leaves open: operators, and which bounds a slice has."""
-    kind = type(node)
-    if kind is ast.BinOp or kind is ast.UnaryOp or kind is ast.BoolOp:
-        return (type(node.op).__name__,)
-    if kind is ast.Compare:
-        return tuple(type(operator).__name__ for operator in node.ops)
-    if kind is ast.Slice:
-        return tuple(name for name in ast.Slice._fields if getattr(node, name))
-    return ()
-
-
-@lru_cache(1 << 12)
-def _plain(kind: type, *detail: str) -> tuple[str]:
-    return (f"<{':'.join((kind.__name__, *detail))}>",)
-
-
-def _is_negative(node: ast.UnaryOp) -> bool:
-    number = getattr(node.operand, "value", None)
-    return isinstance(node.op, ast.USub) and type(number) in (int, float)
-
-
-@lru_cache(1 << 16)
-def _named(kind: str, name: str) -> tuple[str, ...]:
-    style = ("<CONSTANT>",) if name.isupper() else ("<Class>",) if name[0].isupper() else ()
-    return (kind, *style, *(_split(name) or [name]))
-
-
-@lru_cache(1 << 16, typed=True)
-def _constant(value: object) -> tuple[str, ...]:
-    kind = f"<{type(value).__name__}>"
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    if isinstance(value, str):
-        start = value[: 16 * STRING_WORDS]
-        marks = {"<%s>" if mark[0] == "%" else "<{}>" for mark in _PLACEHOLDER.findall(start)}
-        words = _split(_PLACEHOLDER.sub(" ", start))[:STRING_WORDS]
-        return (kind, *sorted(marks), *(words or [repr(start[:4])]))
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (kind, _number(value))
-    return (kind, repr(value))
-
-
-def _number(value: int | float) -> str:
-    if abs(value) <= SMALL_INTEGER and value == int(value):
-        return str(int(value))
-    # len(str(value)) would fail on an integer of more than 4300 digits.
-    bits = value.bit_length() if isinstance(value, int) else math.frexp(value)[1]
-    return f"<{'-' * (value < 0)}2^{bits}>"
-
-
-def _split(name: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(name)]
 
 
 @lru_cache(4)

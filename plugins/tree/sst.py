@@ -66,7 +66,6 @@ class SST(sn.Task):
             yield self._sample(tree, topology, labelled=False)
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The most frequent class, and logistic regression over the bag of words."""
         from structnet.plugins.tree.baselines import fit_sentences
 
         return fit_sentences(*(self._sentences(split) for split in ("train", "test")))

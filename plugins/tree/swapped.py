@@ -14,9 +14,8 @@ from structnet.plugins.tree.expressions import (
     children,
     expressions,
     left_child_right_sibling,
-    python_files,
-    standard_library,
 )
+from structnet.plugins.tree.syntax import python_files, standard_library
 
 
 @sn.tasks.register("swapped")

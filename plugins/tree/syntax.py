@@ -1,0 +1,221 @@
+"""Python source as flat arrays of nodes, every node a tuple of words."""
+
+import ast
+import math
+import os
+import re
+import sysconfig
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+STRING_WORDS = 12
+# An integer up to this size is a word of its own, a larger one the word of its number of bits.
+SMALL_INTEGER = 256
+
+_TESTS = {"test", "tests", "idle_test"}
+_FOREIGN = {"site-packages", "__pycache__", "venv", "node_modules"}
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+_PLACEHOLDER = re.compile(r"%[-#0 +*.\d]*[diouxXeEfFgGcrsa]|%\(|\{\w*[^{}]*\}")
+# These are read after their first child, as in `left + right`, `value.attr` and `func(args)`.
+_INFIX = (ast.BinOp, ast.BoolOp, ast.Compare, ast.Attribute, ast.Call, ast.Subscript, ast.IfExp,
+          ast.NamedExpr)  # fmt: skip
+
+
+def standard_library() -> Path:
+    """The folder of this interpreter's standard library."""
+    return Path(sysconfig.get_path("stdlib"))
+
+
+def python_files(root: Path, *, tests: bool = False) -> list[Path]:
+    """The Python files below `root`, sorted, or `root` itself where it is a file.
+
+    Hidden folders, virtual environments and installed packages are passed over, and tests unless
+    asked for. Raises FileNotFoundError for a missing path, ValueError where there is no file.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(f"no file or folder {str(root)!r}; give a Python file or a folder")
+    if root.is_file():
+        return [root]
+    paths = []
+    for folder, names, files in os.walk(root):
+        names[:] = [name for name in names if _is_searched(Path(folder, name), tests)]
+        paths += [Path(folder, name) for name in files if _is_source(name, tests)]
+    if not paths:
+        raise ValueError(
+            f"no Python file below {str(root)!r}{'' if tests else ' (tests are left out)'}; "
+            "give a folder with *.py files, or one file"
+        )
+    return sorted(paths)
+
+
+def _is_searched(folder: Path, tests: bool) -> bool:
+    name = folder.name
+    if name.startswith(".") or name in _FOREIGN or (folder / "pyvenv.cfg").exists():
+        return False
+    return tests or name not in _TESTS
+
+
+def _is_source(name: str, tests: bool) -> bool:
+    return name.endswith(".py") and (tests or not name.startswith("test_"))
+
+
+def parse(path: Path) -> ast.Module:
+    """The module in a file; whatever keeps it from being parsed is raised as SyntaxError."""
+    source = Path(path).read_bytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source, str(path))
+    except SyntaxError as error:
+        place = f"{path}, line {error.lineno}" if error.lineno else path
+        raise SyntaxError(f"{place}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SyntaxError(f"{path}: {error or type(error).__name__}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file's nodes in pre-order; the subtree of v is read from `first_read[v]` on."""
+
+    words: list[tuple[str, ...]]
+    size: list[int]
+    first_read: list[int]
+    parent: np.ndarray
+    reading: np.ndarray
+
+
+def flatten(
+    module: ast.Module, kind_of: Callable[[ast.AST], str | None]
+) -> tuple[Source, list[tuple[int, str, ast.expr]]]:
+    """The file's nodes; number and kind of the infix nodes that are of a kind, and the nodes."""
+    words, parent, first_read, infix, found = [], [], [], [], []
+    # Each entry: a node, its parent, and how many ancestors-or-self are first child of an infix
+    # node, for so much earlier than in pre-order is its subtree read.
+    stack = [(module, -1, 0)]
+    while stack:
+        node, above, earlier = stack.pop()
+        here = len(words)
+        words.append(_node_words(node))
+        parent.append(above)
+        first_read.append(here - earlier)
+        if not (below := _children(node)):
+            continue
+        stack += [(child, here, earlier) for child in below[:0:-1]]
+        if isinstance(node, _INFIX):
+            infix.append(here)
+            stack.append((below[0], here, earlier + 1))
+            if kind := kind_of(node):
+                found.append((here, kind, node))
+        else:
+            stack.append((below[0], here, earlier))
+    size = [1] * len(words)
+    for node in range(len(words) - 1, 0, -1):
+        size[parent[node]] += size[node]
+    reading = np.empty(len(words), dtype=np.int64)
+    read_at = np.array(first_read)
+    # An infix node is read when its first child, the node after it, has been.
+    read_at[infix] += np.array(size)[np.array(infix, dtype=np.int64) + 1]
+    reading[read_at] = np.arange(len(words))
+    return Source(words, size, first_read, np.array(parent), reading), found
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """The child nodes as the source orders them; operators, contexts and signs are no nodes."""
+    below = []
+    for name in _fields(type(node)):
+        value = getattr(node, name)
+        if type(value) is list:
+            below += value
+        else:
+            below.append(value)
+    if isinstance(node, ast.Dict):
+        below = [part for item in zip(node.keys, node.values, strict=True) for part in item]
+    elif _negative(node) is not None:
+        return []
+    return [child for child in below if isinstance(child, ast.AST)]
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    names = ("body", "test", "orelse") if kind is ast.IfExp else kind._fields
+    words = {"id", "attr", "arg", "ctx", "op", "ops", "kind", "type_comment"}
+    return () if kind is ast.Constant else tuple(name for name in names if name not in words)
+
+
+def _node_words(node: ast.AST) -> tuple[str, ...]:
+    """The word of the node's kind, then those of its name or value."""
+    if isinstance(node, ast.Name):
+        return _named("<Name>", node.id)
+    if isinstance(node, ast.Constant):
+        return _constant(node.value)
+    if isinstance(node, ast.Attribute):
+        return _named("<Attribute>", node.attr)
+    if isinstance(node, (ast.keyword, ast.arg)):
+        return _named(f"<{type(node).__name__}>", node.arg or "**")
+    if (number := _negative(node)) is not None:
+        return _constant(number)
+    return _plain(type(node), *_detail(node))
+
+
+def _detail(node: ast.AST) -> tuple[str, ...]:
+    """What the kind's name leaves open: operators, and which bounds a slice has."""
+    if isinstance(node, (ast.BinOp, ast.UnaryOp, ast.BoolOp)):
+        return (type(node.op).__name__,)
+    if isinstance(node, ast.Compare):
+        return tuple(type(operator).__name__ for operator in node.ops)
+    if isinstance(node, ast.Slice):
+        return tuple(name for name in ast.Slice._fields if getattr(node, name))
+    return ()
+
+
+@lru_cache(1 << 12)
+def _plain(kind: type, *detail: str) -> tuple[str]:
+    return (f"<{':'.join((kind.__name__, *detail))}>",)
+
+
+def _negative(node: ast.AST) -> int | float | None:
+    """The value of a negative number, which is an operation in the syntax tree."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = getattr(node.operand, "value", None)
+        if isinstance(number, (int, float)) and not isinstance(number, bool):
+            return -number
+    return None
+
+
+@lru_cache(1 << 16)
+def _named(kind: str, name: str) -> tuple[str, ...]:
+    style = ("<CONSTANT>",) if name.isupper() else ("<Class>",) if name[0].isupper() else ()
+    return (kind, *style, *(_split(name) or [name]))
+
+
+@lru_cache(1 << 16, typed=True)
+def _constant(value: object) -> tuple[str, ...]:
+    kind = f"<{type(value).__name__}>"
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if isinstance(value, str):
+        start = value[: 16 * STRING_WORDS]
+        marks = {"<%s>" if mark[0] == "%" else "<{}>" for mark in _PLACEHOLDER.findall(start)}
+        words = _split(_PLACEHOLDER.sub(" ", start))[:STRING_WORDS]
+        return (kind, *sorted(marks), *(words or [repr(start[:4])]))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (kind, _number(value))
+    return (kind, repr(value))
+
+
+def _number(value: int | float) -> str:
+    if abs(value) <= SMALL_INTEGER and value == int(value):
+        return str(int(value))
+    # len(str(value)) would fail on an integer of more than 4300 digits.
+    bits = value.bit_length() if isinstance(value, int) else math.frexp(value)[1]
+    return f"<{'-' * (value < 0)}2^{bits}>"
+
+
+def _split(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]

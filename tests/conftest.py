@@ -1,0 +1,268 @@
+"""Settings, and the structures and comparisons that the tests share.
+
+A topology that is registered is tested on the structures of its `takes`; a cell, on every topology.
+"""
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import structnet as sn
+
+torch.set_num_threads(1)
+settings.register_profile(
+    "structnet",
+    deadline=None,
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+)
+settings.load_profile("structnet")
+
+SEEDS = st.integers(0, 2**32 - 1)
+# What a topology is configured with, where its defaults are not all there is to it.
+VARIANTS = {
+    "tree": [
+        {"arity": arity, "direction": direction}
+        for arity in (2, None, 3)
+        for direction in ("up", "down", "both")
+    ]
+}
+CELL_VARIANTS = {"elman": [{"nonlinearity": "tanh"}, {"nonlinearity": "relu"}]}
+
+
+@sn.topologies.register("any_dag")
+class AnyDag(sn.Topology):
+    """Any number of predecessors. Structure: the list of every node's predecessors."""
+
+    takes = "dag"
+    arity = None
+
+    def predecessors(self, structure):
+        pairs = [(u, v) for v, before in enumerate(structure) for u in before]
+        return sn.Edges(np.array(pairs, np.int64).reshape(-1, 2).T, len(structure))
+
+
+@sn.topologies.register("slotted_dag")
+class SlottedDag(sn.Topology):
+    """Three slots, the first ones empty. Structure: the list of every node's predecessors."""
+
+    takes = "dag"
+    arity = 3
+
+    def predecessors(self, structure):
+        return table_of(structure, 3)
+
+
+def table_of(before, slots):
+    """The table of predecessor lists; the first slots of a node stay empty."""
+    return np.array([[-1] * (slots - len(some)) + list(some) for some in before], np.int64).reshape(
+        -1, slots
+    )
+
+
+@st.composite
+def dags(draw, max_nodes=8, max_before=3):
+    """The predecessors of every node of a DAG, node ids in any order; parallel edges too."""
+    size = draw(st.integers(1, max_nodes))
+    ids = draw(st.permutations(range(size)))
+    before = [[] for _ in ids]
+    for place, node in enumerate(ids):
+        if place:
+            earlier = st.sampled_from(ids[:place])
+            before[node] = draw(st.lists(earlier, max_size=max_before))
+    return before
+
+
+@st.composite
+def trees(draw, max_children=3, max_nodes=9):
+    """The child table of a tree, node ids in any order, slots empty anywhere."""
+    size = draw(st.integers(1, max_nodes))
+    ids = draw(st.permutations(range(size)))
+    children = np.full((size, max_children), -1)
+    for place in range(1, size):
+        free = np.argwhere(children[ids[:place]] < 0)
+        above, slot = free[draw(st.integers(0, len(free) - 1))]
+        children[ids[above], slot] = ids[place]
+    return children
+
+
+def lengths():
+    return st.integers(1, 7)
+
+
+@st.composite
+def graph_data(draw):
+    from torch_geometric.data import Data
+
+    before = draw(dags())
+    pairs = [(u, v) for v, some in enumerate(before) for u in some]
+    return Data(edge_index=torch.tensor(pairs).reshape(-1, 2).T.long(), num_nodes=len(before))
+
+
+STRUCTURES = {
+    "sequence": lambda topology: lengths(),
+    "tree": lambda topology: trees(topology.arity or 4),
+    "grid": lambda topology: st.tuples(st.integers(1, 4), st.integers(1, 5)),
+    "graph": lambda topology: graph_data(),
+    "dag": lambda topology: dags(),
+}
+
+
+def batches(topology, max_samples=4):
+    """A strategy: the structures of a batch."""
+    return st.lists(STRUCTURES[topology.takes](topology), min_size=1, max_size=max_samples)
+
+
+def create_topologies():
+    """Every registered topology in all variants, as parameters of a test."""
+    for name in sn.topologies.names():
+        for options in VARIANTS.get(name, [{}]):
+            label = "-".join([name, *(str(value) for value in options.values())])
+            yield pytest.param(sn.topologies.create(name, **options), id=label)
+
+
+def create_cells():
+    """(name, options) of every registered cell, as parameters of a test."""
+    for name in sn.cells.names():
+        for options in CELL_VARIANTS.get(name, [{}]):
+            yield pytest.param((name, options), id="-".join([name, *options.values()]))
+
+
+every_topology = pytest.mark.parametrize("topology", list(create_topologies()))
+every_cell = pytest.mark.parametrize("cell", list(create_cells()))
+
+
+def random_tree(size, rng):
+    """The child table of a binary tree, grown at random; node 0 is the root."""
+    children = np.full((size, 2), -1)
+    free = [(0, 0), (0, 1)]
+    for node in range(1, size):
+        above, slot = free.pop(rng.integers(len(free)))
+        children[above, slot] = node
+        free += [(node, 0), (node, 1)]
+    return children
+
+
+def graphs_of(topology, structures):
+    """One networkx graph a direction: who comes directly before whom, in the whole batch."""
+    graphs = [nx.MultiDiGraph() for _ in topology.directions]
+    first = 0
+    for structure in structures:
+        found = topology.predecessors(structure)
+        for graph, one in zip(graphs, found if len(graphs) > 1 else (found,), strict=True):
+            if isinstance(one, sn.Edges):
+                size, pairs = one.num_nodes, np.asarray(one.index).T.tolist()
+            else:
+                size = len(one)
+                pairs = [(u, v) for v, row in enumerate(one) for u in row if 0 <= u < size]
+            graph.add_nodes_from(range(first, first + size))
+            graph.add_edges_from((first + u, first + v) for u, v in pairs)
+        first += size
+    return graphs
+
+
+def randomise(module, seed=0, scale=0.7):
+    """Random values for every parameter, biases included."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.copy_(scale * noise)
+    return module
+
+
+def recurrence(topology, cell, input_size=3, hidden_size=2, seed=0, dtype=torch.float64, **options):
+    """A Recurrence with random parameters."""
+    if isinstance(cell, tuple):
+        cell, options = cell
+    layer = sn.Recurrence(topology, cell, input_size, hidden_size, **options)
+    return randomise(layer.to(dtype), seed)
+
+
+def features(plans, size=3, seed=1, dtype=torch.float64):
+    """Random inputs for the nodes of the plans."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(plans[0].num_nodes, size, generator=generator, dtype=torch.float64)
+    return x.to(dtype).requires_grad_()
+
+
+def initial_states(layer, plans, seed=2, dtype=torch.float64):
+    """Random initial states, None where the plans have none."""
+    count = plans[0].num_initial
+    if not count:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(count, len(plans) * size) for size in layer.cells[0].state_sizes]
+    return [
+        torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
+        for shape in shapes
+    ]
+
+
+def everything(layer, x, plans, initial=None, executor=None):
+    """Name -> every state and the gradients of a random function of all of them."""
+    _, states = layer(x, plans, initial=initial, return_states=True, executor=executor)
+    generator = torch.Generator().manual_seed(3)
+    loss = sum(
+        (state * torch.randn(state.shape, generator=generator, dtype=torch.float64)).sum()
+        for state in states
+    )
+    inputs = {"x": x, **dict(layer.named_parameters())}
+    inputs.update({f"initial {i}": state for i, state in enumerate(initial or ())})
+    inputs = {name: value for name, value in inputs.items() if value.requires_grad}
+    found = (None,) * len(inputs)
+    if loss.requires_grad:
+        found = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True)
+    grads = {
+        f"gradient of {name}": torch.zeros_like(value) if grad is None else grad
+        for (name, value), grad in zip(inputs.items(), found, strict=True)
+    }
+    return {f"state {i}": state.detach() for i, state in enumerate(states)} | grads
+
+
+def assert_same(found, expected, tolerance=1e-12):
+    """Equal up to `tolerance` times the largest entry; dicts and sequences entry by entry."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for name in expected:
+            assert_same((name, found[name]), (name, expected[name]), tolerance)
+        return
+    if isinstance(expected, tuple) and isinstance(expected[0], str):
+        name, found, expected = expected[0], found[1], expected[1]
+    else:
+        name = "tensor"
+    assert found.shape == expected.shape, f"{name}: {found.shape}, not {expected.shape}"
+    if expected.numel():
+        scale = max(1.0, expected.abs().max().item())
+        error = (found - expected).abs().max().item() / scale
+        assert error <= tolerance, f"{name} is off by {error:.1e} of its scale"
+
+
+class Products(TorchDispatchMode):
+    """The matrix products that are run within."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket._qualified_op_name.split("::")[1]
+        if name in ("mm", "addmm", "bmm", "baddbmm"):
+            left, right = args[-2:]
+            self.shapes.append((*left.shape, right.shape[-1]))
+        return func(*args, **(kwargs or {}))
+
+    def __len__(self):
+        return len(self.shapes)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+    np.random.seed(0)

@@ -1,0 +1,119 @@
+"""Loaders batch by number of nodes, in an order of seed and epoch alone."""
+
+import numpy as np
+import pytest
+from conftest import SEEDS
+from hypothesis import given
+from hypothesis import strategies as st
+
+import structnet as sn
+
+SIZES = st.lists(st.integers(1, 40), max_size=60)
+
+
+def flat(batches):
+    return [sample for batch in batches for sample in batch]
+
+
+def lists_of(batches, epoch=0):
+    batches.set_epoch(epoch)
+    found = list(batches)
+    assert len(batches) == len(found)
+    return found
+
+
+@given(sizes=SIZES, nodes=st.integers(1, 60), shuffle=st.booleans(), seed=SEEDS)
+def test_every_sample_comes_once_an_epoch_within_the_node_budget(sizes, nodes, shuffle, seed):
+    for epoch in range(2):
+        found = lists_of(sn.Batches(sizes, nodes, shuffle=shuffle, seed=seed), epoch)
+        assert sorted(flat(found)) == list(range(len(sizes)))
+        for batch in found:
+            assert batch
+            assert len(batch) == 1 or sum(sizes[sample] for sample in batch) <= nodes
+
+
+@given(sizes=SIZES, size=st.integers(1, 9), shuffle=st.booleans(), seed=SEEDS)
+def test_a_batch_size_is_a_number_of_samples_whatever_their_nodes(sizes, size, shuffle, seed):
+    found = lists_of(sn.Batches(sizes, 1, size, shuffle=shuffle, seed=seed))
+    assert sorted(flat(found)) == list(range(len(sizes)))
+    assert all(1 <= len(batch) <= size for batch in found)
+    assert len(found) - sum(len(batch) == size for batch in found) <= 1 + len(sizes) // (50 * size)
+
+
+def test_no_batch_could_have_taken_the_next_sample():
+    sizes = [5, 1, 9, 3, 3, 12, 2]
+    assert lists_of(sn.Batches(sizes, 10)) == [[1, 6, 3, 4], [0], [2], [5]]
+
+
+def many_sizes():
+    return np.random.default_rng(0).integers(1, 100, 5000)
+
+
+@pytest.mark.parametrize("limits", [{"batch_nodes": 500}, {"batch_nodes": 1, "batch_size": 10}])
+def test_sizes_are_alike_within_a_batch_and_batches_come_mixed(limits):
+    sizes = many_sizes()
+    found = lists_of(sn.Batches(sizes, shuffle=True, **limits))
+    spread = np.mean([np.ptp(sizes[batch]) for batch in found])
+    assert spread < 0.1 * np.ptp(sizes)
+    means = np.array([sizes[batch].mean() for batch in found])
+    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.2
+
+
+def test_the_order_is_that_of_seed_and_epoch_alone():
+    def order(seed, epoch):
+        return lists_of(sn.Batches(many_sizes(), 500, shuffle=True, seed=seed), epoch)
+
+    first = order(seed=3, epoch=1)
+    np.random.seed(99)
+    assert order(seed=3, epoch=1) == first
+    assert order(seed=3, epoch=2) != first
+    assert order(seed=4, epoch=1) != first
+
+
+def test_an_epoch_is_the_same_after_another_one():
+    batches = sn.Batches(many_sizes(), 500, shuffle=True)
+    first = lists_of(batches, 0)
+    assert lists_of(batches, 1) != first
+    assert lists_of(batches, 0) == first
+
+
+def test_without_shuffling_every_epoch_goes_from_small_to_large():
+    sizes = many_sizes()
+    batches = sn.Batches(sizes, 500)
+    order = flat(lists_of(batches, 0))
+    assert (np.diff(sizes[order]) >= 0).all()
+    assert flat(lists_of(batches, 5)) == order
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"batch_nodes": 0}, "batch_nodes is at least 1, got 0"),
+        ({"batch_nodes": 9, "batch_size": 0}, "batch_size is at least 1, got 0"),
+    ],
+)
+def test_batches_of_nothing_are_refused(limits, message):
+    with pytest.raises(ValueError, match=message):
+        sn.Batches([1, 2], **limits)
+    with pytest.raises(ValueError, match=message):
+        sn.loader([], sn.topologies.create("chain"), **limits)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_loader_collates_and_plans_wherever_it_runs(num_workers):
+    lengths = [3, 1, 4, 1, 5]
+    samples = [
+        sn.Sample(length, np.full((length, 2), index, np.float32), index)
+        for index, length in enumerate(lengths)
+    ]
+    topology = sn.topologies.create("bichain")
+    loader = sn.loader(samples, topology, batch_nodes=6, num_workers=num_workers)
+    batches = list(loader)
+    assert len(loader) == len(batches)
+    assert [batch.y.tolist() for batch in batches] == [[1, 3, 0], [2], [4]]
+    for batch in batches:
+        planned = topology.plan([lengths[index] for index in batch.y.tolist()])
+        for plan, expected in zip(batch.plans, planned, strict=True):
+            assert plan.levels == expected.levels and plan.steps == expected.steps
+            assert plan.rows.equal(expected.rows)
+        assert batch.x[batch.ptr[:-1], 0].tolist() == batch.y.tolist()

@@ -1,0 +1,141 @@
+"""A net is an input layer, recurrences, a readout and a head."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from conftest import assert_same, randomise
+
+import structnet as sn
+
+BAGS = [[[1, 2], [], [3]], [[1]]]
+VOCABULARY = sn.Sizes(vocabulary=5, input_size=None, num_outputs=4)
+FEATURES = sn.Sizes(vocabulary=None, input_size=3, num_outputs=4)
+
+
+def batch_of(topology, tokens=True):
+    def tokens_of(bags):
+        ids = np.array([word for bag in bags for word in bag], np.int64)
+        return sn.Tokens(ids, np.cumsum([0, *map(len, bags)]))
+
+    rng = np.random.default_rng(0)
+    samples = [
+        sn.Sample(len(bags), tokens_of(bags) if tokens else rng.normal(size=(len(bags), 3)), 0)
+        for bags in BAGS
+    ]
+    return sn.collate(samples, topology)
+
+
+def net_of(sizes, topology="bichain", cell="lstm", readout="last", **options):
+    topology = sn.topologies.create(topology)
+    cell = functools.partial(sn.cells.create, cell)
+    readout = functools.partial(sn.readouts.create, readout)
+    net = sn.nets.create(
+        "stack", sizes, topology, cell, readout, hidden_size=2, embedding_size=3, **options
+    )
+    return randomise(net.double()).eval(), topology
+
+
+@pytest.mark.parametrize("readout", sn.readouts.names())
+@pytest.mark.parametrize("cell", sn.cells.names())
+def test_a_net_gives_a_row_a_sample_or_a_node(cell, readout):
+    net, topology = net_of(VOCABULARY, cell=cell, readout=readout)
+    rows = 4 if net.readout.per_node else 2
+    assert net(batch_of(topology)).shape == (rows, 4)
+
+
+def test_a_net_is_its_parts_one_after_the_other():
+    net, topology = net_of(FEATURES, num_layers=2, readout="mean")
+    batch = batch_of(topology, tokens=False)
+    h = batch.x
+    assert len(net.layers) == 2
+    for layer in net.layers:
+        h = layer(h, batch.plans)
+    expected = torch.stack([part.mean(0) for part in h.split([3, 1])])
+    expected = expected @ net.head.weight.T + net.head.bias
+    assert_same(net(batch).detach(), expected.detach())
+
+
+def test_a_node_enters_as_the_sum_of_its_tokens_embeddings():
+    net, topology = net_of(VOCABULARY)
+    rows = net.input.weight
+    found = net.input(batch_of(topology).x)
+    expected = torch.stack([rows[1] + rows[2], torch.zeros_like(rows[0]), rows[3], rows[1]])
+    assert_same(found.detach(), expected.detach())
+
+
+def test_token_dropout_drops_whole_tokens_and_only_in_training():
+    net, topology = net_of(VOCABULARY, token_dropout=0.5)
+    tokens, rows = batch_of(topology).x, net.input.weight.detach()
+    whole = net.input(tokens)
+    assert net.input(tokens).equal(whole)
+    net.train()
+    possible = [0 * rows[0], rows[1], rows[2], rows[1] + rows[2]]
+    seen = set()
+    for _ in range(60):
+        first = net.input(tokens)[0].detach()
+        seen.add(next(i for i, one in enumerate(possible) if torch.allclose(first, one)))
+    assert seen == {0, 1, 2, 3}
+
+
+def test_dropout_acts_in_training_only():
+    net, topology = net_of(VOCABULARY, dropout=0.5, num_layers=2)
+    batch = batch_of(topology)
+    assert net(batch).equal(net(batch))
+    net.train()
+    assert not net(batch).equal(net(batch))
+
+
+def test_a_net_runs_on_the_executor_it_is_given():
+    batched, topology = net_of(VOCABULARY, num_layers=2)
+    reference, _ = net_of(VOCABULARY, num_layers=2, executor="reference")
+    reference.load_state_dict(batched.state_dict())
+    batch = batch_of(topology)
+    losses = [net(batch).square().sum() for net in (batched, reference)]
+    for loss in losses:
+        loss.backward()
+    assert_same(*(loss.detach() for loss in losses))
+    for found, expected in zip(batched.parameters(), reference.parameters(), strict=True):
+        assert_same(found.grad, expected.grad)
+
+
+def test_two_nets_of_one_seed_learn_alike():
+    def losses():
+        torch.manual_seed(7)
+        net, topology = net_of(VOCABULARY, dropout=0.2, token_dropout=0.2)
+        net.train()
+        batch, optimizer = batch_of(topology), torch.optim.AdamW(net.parameters(), 0.05)
+        found = []
+        for _ in range(20):
+            loss = torch.nn.functional.cross_entropy(net(batch), torch.tensor([0, 3]))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        return found
+
+    first = losses()
+    assert first == losses()
+    assert first[-1] < 0.5 * first[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_layers": 0}, "'num_layers' is at least 1, got 0"),
+        ({"dropout": 1.0}, "'dropout' is from 0 to below 1, got 1.0"),
+        ({"token_dropout": -0.1}, "'token_dropout' is from 0 to below 1, got -0.1"),
+        ({"executor": "btched"}, "no executor 'btched' .*did you mean 'batched'"),
+        ({"layers": 2}, "no option 'layers' of net 'stack' .*did you mean 'num_layers'"),
+        ({"dropout": "a lot"}, "option 'dropout' of net 'stack' takes float, got 'a lot'"),
+    ],
+)
+def test_a_bad_option_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        net_of(VOCABULARY, **options)
+
+
+def test_a_task_without_inputs_is_refused():
+    with pytest.raises(ValueError, match="neither"):
+        net_of(sn.Sizes(None, None, 2))

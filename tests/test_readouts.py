@@ -1,0 +1,130 @@
+"""Readouts are what a plain loop over the samples computes."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import assert_same, randomise
+
+import structnet as sn
+
+TREES = [
+    np.array([[1, 2], [-1, -1], [3, -1], [-1, -1]]),
+    np.array([[-1, -1]]),
+    np.array([[-1, -1], [-1, -1], [0, 1]]),
+]
+TOPOLOGIES = {
+    "tree": (sn.topologies.create("tree"), TREES),
+    "both": (sn.topologies.create("tree", direction="both"), TREES),
+    "bichain": (sn.topologies.create("bichain"), [4, 1, 3]),
+}
+every_kind = pytest.mark.parametrize("kind", TOPOLOGIES)
+SIZE = 6
+
+
+def batch_of(kind, order=(0, 1, 2)):
+    """A batch, its states and the first node of every sample; a sample's states are its own."""
+    topology, structures = TOPOLOGIES[kind]
+    states = torch.randn(8, SIZE, generator=torch.Generator().manual_seed(5)).double()
+    states = states.split([4, 1, 3])
+    samples = [sn.Sample(structures[i], np.zeros((len(states[i]), 1)), i) for i in order]
+    h = torch.cat([states[i] for i in order]).requires_grad_()
+    return topology, sn.collate(samples, topology), h
+
+
+def readout_of(name, topology):
+    return randomise(sn.readouts.create(name, SIZE, len(topology.directions)).double())
+
+
+def in_a_loop(name, kind, readout, states):
+    """One sample's readout; `states` (n, SIZE)."""
+    forward, backward = states.chunk(2, dim=1)
+    first, last = states[0], states[-1]
+    match name:
+        case "mean":
+            return sum(states) / len(states)
+        case "max":
+            return torch.stack([max(column) for column in states.T])
+        case "ends":
+            return torch.cat([first, last])
+        case "attention":
+            weights = [readout.score(h).exp() for h in states]
+            return sum(w * h for w, h in zip(weights, states, strict=True)) / sum(weights)
+    # The root, or the last step; in the other direction the leaves, or the first step.
+    root = 2 if len(states) == 3 else 0
+    leaves = {4: [1, 3], 1: [0], 3: [0, 1]}[len(states)]
+    match kind:
+        case "tree":
+            return states[root]
+        case "both":
+            return torch.cat([forward[root], sum(backward[leaves]) / len(leaves)])
+        case "bichain":
+            return torch.cat([forward[-1], backward[0]])
+    raise AssertionError(kind)
+
+
+@every_kind
+@pytest.mark.parametrize("name", ["mean", "max", "ends", "attention", "root", "last"])
+def test_a_readout_is_a_loop_over_the_samples_in_values_and_gradients(name, kind):
+    topology, batch, h = batch_of(kind)
+    readout = readout_of(name, topology)
+    found = readout(h, batch)
+    parts = h.split(batch.ptr.diff().tolist())
+    expected = torch.stack([in_a_loop(name, kind, readout, states) for states in parts])
+    assert found.shape == (3, readout.output_size)
+    assert_same(found.detach(), expected.detach())
+    inputs = (h, *readout.parameters())
+    weight = torch.randn_like(expected)
+    for ours, theirs in zip(
+        torch.autograd.grad((found * weight).sum(), inputs),
+        torch.autograd.grad((expected * weight).sum(), inputs),
+        strict=True,
+    ):
+        assert_same(ours, theirs)
+
+
+@every_kind
+@pytest.mark.parametrize("name", sn.readouts.names())
+def test_samples_in_another_order_give_their_rows_in_that_order(name, kind):
+    topology, batch, h = batch_of(kind)
+    readout = readout_of(name, topology)
+    order = (2, 0, 1)
+    _, other, other_h = batch_of(kind, order)
+    found, permuted = readout(h, batch), readout(other_h, other)
+    rows = list(order)
+    if readout.per_node:
+        parts = found.split(batch.ptr.diff().tolist())
+        expected = torch.cat([parts[sample] for sample in order])
+    else:
+        expected = found[rows]
+    assert_same(permuted.detach(), expected.detach())
+
+
+@every_kind
+@pytest.mark.parametrize("name", sn.readouts.names())
+def test_a_sample_is_scored_by_its_own_nodes_alone(name, kind):
+    topology, batch, h = batch_of(kind)
+    readout = readout_of(name, topology)
+    found = readout(h, batch)
+    row = batch.ptr[1] if readout.per_node else 1
+    (grad,) = torch.autograd.grad(found[row].sum(), h)
+    assert set(grad.abs().sum(1).nonzero()[:, 0].tolist()) <= {4}
+
+
+def test_every_is_every_nodes_state():
+    topology, batch, h = batch_of("tree")
+    readout = readout_of("every", topology)
+    assert readout.per_node and readout(h, batch) is h
+
+
+def test_attention_stands_scores_of_any_size():
+    topology, batch, h = batch_of("bichain")
+    readout = readout_of("attention", topology)
+    with torch.no_grad():
+        readout.score[2].weight.mul_(1e4)
+    found = readout(h, batch)
+    assert found.isfinite().all()
+    best = [
+        states[readout.score(states)[:, 0].argmax()]
+        for states in h.split(batch.ptr.diff().tolist())
+    ]
+    assert_same(found.detach(), torch.stack(best).detach(), 1e-6)

@@ -1,0 +1,195 @@
+"""Names, options read from signatures, and the door for plugins."""
+
+from importlib import metadata
+from types import SimpleNamespace
+
+import pytest
+
+import structnet as sn
+from structnet import registry
+from structnet.registry import PluginError, Registry
+
+
+class Part:
+    """A part for tests.
+
+    More about it.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        rate: float = 0.5,
+        count: int = 2,
+        on: bool = False,
+        name: str = "a",
+        most: int | None = None,
+        any_kind=None,
+    ):
+        self.size = size
+        self.given = {"rate": rate, "count": count, "on": on, "name": name, "most": most}
+        self.any_kind = any_kind
+
+
+@pytest.fixture
+def parts():
+    found = Registry("part")
+    found.register("part")(Part)
+    return found
+
+
+def test_a_registered_component_is_made_by_name_with_wired_arguments_first(parts):
+    part = parts.create("part", 7, rate=0.1, most=3)
+    assert (part.size, part.given["rate"], part.given["most"]) == (7, 0.1, 3)
+    assert parts.names() == ["part"] and parts["part"] is Part
+    assert parts.doc("part") == "A part for tests."
+
+
+def test_a_function_is_a_component_as_well(parts):
+    @parts.register("twice")
+    def twice(size: int, *, times: int = 2):
+        return size * times
+
+    assert parts.create("twice", 4, times=3) == 12
+    assert twice(4) == 8
+
+
+def test_options_are_the_keyword_arguments_with_type_and_default(parts):
+    assert dict(parts.options("part")) == {
+        "rate": (float, 0.5),
+        "count": (int, 2),
+        "on": (bool, False),
+        "name": (str, "a"),
+        "most": (int | None, None),
+        "any_kind": (parts.options("part")["any_kind"][0], None),
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"rate": 1}, {"rate": 1.5}, {"most": None}, {"most": 1}, {"any_kind": "x"}, {"on": True}],
+)
+def test_a_value_of_the_options_type_is_accepted(parts, options):
+    parts.create("part", 1, **options)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "kind"),
+    [
+        ("count", True, "int"),
+        ("count", 1.0, "int"),
+        ("count", None, "int"),
+        ("rate", "0.5", "float"),
+        ("rate", True, "float"),
+        ("on", 1, "bool"),
+        ("name", 3, "str"),
+        ("most", "3", "int | None"),
+        ("most", False, "int | None"),
+        ("any_kind", [1], ".*"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(parts, option, value, kind):
+    message = rf"option '{option}' of part 'part' takes {kind.replace('|', '[|]')}, got "
+    with pytest.raises(ValueError, match=message):
+        parts.create("part", 1, **{option: value})
+
+
+@pytest.mark.parametrize("kind", ["cells", "topologies", "readouts", "nets", "tasks"])
+def test_an_unknown_name_lists_those_there_are_and_offers_the_closest(kind):
+    known = getattr(sn, kind)
+    name = known.names()[0]
+    with pytest.raises(KeyError) as caught:
+        known.create(name + "x")
+    message = str(caught.value)
+    assert f"{name + 'x'!r} among " in message and f"did you mean {name!r}?" in message
+    assert all(repr(one) in message for one in known.names())
+
+
+def test_a_name_close_to_nothing_gets_no_offer(parts):
+    with pytest.raises(KeyError, match=r"^no part 'zzz' among \['part'\]$"):
+        parts.create("zzz")
+
+
+def test_an_unknown_option_offers_the_closest(parts):
+    with pytest.raises(ValueError, match=r"no option 'rat' of part 'part' among .* mean 'rate'"):
+        parts.create("part", 1, rat=0.1)
+
+
+def test_two_components_under_one_name_are_both_named(parts):
+    class Another:
+        pass
+
+    with pytest.raises(ValueError, match="two parts named 'part'") as caught:
+        parts.register("part")(Another)
+    assert "test_registry.Part " in str(caught.value) and "Another" in str(caught.value)
+    assert parts["part"] is Part
+
+
+def test_the_same_component_may_be_registered_again_as_a_reload_does(parts):
+    parts.register("part")(Part)
+    assert parts.names() == ["part"]
+
+
+def test_an_option_needs_a_plain_default(parts):
+    def without(*, rate: float):
+        pass
+
+    def with_a_list(*, sizes=[1, 2]):  # noqa: B006
+        pass
+
+    with pytest.raises(ValueError, match=r"'rate' of part 'no' needs a default .* got none"):
+        parts.register("no")(without)
+    with pytest.raises(ValueError, match=r"option 'sizes' of part 'no' .* got \[1, 2\]"):
+        parts.register("no")(with_a_list)
+    assert parts.names() == ["part"]
+
+
+@pytest.mark.parametrize("kind", ["cells", "topologies", "readouts", "nets", "tasks"])
+def test_every_built_in_component_has_a_first_line(kind):
+    known = getattr(registry, kind)
+    for name in known.names():
+        assert known.doc(name).endswith((".", ":")) or known.doc(name), name
+
+
+class Failing:
+    """An entry point of a distribution that is broken."""
+
+    name, value = "broken", "broken_plugin"
+    dist = SimpleNamespace(name="some-models", version="1.2")
+
+    def load(self):
+        raise ModuleNotFoundError("No module named 'missing_thing'")
+
+
+def test_a_plugin_that_fails_names_itself_its_distribution_and_the_cause(monkeypatch):
+    monkeypatch.setattr(registry, "_loaded", False)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [Failing()])
+    # It fails again the next time: nothing is swallowed.
+    for _ in range(2):
+        with pytest.raises(PluginError) as caught:
+            sn.topologies.names()
+        message = str(caught.value)
+        assert "'broken' (broken_plugin) of some-models 1.2" in message
+        assert "ModuleNotFoundError: No module named 'missing_thing'" in message
+        assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_a_plugin_is_loaded_once_and_may_ask_for_names_while_it_is(monkeypatch):
+    loads = []
+
+    class Asking(Failing):
+        def load(self):
+            loads.append(sn.cells.names())
+
+    monkeypatch.setattr(registry, "_loaded", False)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [Asking()])
+    sn.cells.names()
+    assert sn.cells.names() == loads[0] and len(loads) == 1
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'structnet' has no attribute 'nothing'"):
+        sn.nothing  # noqa: B018
+    assert set(dir(sn)) >= {"cells", "Recurrence", "schedule"}
+    assert all(getattr(sn, name) is not None for name in dir(sn))
