@@ -8,8 +8,8 @@ import importlib
 _HOME = {
     "cells": "structnet.cells",
     "topologies": "structnet.registry",
-    "readouts": "structnet.registry",
-    "nets": "structnet.registry",
+    "readouts": "structnet.readout",
+    "nets": "structnet.net",
     "tasks": "structnet.registry",
     "Plan": "structnet.plan",
     "schedule": "structnet.plan",
@@ -27,7 +27,7 @@ _HOME = {
     "loader": "structnet.loading",
     "Cell": "structnet.cells",
     "Net": "structnet.net",
-    "Readout": "structnet.readouts",
+    "Readout": "structnet.readout",
     "Sizes": "structnet.net",
     "Recurrence": "structnet.recurrence",
 }

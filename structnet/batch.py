@@ -109,7 +109,7 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
     """Concatenate and plan samples; ValueError where an input's length is not its structure's."""
     plans = topology.plan([sample.structure for sample in samples])
     sizes = np.array([sample.num_nodes for sample in samples], np.int64)
-    if sizes.sum() != plans[0].num_nodes:
+    if not np.array_equal(_offsets(sizes), plans[0].ptr):
         _refuse_unequal(samples, topology)
     return Batch(
         x=_concatenate([sample.x for sample in samples]),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cells.cell import Cell
-from structnet.readouts import Readout
+from structnet.readout import Readout
 from structnet.recurrence import Recurrence
 from structnet.registry import nets
 from structnet.batch import Batch, Tokens

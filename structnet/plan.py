@@ -21,7 +21,8 @@ class Plan:
     row 0 is the null state, rows 1 to `num_initial` the initial states, and row
     `1 + num_initial + r` belongs to the node of rank r. A step (start, stop, slots, offset) is one
     batched cell call: the nodes of ranks start to stop are of one level, and each reads `slots`
-    rows, from `rows[offset]` on. `sinks` are the nodes that feed no other, ascending.
+    rows, from `rows[offset]` on. `sinks` are the nodes that feed no other, ascending; sample b
+    owns the nodes `ptr[b]:ptr[b + 1]`.
     """
 
     order: torch.Tensor
@@ -31,6 +32,7 @@ class Plan:
     steps: tuple[tuple[int, int, int, int], ...]
     sinks: torch.Tensor
     num_initial: int
+    ptr: torch.Tensor
 
     @property
     def num_nodes(self) -> int:
@@ -66,8 +68,7 @@ def schedule(
     Without `num_nodes`, `predecessors` is a table (N, K): the predecessor of every node in each of
     K ordered slots, -1 where absent. With `num_nodes`, it is an edge list (2, E), the first row
     feeding the second: any number of unordered predecessors a node. An entry N + j stands for
-    initial state j of `num_initial`. `ptr` (B + 1,) says which nodes belong to which sample and
-    serves error messages only.
+    initial state j of `num_initial`. `ptr` (B + 1,) says which nodes belong to which sample.
 
     ValueError for a cycle, an index out of range or one that is no integer; sample and node are
     named.
@@ -77,7 +78,7 @@ def schedule(
         table = index_array(predecessors, name, columns=None)
         _check_range(table, -1, len(table) + num_initial, lambda at: name(at[0]))
         return _plan_table(table, num_initial, name)
-    edges = index_array(predecessors, name, columns=2)
+    edges = index_array(predecessors, lambda edge: f"edge {edge}", columns=2)
     _check_range(edges[0], 0, num_nodes + num_initial, lambda at: f"source of edge {at[0]}")
     _check_range(edges[1], 0, num_nodes, lambda at: f"target of edge {at[0]}")
     return _plan_edges(edges[0], edges[1], num_nodes, num_initial, name)
@@ -104,9 +105,8 @@ def index_array(values: Any, name: Callable[[int], str], columns: int | None) ->
     if array.ndim != 2 or (columns is not None and len(array) != columns):
         raise ValueError(f"predecessors are {shape}, got an array of shape {array.shape}")
     if array.size and not np.issubdtype(array.dtype, np.integer):
-        where = name(0) if columns is None else "edge 0"
         raise ValueError(
-            f"predecessors are integers, got {array.dtype} ({array.flat[0]} at {where})"
+            f"predecessors are integers, got {array.dtype} ({array.flat[0]} at {name(0)})"
         )
     return array.astype(np.int64, copy=False)
 
@@ -131,7 +131,7 @@ def _plan_table(table: Ints, num_initial: int, name: Namer) -> Plan:
     rows = _buffer_rows(table[order].ravel(), rank, num_initial)
     levels = _boundaries(level)
     steps = tuple((a, b, slots, a * slots) for a, b in pairwise(levels))
-    return _finish(order, rank, levels, rows, steps, source, num_initial)
+    return _finish(order, rank, levels, rows, steps, source, num_initial, name)
 
 
 def _plan_edges(source: Ints, target: Ints, num_nodes: int, num_initial: int, name: Namer) -> Plan:
@@ -153,7 +153,7 @@ def _plan_edges(source: Ints, target: Ints, num_nodes: int, num_initial: int, na
     stops = np.append(starts[1:], num_nodes)
     steps = np.stack([starts, stops, degree[starts], offset[starts]], 1) if num_nodes else starts
     steps = tuple(map(tuple, steps.tolist()))
-    return _finish(order, rank, _boundaries(level), rows, steps, source[inner], num_initial)
+    return _finish(order, rank, _boundaries(level), rows, steps, source[inner], num_initial, name)
 
 
 def _finish(
@@ -164,12 +164,16 @@ def _finish(
     steps: tuple[Any, ...],
     source: Ints,
     num_initial: int,
+    name: Namer,
 ) -> Plan:
     feeds = np.zeros(len(order), bool)
     feeds[source] = True
-    tensors = (torch.from_numpy(array) for array in (order, rank, rows, np.flatnonzero(~feeds)))
-    order_, rank_, rows_, sinks = tensors
-    return Plan(order_, rank_, levels, rows_, steps, sinks, num_initial)
+    ptr = np.array([0, len(order)]) if len(name.ptr) < 2 else name.ptr
+    arrays = (order, rank, rows, np.flatnonzero(~feeds), ptr)
+    # Validation plans under inference mode what training finds in the cache.
+    with torch.inference_mode(False):
+        order_, rank_, rows_, sinks, ptr_ = map(torch.from_numpy, arrays)
+    return Plan(order_, rank_, levels, rows_, steps, sinks, num_initial, ptr_)
 
 
 def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer) -> NDArray[np.int64]:

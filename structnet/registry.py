@@ -67,7 +67,7 @@ class Registry:
             raise UnknownName(f"no {self.kind} {name!r} {did_you_mean(name, self._components)}")
         return self._components[name]
 
-    def create(self, name: str, *wired: Any, **options: Any) -> Any:
+    def create(self, name: str, /, *wired: Any, **options: Any) -> Any:
         """A configured component; ValueError for an unknown option or a value of another type."""
         component = self[name]
         check_options(component, options, f"{self.kind} {name!r}")

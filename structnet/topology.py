@@ -1,7 +1,7 @@
 """Topology: who comes before whom."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -51,18 +51,24 @@ class Topology(abc.ABC):
         ValueError, naming sample and node, for an index that is no integer or out of range, and
         for a cycle. Plans of structures that are plain numbers are cached.
         """
-        if all(_is_shape(structure) for structure in structures):
+        if isinstance(self, Hashable) and all(map(_is_shape, structures)):
             return _cached_plan(self, tuple(structures))
         return self._plan(structures)
 
     def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
-        samples = [self.predecessors(structure) for structure in structures]
+        samples = [self._tables(structure, i) for i, structure in enumerate(structures)]
         if len(self.directions) == 1:
             samples = [(tables,) for tables in samples]
         return tuple(
             self._plan_direction([tables[d] for tables in samples], arity)
             for d, arity in enumerate(self.arities)
         )
+
+    def _tables(self, structure: Any, sample: int) -> Any:
+        try:
+            return self.predecessors(structure)
+        except ValueError as error:
+            raise ValueError(f"sample {sample}: {error}") from error
 
     def _plan_direction(self, tables: list[Any], arity: int | None) -> Plan:
         if arity is None:
@@ -86,21 +92,31 @@ def _plan_ordered(tables: list[Any], arity: int, num_initial: int) -> Plan:
     sizes = [len(table) for table in tables]
     table = np.concatenate(tables) if tables else np.zeros((0, arity), np.int64)
     sample = np.repeat(np.arange(len(sizes)), sizes)[:, None]
-    shifted, ptr = _shift(table, sample, np.array(sizes, np.int64), -1, num_initial)
+    ptr = _offsets(sizes)
+    name = Namer(ptr)
+    shifted = _shift(table, sample, ptr, -1, num_initial, lambda at: name(at[0]))
     return schedule(shifted, num_initial=num_initial * len(sizes), ptr=ptr)
 
 
 def _plan_unordered(tables: list[Any], num_initial: int) -> Plan:
     edges = [_as_edges(table, sample) for sample, table in enumerate(tables)]
-    sizes = np.array([one.num_nodes for one in edges], np.int64)
+    ptr = _offsets([one.num_nodes for one in edges])
     index = np.concatenate([np.zeros((2, 0), np.int64), *(one.index for one in edges)], axis=1)
-    sample = np.repeat(np.arange(len(sizes)), [np.shape(one.index)[1] for one in edges])
-    source, ptr = _shift(index[0], sample, sizes, 0, num_initial)
-    target, _ = _shift(index[1], sample, sizes, 0, 0)
+    counts = np.array([np.shape(one.index)[1] for one in edges], np.int64)
+    sample = np.repeat(np.arange(len(counts)), counts)
+
+    def target_of(at: tuple[int, ...]) -> str:
+        return f"sample {sample[at]}, target of an edge"
+
+    def source_of(at: tuple[int, ...]) -> str:
+        return f"sample {sample[at]}, node {index[1][at]}"
+
+    target = _shift(index[1], sample, ptr, 0, 0, target_of)
+    source = _shift(index[0], sample, ptr, 0, num_initial, source_of)
     return schedule(
         np.stack([source, target]),
         num_nodes=int(ptr[-1]),
-        num_initial=num_initial * len(sizes),
+        num_initial=num_initial * len(counts),
         ptr=ptr,
     )
 
@@ -119,26 +135,33 @@ def _as_edges(table: Any, sample: int) -> Edges:
         return f"sample {sample}, node {node}"
 
     if isinstance(table, Edges):
-        return Edges(index_array(table.index, name, columns=2), table.num_nodes)
+        index = index_array(table.index, lambda edge: f"sample {sample}, edge {edge}", columns=2)
+        return Edges(index, table.num_nodes)
     table = index_array(table, name, columns=None)
     target, slot = np.nonzero(table != -1)
     return Edges(np.stack([table[target, slot], target]), len(table))
 
 
+def _offsets(sizes: Sequence[int]) -> Ints:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
+
+
 def _shift(
-    nodes: Ints, sample: Ints, sizes: Ints, low: int, num_initial: int
-) -> tuple[Ints, Ints]:
+    nodes: Ints,
+    sample: Ints,
+    ptr: Ints,
+    low: int,
+    num_initial: int,
+    where: Callable[[tuple[int, ...]], str],
+) -> Ints:
     """Number the samples' nodes, and behind them their initial states, through the whole batch."""
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    size = sizes[sample]
+    size = np.diff(ptr)[sample]
     wrong = (nodes < low) | (nodes >= size + num_initial)
     if wrong.any():
-        at = tuple(np.argwhere(wrong)[0])
-        where = Namer(ptr)(int(at[0])) if nodes.ndim == 2 else f"sample {sample[at]}, an edge"
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
         end = np.broadcast_to(size, nodes.shape)[at] + num_initial
         raise ValueError(
-            f"index {nodes[at]} at {where} is out of range, {low} to {end - 1} are possible"
+            f"index {nodes[at]} at {where(at)} is out of range, {low} to {end - 1} are possible"
         )
     initial = ptr[-1] + sample * num_initial + nodes - size
-    shifted = np.where(nodes < size, np.where(nodes < 0, nodes, nodes + ptr[sample]), initial)
-    return shifted, ptr
+    return np.where(nodes < size, np.where(nodes < 0, nodes, nodes + ptr[sample]), initial)

@@ -75,6 +75,7 @@ def child_table(structure: Any) -> Ints:
             f"a tree is an integer table (nodes, slots) of children, got {table.dtype} "
             f"of shape {table.shape}"
         )
+    table = table.astype(np.int64, copy=False)
     wrong = (table < -1) | (table >= len(table))
     if wrong.any():
         node, slot = (int(i) for i in np.argwhere(wrong)[0])
@@ -121,6 +122,7 @@ def _from_edges(edges: Ints, num_nodes: int) -> Ints:
         raise ValueError(
             f"edge {edge} names node {edges[row, edge]}, there are nodes 0 to {num_nodes - 1}"
         )
+    edges = edges.astype(np.int64, copy=False)
     return table_of(edges[1], edges[0], num_nodes)
 
 

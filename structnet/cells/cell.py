@@ -42,7 +42,8 @@ class Cell(nn.Module, abc.ABC):
         self.input_size, self.hidden_size, self.arity = input_size, hidden_size, arity
         node, edge = len(self.node_gates) * hidden_size, len(self.edge_gates) * hidden_size
         slots = arity or 1
-        self.input = nn.Linear(input_size, node + edge)
+        # Without gates of its own a cell gets the input as it is, unless it projects it itself.
+        self.input = nn.Linear(input_size, node + edge) if node + edge else nn.Identity()
         if arity is None:
             self.recurrent = nn.Parameter(torch.empty(hidden_size, node))
             self.recurrent_edge = nn.Parameter(torch.empty(hidden_size, edge))
@@ -66,8 +67,9 @@ class Cell(nn.Module, abc.ABC):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Glorot for inputs, orthogonal H x H blocks for the recurrence, zero biases."""
-        nn.init.xavier_uniform_(self.input.weight, gain=self._gain())
-        nn.init.zeros_(self.input.bias)
+        if isinstance(self.input, nn.Linear):
+            nn.init.xavier_uniform_(self.input.weight, gain=self._gain())
+            nn.init.zeros_(self.input.bias)
         for name, weight in self.named_parameters(recurse=False):
             if name.startswith("recurrent"):
                 for rows in weight.split(self.hidden_size):

@@ -14,27 +14,42 @@ from dataclasses import dataclass, field
 import torch
 
 
+# A weight, the x it was multiplied with, and the result.
+Product = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
 @dataclass
 class Tape:
-    """What a sweep knows of its recurrent products."""
+    """What a sweep knows of its recurrent products.
 
+    Only weights among `parameters` are treated on their own: any other is computed from them
+    (weight norm, pruning), and autograd has to see how.
+    """
+
+    parameters: frozenset[torch.Tensor] = frozenset()
     weights: dict[torch.Tensor, torch.Tensor] = field(default_factory=dict)
-    products: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    products: list[Product] = field(default_factory=list)
     no_predecessors: bool = False
 
     def product(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        if weight not in self.weights:
-            self.weights[weight] = _autocast(weight.detach())
-        constant = self.weights[weight]
-        x = x.to(constant.dtype)
+        constant = self._constant(weight)
         if self.no_predecessors:
-            return x.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
+            return constant.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
+        x = x.to(constant.dtype)
         y = x @ constant
-        if y.requires_grad:
+        if y.requires_grad and weight in self.parameters:
             self.products.append((weight, x.detach(), y))
         return y
 
-    def take(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    def _constant(self, weight: torch.Tensor) -> torch.Tensor:
+        """The weight without its graph, cast once a sweep; as it is, if computed from others."""
+        if weight.requires_grad and weight not in self.parameters:
+            return _autocast(weight)
+        if weight not in self.weights:
+            self.weights[weight] = _autocast(weight.detach())
+        return self.weights[weight]
+
+    def take(self) -> list[Product]:
         """The products (weight, x, y) noted since the last call."""
         products, self.products = self.products, []
         return products

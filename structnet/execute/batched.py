@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from structnet.cells.cell import Cell, as_states
-from structnet.cells.product import Tape, recording
+from structnet.cells.product import Product, Tape, recording
 from structnet.plan import Plan
 
 Step = tuple[int, int, int, int]
 # A step, its leaves (z and what it read of each state), the states, and its products.
-Kept = tuple[Step, list[Tensor], tuple[Tensor, ...], list[tuple[Tensor, Tensor, Tensor]]]
+Kept = tuple[Step, list[Tensor], tuple[Tensor, ...], list[Product]]
 
 
 def run_batched(
@@ -39,7 +39,7 @@ class Sweep:
         self.cell, self.plan, self.has_initial = cell, plan, has_initial
         self.parameters = tuple(p for p in cell.parameters() if p.requires_grad)
         self.first_row = 1 + plan.num_initial
-        self.tape = Tape()
+        self.tape = Tape(frozenset(self.parameters))
         self.kept: list[Kept] = []
 
     def forward(self, z: Tensor, initial: tuple[Tensor, ...], keep: bool) -> tuple[Tensor, ...]:
@@ -144,7 +144,7 @@ class Sweep:
             yield self.kept.pop()
 
     def _step_gradients(
-        self, step: Step, leaves: list[Tensor], out: tuple[Tensor, ...], noted: list, buffers: list
+        self, step: Step, leaves: list[Tensor], out: tuple[Tensor, ...], noted: list[Product], buffers: list
     ) -> tuple[Tensor | None, ...]:
         """Gradients of the step's leaves, of its products and of the parameters."""
         rows = slice(self.first_row + step[0], self.first_row + step[1])
