@@ -1,7 +1,7 @@
 """Samples, and the batches they are put together in."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -25,7 +25,9 @@ class Tokens:
         return len(self.ptr) - 1
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Tokens":
-        return Tokens(*(part.to(device, non_blocking=non_blocking) for part in (self.ids, self.ptr)))
+        return Tokens(
+            *(part.to(device, non_blocking=non_blocking) for part in (self.ids, self.ptr))
+        )
 
     def pin_memory(self) -> "Tokens":
         return Tokens(self.ids.pin_memory(), self.ptr.pin_memory())
@@ -102,7 +104,9 @@ class Batch:
                 return tuple(map(move, value))
             return getattr(value, method)(*args, **kwargs)
 
-        return replace(self, **{field.name: move(getattr(self, field.name)) for field in fields(self)})
+        return replace(
+            self, **{field.name: move(getattr(self, field.name)) for field in fields(self)}
+        )
 
 
 def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
@@ -144,21 +148,21 @@ def _offsets(counts: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 class Vocabulary:
-    """Words <-> ids; id 0 is for unknown words."""
+    """Words <-> ids, with how often each was seen; id 0 is for unknown words."""
 
-    def __init__(self, words: Iterable[str]):
-        self.words = list(words)
-        self._ids = {word: i for i, word in enumerate(self.words, start=1)}
+    def __init__(self, counts: Mapping[str, int]):
+        self.counts = dict(counts)
+        self._ids = {word: i for i, word in enumerate(self.counts, start=1)}
 
     @classmethod
     def count(cls, words: Iterable[str], min_count: int) -> "Vocabulary":
         """The words seen at least `min_count` times, the most frequent first."""
         counts = Counter(words)
-        return cls(word for word, count in counts.most_common() if count >= min_count)
+        return cls({word: count for word, count in counts.most_common() if count >= min_count})
 
     def __len__(self) -> int:
         """The number of ids, the unknown word's included."""
-        return 1 + len(self.words)
+        return 1 + len(self.counts)
 
     def __getitem__(self, word: str) -> int:
         return self._ids.get(word, 0)

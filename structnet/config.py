@@ -181,7 +181,9 @@ def _check(config: Any) -> None:
         elif key == "trainer":
             check_options(fit, {k: v for k, v in value.items() if k != "name"}, "trainer")
         elif key not in TOP_LEVEL:
-            raise ValueError(f"no group or option {key!r} {did_you_mean(key, (*GROUPS, *TOP_LEVEL))}")
+            raise ValueError(
+                f"no group or option {key!r} {did_you_mean(key, (*GROUPS, *TOP_LEVEL))}"
+            )
     if type(config.get("seed")) is not int or config["seed"] < 0:
         raise ValueError(f"seed is a whole number from 0 on, got {config.get('seed')!r}")
     if not isinstance(config.get("run"), str | None):
@@ -194,4 +196,3 @@ def _check_group(group: str, choice: Any) -> None:
         raise ValueError(f"{group} is a component's name with its options, got {choice!r}")
     options = {name: value for name, value in choice.items() if name != "name"}
     check_options(kind[choice["name"]], options, f"{group} {choice['name']!r}")
-

@@ -17,6 +17,7 @@ class Batches(Sampler[list[int]]):
 
     A batch holds at most `batch_nodes` nodes (a larger sample is a batch of its own), or
     `batch_size` samples where that is given. Without `shuffle`, batches go from small to large.
+    Every `group` consecutive samples count as one and stay together.
     """
 
     POOL = 50
@@ -27,13 +28,15 @@ class Batches(Sampler[list[int]]):
         batch_nodes: int,
         batch_size: int | None = None,
         *,
+        group: int = 1,
         shuffle: bool = False,
         seed: int = 0,
     ):
         for name, value in (("batch_nodes", batch_nodes), ("batch_size", batch_size)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} is at least 1, got {value}")
-        self.sizes = np.asarray(sizes, np.int64)
+        self.sizes = np.asarray(sizes, np.int64).reshape(-1, group).sum(1)
+        self.group = group
         self.batch_nodes, self.batch_size = batch_nodes, batch_size
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
         self._cached: tuple[int, list[list[int]]] | None = None
@@ -50,7 +53,12 @@ class Batches(Sampler[list[int]]):
     def _batches(self) -> list[list[int]]:
         epoch = self.epoch if self.shuffle else 0
         if self._cached is None or self._cached[0] != epoch:
-            self._cached = (epoch, self._compose(epoch))
+            batches = self._compose(epoch)
+            members = range(self.group)
+            self._cached = (
+                epoch,
+                [[self.group * unit + i for unit in batch for i in members] for batch in batches],
+            )
         return self._cached[1]
 
     def _compose(self, epoch: int) -> list[list[int]]:
@@ -91,8 +99,9 @@ def loader(
     samples: Sequence[Sample],
     topology: Topology,
     *,
-    batch_nodes: int = 4096,
+    batch_nodes: int = 2048,
     batch_size: int | None = None,
+    group: int = 1,
     shuffle: bool = False,
     seed: int = 0,
     num_workers: int = 0,
@@ -103,6 +112,7 @@ def loader(
         [sample.num_nodes for sample in samples],
         batch_nodes,
         batch_size,
+        group=group,
         shuffle=shuffle,
         seed=seed,
     )

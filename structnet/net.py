@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from structnet.batch import Batch, Tokens, Vocabulary
 from structnet.cells.cell import Cell
 from structnet.readout import Readout
 from structnet.recurrence import Recurrence
 from structnet.registry import nets
-from structnet.batch import Batch, Tokens
 from structnet.topology import Topology
 
 
@@ -18,7 +18,7 @@ from structnet.topology import Topology
 class Sizes:
     """What a task wires a net to: a vocabulary or an input size, and the outputs of its head."""
 
-    vocabulary: int | None
+    vocabulary: Vocabulary | None
     input_size: int | None
     num_outputs: int
 
@@ -29,7 +29,8 @@ class Net(nn.Module):
 
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
     gives (B, outputs), or (N, outputs) where the readout is per node. `dropout` acts on what enters
-    and leaves every layer, `token_dropout` drops whole tokens (Iyyer et al. 2015, section 3).
+    and leaves every layer. A token seen n times in training is taken as unknown with probability
+    a / (a + n), a being `word_dropout` (Kiperwasser and Goldberg 2016, section 3.3).
     """
 
     def __init__(
@@ -42,17 +43,16 @@ class Net(nn.Module):
         embedding_size: int = 128,
         hidden_size: int = 128,
         num_layers: int = 1,
-        dropout: float = 0.1,
-        token_dropout: float = 0.0,
+        dropout: float = 0.3,
+        word_dropout: float = 10.0,
         executor: str = "batched",
     ):
         super().__init__()
         if num_layers < 1:
             raise ValueError(f"option 'num_layers' is at least 1, got {num_layers}")
-        for name, rate in (("dropout", dropout), ("token_dropout", token_dropout)):
-            if not 0 <= rate < 1:
-                raise ValueError(f"option {name!r} is from 0 to below 1, got {rate}")
-        size, self.input = _input(sizes, embedding_size, token_dropout)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"option 'dropout' is from 0 to below 1, got {dropout}")
+        size, self.input = _input(sizes, embedding_size, word_dropout)
         self.layers = nn.ModuleList()
         for _ in range(num_layers):
             layer = Recurrence(topology, cell, size, hidden_size, executor=executor)
@@ -69,9 +69,9 @@ class Net(nn.Module):
         return self.head(self.readout(h, batch))
 
 
-def _input(sizes: Sizes, embedding_size: int, token_dropout: float) -> tuple[int, nn.Module]:
+def _input(sizes: Sizes, embedding_size: int, word_dropout: float) -> tuple[int, nn.Module]:
     if sizes.vocabulary is not None:
-        return embedding_size, Embedding(sizes.vocabulary, embedding_size, token_dropout)
+        return embedding_size, Embedding(sizes.vocabulary, embedding_size, word_dropout)
     if sizes.input_size is None:
         raise ValueError("a task has a vocabulary or an input_size, this one has neither")
     return sizes.input_size, nn.Identity()
@@ -80,14 +80,21 @@ def _input(sizes: Sizes, embedding_size: int, token_dropout: float) -> tuple[int
 class Embedding(nn.EmbeddingBag):
     """The sum of the embeddings of a node's tokens; zero for a node without tokens."""
 
-    def __init__(self, num_tokens: int, size: int, dropout: float):
-        super().__init__(num_tokens, size, mode="sum", include_last_offset=True)
-        self.dropout = dropout
+    def __init__(self, vocabulary: Vocabulary, size: int, word_dropout: float):
+        if size < 1:
+            raise ValueError(f"option 'embedding_size' is at least 1, got {size}")
+        if word_dropout < 0:
+            raise ValueError(f"option 'word_dropout' is at least 0, got {word_dropout}")
+        super().__init__(len(vocabulary), size, mode="sum", include_last_offset=True)
         nn.init.normal_(self.weight, std=0.3)
+        counts = torch.tensor([1, *vocabulary.counts.values()], dtype=torch.float32)
+        rate = word_dropout / (word_dropout + counts)
+        self.rate: Tensor
+        self.register_buffer("rate", rate if word_dropout else None, persistent=False)
 
     def forward(self, tokens: Tokens) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        kept = None
-        if self.training and self.dropout:
-            kept = torch.rand(len(tokens.ids), device=self.weight.device) >= self.dropout
-            kept = kept.to(self.weight.dtype) / (1 - self.dropout)
-        return super().forward(tokens.ids, tokens.ptr, kept)
+        ids = tokens.ids
+        if self.training and self.rate is not None:
+            unknown = torch.rand(len(ids), device=ids.device) < self.rate[ids]
+            ids = ids.masked_fill(unknown, 0)
+        return super().forward(ids, tokens.ptr)

@@ -100,7 +100,9 @@ class Namer:
 
 def index_array(values: Any, name: Callable[[int], str], columns: int | None) -> Ints:
     """A 2-D integer array: (2, E) edges if `columns` is 2, else a table (N, K)."""
-    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    array = (
+        values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    )
     shape = "a table (N, K)" if columns is None else "an edge list (2, E)"
     if array.ndim != 2 or (columns is not None and len(array) != columns):
         raise ValueError(f"predecessors are {shape}, got an array of shape {array.shape}")

@@ -41,18 +41,21 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     """
     task = run.task
     samples = list(task.read(path, run.topology))
-    batches = loader(samples, run.topology, batch_nodes=run.config["trainer"]["batch_nodes"])
+    batch_nodes = run.config["trainer"]["batch_nodes"]
+    batches = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
     found: dict[int, Prediction] = {}
     wanted = None if task.wanted is None else list(task.classes).index(task.wanted)
     with torch.inference_mode():
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
             scores = task.sample_output(net(batch), batch).softmax(dim=1)
             best = scores.argmax(dim=1).tolist()
-            for index, row, label in zip(indices, scores.tolist(), best, strict=True):
+            for index, row, label in zip(
+                indices[:: task.group], scores.tolist(), best, strict=True
+            ):
                 label = label if wanted is None else wanted
                 origin = samples[index].origin
                 found[index] = Prediction(origin, task.classes[label], row[label])
-    predictions = [found[index] for index in range(len(samples))]
+    predictions = [found[index] for index in range(0, len(samples), task.group)]
     if wanted is not None:
         predictions.sort(key=lambda prediction: -prediction.probability)
     return predictions

@@ -8,8 +8,8 @@ import abc
 import torch
 from torch import Tensor, nn
 
-from structnet.registry import readouts
 from structnet.batch import Batch
+from structnet.registry import readouts
 
 
 class Readout(nn.Module, abc.ABC):

@@ -14,7 +14,7 @@ Figures = dict[str, Any]
 
 def print_table(run: Run, metrics: Figures) -> None:
     """The model's test figures beside the baselines'."""
-    columns = [name for name in metrics["test"]]
+    columns = list(metrics["test"])
     table = Table(title=f"{run.config['task']['name']}, test")
     table.add_column("")
     for name in columns:

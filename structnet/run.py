@@ -1,11 +1,11 @@
 """A run: its configuration made into objects, and the directory it lives in.
 
-    DIR/config.yaml          the composed configuration, plain data
-    DIR/model.safetensors    the best weights
-    DIR/config.json          what else it takes to rebuild the model: configuration and vocabulary
-    DIR/metrics.json         test, validation and baseline figures
-    DIR/curve.png            the learning curve, from DIR/logs
-    DIR/checkpoints/         best.ckpt and last.ckpt, to resume from
+DIR/config.yaml          the composed configuration, plain data
+DIR/model.safetensors    the best weights
+DIR/config.json          what else it takes to rebuild the model: configuration and vocabulary
+DIR/metrics.json         test, validation and baseline figures
+DIR/curve.png            the learning curve, from DIR/logs
+DIR/checkpoints/         best.ckpt and last.ckpt, to resume from
 """
 
 import json
@@ -75,8 +75,7 @@ class Run:
     def build_net(self) -> nn.Module:
         """The net with fresh weights; the task knows its sizes only once it is loaded."""
         task = self.task
-        vocabulary = None if task.vocabulary is None else len(task.vocabulary)
-        sizes = Sizes(vocabulary, task.input_size, task.num_outputs)
+        sizes = Sizes(task.vocabulary, task.input_size, task.num_outputs)
         readout = self.config.get("readout") or {"name": task.readout(self.topology)}
         return create(
             registry.nets,
@@ -93,7 +92,7 @@ class Run:
         write(self.directory / "config.yaml", lambda path: path.write_text(text))
 
     def save_net(self, net: nn.Module) -> None:
-        words = None if self.task.vocabulary is None else self.task.vocabulary.words
+        words = None if self.task.vocabulary is None else self.task.vocabulary.counts
         description = {"config": dict(self.config), "vocabulary": words}
         state = {name: value.contiguous() for name, value in net.state_dict().items()}
         write(self.directory / "model.safetensors", lambda path: save_file(state, path))

@@ -20,7 +20,9 @@ class Task(abc.ABC):
     `structures` names the kinds of structure it can give (a topology's `takes`), `classes` the
     labels, `kinds` the groups of samples that are measured on their own as well. `monitor` is the
     metric that chooses the best checkpoint, larger being better. `wanted` is the class that
-    prediction searches for, the most probable first; without it every sample is labelled.
+    prediction searches for, the most probable first; without it every sample is labelled. Where a
+    decision takes several structures, such as two that are compared, `group` of them follow each
+    other in a split and stay together in a batch.
     """
 
     structures: ClassVar[tuple[str, ...]] = ()
@@ -28,6 +30,7 @@ class Task(abc.ABC):
     kinds: Sequence[str] = ()
     monitor: ClassVar[str] = "accuracy"
     wanted: ClassVar[str | None] = None
+    group: ClassVar[int] = 1
     # A task over tokens has a vocabulary, one over features an input size.
     vocabulary: Vocabulary | None = None
     input_size: int | None = None
@@ -65,7 +68,7 @@ class Task(abc.ABC):
         return len(self.classes)
 
     def sample_output(self, output: Tensor, batch: Batch) -> Tensor:
-        """The rows (B, outputs) of the samples; of their roots where the readout is per node."""
+        """Scores (groups, classes), a row a decision; of roots if the readout is per node."""
         if len(output) == batch.num_samples:
             return output
         return output[batch.plans[0].sinks]
@@ -78,17 +81,18 @@ class Task(abc.ABC):
         from torchmetrics.classification import MulticlassAccuracy
 
         return {
-            name: MulticlassAccuracy(self.num_outputs, average="micro", ignore_index=IGNORE)
+            name: MulticlassAccuracy(len(self.classes), average="micro", ignore_index=IGNORE)
             for name in ("accuracy", *self.kinds)
         }
 
     def measured(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
         """Metric name -> the outputs and targets it is updated with."""
-        scores = {"accuracy": (output, batch.y)}
+        scores, y, kinds = self.sample_output(output, batch), batch.y[:: self.group], batch.kind
+        measured = {"accuracy": (scores, y)}
         for index, kind in enumerate(self.kinds):
-            mine = batch.kind == index
-            scores[kind] = (output[mine], batch.y[mine])
-        return scores
+            mine = kinds[:: self.group] == index
+            measured[kind] = (scores[mine], y[mine])
+        return measured
 
 
 def data_folder(root: str | None, name: str, files: Sequence[str]) -> Path:

@@ -13,7 +13,7 @@ from structnet.plan import Namer, Plan, index_array, schedule
 
 
 class Edges(NamedTuple):
-    """The predecessors of `num_nodes` nodes as an edge list (2, E): the first row feeds the second."""
+    """Predecessors of `num_nodes` nodes as an edge list (2, E): row 0 feeds row 1."""
 
     index: ArrayLike
     num_nodes: int

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -37,14 +38,14 @@ def fit(
     seed: int,
     resume: bool,
     *,
-    max_epochs: int = 8,
+    max_epochs: int = 5,
     max_steps: int | None = None,
     limit_batches: int | None = None,
-    batch_nodes: int = 4096,
+    batch_nodes: int = 2048,
     batch_size: int | None = None,
     num_workers: int = 1,
     optimizer: str = "adamw",
-    learning_rate: float = 0.003,
+    learning_rate: float = 0.004,
     weight_decay: float = 0.01,
     schedule: str = "cosine",
     clip_norm: float | None = 1.0,
@@ -70,7 +71,12 @@ def fit(
     seed_everything(seed, workers=True, verbose=False)
     _share_cores(num_workers)
     module = Module(net, run.task, optimizer, learning_rate, weight_decay, schedule)
-    options = {"batch_nodes": batch_nodes, "batch_size": batch_size, "num_workers": num_workers}
+    options = {
+        "batch_nodes": batch_nodes,
+        "batch_size": batch_size,
+        "num_workers": num_workers,
+        "group": run.task.group,
+    }
     loaders = {
         name: loader(samples, run.topology, shuffle=name == "train", seed=seed, **options)
         for name, samples in splits.items()
@@ -103,9 +109,7 @@ def fit(
     )
     started = time.monotonic()
     last = run.checkpoints / "last.ckpt" if resume else None
-    trainer.fit(
-        module, loaders["train"], loaders["validation"], ckpt_path=last, weights_only=True
-    )
+    trainer.fit(module, loaders["train"], loaders["validation"], ckpt_path=last, weights_only=True)
     seconds = time.monotonic() - started
     if (run.checkpoints / "best.ckpt").is_file():
         run.load_checkpoint(net, "best.ckpt")
@@ -127,7 +131,9 @@ def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
     started = time.monotonic()
     splits = run.task.load(run.topology)
     read_s = time.monotonic() - started
-    counts = ", ".join(f"{len(samples):,} {name}" for name, samples in splits.items())
+    counts = ", ".join(
+        f"{len(samples) // run.task.group:,} {name}" for name, samples in splits.items()
+    )
     print(f"{run.config['task']['name']}: {counts} samples, read in {read_s:.1f} s", flush=True)
     run.save_config()
     seed_everything(run.config["seed"], workers=True, verbose=False)
@@ -149,7 +155,9 @@ def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, f
         **{name: options[name] for name in ("precision", "accelerator", "devices")},
     )
     module = Module(net, run.task)
-    return _evaluate(trainer, module, loader(samples, run.topology, **batches))
+    return _evaluate(
+        trainer, module, loader(samples, run.topology, group=run.task.group, **batches)
+    )
 
 
 class Module(LightningModule):
@@ -206,7 +214,9 @@ class Module(LightningModule):
         scaled = self.trainer.precision == "16-mixed"
         if torch.isfinite(self.loss) and (scaled or torch.isfinite(norm)):
             return
-        bad = (n for n, p in named if not (torch.isfinite(p).all() and torch.isfinite(p.grad).all()))
+        bad = (
+            n for n, p in named if not (torch.isfinite(p).all() and torch.isfinite(p.grad).all())
+        )
         checkpoint = self.trainer.checkpoint_callback
         last = getattr(checkpoint, "last_model_path", "") or "none yet"
         raise FloatingPointError(
@@ -302,10 +312,9 @@ def _early_stopping(task: Task, patience: int | None) -> list[Callback]:
 
 def _loggers(run: Run) -> list[Logger]:
     loggers: list[Logger] = [CSVLogger(run.directory, name="logs")]
-    try:
+    # TensorBoard is an extra of its own.
+    with suppress(ModuleNotFoundError):
         loggers.append(TensorBoardLogger(run.directory, name="tensorboard"))
-    except ModuleNotFoundError:
-        pass
     return loggers
 
 

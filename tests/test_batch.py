@@ -35,7 +35,7 @@ def test_scalar_targets_make_one_row_a_sample():
 
 
 def test_tokens_stay_with_their_nodes():
-    words = sn.Vocabulary(["a", "b"])
+    words = sn.Vocabulary({"a": 1, "b": 1})
     bags = [[["a"], []], [["b", "a", "?"]], [[], ["b"], []]]
     samples = [sn.Sample(len(bag), words.tokens(bag), 0) for bag in bags]
     batch = sn.collate(samples, sn.topologies.create("chain"))
@@ -63,7 +63,7 @@ def test_inputs_whose_errors_cancel_are_refused_too():
 
 
 def test_a_batch_moves_with_all_it_has():
-    words = sn.Vocabulary(["a"])
+    words = sn.Vocabulary({"a": 1})
     sample = sn.Sample(PAIR, words.tokens([["a"], []]), 0)
     batch = sn.collate([sample], sn.topologies.create("tree"))
     moved = batch.to("meta", non_blocking=True)
@@ -74,7 +74,7 @@ def test_a_batch_moves_with_all_it_has():
 
 def test_a_vocabulary_keeps_frequent_words_and_maps_the_others_to_0():
     words = sn.Vocabulary.count(list("baacba"), min_count=2)
-    assert words.words == ["a", "b"] and len(words) == 3
+    assert words.counts == {"a": 3, "b": 2} and len(words) == 3
     assert [words[word] for word in ("a", "b", "c", "")] == [1, 2, 0, 0]
     tokens = words.tokens([["a", "c"], [], ["b"]])
     assert tokens.ids.tolist() == [1, 0, 2] and tokens.ptr.tolist() == [0, 2, 2, 3]

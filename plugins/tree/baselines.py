@@ -9,7 +9,6 @@ from scipy.sparse import csr_matrix, diags, vstack
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
-
 from structnet.plugins.tree.expressions import Expression
 
 FEATURES = 1 << 20

@@ -14,7 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-
 from structnet.plugins.tree.syntax import Source, flatten, parse
 
 # Nodes kept of each operand, of a called function, and of the arguments after the second.
@@ -27,8 +26,8 @@ _CUT = ("<...>",)
 class Nodes:
     """An expression's nodes in pre-order.
 
-    `parent` is -1 at the root, node 0; `reading` lists the nodes as the source reads, infix
-    operators between their operands.
+    `words` are a node's own and its context's. `parent` is -1 at the root, node 0; `reading` lists
+    the nodes as the source reads, infix operators between their operands.
     """
 
     words: list[tuple[str, ...]]
@@ -67,7 +66,8 @@ class Expression:
             order = _exchange(order, left, right, right, rest)
             a, b = (file.first_read[root + operand] - first for operand in (left, right))
             reading = _exchange(reading, a, a + right - left, b, b + rest - right)
-        words = file.words[root : root + end]
+        both = zip(file.words[root : root + end], file.context[root : root + end], strict=True)
+        words = [(*own, *context) for own, context in both]
         if end > BLOCK_LIMIT:
             kept = self._cut(words)
             order, reading = order[kept[order]], reading[kept[reading]]

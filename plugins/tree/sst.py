@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from structnet.plugins.tree.brackets import Bracketed, read_brackets
+from structnet.plugins.tree.expressions import children
 from torch import Tensor
 
 import structnet as sn
-from structnet.plugins.tree.brackets import Bracketed, read_brackets
-from structnet.plugins.tree.expressions import children
 
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 FINE = ("very negative", "negative", "neutral", "positive", "very positive")
@@ -55,8 +55,7 @@ class SST(sn.Task):
             self.vocabulary = sn.Vocabulary.count(words, self.min_count)
         self._trees = trees
         return {
-            split: [self._sample(tree, topology) for tree in some]
-            for split, some in trees.items()
+            split: [self._sample(tree, topology) for tree in some] for split, some in trees.items()
         }
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:

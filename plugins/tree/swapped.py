@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-import structnet as sn
+import torch
 from structnet.plugins.tree.expressions import (
     Expression,
     Nodes,
@@ -16,6 +15,9 @@ from structnet.plugins.tree.expressions import (
     left_child_right_sibling,
 )
 from structnet.plugins.tree.syntax import python_files, standard_library
+from torch import Tensor
+
+import structnet as sn
 
 
 @sn.tasks.register("swapped")
@@ -28,14 +30,20 @@ class Swapped(sn.Task):
     test splits, where half of the samples are swapped; in training each appears in both orders.
     Words seen fewer than `min_count` times in training are unknown. Trees are binary by left child
     and right sibling, or have any number of children; sequences are the words as the source reads.
+
+    The net gives an expression one score. It sees the expression as it stands and with the operands
+    exchanged, and the two scores are the two classes' logits: exchanging the operands exchanges the
+    probabilities, exactly.
     """
 
     structures = ("tree", "sequence")
     classes = ("as written", "swapped")
     kinds = ("call", "comparison", "operation")
     wanted = "swapped"
+    group = 2
+    num_outputs = 1
 
-    def __init__(self, *, root: str | None = None, min_count: int = 3):
+    def __init__(self, *, root: str | None = None, min_count: int = 2):
         if min_count < 1:
             raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
         self.root = None if root is None else Path(root).expanduser()
@@ -67,20 +75,26 @@ class Swapped(sn.Task):
                 for word in bag
             )
             self.vocabulary = sn.Vocabulary.count(words, self.min_count)
-        samples: dict[str, Sequence[sn.Sample]] = {
+        return {
             name: [
-                self._sample(expression, bool(swapped), topology)
-                for expression, swapped in zip(some, _half(len(some)), strict=True)
+                sample
+                for expression, swapped in zip(some, self._shown(name, len(some)), strict=True)
+                for sample in self._pair(expression, swapped, topology)
             ]
             for name, some in found.items()
-            if name != "train"
         }
-        both = [
-            self._sample(expression, swapped, topology)
-            for expression in found["train"]
-            for swapped in (False, True)
-        ]
-        return {"train": both, **samples}
+
+    @staticmethod
+    def _shown(split: str, count: int) -> list[bool]:
+        """Which are shown swapped; in training both orders are seen alike."""
+        return [False] * count if split == "train" else _half(count).tolist()
+
+    def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        return output.view(-1, self.group)
+
+    def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        scores = self.sample_output(output, batch)
+        return torch.nn.functional.cross_entropy(scores, batch.y[:: self.group])
 
     def baselines(self) -> dict[str, dict[str, float]]:
         # Imported here: scikit-learn takes a second, and only training needs it.
@@ -99,7 +113,7 @@ class Swapped(sn.Task):
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         for expression in _read(python_files(path, tests=True)):
-            yield self._sample(expression, False, topology)
+            yield from self._pair(expression, False, topology)
 
     def _split_files(self) -> dict[str, list[Path]]:
         files = python_files(self.root or standard_library())
@@ -114,19 +128,23 @@ class Swapped(sn.Task):
         names = ("test", "validation", "train")
         return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
 
-    def _sample(self, expression: Expression, swapped: bool, topology: sn.Topology) -> sn.Sample:
-        nodes = expression.nodes(swapped)
-        words = nodes.words
-        if topology.takes == "sequence":
-            words = [words[node] for node in nodes.reading.tolist()]
-        assert self.vocabulary is not None
-        return sn.Sample(
-            structure=_structure(nodes, topology),
-            x=self.vocabulary.tokens(words),
-            y=int(swapped),
-            kind=self.kinds.index(expression.kind),
-            origin=expression,
-        )
+    def _pair(
+        self, expression: Expression, swapped: bool, topology: sn.Topology
+    ) -> Iterator[sn.Sample]:
+        """The expression as it is shown and with its operands exchanged."""
+        for order in (swapped, not swapped):
+            nodes = expression.nodes(order)
+            words = nodes.words
+            if topology.takes == "sequence":
+                words = [words[node] for node in nodes.reading.tolist()]
+            assert self.vocabulary is not None
+            yield sn.Sample(
+                structure=_structure(nodes, topology),
+                x=self.vocabulary.tokens(words),
+                y=int(swapped),
+                kind=self.kinds.index(expression.kind),
+                origin=expression,
+            )
 
 
 def _structure(nodes: Nodes, topology: sn.Topology) -> Any:

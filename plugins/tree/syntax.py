@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
+from structnet.plugins.tree.context import FUNCTIONS, context_words, introduced
 
 STRING_WORDS = 12
 # An integer up to this size is a word of its own, a larger one the word of its number of bits.
@@ -81,9 +82,13 @@ def parse(path: Path) -> ast.Module:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file's nodes in pre-order; the subtree of v is read from `first_read[v]` on."""
+    """A file's nodes in pre-order; the subtree of v is read from `first_read[v]` on.
+
+    `context` are words for what surrounds a node.
+    """
 
     words: list[tuple[str, ...]]
+    context: list[tuple[str, ...]]
     size: list[int]
     first_read: list[int]
     parent: np.ndarray
@@ -94,26 +99,29 @@ def flatten(
     module: ast.Module, kind_of: Callable[[ast.AST], str | None]
 ) -> tuple[Source, list[tuple[int, str, ast.expr]]]:
     """The file's nodes; number and kind of the infix nodes that are of a kind, and the nodes."""
-    words, parent, first_read, infix, found = [], [], [], [], []
-    # Each entry: a node, its parent, and how many ancestors-or-self are first child of an infix
-    # node, for so much earlier than in pre-order is its subtree read.
-    stack = [(module, -1, 0)]
+    words, context, parent, first_read, infix, found = [], [], [], [], [], []
+    # Each entry: a node, its parent, its function's names, and how many ancestors-or-self are first
+    # child of an infix node, for so much earlier than in pre-order is its subtree read.
+    stack = [(module, -1, {}, 0)]
     while stack:
-        node, above, earlier = stack.pop()
+        node, above, local, earlier = stack.pop()
+        if isinstance(node, FUNCTIONS):
+            local = introduced(node)
         here = len(words)
         words.append(_node_words(node))
+        context.append(context_words(node, here, above, words, local))
         parent.append(above)
         first_read.append(here - earlier)
         if not (below := _children(node)):
             continue
-        stack += [(child, here, earlier) for child in below[:0:-1]]
+        stack += [(child, here, local, earlier) for child in below[:0:-1]]
         if isinstance(node, _INFIX):
             infix.append(here)
-            stack.append((below[0], here, earlier + 1))
+            stack.append((below[0], here, local, earlier + 1))
             if kind := kind_of(node):
                 found.append((here, kind, node))
         else:
-            stack.append((below[0], here, earlier))
+            stack.append((below[0], here, local, earlier))
     size = [1] * len(words)
     for node in range(len(words) - 1, 0, -1):
         size[parent[node]] += size[node]
@@ -122,7 +130,7 @@ def flatten(
     # An infix node is read when its first child, the node after it, has been.
     read_at[infix] += np.array(size)[np.array(infix, dtype=np.int64) + 1]
     reading[read_at] = np.arange(len(words))
-    return Source(words, size, first_read, np.array(parent), reading), found
+    return Source(words, context, size, first_read, np.array(parent), reading), found
 
 
 def _children(node: ast.AST) -> list[ast.AST]:

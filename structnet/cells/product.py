@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import torch
 
-
 # A weight, the x it was multiplied with, and the result.
 Product = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 

@@ -54,8 +54,28 @@ class Sweep:
                 for buffer, state in zip(buffers, out, strict=True):
                     buffer[self.first_row + start : self.first_row + stop] = state.detach()
                 if keep:
+                    if not self.kept:
+                        self._refuse_foreign(leaves, out)
                     self.kept.append((step, leaves, out, self.tape.take()))
         return tuple(buffer[self.first_row :] for buffer in buffers)
+
+    def _refuse_foreign(self, leaves: list[Tensor], out: tuple[Tensor, ...]) -> None:
+        """ValueError if the cell uses a tensor whose gradient the sweep would lose."""
+        known = {*leaves, *self.parameters}
+        nodes = [state.grad_fn for state in out if state.grad_fn is not None]
+        seen = set(nodes)
+        while nodes:
+            node = nodes.pop()
+            variable = getattr(node, "variable", None)
+            if variable is not None and variable not in known:
+                raise ValueError(
+                    f"the cell uses a tensor {tuple(variable.shape)} that requires grad and is "
+                    "neither an input nor a parameter of it; make it a parameter, a state or part "
+                    "of the input, or call the recurrence with executor='reference'"
+                )
+            below = {following for following, _ in node.next_functions if following is not None}
+            nodes += below - seen
+            seen |= below
 
     def _buffers(self, z: Tensor, initial: tuple[Tensor, ...]) -> list[Tensor]:
         """One buffer a state: the null row, the initial states, the nodes by rank."""
@@ -144,7 +164,12 @@ class Sweep:
             yield self.kept.pop()
 
     def _step_gradients(
-        self, step: Step, leaves: list[Tensor], out: tuple[Tensor, ...], noted: list[Product], buffers: list
+        self,
+        step: Step,
+        leaves: list[Tensor],
+        out: tuple[Tensor, ...],
+        noted: list[Product],
+        buffers: list,
     ) -> tuple[Tensor | None, ...]:
         """Gradients of the step's leaves, of its products and of the parameters."""
         rows = slice(self.first_row + step[0], self.first_row + step[1])

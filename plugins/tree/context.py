@@ -1,0 +1,63 @@
+"""Words for what surrounds a node: the operation or call it stands in, and its function's names.
+
+None of them depends on the order of an expression's operands.
+"""
+
+import ast
+from collections.abc import Sequence
+from functools import lru_cache
+
+# The k-th name that a function introduces is the word `<local k>`, up to this k.
+LOCALS = 20
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+# What these introduce stays inside them, or depends on the order within an expression.
+_CLOSED = (*FUNCTIONS, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp,
+           ast.GeneratorExp, ast.NamedExpr)  # fmt: skip
+
+
+def introduced(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, int]:
+    """The parameters and variables of a function, in the order of their introduction."""
+    arguments = function.args
+    positional = (*arguments.posonlyargs, *arguments.args, arguments.vararg)
+    parameters = (*positional, *arguments.kwonlyargs, arguments.kwarg)
+    place: dict[str, int] = {}
+    for parameter in parameters:
+        if parameter is not None:
+            place.setdefault(parameter.arg, len(place))
+    stack: list[ast.AST] = list(reversed(function.body))
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Store):
+                place.setdefault(node.id, len(place))
+        elif not isinstance(node, _CLOSED):
+            stack += reversed(list(ast.iter_child_nodes(node)))
+    return place
+
+
+def context_words(
+    node: ast.AST, here: int, above: int, words: Sequence[tuple[str, ...]], local: dict[str, int]
+) -> tuple[str, ...]:
+    """The context of node `here` below node `above`, both of a file's pre-order `words`."""
+    qualifier = _qualifier(here, above, words)
+    context = () if qualifier is None else _qualified(qualifier, words[here])
+    if isinstance(node, ast.Name) and node.id in local:
+        return (*context, f"<local {min(local[node.id], LOCALS)}>")
+    return context
+
+
+def _qualifier(here: int, above: int, words: Sequence[tuple[str, ...]]) -> str | None:
+    """The operator that a node is an operand of, or the function it is an argument of."""
+    if above < 0:
+        return None
+    kind = words[above][0]
+    if kind.startswith(("<BinOp", "<Compare")):
+        return kind
+    is_argument = kind == "<Call>" and here != above + 1
+    return f"{words[above + 1][-1]}()" if is_argument else None
+
+
+@lru_cache(1 << 16)
+def _qualified(qualifier: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{qualifier} {word}" for word in words)

@@ -1,0 +1,195 @@
+import pytest
+import yaml
+from commands import ROOT, isolated
+
+import structnet as sn
+from structnet.config import GROUPS, compose, groups, override, sweep
+
+CONF = ROOT / "conf"
+
+
+@pytest.fixture(autouse=True)
+def _isolated():
+    with isolated():
+        yield
+
+
+def choices(group):
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def test_the_default_is_a_tree_lstm_on_swapped_operands():
+    config = compose([])
+    names = {group: config[group] and config[group]["name"] for group in GROUPS}
+    assert names == {
+        "task": "swapped", "topology": "tree", "cell": "lstm", "net": "stack", "readout": None,
+        "trainer": "default",
+    } | {"readout": names["readout"]}  # fmt: skip
+    assert config["seed"] == 0 and config["run"] is None
+
+
+def test_a_configuration_is_plain_data():
+    config = compose(["readout=mean", "trainer=gpu"])
+    assert yaml.safe_load(yaml.safe_dump(config)) == config
+
+
+def test_options_have_the_defaults_of_the_signatures():
+    for group, name in (("cells", "lstm"), ("topologies", "tree"), ("nets", "stack")):
+        single = {"cells": "cell", "topologies": "topology", "nets": "net"}[group]
+        defaults = {k: default for k, (_, default) in getattr(sn, group).options(name).items()}
+        assert compose([f"{single}={name}"])[single] == {"name": name, **defaults}
+
+
+def test_every_registered_component_is_a_choice_with_all_its_options():
+    for group, components in groups().items():
+        for name, about in components.items():
+            config = compose([f"{group}={name}"])[group]
+            assert config["name"] == name
+            assert {"name", *about["options"]} == set(config)
+
+
+def test_every_file_of_conf_composes():
+    files = {str(path.relative_to(CONF)) for path in CONF.rglob("*.yaml")}
+    known = {"config.yaml"}
+    for group in ("trainer", "debug", "experiment"):
+        for name in choices(group):
+            compose([f"{group}={name}"])
+            known.add(f"{group}/{name}.yaml")
+    assert files == known
+
+
+def test_conf_holds_no_defaults_of_components():
+    # conf/ is for choices: what a signature says is not said again.
+    for path in (CONF / "trainer").glob("*.yaml"):
+        said = yaml.safe_load(path.read_text())
+        defaults = groups()["trainer"]["default"]["options"]
+        for option, value in said.items():
+            if option != "defaults":
+                assert value != defaults[option]["default"], f"{path.name}: {option}"
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_an_experiment_is_headed_by_its_command_and_what_it_should_give(name):
+    lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
+    head = [line for line in lines if line.startswith("#")]
+    assert f"# structnet train experiment={name}" in head
+    assert any("%" in line or "accuracy" in line for line in head)
+
+
+def test_an_experiment_is_changed_by_what_stands_beside_it():
+    config = compose(["experiment=treelstm_sst", "cell=gru", "net.hidden_size=7", "seed=3"])
+    assert (config["task"]["name"], config["cell"]["name"]) == ("sst", "gru")
+    assert (config["net"]["hidden_size"], config["seed"]) == (7, 3)
+
+
+def test_a_float_option_takes_an_int():
+    assert compose(["cell.forget_bias=2"])["cell"]["forget_bias"] == 2
+
+
+def test_an_option_takes_null_where_its_type_does():
+    assert compose(["topology.arity=null"])["topology"]["arity"] is None
+    with pytest.raises(ValueError, match="hidden_size"):
+        compose(["net.hidden_size=null"])
+
+
+def test_a_value_stays_text_for_a_text_option():
+    assert compose(["task.root=123"])["task"]["root"] == "123"
+    assert compose(["run=2026"])["run"] == "2026"
+
+
+def test_words_may_come_in_any_order():
+    assert compose(["net.hidden_size=7", "cell=gru", "topology=chain"]) == compose(
+        ["topology=chain", "net.hidden_size=7", "cell=gru"]
+    )
+    assert compose(["topology.arity=3", "topology=tree"])["topology"]["arity"] == 3
+
+
+def test_composing_leaves_no_state_of_hydra_behind():
+    from hydra.core.global_hydra import GlobalHydra
+
+    compose([])
+    with pytest.raises(ValueError, match="no cell"):
+        compose(["cell=x"])
+    assert not GlobalHydra.instance().is_initialized()
+    assert compose(["seed=1"])["seed"] == 1
+
+
+def test_an_environment_variable_is_not_read_into_an_option_of_another_type():
+    with pytest.raises(ValueError, match="dropout"):
+        compose(["net.dropout=${oc.env:HOME}"])
+
+
+@pytest.mark.parametrize("value", ["${foo}", "${seed}", "${oc.decode:1}", "${oc.nothing:1}"])
+def test_an_interpolation_that_leads_nowhere_is_refused(value):
+    with pytest.raises(ValueError):
+        compose([f"seed={value}"])
+
+
+def test_a_sweep_is_every_combination_in_order():
+    assert list(sweep(["topology=chain,bichain", "cell=lstm,gru", "seed=3"])) == [
+        ["topology=chain", "cell=lstm", "seed=3"],
+        ["topology=chain", "cell=gru", "seed=3"],
+        ["topology=bichain", "cell=lstm", "seed=3"],
+        ["topology=bichain", "cell=gru", "seed=3"],
+    ]
+    assert list(sweep([])) == [[]]
+    assert list(sweep(["seed=range(3)"])) == [["seed=0"], ["seed=1"], ["seed=2"]]
+    assert list(sweep(["net.dropout=choice(0.1,0.2)"])) == [
+        ["net.dropout=0.1"],
+        ["net.dropout=0.2"],
+    ]
+
+
+def test_the_words_of_a_sweep_compose_as_they_stand():
+    for words in sweep(["task.root='a b',c", "topology.arity=2,null", "cell=lstm,gru"]):
+        compose(words)
+    (first, *_) = sweep(["task.root='a b',c"])
+    assert compose(first)["task"]["root"] == "a b"
+
+
+def test_an_option_is_overridden_and_its_configuration_stays_as_it_was():
+    config = compose([])
+    epochs = config["trainer"]["max_epochs"]
+    changed = override(config, ["trainer.max_epochs=99", "seed=5"])
+    assert (changed["trainer"]["max_epochs"], changed["seed"]) == (99, 5)
+    assert (config["trainer"]["max_epochs"], config["seed"]) == (epochs, 0)
+    assert override(config, []) == config
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("cell=gru", "keeps its components"),
+        ("cell.name=gru", "cell"),
+        ("trainer.max_epoch=3", "did you mean 'max_epochs'"),
+        ("trainer.max_epochs=x", "takes int"),
+        ("trainer.max_epochs.more=3", "max_epochs.more"),
+        ("+net._target_=os.system", "_target_"),
+        ("tranier.max_epochs=3", "tranier"),
+        ("seed=-1", "seed"),
+        ("foo", "GROUP"),
+    ],
+)
+def test_a_wrong_override_is_refused(word, message):
+    with pytest.raises((ValueError, KeyError), match=message):
+        override(compose([]), [word])
+
+
+def test_a_component_registered_late_is_a_choice_at_once():
+    @sn.cells.register("late")
+    class Late(sn.cells.Elman):
+        """Late."""
+
+        def __init__(self, input_size, hidden_size, arity, *, much: int = 3, word: str = "a"):
+            super().__init__(input_size, hidden_size, arity)
+
+    assert compose(["cell=late", "cell.much=5"])["cell"] == {"name": "late", "much": 5, "word": "a"}
+    with pytest.raises(ValueError, match="'much' of cell 'late' takes int, got 'x'"):
+        compose(["cell=late", "cell.much=x"])
+    assert groups()["cell"]["late"] == {
+        "doc": "Late.",
+        "options": {
+            "much": {"type": "int", "default": 3},
+            "word": {"type": "str", "default": "a"},
+        },
+    }

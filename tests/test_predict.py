@@ -1,0 +1,149 @@
+import json
+import re
+
+import pytest
+from commands import SMALL, call, code_folder, isolated, refused, trained, write_sst
+
+from structnet.predict import Prediction, predict
+from structnet.run import Run
+
+LINE = re.compile(r"^(?P<file>[^:]+):(?P<line>\d+): (?P<text>.+) \((?P<probability>[01]\.\d{3})\)$")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with code, a test, a file that doesn't parse and one that is not text."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "project"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "code.py").write_text("x = width - 1\n\n\ny = min(height, width\n    + 1)\n")
+    (folder / "tests" / "test_code.py").write_text("assert f(width, 3) == height\n")
+    (folder / "broken.py").write_text("def (:\n")
+    (folder / "binary.py").write_bytes(b"\x00\xff\x00")
+    (folder / "notes.txt").write_text("1 - 2\n")
+    return folder
+
+
+def test_lines_name_file_line_expression_and_probability_the_worst_first(project):
+    status, out, err = call("predict", f"run={trained()}", "path=project")
+    assert status == 0
+    found = [LINE.match(line) for line in out.splitlines()]
+    assert all(found), out
+    assert {(one["file"], one["line"], one["text"]) for one in found} == {
+        ("project/code.py", "1", "width - 1"),
+        ("project/code.py", "4", "min(height, width + 1)"),
+        ("project/code.py", "4", "width + 1"),
+        ("project/tests/test_code.py", "1", "f(width, 3) == height"),
+        ("project/tests/test_code.py", "1", "f(width, 3)"),
+    }
+    probabilities = [float(one["probability"]) for one in found]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_files_that_do_not_parse_are_named_and_passed_over(project):
+    _, out, err = call("predict", f"run={trained()}", "path=project")
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("structnet: passed over ") for line in lines)
+    assert "project/binary.py" in lines[0] and "project/broken.py, line 1" in lines[1]
+    assert "broken" not in out
+
+
+def test_json_serves_programs(project):
+    status, out, _ = call("predict", "--json", f"run={trained()}", "path=project")
+    assert status == 0
+    found = json.loads(out)
+    assert len(found) == 5
+    for one in found:
+        assert set(one) == {"file", "line", "text", "class", "probability"}
+        assert one["class"] == "swapped" and 0 <= one["probability"] <= 1
+    assert found == sorted(found, key=lambda one: -one["probability"])
+
+
+def test_one_file_is_read_as_well_as_a_folder(project):
+    _, out, err = call("predict", f"run={trained()}", "path=project/code.py")
+    assert len(out.splitlines()) == 3 and err == ""
+    assert "project/code.py:1: width - 1" in out
+
+
+def test_top_shows_so_many_and_says_how_many_more(project):
+    status, out, err = call("predict", f"run={trained()}", f"path={code_folder()}", "top=3")
+    assert status == 0 and len(out.splitlines()) == 3
+    assert re.search(r"^\.\.\. \d+ more; top=N shows N$", err, re.MULTILINE)
+    assert len(call("predict", f"run={trained()}", f"path={code_folder()}").out.splitlines()) == 20
+    assert len(json.loads(call("predict", "--json", f"run={trained()}", f"path={code_folder()}",
+                               "top=2").out)) == 2  # fmt: skip
+
+
+def test_a_file_without_expressions_gives_nothing(project):
+    (project / "code.py").write_text("import os\n")
+    status, out, err = call("predict", f"run={trained()}", "path=project/code.py")
+    assert (status, out, err) == (0, "", "")
+    assert json.loads(call("predict", "--json", f"run={trained()}", "path=project/code.py").out) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (["path=nowhere"], ["no file or folder 'nowhere'"]),
+        (["path=empty"], ["no Python file below 'empty'"]),
+        ([], ["path=... is missing"]),
+        (["path="], ["path=... is missing"]),
+        (["path=project", "top=0"], ["top is a whole number from 1 on", "'0'"]),
+        (["path=project", "top=abc"], ["top is a whole number from 1 on", "'abc'"]),
+        (["path=project", "pth=x"], ["no option 'pth=x'", "did you mean 'path'?"]),
+        (["path=project", "--jsn"], ["'--jsn'"]),
+    ],
+)
+def test_a_wrong_call_is_refused(project, words, fragments):
+    (project.parent / "empty").mkdir()
+    message = refused("predict", f"run={trained()}", *words)
+    for fragment in fragments:
+        assert fragment in message
+
+
+def test_probabilities_do_not_depend_on_what_else_is_in_the_batch(project):
+    with isolated():
+        run = Run.open(trained())
+        net = run.load_net()
+        alone = {
+            str(one): one.probability
+            for path in sorted(code_folder().glob("*.py"))
+            for one in predict(run, net, path)
+        }
+        together = predict(run, net, code_folder())
+    assert len(together) > 100
+    for one in together:
+        assert one.probability == pytest.approx(alone[str(one)], abs=1e-6)
+
+
+def test_a_prediction_reads_as_a_line_and_as_a_dictionary():
+    class Here:
+        path, line, text = "a.py", 3, "b - 1"
+
+    one = Prediction(Here(), "swapped", 0.12345678)
+    assert str(one) == "a.py:3: b - 1"
+    assert one.as_dict() == {
+        "file": "a.py", "line": 3, "text": "b - 1", "class": "swapped", "probability": 0.123457,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("topology", ["tree", "chain"])
+def test_a_task_that_searches_for_nothing_labels_every_sample_in_order(
+    tmp_path, monkeypatch, topology
+):
+    monkeypatch.chdir(tmp_path)
+    write_sst(tmp_path / "mine")
+    words = ("train", "task=sst", "task.root=mine", f"topology={topology}", "run=out")
+    status, _, err = call(*words, *SMALL, "debug=steps")
+    assert status == 0, err
+    status, out, err = call("predict", "run=out", "path=mine/test.txt")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) == 8
+    for number, line in enumerate(lines, start=1):
+        assert line.startswith(f"mine/test.txt:{number}: ")
+        assert re.search(r" \((very )?(negative|neutral|positive), [01]\.\d{3}\)$", line)
+    assert "no file" in refused("predict", "run=out", "path=mine")
+    (tmp_path / "bad.txt").write_text("(3 a\n")
+    assert "bad.txt, line 1, column 5" in refused("predict", "run=out", "path=bad.txt")
