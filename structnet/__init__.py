@@ -31,7 +31,11 @@ _HOME = {
     "Sizes": "structnet.net",
     "Recurrence": "structnet.recurrence",
 }
-__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted((*_HOME, "DataWarning"))  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+class DataWarning(UserWarning):
+    """Data that was passed over."""
 
 
 def __getattr__(name: str):

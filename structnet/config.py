@@ -65,6 +65,8 @@ def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict[str, 
         except (HydraException, OmegaConfBaseException) as error:
             _explain(chosen, search)
             raise ValueError(str(error).split("\n    full_key")[0]) from error
+    if type(plain.get("run")) in (int, float):
+        plain["run"] = str(plain["run"])
     _check(plain)
     return plain
 

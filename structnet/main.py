@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from structnet import DataWarning
+
 USAGE = """\
 structnet: structured recurrent networks over sequences, trees, grids and graphs
 
@@ -261,10 +263,11 @@ def _import_file(name: str) -> None:
 def _plain_warnings() -> Iterator[None]:
     """Our own warnings as lines for a person."""
     with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
         show = warnings.showwarning
 
         def show_plainly(message: Any, category: type, *where: Any, **kwargs: Any) -> None:
-            if category is UserWarning and "structnet" in str(where[0]):
+            if issubclass(category, DataWarning):
                 print(f"structnet: {message}", file=sys.stderr)
             else:
                 show(message, category, *where, **kwargs)

@@ -59,8 +59,10 @@ def _logged(folder: Path) -> list[dict[str, str]]:
     versions = sorted(folder.glob("version_*"), key=lambda path: int(path.name.split("_")[1]))
     rows = []
     for version in versions:
-        with (version / "metrics.csv").open(newline="") as file:
-            rows += csv.DictReader(file)
+        # A stretch that was stopped at once has logged nothing.
+        if (log := version / "metrics.csv").is_file():
+            with log.open(newline="") as file:
+                rows += csv.DictReader(file)
     return rows
 
 

@@ -20,11 +20,9 @@ def choices(group):
 
 def test_the_default_is_a_tree_lstm_on_swapped_operands():
     config = compose([])
-    names = {group: config[group] and config[group]["name"] for group in GROUPS}
-    assert names == {
-        "task": "swapped", "topology": "tree", "cell": "lstm", "net": "stack", "readout": None,
-        "trainer": "default",
-    } | {"readout": names["readout"]}  # fmt: skip
+    names = {group: config[group]["name"] for group in GROUPS if config.get(group)}
+    expected = {"task": "swapped", "topology": "tree", "cell": "lstm", "net": "stack"}
+    assert names.items() >= expected.items()
     assert config["seed"] == 0 and config["run"] is None
 
 

@@ -25,7 +25,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_lines_name_file_line_expression_and_probability_the_worst_first(project):
-    status, out, err = call("predict", f"run={trained()}", "path=project")
+    status, out, _ = call("predict", f"run={trained()}", "path=project")
     assert status == 0
     found = [LINE.match(line) for line in out.splitlines()]
     assert all(found), out
@@ -79,7 +79,9 @@ def test_a_file_without_expressions_gives_nothing(project):
     (project / "code.py").write_text("import os\n")
     status, out, err = call("predict", f"run={trained()}", "path=project/code.py")
     assert (status, out, err) == (0, "", "")
-    assert json.loads(call("predict", "--json", f"run={trained()}", "path=project/code.py").out) == []
+    assert (
+        json.loads(call("predict", "--json", f"run={trained()}", "path=project/code.py").out) == []
+    )
 
 
 @pytest.mark.parametrize(

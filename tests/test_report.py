@@ -39,7 +39,9 @@ def test_a_table_without_baselines_has_the_model_alone(run, capsys):
 
 
 def test_a_baseline_need_not_have_every_figure_of_the_model(run, capsys):
-    print_table(run, {"test": {"accuracy": 0.5, "call": 0.1}, "baselines": {"coin": {"accuracy": 0.5}}})
+    print_table(
+        run, {"test": {"accuracy": 0.5, "call": 0.1}, "baselines": {"coin": {"accuracy": 0.5}}}
+    )
     assert "coin" in capsys.readouterr().out
 
 
@@ -103,4 +105,3 @@ def test_a_curve_replaces_the_one_before_and_leaves_nothing_else(run):
     before = {path.name for path in run.directory.iterdir()}
     draw_curve(run)
     assert {path.name for path in run.directory.iterdir()} == before
-

@@ -40,7 +40,7 @@ def content(sample, structure=True):
 
 @pytest.mark.parametrize("options", [{}, {"arity": None}], ids=["binary", "any"])
 def test_a_bag_of_words_is_the_same_in_both_orders(options):
-    task, splits = load(EMAIL, **options)
+    _, splits = load(EMAIL, **options)
     by_origin = {}
     for sample in splits["train"]:
         by_origin.setdefault(id(sample.origin), []).append(sample)
@@ -71,7 +71,7 @@ def test_training_has_every_expression_in_both_orders(code):
 
 
 def test_files_and_not_expressions_are_split(code):
-    task, splits = load(code)
+    _, splits = load(code)
     files = {name: {one.origin.path for one in samples} for name, samples in splits.items()}
     assert set(files) == {"train", "validation", "test"}
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -98,7 +98,7 @@ def test_a_split_is_the_same_every_time(code):
 
 
 def test_every_topology_is_tested_on_the_same_expressions(code):
-    (task, tree), (_, chain), (_, many) = load(code), load(code, "chain"), load(code, arity=None)
+    (_, tree), (_, chain), (_, many) = load(code), load(code, "chain"), load(code, arity=None)
     for split in tree:
         for other in (chain, many):
             assert [(s.origin.path, s.origin.line, s.origin.text, s.y) for s in tree[split]] == [
@@ -169,7 +169,7 @@ def test_files_that_cannot_be_parsed_are_named_and_passed_over(code, tmp_path):
 @pytest.mark.parametrize("files", [0, 1, 2])
 def test_too_few_files_are_refused(tmp_path, files):
     folder = write_code(tmp_path / "code", files=files)
-    with pytest.raises(ValueError, match="larger folder|no Python file") as caught:
+    with pytest.raises(ValueError, match=r"larger folder|no Python file") as caught:
         load(folder)
     assert str(folder) in str(caught.value)
 
@@ -256,7 +256,7 @@ def test_exchanging_the_operands_exchanges_the_probabilities(code):
 
 
 def test_baselines_are_fitted_on_the_same_split(code):
-    task, splits = load(code)
+    task, _ = load(code)
     found = task.baselines()
     assert set(found) == {"coin", "bag", "positional"}
     for figures in found.values():
@@ -271,8 +271,10 @@ def test_the_bag_of_words_is_a_coin(code):
     from structnet.plugins.tree.baselines import fit_baselines
     from structnet.plugins.tree.expressions import expressions
 
-    train, test = ([one for path in paths for one in expressions(path)]
-                   for paths in (sorted(EMAIL.glob("*.py"))[:6], sorted(code.glob("*.py"))))  # fmt: skip
+    train, test = (
+        [one for path in sorted(folder.glob("*.py"))[:9] for one in expressions(path)]
+        for folder in (EMAIL, code)
+    )
     both = test + test
     swapped = np.repeat([False, True], len(test))
     correct = fit_baselines(train, both, swapped, seed=0)

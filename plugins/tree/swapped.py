@@ -160,7 +160,7 @@ def _read(files: Sequence[Path]) -> Iterator[Expression]:
         try:
             found = list(expressions(file))
         except (SyntaxError, OSError) as error:
-            warnings.warn(f"passed over {error}", stacklevel=2)
+            warnings.warn(f"passed over {error}", sn.DataWarning, stacklevel=2)
             continue
         yield from found
 

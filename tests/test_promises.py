@@ -1,0 +1,401 @@
+"""What the design promises of the repository as a whole."""
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+from commands import ROOT, SMALL, SST, call, code_folder, run_python, trained
+
+import structnet as sn
+from structnet import registry
+
+SOURCES = sorted([*ROOT.glob("structnet/**/*.py"), *ROOT.glob("plugins/**/*.py")])
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+# A module imports only modules of a lower level, and those of its own package.
+LEVELS = {
+    "__init__": 0,
+    "registry": 0,
+    "levels": 1,
+    "plan": 2,
+    "topology": 3,
+    "batch": 4,
+    "loading": 5,
+    "task": 5,
+    "cells": 6,
+    "execute": 7,
+    "recurrence": 8,
+    "readout": 8,
+    "net": 9,
+    "run": 10,
+    "train": 11,
+    "predict": 11,
+    "report": 11,
+    "config": 12,
+    "main": 13,
+}
+SOURCES = [path for path in SOURCES if "structnet/plugins" not in path.as_posix()
+           and "structnet/conf" not in path.as_posix()]  # fmt: skip
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def each(paths):
+    return pytest.mark.parametrize("path", paths, ids=map(name_of, paths))
+
+
+def parsed(path):
+    return ast.parse(path.read_text(), str(path))
+
+
+def imports(path):
+    """Every module that a file imports, wherever in the file; `a.b` for `from a import b`."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import in {path}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part_of(module):
+    """`cells` of `structnet.cells.lstm.LSTM`; `__init__` of `structnet`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+# Layers
+
+
+@each([path for path in SOURCES if name_of(path).startswith("structnet/")])
+def test_imports_point_down(path):
+    here = path.relative_to(ROOT / "structnet").with_suffix("").parts[0]
+    assert here in LEVELS, f"give {here} a level"
+    for module in imports(path):
+        if module == "structnet" or module.startswith("structnet."):
+            below = part_of(module)
+            assert below in LEVELS, f"{name_of(path)} imports {module}, which is no module of ours"
+            assert LEVELS[below] < LEVELS[here] or below == here, (
+                f"{name_of(path)} imports {module}, which is not below it"
+            )
+
+
+def test_every_module_has_a_level():
+    found = {path.stem if path.suffix else path.name for path in (ROOT / "structnet").iterdir()
+             if path.suffix == ".py" or (path / "__init__.py").is_file()}  # fmt: skip
+    assert found - {"plugins", "conf"} == set(LEVELS)
+
+
+@each([path for path in SOURCES if name_of(path).startswith("structnet/")])
+def test_the_framework_imports_no_plugin(path):
+    assert not [module for module in imports(path) if module.startswith("structnet.plugins")]
+
+
+@each([path for path in SOURCES if name_of(path).startswith("plugins/")])
+def test_plugins_use_the_public_names_only(path):
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "structnet":
+                    assert (alias.name, alias.asname) == ("structnet", "sn")
+        elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "structnet":
+            assert node.module.startswith("structnet.plugins"), ast.unparse(node)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "sn":
+            assert node.attr in sn.__all__, f"sn.{node.attr} is not public"
+
+
+@each([path for path in SOURCES if path.stem != "config"])
+def test_hydra_is_imported_in_one_file(path):
+    roots = {module.split(".")[0] for module in imports(path)}
+    assert not roots & {"hydra", "omegaconf"}
+
+
+@each([path for path in SOURCES if path.stem not in ("train", "__init__")])
+def test_lightning_is_imported_in_one_file(path):
+    assert "lightning" not in {module.split(".")[0] for module in imports(path)}
+
+
+def test_every_public_name_is_there():
+    for name in sn.__all__:
+        assert getattr(sn, name) is not None
+    assert set(sn.__all__) == set(dir(sn))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = sn.nothing
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cells", "topologies", "readouts", "nets", "tasks", "schedule", "Recurrence", "Plan"],
+)
+def test_the_names_of_the_design_are_public(name):
+    assert name in sn.__all__
+
+
+def test_importing_structnet_imports_no_torch():
+    source = "import sys, structnet; sys.exit(bool({'torch', 'numpy', 'hydra'} & set(sys.modules)))"
+    assert run_python("-c", source).returncode == 0
+
+
+@pytest.mark.parametrize("group", ["cells", "topologies", "readouts", "nets", "tasks"])
+def test_a_registry_knows_its_components_from_the_first_look(group):
+    done = run_python("-c", f"import structnet as sn; print(*sn.{group}.names())")
+    assert done.returncode == 0, done.stderr
+    # The tests register some more.
+    names = done.stdout.split()
+    assert names and names == [name for name in getattr(sn, group).names() if name in names]
+
+
+# Security
+
+
+@each(SOURCES + EXAMPLES)
+def test_nothing_unpickles_or_evaluates(path):
+    for module in imports(path):
+        root = module.split(".")[0]
+        assert root not in {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}, module
+        assert root not in {"tarfile", "zipfile"}, f"{module}: check member paths, then say so here"
+    for node in ast.walk(parsed(path)):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        assert called not in {"eval", "exec", "compile", "__import__"}, called
+        assert called not in {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.system"}
+        assert "instantiate" not in called
+        assert given.get("allow_pickle", "False") == "False"
+        assert given.get("shell", "False") == "False"
+        if called in ("torch.load", "load_from_checkpoint") or "weights_only" in given:
+            assert given.get("weights_only") == "True", ast.unparse(node)
+
+
+def test_no_configuration_names_code():
+    for path in (ROOT / "conf").rglob("*.yaml"):
+        text = path.read_text()
+        assert "_target_" not in text and "!!" not in text and "hydra" not in text, path
+
+
+# Size and style
+
+
+@each(SOURCES)
+def test_a_module_says_what_it_is(path):
+    docstring = ast.get_docstring(parsed(path))
+    if path.name != "__init__.py" or path.read_text().strip():
+        single = path.parent.name == "cells" and path.name != "__init__.py"
+        assert docstring or single, f"{name_of(path)} has no docstring"
+
+
+@each(EXAMPLES)
+def test_an_example_is_short_and_runs(path, tmp_path):
+    assert len(path.read_text().splitlines()) <= 40
+    done = run_python("-W", "error::UserWarning:structnet", path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["leaky_cell", "skip_topology"])
+def test_a_component_of_ones_own_is_a_file_of_under_25_lines(name):
+    source = (ROOT / "examples" / f"{name}.py").read_text()
+    assert len(source.split("if __name__")[0].rstrip().splitlines()) < 25
+
+
+@each(EXAMPLES)
+def test_the_command_at_the_head_of_an_example_composes(path, monkeypatch):
+    head = (ast.get_docstring(parsed(path)) or "").splitlines()[0]
+    monkeypatch.chdir(ROOT)
+    if head.startswith("structnet "):
+        status, _, err = call(*shlex.split(head)[1:], "--cfg")
+        assert status == 0, err
+
+
+def test_no_file_is_named_for_nothing():
+    banned = {"utils", "helpers", "common", "misc"}
+    assert not [path for path in SOURCES if path.stem in banned]
+
+
+# Packaging
+
+
+def test_every_package_is_installed_and_every_plugin_has_its_door():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = set(project["tool"]["setuptools"]["packages"])
+    expected = {"structnet.conf", "structnet.plugins"}
+    for path in SOURCES:
+        if path.name == "__init__.py":
+            parts = path.parent.relative_to(ROOT).parts
+            expected.add(".".join(("structnet", *parts) if parts[0] == "plugins" else parts))
+    assert packages == expected
+    doors = project["project"]["entry-points"]["structnet.plugins"]
+    folders = (ROOT / "plugins").glob("*/__init__.py")
+    assert set(doors.values()) == {f"structnet.plugins.{path.parent.name}" for path in folders}
+
+
+def test_tested_versions_are_within_the_honest_ranges():
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    optional = project.get("optional-dependencies", {})
+    needed = [*project["dependencies"], *optional.get("test", [])]
+    pinned = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        line = line.split("#")[0].strip()
+        if line:
+            pin = Requirement(line)
+            pinned[pin.name.lower()] = str(pin.specifier).removeprefix("==")
+    for text in needed:
+        requirement = Requirement(text)
+        assert requirement.name.lower() in pinned, f"{requirement.name} is not pinned"
+        version = pinned[requirement.name.lower()]
+        assert requirement.specifier.contains(version), f"{text} excludes {version}"
+
+
+def test_third_parties_that_are_imported_are_required():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    from packaging.requirements import Requirement
+
+    required = {Requirement(text).name.lower() for text in project["dependencies"]}
+    known = {"sklearn": "scikit-learn", "yaml": "pyyaml", "hydra": "hydra-core",
+             "omegaconf": "hydra-core", "torch_geometric": "torch-geometric"}  # fmt: skip
+    import sys
+
+    for path in SOURCES:
+        for module in imports(path):
+            root = module.split(".")[0]
+            if root != "structnet" and root not in sys.stdlib_module_names:
+                assert known.get(root, root) in required, f"{name_of(path)} imports {root}"
+
+
+# Experiments
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+)
+def test_an_experiment_takes_two_training_steps(name, tmp_path, monkeypatch):
+    import yaml
+
+    monkeypatch.chdir(tmp_path)
+    words = ["train", f"experiment={name}", "debug=steps", "trainer.accelerator=cpu"]
+    config = yaml.safe_load(call(*words, "--cfg").out)
+    task = config["task"]["name"]
+    if task == "sst" and not (SST / "train.txt").is_file():
+        pytest.skip("STRUCTNET_DATA names no folder with sst/trees/train.txt")
+    if task == "swapped":
+        # A part of the standard library: real, and soon read.
+        words.append(f"task.root={Path(sysconfig.get_path('stdlib'), 'email')}")
+    monkeypatch.setattr(sn.tasks[task], "baselines", lambda self: {})
+    status, _, err = call(*words, "run=out")
+    assert status == 0, err
+    metrics = yaml.safe_load((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["train"]["steps"] == 2
+    assert 0 <= metrics["test"][sn.tasks[task].monitor] <= 1
+
+
+# The README
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    line
+    for language, block in BLOCKS
+    if language in ("bash", "sh", "shell", "console")
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith("structnet ")
+]
+PYTHON = [block for language, block in BLOCKS if language == "python"]
+
+
+def test_the_first_screen_has_the_two_commands():
+    first = "\n".join(README.splitlines()[:40])
+    assert "pip install -c constraints.txt -e . && structnet train" in first
+    assert re.search(r"^pip install -c constraints\.txt -e '\.\[test\]' && pytest$", first, re.M)
+
+
+def test_the_readme_is_finished():
+    assert not re.findall(r"@[A-Z]+@|TODO|FIXME|TBD", README)
+
+
+def test_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", README):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target
+
+
+def test_lines_of_the_readme_fit():
+    outside = re.sub(r"^```.*?^```$|^\|.*?$", "", README, flags=re.MULTILINE | re.DOTALL)
+    assert all(len(line) <= 120 for line in outside.splitlines())
+
+
+def test_tables_of_the_readme_name_every_topology_and_cell():
+    for kind in (registry.topologies, registry.cells):
+        for name in kind.names():
+            if kind[name].__module__.startswith("structnet."):
+                assert f"`{name}`" in README, name
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=[f"python-{i}" for i in range(len(PYTHON))])
+def test_a_python_block_of_the_readme_runs(block, tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    done = run_python("-c", block, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_readme_works(line, tmp_path, monkeypatch):
+    command, *words = shlex.split(line, comments=True)[1:]
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for folder in ("my_project", "examples"):
+        if not (tmp_path / folder).exists():
+            shutil.copytree(code_folder(), tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+    if command == "train":
+        train_as_told(words)
+        return
+    placed = {"run": trained(), "path": code_folder()}
+    words = [f"{key}={placed[key]}" if (key := word.split("=")[0]) in placed else word
+             for word in words]  # fmt: skip
+    status, _, err = call(command, *words)
+    assert status == 0, err
+
+
+def train_as_told(words):
+    """Compose what is told; run it, in small, where its data is small and it starts anew."""
+    if any(word.startswith("resume=") for word in words):
+        shutil.copytree(trained(), "DIR")
+        words = ["resume=DIR" if word.startswith("resume=") else word for word in words]
+        status, _, err = call("train", *words)
+        assert status == 0, err
+        return
+    status, out, err = call("train", *words, "--cfg")
+    assert status == 0, err
+    if "-m" in words or "name: swapped" not in out:
+        return
+    words = [word for word in words if not word.startswith(("task.root=", "run="))]
+    status, _, err = call(
+        "train", *words, *SMALL, f"task.root={code_folder()}", "debug=steps", "run=out"
+    )
+    assert status == 0, err
+
+
+def test_commands_of_the_usage_compose():
+    from structnet.main import USAGE
+
+    (line,) = re.findall(r"structnet train -m \S+ \S+", USAGE)
+    assert call(*line.split()[1:], "--cfg").status == 0
+
+
+def test_the_tests_of_ci_are_those_of_the_readme():
+    script = ROOT / ".ci" / "run"
+    if not script.is_file():
+        pytest.skip("no .ci/run here")
+    assert os.access(script, os.X_OK)
+    text = script.read_text()
+    assert "README.md" in text and "STRUCTNET_DATA" in text and "venv" in text

@@ -1,0 +1,262 @@
+import importlib.util
+import io
+from contextlib import redirect_stdout
+
+import pytest
+import torch
+from commands import SMALL, code_folder, isolated, logged
+
+import structnet as sn
+from structnet.config import compose
+from structnet.run import Run
+from structnet.train import OPTIMIZERS, evaluate, train_run
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with isolated():
+        yield tmp_path
+
+
+def learn(*words, name="out", resume=False):
+    """(run, net, figures, what was printed) of a training on few small files."""
+    root = f"task.root={code_folder()}"
+    run = Run.new(compose([root, *SMALL, f"run={name}", "trainer.max_epochs=1", *words]))
+    out = io.StringIO()
+    with redirect_stdout(out):
+        net, figures = train_run(run, resume)
+    return run, net, figures, out.getvalue()
+
+
+def test_figures_are_of_the_test_the_validation_and_the_training():
+    run, net, figures, _ = learn()
+    assert set(figures) == {"test", "validation", "train"}
+    assert set(figures["test"]) == {"accuracy", "call", "comparison", "operation"}
+    train = figures["train"]
+    assert train["epochs"] == 1 and train["steps"] >= 1 and train["nodes_per_s"] > 0
+    assert train["parameters"] == sum(parameter.numel() for parameter in net.parameters())
+    steps = sum(1 for _ in logged(run.directory, "loss"))
+    assert steps == train["steps"]
+
+
+def test_training_learns_what_is_to_be_learnt():
+    words = ("net.hidden_size=16", "net.embedding_size=16", "net.dropout=0")
+    _, _, figures, _ = learn(*words, "trainer.max_epochs=12", "trainer.learning_rate=0.02")
+    assert figures["validation"]["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_every_optimizer_changes_all_weights(optimizer):
+    torch.manual_seed(0)
+    run, net, _, _ = learn(f"trainer.optimizer={optimizer}", "trainer.learning_rate=0.1")
+    from lightning.pytorch import seed_everything
+
+    seed_everything(0, verbose=False)
+    before = run.build_net().state_dict()
+    after = net.state_dict()
+    assert all(not torch.equal(after[name], before[name]) for name in before)
+
+
+def rates(monkeypatch, *words):
+    """The learning rate of every step."""
+    found = []
+    step = torch.optim.AdamW.step
+
+    def noted(self, *some, **more):
+        found.append(self.param_groups[0]["lr"])
+        return step(self, *some, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", noted)
+        learn("trainer.max_epochs=3", "trainer.learning_rate=0.01", "trainer.batch_size=40", *words)
+    return found
+
+
+def test_the_learning_rate_falls_as_a_cosine_or_stays(monkeypatch):
+    falling = rates(monkeypatch, "trainer.schedule=cosine")
+    assert falling[0] == 0.01
+    assert falling == sorted(falling, reverse=True) and falling[-1] < 0.002
+    steps = len(falling)
+    for step, rate in enumerate(falling):
+        expected = 0.005 * (1 + torch.cos(torch.tensor(torch.pi * step / steps)).item())
+        assert rate == pytest.approx(expected, rel=1e-5)
+    assert set(rates(monkeypatch, "trainer.schedule=constant", "run=other")) == {0.01}
+
+
+def clipped(monkeypatch, *words):
+    """Norm and largest entry of all gradients at every step."""
+    found = []
+    step = torch.optim.AdamW.step
+
+    def noted(self, closure, **more):
+        def note():
+            loss = closure()
+            grads = [p.grad for group in self.param_groups for p in group["params"]]
+            entries = torch.cat([grad.flatten() for grad in grads if grad is not None])
+            found.append((entries.norm().item(), entries.abs().max().item()))
+            return loss
+
+        return step(self, note, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", noted)
+        learn(*words)
+    return found
+
+
+def test_gradients_are_clipped_by_norm_by_value_or_not_at_all(monkeypatch):
+    free = clipped(monkeypatch, "trainer.clip_norm=null", "run=a")
+    by_norm = clipped(monkeypatch, "trainer.clip_norm=0.01", "run=b")
+    by_value = clipped(monkeypatch, "trainer.clip_value=0.003", "run=c")
+    assert min(norm for norm, _ in free) > 0.011
+    assert max(norm for norm, _ in by_norm) <= 0.0101
+    assert max(entry for _, entry in by_value) <= 0.003 + 1e-8
+    assert max(norm for norm, _ in by_value) > 0.004
+
+
+def test_training_stops_when_the_validation_has_not_been_better_for_so_many_epochs():
+    # A learning rate of nearly nothing changes no decision.
+    words = ("trainer.learning_rate=1e-12", "trainer.max_epochs=9", "trainer.patience=2")
+    _, _, figures, _ = learn(*words)
+    assert figures["train"]["epochs"] == 3
+
+
+def test_the_best_weights_of_all_epochs_are_left_in_the_net():
+    run, net, figures, _ = learn("trainer.max_epochs=6", "trainer.learning_rate=0.05")
+    scores = [score for _, score in logged(run.directory, "validation/accuracy")]
+    assert len(scores) == 6
+    assert figures["validation"]["accuracy"] == pytest.approx(max(scores), abs=1e-6)
+    saved = torch.load(run.checkpoints / "best.ckpt", weights_only=True)
+    assert saved["epoch"] == scores.index(max(scores))
+    assert all(
+        torch.equal(value, saved["state_dict"][f"net.{name}"])
+        for name, value in net.state_dict().items()
+    )
+    last = torch.load(run.checkpoints / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 5
+
+
+def test_steps_and_batches_can_be_limited():
+    _, _, figures, _ = learn("trainer.max_steps=2", "trainer.batch_size=20", "run=a")
+    assert figures["train"]["steps"] == 2
+    _, _, figures, _ = learn("trainer.limit_batches=3", "trainer.batch_size=20", "run=b")
+    assert figures["train"]["steps"] == 3
+
+
+def test_workers_change_nothing_but_the_time():
+    one, other = (
+        logged(learn(f"trainer.num_workers={count}", f"run=w{count}")[0].directory, "loss")
+        for count in (0, 1)
+    )
+    assert one == other
+
+
+def test_a_net_is_evaluated_as_after_its_training():
+    run, net, figures, _ = learn()
+    splits = run.task.load(run.topology)
+    assert evaluate(run, net, splits["test"]) == figures["test"]
+    assert evaluate(run, net, splits["validation"]) == figures["validation"]
+
+
+def test_batches_of_another_size_give_the_same_figures():
+    run, net, figures, _ = learn()
+    samples = run.task.load(run.topology)["test"]
+    for words in ({"batch_nodes": 64}, {"batch_size": 3}, {"batch_nodes": 10**6}):
+        config = {**run.config, "trainer": {**run.config["trainer"], **words}}
+        other = Run(run.directory, config, run.task, run.topology)
+        assert evaluate(other, net, samples) == pytest.approx(figures["test"], abs=1e-6)
+
+
+def test_half_precision_is_lightnings(monkeypatch):
+    from structnet.net import Net
+
+    seen = set()
+    forward = Net.forward
+
+    def noted(self, batch):
+        output = forward(self, batch)
+        seen.add((torch.is_autocast_enabled("cpu"), output.dtype))
+        return output
+
+    monkeypatch.setattr(Net, "forward", noted)
+    _, net, figures, _ = learn("trainer.precision=bf16-mixed")
+    assert seen == {(True, torch.bfloat16)}
+    assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
+    assert 0 <= figures["test"]["accuracy"] <= 1
+
+
+def test_a_line_an_epoch_is_printed_without_a_terminal():
+    _, _, _, out = learn("trainer.max_epochs=2")
+    lines = [line for line in out.splitlines() if line.startswith("epoch")]
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert all("loss" in line and "validation/accuracy" in line for line in lines)
+    assert "v_num" not in out
+
+
+def test_a_bar_with_loss_validation_and_speed_is_drawn_on_a_terminal(monkeypatch):
+    from lightning.pytorch.callbacks import RichProgressBar
+
+    shown = []
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    get_metrics = RichProgressBar.get_metrics
+
+    def noted(self, *some):
+        found = get_metrics(self, *some)
+        shown.append(set(found))
+        return found
+
+    monkeypatch.setattr(RichProgressBar, "get_metrics", noted)
+    root = f"task.root={code_folder()}"
+    run = Run.new(compose([root, *SMALL, "run=out", "trainer.max_epochs=2"]))
+    with redirect_stdout(Terminal()):
+        train_run(run, resume=False)
+    assert {"loss", "validation/accuracy", "nodes_per_s"} <= set().union(*shown)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_weights(monkeypatch):
+    from structnet.net import Net
+
+    calls = []
+    forward = Net.forward
+
+    def spoilt(self, batch):
+        calls.append(1)
+        output = forward(self, batch)
+        # The loss stays finite, its gradient does not.
+        return output + (self.head.weight.sum() * 0).sqrt() if len(calls) == 2 else output
+
+    monkeypatch.setattr(Net, "forward", spoilt)
+    with pytest.raises(FloatingPointError) as caught:
+        learn("trainer.batch_size=40")
+    message = str(caught.value)
+    assert "at step 1 of epoch 0" in message and "head.weight" in message
+    assert "last good checkpoint: none yet" in message
+    assert "trainer.learning_rate" in message
+
+
+def test_data_that_is_not_a_number_is_blamed_on_the_data_and_not_on_a_parameter(monkeypatch):
+    def spoilt(self, output, batch):
+        return torch.tensor(float("inf")) + 0 * output.sum()
+
+    monkeypatch.setattr(sn.tasks["swapped"], "loss", spoilt)
+    with pytest.raises(FloatingPointError, match=r"loss inf at step 0 of epoch 0.*at the data"):
+        learn()
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed"
+)
+def test_tensorboard_is_written_where_it_is_installed():
+    run, _, _, _ = learn()
+    assert list(run.directory.rglob("events.out.tfevents*"))
+
+
+def test_figures_are_logged_as_csv():
+    run, _, _, _ = learn("trainer.max_epochs=2")
+    for name in ("loss", "validation/accuracy", "nodes_per_s"):
+        assert logged(run.directory, name), name
