@@ -12,6 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -24,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from structnet import registry
 from structnet.registry import check_options, did_you_mean, read_options
+from structnet.run import saved_config
 from structnet.train import fit
 
 REGISTRIES = {
@@ -55,20 +57,31 @@ def groups() -> dict[str, dict[str, Any]]:
 def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
     """The configuration as plain data; ValueError or KeyError says what is wrong with a word."""
     _fill_store()
+    chosen = _parse(overrides)
+    _refuse_odd(chosen)
     search = [f"file://{_folder(folder)}" for folder in folders]
     with initialize_config_dir(_conf(), version_base="1.3"):
         try:
-            chosen = _parse(overrides)
             extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
             config = hydra_compose("config", overrides=[*overrides, *extra])
             plain = OmegaConf.to_container(config, resolve=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            _explain(chosen, search)
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            _explain(chosen, folders)
             raise ValueError(str(error).split("\n    full_key")[0]) from error
     if type(plain.get("run")) in (int, float):
         plain["run"] = str(plain["run"])
     _check(plain)
     return plain
+
+
+def saved(directory: str) -> dict[str, Any]:
+    """The configuration of a run, checked like any other; ValueError names the file."""
+    config = saved_config(directory)
+    try:
+        _check(config)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{directory}/config.yaml: {error}") from error
+    return config
 
 
 def sweep(overrides: Sequence[str]) -> Iterator[list[str]]:
@@ -87,15 +100,12 @@ def override(config: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
     changed = {k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()}
     for one in _parse(words):
         group, _, option = one.key_or_group.partition(".")
-        if group not in changed or (isinstance(changed[group], dict) and not option):
+        if group != "trainer" or not option or one.is_delete():
             raise ValueError(
-                f"{one.input_line!r}: a run that goes on keeps its components; "
-                f"options can change, as in trainer.max_epochs=20"
+                f"{one.input_line!r}: a run that goes on keeps its task and net; "
+                "the trainer's options can change, as in trainer.max_epochs=20"
             )
-        if option:
-            changed[group][option] = one.value()
-        else:
-            changed[group] = one.value()
+        changed[group][option] = one.value()
     _check(changed)
     return changed
 
@@ -150,7 +160,20 @@ def _parse(words: Sequence[str]) -> list[Override]:
         raise ValueError(f"{first}; words are GROUP=NAME or GROUP.OPTION=VALUE") from error
 
 
-def _explain(overrides: Sequence[Override], search: Sequence[str]) -> None:
+def _refuse_odd(overrides: Sequence[Override]) -> None:
+    """ValueError for words that Hydra knows and that have no place here."""
+    for one in overrides:
+        key = one.key_or_group
+        if key.split(".")[0].split("/")[0] == "hydra":
+            raise ValueError(f"{one.input_line!r}: nothing of Hydra's own is configured here")
+        if key in GROUPS and (one.is_delete() or not isinstance(one.value(), str)):
+            raise ValueError(
+                f"{one.input_line!r}: {key} is the name of one component; see structnet list {key} "
+                "(several make a sweep, with -m)"
+            )
+
+
+def _explain(overrides: Sequence[Override], folders: Sequence[str]) -> None:
     """Raise the error that says which word is wrong, if it is one that we know of."""
     loader = GlobalHydra.instance().config_loader()
     chosen = {"task": "swapped", "topology": "tree", "cell": "lstm", "net": "stack"}
@@ -158,7 +181,8 @@ def _explain(overrides: Sequence[Override], search: Sequence[str]) -> None:
         key = one.key_or_group
         if key in (*GROUPS, "experiment", "debug") and isinstance(one.value(), str):
             names = loader.get_group_options(key)
-            if one.value() not in names and not search:
+            names += [file.stem for folder in folders for file in Path(folder, key).glob("*.yaml")]
+            if one.value() not in names:
                 raise ValueError(f"no {key} {one.value()!r} {did_you_mean(one.value(), names)}")
             chosen[key] = one.value()
     for one in overrides:
@@ -177,19 +201,29 @@ def _explain(overrides: Sequence[Override], search: Sequence[str]) -> None:
 
 def _check(config: Any) -> None:
     """Only known groups, components and options, all of plain types."""
+    for group in ("task", "topology", "cell", "net", "trainer"):
+        if group not in config:
+            raise ValueError(f"the configuration has no {group}")
     for key, value in config.items():
         if key in REGISTRIES:
             _check_group(key, value)
         elif key == "trainer":
-            check_options(fit, {k: v for k, v in value.items() if k != "name"}, "trainer")
+            _check_trainer(value)
         elif key not in TOP_LEVEL:
             raise ValueError(
                 f"no group or option {key!r} {did_you_mean(key, (*GROUPS, *TOP_LEVEL))}"
             )
-    if type(config.get("seed")) is not int or config["seed"] < 0:
-        raise ValueError(f"seed is a whole number from 0 on, got {config.get('seed')!r}")
+    seed = config.get("seed")
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise ValueError(f"seed is a whole number from 0 to {2**32 - 1}, got {seed!r}")
     if not isinstance(config.get("run"), str | None):
         raise ValueError(f"run is the name of a directory, got {config['run']!r}")
+
+
+def _check_trainer(choice: Any) -> None:
+    if not isinstance(choice, dict) or choice.get("name") != "default":
+        raise ValueError(f"trainer is its options, named 'default', got {choice!r}")
+    check_options(fit, {k: v for k, v in choice.items() if k != "name"}, "trainer")
 
 
 def _check_group(group: str, choice: Any) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for plugin in _take_values(words, "--plugin"):
                 _import_file(plugin)
             return command(words) or 0
+    except BrokenPipeError:
+        # Whoever reads our lines has seen enough; nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ArithmeticError, ImportError, LookupError, OSError, ValueError) as error:
         if traceback:
             raise
@@ -65,8 +70,10 @@ def train(words: list[str]) -> int:
         return _resume(resumed[0].removeprefix("resume="), words)
     from structnet.config import compose, sweep
 
-    for overrides in sweep(words) if multirun else [words]:
-        config = compose(overrides, folders)
+    # Composed before the first one runs: a mistake in the last shows at once.
+    sweeps = list(sweep(words)) if multirun else [words]
+    composed = [compose(overrides, folders) for overrides in sweeps]
+    for overrides, config in zip(sweeps, composed, strict=True):
         if only_print:
             import yaml
 
@@ -102,10 +109,10 @@ def _train(run: Any, resume: bool) -> None:
 
 
 def _resume(directory: str, words: list[str]) -> int:
-    from structnet.config import override
+    from structnet.config import override, saved
     from structnet.run import Run
 
-    run = Run.open(directory)
+    run = Run.compose(saved(directory), Path(directory))
     if not (run.checkpoints / "last.ckpt").is_file():
         raise FileNotFoundError(
             f"nothing to resume in {directory}: it has no checkpoints/last.ckpt, "
@@ -113,18 +120,18 @@ def _resume(directory: str, words: list[str]) -> int:
         )
     config = override(run.config, words)
     run = Run.compose(config, run.directory)
-    run.save_config()
     _train(run, resume=True)
     return 0
 
 
 def test(words: list[str]) -> int:
     options = _take_options(words, required=("run",))
+    from structnet.config import saved
     from structnet.report import print_table
     from structnet.run import Run
     from structnet.train import evaluate
 
-    run = Run.open(options["run"])
+    run = Run.compose(saved(options["run"]), Path(options["run"]))
     net = run.load_net()
     file = run.directory / "metrics.json"
     metrics = json.loads(file.read_text()) if file.is_file() else {}
@@ -137,10 +144,11 @@ def predict(words: list[str]) -> int:
     as_json = _take_flag(words, "--json")
     options = _take_options(words, required=("run", "path"), optional=("top",))
     top = _positive(options.get("top", "20"), "top")
+    from structnet.config import saved
     from structnet.predict import predict
     from structnet.run import Run
 
-    run = Run.open(options["run"])
+    run = Run.compose(saved(options["run"]), Path(options["run"]))
     net = run.load_net()
     found = predict(run, net, Path(options["path"]))
     if as_json:
@@ -255,7 +263,7 @@ def _import_file(name: str) -> None:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ImportError(f"plugin file {name} failed: {type(error).__name__}: {error}") from error
 
 

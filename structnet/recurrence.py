@@ -93,6 +93,12 @@ class Recurrence(nn.Module):
                 f"{len(plans)} plans for {len(self.cells)} directions {self.directions}; "
                 "plan the batch with the topology of this layer"
             )
+        for cell, plan in zip(self.cells, plans, strict=True):
+            if cell.arity is not None and any(step[2] != cell.arity for step in plan.steps):
+                raise ValueError(
+                    f"a plan of {plan.steps[0][2]} predecessor slots for a cell of {cell.arity}; "
+                    "plan the batch with the topology of this layer"
+                )
         shape = (plans[0].num_nodes, self.input_size)
         if tuple(x.shape) != shape:
             raise ValueError(f"x is (nodes, input_size) = {shape}, got {tuple(x.shape)}")

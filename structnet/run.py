@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -46,6 +47,7 @@ class Run:
         task = create(registry.tasks, config["task"])
         topology = create(registry.topologies, config["topology"])
         task.check(topology)
+        _check_readout(config, task, topology)
         return cls(directory, config, task, topology)
 
     @classmethod
@@ -55,14 +57,6 @@ class Run:
         ValueError if the directory that the configuration names is in use.
         """
         return cls.compose(config, _new_directory(config))
-
-    @classmethod
-    def open(cls, directory: str | Path) -> "Run":
-        """A run that exists; FileNotFoundError if the directory holds none."""
-        file = Path(directory) / "config.yaml"
-        if not file.is_file():
-            raise FileNotFoundError(f"no run in {directory}: it has no config.yaml")
-        return cls.compose(yaml.safe_load(file.read_text()), Path(directory))
 
     @property
     def checkpoints(self) -> Path:
@@ -92,11 +86,12 @@ class Run:
         write(self.directory / "config.yaml", lambda path: path.write_text(text))
 
     def save_net(self, net: nn.Module) -> None:
-        words = None if self.task.vocabulary is None else self.task.vocabulary.counts
-        description = {"config": dict(self.config), "vocabulary": words}
         state = {name: value.contiguous() for name, value in net.state_dict().items()}
         write(self.directory / "model.safetensors", lambda path: save_file(state, path))
-        self.save_json("config.json", description)
+
+    def save_description(self) -> None:
+        words = None if self.task.vocabulary is None else self.task.vocabulary.counts
+        self.save_json("config.json", {"config": dict(self.config), "vocabulary": words})
 
     def load_net(self) -> nn.Module:
         """The saved net, which brings its vocabulary to the task; FileNotFoundError if none is."""
@@ -106,12 +101,25 @@ class Run:
                     f"no model in {self.directory}: it has no {name}; if the run was stopped, "
                     f"go on with: structnet train resume={self.directory}"
                 )
-        words = json.loads((self.directory / "config.json").read_text())["vocabulary"]
+        self.load_vocabulary()
+        net = self.build_net()
+        weights = self.directory / "model.safetensors"
+        try:
+            net.load_state_dict(load_file(weights))
+        except (SafetensorError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{weights} does not hold this net's weights: {reason}") from error
+        return net.eval()
+
+    def load_vocabulary(self) -> None:
+        """Give the task the words that the net was trained with."""
+        file = self.directory / "config.json"
+        try:
+            words = json.loads(file.read_text())["vocabulary"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{file} is not a saved model's description: {error}") from error
         if words is not None:
             self.task.vocabulary = Vocabulary(words)
-        net = self.build_net()
-        net.load_state_dict(load_file(self.directory / "model.safetensors"))
-        return net.eval()
 
     def save_json(self, name: str, value: Any) -> None:
         text = json.dumps(value, indent=1) + "\n"
@@ -119,11 +127,34 @@ class Run:
 
     def load_checkpoint(self, net: nn.Module, name: str) -> None:
         """Put the weights of a checkpoint into the net."""
-        saved = torch.load(self.checkpoints / name, map_location="cpu", weights_only=True)
+        state = self.read_checkpoint(name)["state_dict"]
         prefix = "net."
         net.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in saved["state_dict"].items() if prefix in k[:4]}
+            {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
         )
+
+    def read_checkpoint(self, name: str) -> dict[str, Any]:
+        """A checkpoint's plain data; ValueError if it holds anything else."""
+        file = self.checkpoints / name
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:
+            # What torch raises for a damaged file or a forbidden object has no common type.
+            raise ValueError(f"{file} is not a checkpoint of plain data: {error}") from error
+
+
+def saved_config(directory: str | Path) -> dict[str, Any]:
+    """The configuration of a run as it was saved; FileNotFoundError if there is none."""
+    file = Path(directory) / "config.yaml"
+    if not file.is_file():
+        raise FileNotFoundError(f"no run in {directory}: it has no config.yaml")
+    try:
+        config = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is not plain YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} holds no configuration, but {config!r}")
+    return config
 
 
 def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:
@@ -144,6 +175,22 @@ def write(path: Path, save: Callable[[Path], Any]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _check_readout(config: Config, task: Task, topology: Topology) -> None:
+    choice = config.get("readout")
+    if choice is None or task.scores_nodes(topology):
+        return
+    per_sample = [name for name in registry.readouts.names() if not _per_node(name)]
+    if _per_node(choice["name"]):
+        raise ValueError(
+            f"readout {choice['name']!r} gives every node a score, task "
+            f"{config['task']['name']!r} has one target a sample; choose among {per_sample}"
+        )
+
+
+def _per_node(readout: str) -> bool:
+    return getattr(registry.readouts[readout], "per_node", False)
 
 
 def _new_directory(config: Config) -> Path:

@@ -47,6 +47,10 @@ class Task(abc.ABC):
         """The samples of a user's file or folder, for prediction; each has its origin."""
         raise ValueError(f"{type(self).__name__} has no samples to read from {path}")
 
+    def scores_nodes(self, topology: Topology) -> bool:
+        """Whether there is a target for every node."""
+        return False
+
     def readout(self, topology: Topology) -> str:
         """The readout used where the configuration names none."""
         return "root"

@@ -53,21 +53,33 @@ def fit(
     patience: int | None = None,
     precision: str = "32-true",
     accelerator: str = "auto",
-    devices: str | int = "auto",
     deterministic: bool = False,
 ) -> dict[str, Any]:
     """Train the net and leave the best weights in it; test, validation and training figures.
 
     Gradients are clipped by norm, or by value where `clip_value` is given. `patience` counts epochs
     without a better validation figure. `limit_batches` takes only so many batches of each split.
-    `precision`, `accelerator`, `devices` and `deterministic` are Lightning's. FloatingPointError
+    `precision`, `accelerator` and `deterministic` are Lightning's; there is one device. Raises
+    FloatingPointError
     when the loss or a gradient is not finite; the last checkpoint is kept.
     """
     _check_choice("optimizer", optimizer, OPTIMIZERS)
     _check_choice("schedule", schedule, SCHEDULES)
-    for name, value in (("max_epochs", max_epochs), ("learning_rate", learning_rate)):
-        if value <= 0:
+    positive = {
+        "max_epochs": max_epochs,
+        "max_steps": max_steps,
+        "limit_batches": limit_batches,
+        "learning_rate": learning_rate,
+        "clip_norm": clip_norm,
+        "clip_value": clip_value,
+        "patience": patience,
+    }
+    for name, value in positive.items():
+        if value is not None and value <= 0:
             raise ValueError(f"option {name!r} of trainer is above 0, got {value}")
+    for name, value in (("num_workers", num_workers), ("weight_decay", weight_decay)):
+        if value < 0:
+            raise ValueError(f"option {name!r} of trainer is at least 0, got {value}")
     seed_everything(seed, workers=True, verbose=False)
     _share_cores(num_workers)
     module = Module(net, run.task, optimizer, learning_rate, weight_decay, schedule)
@@ -94,14 +106,25 @@ def fit(
         enable_progress_bar=sys.stdout.isatty(),
         precision=precision,
         accelerator=accelerator,
-        devices=devices,
+        devices=1,
         deterministic=deterministic,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
     )
+    run.save_config()
+    run.save_description()
     started = time.monotonic()
     last = run.checkpoints / "last.ckpt" if resume else None
-    trainer.fit(module, loaders["train"], loaders["validation"], ckpt_path=last, weights_only=True)
+    if last is not None:
+        run.read_checkpoint("last.ckpt")
+    try:
+        trainer.fit(
+            module, loaders["train"], loaders["validation"], ckpt_path=last, weights_only=True
+        )
+    except SystemExit:
+        # Lightning's answer to an interrupt from the keyboard.
+        print(f"stopped; go on with: structnet train resume={run.directory}", file=sys.stderr)
+        raise
     seconds = time.monotonic() - started
     if (run.checkpoints / "best.ckpt").is_file():
         run.load_checkpoint(net, "best.ckpt")
@@ -121,13 +144,14 @@ def fit(
 def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
     """Read the data, train the run's net from the start or the last checkpoint, and test it."""
     started = time.monotonic()
+    if resume:
+        run.load_vocabulary()
     splits = run.task.load(run.topology)
     read_s = time.monotonic() - started
     counts = ", ".join(
         f"{len(samples) // run.task.group:,} {name}" for name, samples in splits.items()
     )
     print(f"{run.config['task']['name']}: {counts} samples, read in {read_s:.1f} s", flush=True)
-    run.save_config()
     seed_everything(run.config["seed"], workers=True, verbose=False)
     net = run.build_net()
     options = {name: value for name, value in run.config["trainer"].items() if name != "name"}
@@ -144,7 +168,8 @@ def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, f
         enable_progress_bar=False,
         enable_checkpointing=False,
         limit_test_batches=options["limit_batches"],
-        **{name: options[name] for name in ("precision", "accelerator", "devices")},
+        devices=1,
+        **{name: options[name] for name in ("precision", "accelerator")},
     )
     module = Module(net, run.task)
     return _evaluate(
@@ -267,6 +292,20 @@ class PlainLines(Callback):
         print(f"epoch {epoch}  {figures}  {seconds:.1f} s", flush=True)
 
 
+class MovableCheckpoint(ModelCheckpoint):
+    """A checkpoint that keeps its score and place when the run's directory has been moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        old, new = str(state_dict["dirpath"]), str(self.dirpath)
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {moved(key): moved(below) for key, below in value.items()}
+            return value.replace(old, new) if isinstance(value, str) else value
+
+        super().load_state_dict(moved(state_dict))
+
+
 def quiet_trainer(**options: Any) -> Trainer:
     """Lightning's Trainer without its banners."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -277,13 +316,15 @@ def quiet_trainer(**options: Any) -> Trainer:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*GPU available but not used.*",
         ".*isinstance.treespec, LeafSpec.*",
+        # A run that max_steps ends within an epoch has not been validated.
+        ".*could not find the monitored key.*",
     ):
         warnings.filterwarnings("ignore", message)
     try:
         return Trainer(enable_model_summary=False, **options)
     except Exception as error:
         # Lightning has several types of its own for a bad accelerator, precision or device.
-        given = {name: options[name] for name in ("accelerator", "devices", "precision")}
+        given = {name: options[name] for name in ("accelerator", "precision")}
         raise ValueError(f"no trainer for {given}: {error}") from error
 
 
@@ -306,13 +347,12 @@ def _checkpoints(run: Run) -> list[Callback]:
     """The last epoch's checkpoint, to go on from, and the best one."""
 
     def keep(name: str, monitor: str | None) -> Callback:
-        return ModelCheckpoint(
+        return MovableCheckpoint(
             run.checkpoints,
             filename=name,
             monitor=monitor,
             mode="max",
             enable_version_counter=False,
-            save_on_train_epoch_end=False,
         )
 
     return [keep("last", None), keep("best", f"validation/{run.task.monitor}")]
@@ -321,14 +361,7 @@ def _checkpoints(run: Run) -> list[Callback]:
 def _early_stopping(task: Task, patience: int | None) -> list[Callback]:
     if patience is None:
         return []
-    return [
-        EarlyStopping(
-            f"validation/{task.monitor}",
-            patience=patience,
-            mode="max",
-            check_on_train_epoch_end=False,
-        )
-    ]
+    return [EarlyStopping(f"validation/{task.monitor}", patience=patience, mode="max")]
 
 
 def _loggers(run: Run) -> list[Logger]:

@@ -173,6 +173,14 @@ def _kept() -> Path:
     return folder
 
 
+def opened(directory: Path | str):
+    """The run that a directory holds."""
+    from structnet.config import saved
+    from structnet.run import Run
+
+    return Run.compose(saved(str(directory)), Path(directory))
+
+
 def files_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 

@@ -2,10 +2,9 @@ import json
 import re
 
 import pytest
-from commands import SMALL, call, code_folder, isolated, refused, trained, write_sst
+from commands import SMALL, call, code_folder, isolated, opened, refused, trained, write_sst
 
 from structnet.predict import Prediction, predict
-from structnet.run import Run
 
 LINE = re.compile(r"^(?P<file>[^:]+):(?P<line>\d+): (?P<text>.+) \((?P<probability>[01]\.\d{3})\)$")
 
@@ -106,7 +105,7 @@ def test_a_wrong_call_is_refused(project, words, fragments):
 
 def test_probabilities_do_not_depend_on_what_else_is_in_the_batch(project):
     with isolated():
-        run = Run.open(trained())
+        run = opened(trained())
         net = run.load_net()
         alone = {
             str(one): one.probability

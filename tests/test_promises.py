@@ -68,7 +68,8 @@ def imports(path):
 def part_of(module):
     """`cells` of `structnet.cells.lstm.LSTM`; `__init__` of `structnet`."""
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+    own = len(parts) == 1 or (parts[1] not in LEVELS and parts[1] in vars(sn))
+    return "__init__" if own else parts[1]
 
 
 # Layers

@@ -3,16 +3,15 @@ import re
 import shutil
 
 import pytest
-from commands import copy_of_trained, isolated
+from commands import copy_of_trained, isolated, opened
 
 from structnet.report import best_baseline, draw_curve, print_table
-from structnet.run import Run
 
 
 @pytest.fixture
 def run(tmp_path):
     with isolated():
-        yield Run.open(copy_of_trained(tmp_path))
+        yield opened(copy_of_trained(tmp_path))
 
 
 def test_the_best_baseline_is_the_best_by_what_the_task_monitors():

@@ -4,7 +4,7 @@ import os
 import pytest
 import torch
 import yaml
-from commands import code_folder, copy_of_trained, isolated, trained
+from commands import code_folder, copy_of_trained, isolated, opened, trained
 from safetensors.torch import load_file
 
 from structnet.config import compose
@@ -49,17 +49,17 @@ def test_a_saved_run_is_opened_as_it_was():
     config = small("run=mine", "topology.arity=null", "seed=5")
     run = Run.new(config)
     run.save_config()
-    opened = Run.open("mine")
-    assert opened.config == config
-    assert opened.topology.arity is None
-    assert type(opened.task) is type(run.task)
+    again = opened("mine")
+    assert again.config == config
+    assert again.topology.arity is None
+    assert type(again.task) is type(run.task)
 
 
 def test_a_saved_net_gives_the_same_scores_to_the_last_bit():
     from structnet.batch import collate
 
-    run = Run.open(trained())
-    one, other = run.load_net(), Run.open(trained()).load_net()
+    run = opened(trained())
+    one, other = run.load_net(), opened(trained()).load_net()
     assert not one.training
     samples = run.task.load(run.topology)["test"][:9]
     batch = collate(samples, run.topology)
@@ -67,7 +67,7 @@ def test_a_saved_net_gives_the_same_scores_to_the_last_bit():
 
 
 def test_a_saved_net_brings_its_vocabulary():
-    run = Run.open(trained())
+    run = opened(trained())
     assert run.task.vocabulary is None
     run.load_net()
     counts = json.loads((trained() / "config.json").read_text())["vocabulary"]
@@ -87,7 +87,7 @@ def test_saved_weights_are_those_of_the_best_checkpoint():
 
 
 def test_a_checkpoint_is_put_into_a_net(place):
-    run = Run.open(copy_of_trained(place))
+    run = opened(copy_of_trained(place))
     net = run.load_net()
     expected = {name: value.clone() for name, value in net.state_dict().items()}
     with torch.no_grad():
@@ -98,7 +98,7 @@ def test_a_checkpoint_is_put_into_a_net(place):
 
 
 def test_weights_that_share_memory_or_are_views_are_saved(place):
-    run = Run.open(copy_of_trained(place))
+    run = opened(copy_of_trained(place))
     net = run.load_net()
     net.head.weight = torch.nn.Parameter(torch.arange(4.0 * len(net.head.weight)).reshape(4, -1).T)
     run.save_net(net)
@@ -137,7 +137,7 @@ def test_a_file_is_replaced_whole(place):
 
 
 def test_figures_that_cannot_be_written_as_json_leave_the_old_ones(place):
-    run = Run.open(copy_of_trained(place))
+    run = opened(copy_of_trained(place))
     before = (run.directory / "metrics.json").read_text()
     with pytest.raises(TypeError):
         run.save_json("metrics.json", {"test": object()})
@@ -146,17 +146,17 @@ def test_figures_that_cannot_be_written_as_json_leave_the_old_ones(place):
 
 def test_a_directory_without_a_configuration_is_no_run(place):
     with pytest.raises(FileNotFoundError, match=r"no run in nowhere: it has no config\.yaml"):
-        Run.open("nowhere")
+        opened("nowhere")
     (place / "config.yaml").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):
-        Run.open(place)
+        opened(place)
 
 
 def test_a_configuration_with_python_tags_is_refused_and_not_run(place):
     for tag in ("!!python/object/apply:os.mkdir ['made']", "!!python/name:os.system"):
         (place / "config.yaml").write_text(f"task: {tag}\n")
         with pytest.raises((ValueError, yaml.YAMLError), match="python"):
-            Run.open(place)
+            opened(place)
     assert not (place / "made").exists()
 
 

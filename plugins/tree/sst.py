@@ -37,8 +37,11 @@ class SST(sn.Task):
         self.root, self.binary, self.min_count = root, binary, min_count
         self.classes = BINARY if binary else FINE
 
+    def scores_nodes(self, topology: sn.Topology) -> bool:
+        return topology.takes == "tree"
+
     def readout(self, topology: sn.Topology) -> str:
-        return "every" if topology.takes == "tree" else "root"
+        return "every" if self.scores_nodes(topology) else "root"
 
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
         folder = sn.data_folder(self.root, "sst/trees", list(FILES.values()))
