@@ -102,7 +102,7 @@ def override(config: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
         group, _, option = one.key_or_group.partition(".")
         if group != "trainer" or not option or one.is_delete():
             raise ValueError(
-                f"{one.input_line!r}: a run that goes on keeps its task and net; "
+                f"{one.input_line!r}: a run that goes on keeps its components; "
                 "the trainer's options can change, as in trainer.max_epochs=20"
             )
         changed[group][option] = one.value()

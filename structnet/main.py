@@ -1,4 +1,4 @@
-"""The command line; the only file that imports Hydra."""
+"""The command line."""
 
 import importlib.util
 import json
@@ -109,6 +109,8 @@ def _train(run: Any, resume: bool) -> None:
 
 
 def _resume(directory: str, words: list[str]) -> int:
+    if not directory:
+        raise ValueError("resume= takes the directory of a run")
     from structnet.config import override, saved
     from structnet.run import Run
 

@@ -60,8 +60,7 @@ def fit(
     Gradients are clipped by norm, or by value where `clip_value` is given. `patience` counts epochs
     without a better validation figure. `limit_batches` takes only so many batches of each split.
     `precision`, `accelerator` and `deterministic` are Lightning's; there is one device. Raises
-    FloatingPointError
-    when the loss or a gradient is not finite; the last checkpoint is kept.
+    FloatingPointError when the loss or a gradient is not finite; the last checkpoint is kept.
     """
     _check_choice("optimizer", optimizer, OPTIMIZERS)
     _check_choice("schedule", schedule, SCHEDULES)
@@ -93,7 +92,10 @@ def fit(
         name: loader(samples, run.topology, shuffle=name == "train", seed=seed, **options)
         for name, samples in splits.items()
     }
+    module.train_batches = loaders["train"]
     trainer = quiet_trainer(
+        # The number of batches is another one in every epoch.
+        reload_dataloaders_every_n_epochs=1,
         max_epochs=max_epochs,
         max_steps=-1 if max_steps is None else max_steps,
         limit_train_batches=limit_batches,
@@ -119,7 +121,7 @@ def fit(
         run.read_checkpoint("last.ckpt")
     try:
         trainer.fit(
-            module, loaders["train"], loaders["validation"], ckpt_path=last, weights_only=True
+            module, val_dataloaders=loaders["validation"], ckpt_path=last, weights_only=True
         )
     except SystemExit:
         # Lightning's answer to an interrupt from the keyboard.
@@ -196,6 +198,7 @@ class Module(LightningModule):
         self.metrics = nn.ModuleDict(task.metrics())
         self.nodes, self.seconds = 0, 0.0
         self.loss = torch.zeros(())
+        self.train_batches: DataLoader
 
     def configure_optimizers(self) -> Any:
         # The fused step of a large embedding takes a sixth of the time on a CPU; Lightning does not
@@ -216,6 +219,10 @@ class Module(LightningModule):
             "lr_scheduler": {"scheduler": cosine, "interval": "step"},
         }
 
+    def train_dataloader(self) -> DataLoader:
+        self.train_batches.batch_sampler.set_epoch(self.trainer.current_epoch)
+        return self.train_batches
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.started = time.monotonic()
 
@@ -229,6 +236,9 @@ class Module(LightningModule):
         self.nodes += batch.num_nodes
         self.seconds += time.monotonic() - self.started
         self.log("nodes_per_s", self.nodes / self.seconds, prog_bar=True, batch_size=1)
+        # Said here, Lightning ends the epoch with its validation.
+        if self.trainer.global_step == self.trainer.max_steps:
+            self.trainer.should_stop = True
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Stop before a step that would spoil the weights."""
@@ -240,7 +250,7 @@ class Module(LightningModule):
         bad = (
             n for n, p in named if not (torch.isfinite(p).all() and torch.isfinite(p.grad).all())
         )
-        checkpoint = self.trainer.checkpoint_callback
+        checkpoint = self.trainer.checkpoint_callbacks[-1]
         last = getattr(checkpoint, "best_model_path", "") or "none yet"
         raise FloatingPointError(
             f"loss {self.loss.item()} at step {self.trainer.global_step} of epoch "
@@ -316,8 +326,6 @@ def quiet_trainer(**options: Any) -> Trainer:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*GPU available but not used.*",
         ".*isinstance.treespec, LeafSpec.*",
-        # A run that max_steps ends within an epoch has not been validated.
-        ".*could not find the monitored key.*",
     ):
         warnings.filterwarnings("ignore", message)
     try:
@@ -355,7 +363,8 @@ def _checkpoints(run: Run) -> list[Callback]:
             enable_version_counter=False,
         )
 
-    return [keep("last", None), keep("best", f"validation/{run.task.monitor}")]
+    # In this order the last one holds the best score of its own epoch.
+    return [keep("best", f"validation/{run.task.monitor}"), keep("last", None)]
 
 
 def _early_stopping(task: Task, patience: int | None) -> list[Callback]:

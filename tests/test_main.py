@@ -658,17 +658,6 @@ def test_bad_input_leaves_no_traceback_and_no_warning_in_a_process_of_its_own(pl
     assert not list(place.iterdir())
 
 
-def test_more_devices_than_one_do_not_start_the_command_again(place, monkeypatch):
-    import subprocess
-
-    def refuse(*words, **options):
-        raise AssertionError(f"another process was started: {words}")
-
-    monkeypatch.setattr(subprocess, "Popen", refuse)
-    assert "devices" in refused(*TINY, "debug=steps", "trainer.devices=2")
-    assert not list(place.iterdir())
-
-
 def test_the_largest_seed_is_named():
     assert str(2**32 - 1) in refused(*TINY, "debug=steps", f"seed={2**32}")
 
