@@ -42,7 +42,7 @@ class Recurrence(nn.Module):
             topology = registry.topologies.create(topology)
         if not isinstance(cell, str) and options:
             raise ValueError(f"options {sorted(options)} are for a cell given by name")
-        self.directions = topology.directions
+        self.directions, self.arities = topology.directions, topology.arities
         self.input_size = input_size
         self.cells = nn.ModuleList(
             registry.cells.create(cell, input_size, hidden_size, arity, **options)
@@ -93,10 +93,10 @@ class Recurrence(nn.Module):
                 f"{len(plans)} plans for {len(self.cells)} directions {self.directions}; "
                 "plan the batch with the topology of this layer"
             )
-        for cell, plan in zip(self.cells, plans, strict=True):
-            if cell.arity is not None and any(step[2] != cell.arity for step in plan.steps):
+        for arity, plan in zip(self.arities, plans, strict=True):
+            if arity is not None and any(step[2] != arity for step in plan.steps):
                 raise ValueError(
-                    f"a plan of {plan.steps[0][2]} predecessor slots for a cell of {cell.arity}; "
+                    f"a plan of {plan.steps[0][2]} predecessor slots for a cell of {arity}; "
                     "plan the batch with the topology of this layer"
                 )
         shape = (plans[0].num_nodes, self.input_size)
