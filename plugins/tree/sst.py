@@ -23,7 +23,7 @@ class SST(sn.Task):
     """Sentiment of sentences and of all their phrases, five classes or two.
 
     Stanford Sentiment Treebank, Socher et al. (2013): train.txt, dev.txt and test.txt in Penn
-    Treebank brackets, in `root`, or in sst/trees or sst of the folder STRUCTNET_DATA names. On
+    Treebank brackets, in `root`, or in sst/trees of the folder that STRUCTNET_DATA names. On
     trees the loss is that of every node (of every labelled one where `binary` drops the neutral
     sentences and leaves neutral phrases out), "accuracy" counts sentences, "phrases" all nodes. On
     sequences the words are read in order and only the sentence is scored.
