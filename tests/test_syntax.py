@@ -209,6 +209,31 @@ def test_words_are_parts_of_names_and_values(tmp_path):
     assert right[:5] == ("<Name>", "<CONSTANT>", "max", "size", "2")
 
 
+def test_an_argument_named_as_a_parameter_of_the_function_says_which(tmp_path):
+    source = (
+        "def area(width, height, *, unit): ...\n"
+        "class Box:\n"
+        "    def __init__(self, low, high): ...\n"
+        "    def scale(self, width): ...\n"
+        "area(height, self.width)\n"
+        "Box(b.high, other)\n"
+        "box.scale(_width, unit)\n"
+        "unknown(width, height)\n"
+    )
+
+    def parameters(expression):
+        words = expression.nodes(False).words
+        return [word for bag in words for word in bag if word.startswith("<parameter")]
+
+    found = {one.text: parameters(one) for one in read(tmp_path, source)}
+    assert found == {
+        "area(height, self.width)": ["<parameter 1>", "<parameter 0>"],
+        "Box(b.high, other)": ["<parameter 1>"],
+        "box.scale(_width, unit)": ["<parameter 0>"],
+        "unknown(width, height)": [],
+    }
+
+
 def test_numbers_up_to_a_size_are_words_and_larger_ones_their_number_of_bits(tmp_path):
     def value(source):
         (one,) = read(tmp_path, f"x == {source}\n")

@@ -1,4 +1,4 @@
-"""Words for what surrounds a node: the operation or call it stands in, and its function's names.
+"""Words for what surrounds a node: the operation or call it stands in, and the names of functions.
 
 None of them depends on the order of an expression's operands.
 """
@@ -9,6 +9,8 @@ from functools import lru_cache
 
 # The k-th name that a function introduces is the word `<local k>`, up to this k.
 LOCALS = 20
+# An argument named as the function's k-th parameter has the word `<parameter k>`, up to this k.
+PARAMETERS = 5
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 # What these introduce stays inside them, or depends on the order within an expression.
@@ -36,12 +38,64 @@ def introduced(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, in
     return place
 
 
+def named_arguments(module: ast.Module) -> dict[ast.AST, int]:
+    """Arguments named as a parameter of the function called, and which parameter that is.
+
+    The function is any of that name, or the class of that name, defined in the module. After Liu et
+    al. (2016), "Nomen est Omen", which compares the names of arguments and parameters.
+    """
+    nodes = list(ast.walk(module))
+    functions: dict[str, dict[str, int]] = {}
+    for node in nodes:
+        if isinstance(node, FUNCTIONS):
+            _add_parameters(functions, node.name, node)
+        elif isinstance(node, ast.ClassDef):
+            for method in node.body:
+                if isinstance(method, FUNCTIONS) and method.name == "__init__":
+                    _add_parameters(functions, node.name, method)
+    return {
+        argument: place
+        for node in nodes
+        if isinstance(node, ast.Call) and (parameters := functions.get(_name(node.func)))
+        for argument in node.args
+        if (place := parameters.get(_name(argument).strip("_").lower())) is not None
+    }
+
+
+def _add_parameters(
+    functions: dict[str, dict[str, int]],
+    name: str,
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> None:
+    parameters = [*function.args.posonlyargs, *function.args.args]
+    if parameters and parameters[0].arg in ("self", "cls"):
+        del parameters[0]
+    places = functions.setdefault(name, {})
+    for place, parameter in enumerate(parameters):
+        places.setdefault(parameter.arg.strip("_").lower(), place)
+
+
+def _name(node: ast.AST) -> str:
+    """A name, or the last one of an attribute; "" for anything else."""
+    return getattr(node, "id", None) or getattr(node, "attr", "")
+
+
 def context_words(
-    node: ast.AST, here: int, above: int, words: Sequence[tuple[str, ...]], local: dict[str, int]
+    node: ast.AST,
+    here: int,
+    above: int,
+    words: Sequence[tuple[str, ...]],
+    local: dict[str, int],
+    place: int | None,
 ) -> tuple[str, ...]:
-    """The context of node `here` below node `above`, both of a file's pre-order `words`."""
+    """The context of node `here` below node `above`, both of a file's pre-order `words`.
+
+    `local` are the names its function introduces, `place` is the parameter an argument is named as.
+    """
     qualifier = _qualifier(here, above, words)
     context = () if qualifier is None else _qualified(qualifier, words[here])
+    if place is not None:
+        context = (*context, f"<parameter {min(place, PARAMETERS)}>")
     if isinstance(node, ast.Name) and node.id in local:
         return (*context, f"<local {min(local[node.id], LOCALS)}>")
     return context

@@ -12,7 +12,12 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
-from structnet.plugins.tree.context import FUNCTIONS, context_words, introduced
+from structnet.plugins.tree.context import (
+    FUNCTIONS,
+    context_words,
+    introduced,
+    named_arguments,
+)
 
 STRING_WORDS = 12
 # An integer up to this size is a word of its own, a larger one the word of its number of bits.
@@ -100,6 +105,7 @@ def flatten(
 ) -> tuple[Source, list[tuple[int, str, ast.expr]]]:
     """The file's nodes; number and kind of the infix nodes that are of a kind, and the nodes."""
     words, context, parent, first_read, infix, found = [], [], [], [], [], []
+    places = named_arguments(module)
     # Each entry: a node, its parent, its function's names, and how many ancestors-or-self are first
     # child of an infix node, for so much earlier than in pre-order is its subtree read.
     stack = [(module, -1, {}, 0)]
@@ -109,7 +115,7 @@ def flatten(
             local = introduced(node)
         here = len(words)
         words.append(_node_words(node))
-        context.append(context_words(node, here, above, words, local))
+        context.append(context_words(node, here, above, words, local, places.get(node)))
         parent.append(above)
         first_read.append(here - earlier)
         if not (below := _children(node)):
