@@ -92,14 +92,15 @@ def _train(run: Any, resume: bool) -> None:
     from structnet.report import best_baseline, draw_curve, print_table
     from structnet.train import train_run
 
-    net, metrics = train_run(run, resume)
-    run.save_net(net)
-    draw_curve(run)
-    baselines = run.task.baselines()
-    if baselines:
-        metrics["baseline"] = best_baseline(baselines, run.task.monitor)
-        metrics["baselines"] = baselines
-    run.save_json("metrics.json", metrics)
+    with run.hold():
+        net, metrics = train_run(run, resume)
+        run.save_net(net)
+        draw_curve(run)
+        baselines = run.task.baselines()
+        if baselines:
+            metrics["baseline"] = best_baseline(baselines, run.task.monitor)
+            metrics["baselines"] = baselines
+        run.save_json("metrics.json", metrics)
     print_table(run, metrics)
     print(f"run: {run.directory} (model.safetensors, metrics.json, curve.png)")
     print("try next:")

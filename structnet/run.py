@@ -11,14 +11,16 @@ DIR/checkpoints/         best.ckpt and last.ckpt, to resume from
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -30,6 +32,8 @@ from structnet.task import Task
 from structnet.topology import Topology
 
 Config = Mapping[str, Any]
+
+RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,37 @@ class Run:
 
     @classmethod
     def new(cls, config: Config) -> "Run":
-        """A run in a directory of its own, which is made when something is saved.
+        """A run in a directory of its own, made at once where the configuration names none.
 
         ValueError if the directory that the configuration names is in use.
         """
-        return cls.compose(config, _new_directory(config))
+        run = cls.compose(config, Path())
+        return replace(run, directory=_new_directory(config))
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the directory from other processes; remove it if nothing is saved in it.
+
+        ValueError if another process holds it.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.directory / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(
+                f"another process is training in {self.directory}; wait for it, or name another "
+                "directory with run=DIR"
+            ) from None
+        try:
+            yield
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+            with suppress(OSError):
+                self.directory.rmdir()
+                if self.directory.parent == RUNS:
+                    RUNS.rmdir()
 
     @property
     def checkpoints(self) -> Path:
@@ -204,8 +234,11 @@ def _new_directory(config: Config) -> Path:
         return directory
     parts = (config[group]["name"] for group in ("task", "topology", "cell"))
     stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{'-'.join(parts)}"
-    directory, count = Path("runs") / stamp, 1
-    while directory.exists():
-        count += 1
-        directory = Path("runs") / f"{stamp}-{count}"
-    return directory
+    directory, count = RUNS / stamp, 1
+    while True:
+        try:
+            directory.mkdir(parents=True)
+            return directory
+        except FileExistsError:
+            count += 1
+            directory = RUNS / f"{stamp}-{count}"

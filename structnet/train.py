@@ -13,22 +13,15 @@ import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
-from structnet.batch import Batch, Sample
+from structnet.batch import Sample
 from structnet.loading import loader
+from structnet.module import OPTIMIZERS, SCHEDULES, Module
 from structnet.registry import did_you_mean
 from structnet.run import Run
 from structnet.task import Task
-
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "adagrad": torch.optim.Adagrad,
-    "sgd": torch.optim.SGD,
-}
-SCHEDULES = ("cosine", "constant")
 
 
 def fit(
@@ -81,7 +74,7 @@ def fit(
             raise ValueError(f"option {name!r} of trainer is at least 0, got {value}")
     seed_everything(seed, workers=True, verbose=False)
     _share_cores(num_workers)
-    module = Module(net, run.task, optimizer, learning_rate, weight_decay, schedule)
+    module = Module(net, run.task, optimizer, learning_rate, weight_decay, schedule, seed)
     options = {
         "batch_nodes": batch_nodes,
         "batch_size": batch_size,
@@ -177,111 +170,6 @@ def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, f
     return _evaluate(
         trainer, module, loader(samples, run.topology, group=run.task.group, **batches)
     )
-
-
-class Module(LightningModule):
-    """A net that learns a task."""
-
-    def __init__(
-        self,
-        net: nn.Module,
-        task: Task,
-        optimizer: str = "adamw",
-        learning_rate: float = 0.0,
-        weight_decay: float = 0.0,
-        schedule: str = "constant",
-    ):
-        super().__init__()
-        self.net, self.task = net, task
-        self.optimizer, self.learning_rate = optimizer, learning_rate
-        self.weight_decay, self.schedule = weight_decay, schedule
-        self.metrics = nn.ModuleDict(task.metrics())
-        self.nodes, self.seconds = 0, 0.0
-        self.loss = torch.zeros(())
-        self.train_batches: DataLoader
-
-    def configure_optimizers(self) -> Any:
-        # The fused step of a large embedding takes a sixth of the time on a CPU; Lightning does not
-        # let it go together with mixed precision and clipping.
-        full = self.trainer.precision in ("32-true", "64-true")
-        optimizer = OPTIMIZERS[self.optimizer](
-            self.net.parameters(),
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-            fused=full and self.device.type == "cpu",
-        )
-        if self.schedule == "constant":
-            return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": cosine, "interval": "step"},
-        }
-
-    def train_dataloader(self) -> DataLoader:
-        self.train_batches.batch_sampler.set_epoch(self.trainer.current_epoch)
-        return self.train_batches
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        self.started = time.monotonic()
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self.task.loss(self.net(batch), batch)
-        self.loss = loss.detach()
-        self.log("loss", self.loss, prog_bar=True, batch_size=batch.num_samples)
-        return loss
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        self.nodes += batch.num_nodes
-        self.seconds += time.monotonic() - self.started
-        self.log("nodes_per_s", self.nodes / self.seconds, prog_bar=True, batch_size=1)
-        # Said here, Lightning ends the epoch with its validation.
-        if self.trainer.global_step == self.trainer.max_steps:
-            self.trainer.should_stop = True
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Stop before a step that would spoil the weights."""
-        named = [(n, p) for n, p in self.net.named_parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm([p.grad for _, p in named if p.grad is not None])
-        scaled = self.trainer.precision == "16-mixed"
-        if torch.isfinite(self.loss) and (scaled or torch.isfinite(norm)):
-            return
-        bad = (
-            n for n, p in named if not (torch.isfinite(p).all() and torch.isfinite(p.grad).all())
-        )
-        checkpoint = self.trainer.checkpoint_callbacks[-1]
-        last = getattr(checkpoint, "best_model_path", "") or "none yet"
-        raise FloatingPointError(
-            f"loss {self.loss.item()} at step {self.trainer.global_step} of epoch "
-            f"{self.trainer.current_epoch}: the first parameter whose value or gradient is not "
-            f"finite is {next(bad, 'none')}; last good checkpoint: {last}. "
-            "Try a smaller trainer.learning_rate or trainer.clip_norm, and look at the data."
-        )
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._measure(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._measure(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_metrics("validation")
-
-    def on_test_epoch_end(self) -> None:
-        self._log_metrics("test")
-
-    def _measure(self, batch: Batch) -> None:
-        for name, (output, target) in self.task.measured(self.net(batch), batch).items():
-            if len(target):
-                self.metrics[name].update(output, target)
-
-    def _log_metrics(self, split: str) -> None:
-        for name, metric in self.metrics.items():
-            if metric.update_called:
-                main = name == self.task.monitor
-                self.log(f"{split}/{name}", metric.compute(), prog_bar=main and split != "test")
-                metric.reset()
 
 
 class PlainLines(Callback):

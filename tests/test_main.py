@@ -233,7 +233,7 @@ def test_one_seed_gives_identical_losses_and_another_one_others():
 
 
 def test_every_epoch_has_all_samples_in_another_order_and_is_validated(place):
-    from structnet.train import Module
+    from structnet.module import Module
 
     seen = {}
     step = Module.training_step
@@ -258,8 +258,7 @@ def test_every_epoch_has_all_samples_in_another_order_and_is_validated(place):
 
 
 def test_a_resumed_run_ends_where_a_straight_one_does():
-    words = (*TINY, "trainer.schedule=constant", "net.dropout=0", "net.word_dropout=0")
-    words = (*words, "trainer.batch_nodes=128")
+    words = (*TINY, "trainer.schedule=constant", "trainer.batch_nodes=128")
     assert call(*words, "trainer.max_epochs=2", "run=straight").status == 0
     assert call(*words, "trainer.max_epochs=1", "run=broken").status == 0
     status, out, err = call("train", "resume=broken", "trainer.max_epochs=2")

@@ -40,6 +40,31 @@ def test_the_name_of_a_run_says_when_and_what(place):
     assert one.directory != two.directory
 
 
+def test_two_runs_of_one_second_do_not_share_a_directory(place, monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda _: "now")
+    runs = [Run.new(small()) for _ in range(3)]
+    assert len({run.directory for run in runs}) == 3
+
+
+def test_a_directory_is_held_by_one_process(place):
+    run = Run.new(small("run=mine"))
+    with run.hold():
+        run.save_config()
+        again = Run.compose(run.config, run.directory)
+        with pytest.raises(ValueError, match="another process is training in"), again.hold():
+            pass
+    with run.hold():
+        pass
+    assert [path.name for path in (place / "mine").iterdir()] == ["config.yaml"]
+
+
+def test_a_run_that_saves_nothing_leaves_nothing(place):
+    for words in ((), ("run=mine",)):
+        with Run.new(small(*words)).hold():
+            pass
+    assert list(place.iterdir()) == []
+
+
 def test_a_home_directory_is_meant_by_its_sign(monkeypatch, place):
     monkeypatch.setenv("HOME", str(place))
     assert Run.new(small("run='~/mine'")).directory == place / "mine"

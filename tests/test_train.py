@@ -8,8 +8,9 @@ from commands import SMALL, code_folder, isolated, logged
 
 import structnet as sn
 from structnet.config import compose
+from structnet.module import OPTIMIZERS
 from structnet.run import Run
-from structnet.train import OPTIMIZERS, evaluate, train_run
+from structnet.train import evaluate, train_run
 
 
 @pytest.fixture(autouse=True)
