@@ -21,7 +21,5 @@ class Leaky(sn.Cell):
 
 
 if __name__ == "__main__":
-    layer = sn.Recurrence("tree", "leaky", input_size=4, hidden_size=3)
-    print(
-        layer(torch.ones(3, 4), sn.topologies.create("tree").plan([[[1, 2], [-1, -1], [-1, -1]]]))
-    )
+    plans = sn.topologies.create("tree").plan([[[1, 2], [-1, -1], [-1, -1]]])
+    print(sn.Recurrence("tree", "leaky", 4, 3)(torch.ones(3, 4), plans))

@@ -154,6 +154,9 @@ def predict(words: list[str]) -> int:
     run = Run.compose(saved(options["run"]), Path(options["run"]))
     net = run.load_net()
     found = predict(run, net, Path(options["path"]))
+    if not found:
+        task = run.config["task"]["name"]
+        print(f"structnet: nothing in {options['path']} for task {task!r}", file=sys.stderr)
     if as_json:
         print(json.dumps([one.as_dict() for one in found[:top]], indent=1))
         return 0

@@ -190,6 +190,13 @@ class PlainLines(Callback):
         print(f"epoch {epoch}  {figures}  {seconds:.1f} s", flush=True)
 
 
+class Bar(RichProgressBar):
+    """A progress bar with the figures of training."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
+
+
 class MovableCheckpoint(ModelCheckpoint):
     """A checkpoint that keeps its score and place when the run's directory has been moved."""
 
@@ -236,7 +243,7 @@ def _check_choice(option: str, value: str, choices: Any) -> None:
 
 
 def _progress() -> Callback:
-    return RichProgressBar() if sys.stdout.isatty() else PlainLines()
+    return Bar() if sys.stdout.isatty() else PlainLines()
 
 
 def _checkpoints(run: Run) -> list[Callback]:
