@@ -21,5 +21,4 @@ class Leaky(sn.Cell):
 
 
 if __name__ == "__main__":
-    plans = sn.topologies.create("tree").plan([[[1, 2], [-1, -1], [-1, -1]]])
-    print(sn.Recurrence("tree", "leaky", 4, 3)(torch.ones(3, 4), plans))
+    print(sn.Recurrence("chain", "leaky", 1, 3)(torch.ones(2, 1), [sn.schedule([[-1], [0]])]))
