@@ -45,7 +45,7 @@ class Net(nn.Module):
         num_layers: int = 1,
         dropout: float = 0.3,
         word_dropout: float = 10.0,
-        executor: str = "batched",
+        executor: str = "auto",
     ):
         super().__init__()
         if num_layers < 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -42,6 +43,21 @@ class Plan:
     def level_sizes(self) -> tuple[int, ...]:
         """For chains, the `batch_sizes` of a PackedSequence."""
         return tuple(stop - start for start, stop in pairwise(self.levels))
+
+    @cached_property
+    def chains(self) -> torch.Tensor | None:
+        """The ranks, chain by chain in order; None where a node has or feeds more than one."""
+        if any(slots != 1 for _, _, slots, _ in self.steps):
+            return None
+        before = self.rows - (1 + self.num_initial)
+        inner = before >= 0
+        if (torch.bincount(before[inner], minlength=1) > 1).any():
+            return None
+        rank = torch.arange(self.num_nodes, device=self.rows.device)
+        head = torch.where(inner, before, rank)
+        for _ in range((len(self.levels) - 1).bit_length()):
+            head = head[head]
+        return torch.argsort(head, stable=True)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Plan":
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))

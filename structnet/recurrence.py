@@ -10,6 +10,7 @@ from structnet import registry
 from structnet.cells.cell import Cell
 from structnet.execute import executor as find_executor
 from structnet.execute.order import reorder
+from structnet.noise import Noise
 from structnet.plan import Plan
 from structnet.topology import Topology
 
@@ -19,6 +20,9 @@ class Recurrence(nn.Module):
 
     `topology` and `cell` are names or objects; a cell object is a callable (input size, hidden
     size, arity) -> Cell. `options` are the cell's, where it is named.
+
+    Where it trains, `recurrent_dropout` and `zoneout` act on the states that nodes read and leave,
+    `weight_drop` on recurrent weights; see `Noise`.
 
     Called with x (N, input_size), the nodes of the batch in the order given, and the topology's
     plans, it gives (N, directions * hidden_size) in the same order.
@@ -31,13 +35,17 @@ class Recurrence(nn.Module):
         input_size: int,
         hidden_size: int,
         *,
-        executor: str = "batched",
+        executor: str = "auto",
+        recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        weight_drop: float = 0.0,
         **options: Any,
     ):
         """ValueError for an unknown executor or option, KeyError for an unknown name."""
         super().__init__()
         find_executor(executor)
         self.executor = executor
+        self.noise = Noise(recurrent_dropout, zoneout, weight_drop)
         if isinstance(topology, str):
             topology = registry.topologies.create(topology)
         if not isinstance(cell, str) and options:
@@ -50,8 +58,8 @@ class Recurrence(nn.Module):
             else cell(input_size, hidden_size, arity)
             for arity in topology.arities
         )
-        sizes = self.cells[0].state_sizes
-        self.output_size = len(self.cells) * sizes[0]
+        self.noise.check(self.cells[0].state_sizes)
+        self.output_size = len(self.cells) * _output_size(self.cells[0])
 
     def forward(
         self,
@@ -75,17 +83,23 @@ class Recurrence(nn.Module):
             self._run_direction(run, cell, x, plan, start)
             for cell, plan, start in zip(self.cells, plans, starts, strict=True)
         ]
-        states = tuple(
-            one[0] if len(one) == 1 else torch.cat(one, dim=1)
-            for one in zip(*by_direction, strict=True)
-        )
-        return (states[0], states) if return_states else states[0]
+        outputs, states = zip(*by_direction, strict=True)
+        is_state = all(h is state[0] for h, state in by_direction)
+        states = tuple(map(_side_by_side, zip(*states, strict=True)))
+        h = states[0] if is_state else _side_by_side(outputs)
+        return (h, states) if return_states else h
 
     def _run_direction(
         self, run: Callable, cell: Cell, x: Tensor, plan: Plan, initial: tuple[Tensor, ...] | None
-    ) -> list[Tensor]:
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The output and the states, in node order."""
         z = cell.project(reorder(x, plan.order, plan.rank))
-        return [reorder(state, plan.rank, plan.order) for state in run(cell, plan, z, initial)]
+        states = self.noise.run(run, cell, plan, z, initial, self.training)
+        output = cell.output(z, *states) if hasattr(cell, "output") else states[0]
+        ordered = [reorder(state, plan.rank, plan.order) for state in states]
+        if output is states[0]:
+            return ordered[0], ordered
+        return reorder(output, plan.rank, plan.order), ordered
 
     def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
         if len(plans) != len(self.cells):
@@ -115,3 +129,11 @@ class Recurrence(nn.Module):
             raise ValueError(f"initial states are of shapes {shapes}, got {given}")
         chunks = [state.chunk(count, dim=1) for state in initial]
         return [tuple(chunk[direction] for chunk in chunks) for direction in range(count)]
+
+
+def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _output_size(cell: nn.Module) -> int:
+    return getattr(cell, "output_size", None) or cell.state_sizes[0]

@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+from equations import load_equations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -33,7 +34,6 @@ VARIANTS = {
         for direction in ("up", "down", "both")
     ]
 }
-CELL_VARIANTS = {"elman": [{"nonlinearity": "tanh"}, {"nonlinearity": "relu"}]}
 
 
 @sn.topologies.register("any_dag")
@@ -129,9 +129,10 @@ def create_topologies():
 
 def create_cells():
     """(name, options) of every registered cell, as parameters of a test."""
-    for name in sn.cells.names():
-        for options in CELL_VARIANTS.get(name, [{}]):
-            yield pytest.param((name, options), id="-".join([name, *options.values()]))
+    variants = [(name, options) for name, options, _ in load_equations()]
+    plain = [(name, {}) for name in sn.cells.names() if name not in dict(variants)]
+    for name, options in variants + plain:
+        yield pytest.param((name, options), id="-".join([name, *map(str, options.values())]))
 
 
 every_topology = pytest.mark.parametrize("topology", list(create_topologies()))
@@ -207,11 +208,11 @@ def initial_states(layer, plans, seed=2, dtype=torch.float64):
 
 def everything(layer, x, plans, initial=None, executor=None):
     """Name -> every state and the gradients of a random function of all of them."""
-    _, states = layer(x, plans, initial=initial, return_states=True, executor=executor)
+    h, states = layer(x, plans, initial=initial, return_states=True, executor=executor)
     generator = torch.Generator().manual_seed(3)
     loss = sum(
-        (state * torch.randn(state.shape, generator=generator, dtype=torch.float64)).sum()
-        for state in states
+        (value * torch.randn(value.shape, generator=generator, dtype=torch.float64)).sum()
+        for value in (h, *states)
     )
     inputs = {"x": x, **dict(layer.named_parameters())}
     inputs.update({f"initial {i}": state for i, state in enumerate(initial or ())})
@@ -223,7 +224,8 @@ def everything(layer, x, plans, initial=None, executor=None):
         f"gradient of {name}": torch.zeros_like(value) if grad is None else grad
         for (name, value), grad in zip(inputs.items(), found, strict=True)
     }
-    return {f"state {i}": state.detach() for i, state in enumerate(states)} | grads
+    outputs = {f"state {i}": state.detach() for i, state in enumerate(states)}
+    return {"output": h.detach(), **outputs, **grads}
 
 
 def assert_same(found, expected, tolerance=1e-12):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import structnet as sn
+from structnet.cells.gru import GRU
 
 LENGTHS = st.lists(st.integers(1, 6), min_size=1, max_size=4)
 # Our cell, its options, torch's module and where torch's gates stand among our columns.
@@ -26,7 +27,7 @@ def torch_parameters(cell, gates):
     rows = torch.cat([torch.arange(gate * size, (gate + 1) * size) for gate in gates])
     bias = cell.input.bias[rows]
     recurrent_bias = torch.zeros_like(bias)
-    if isinstance(cell, sn.cells.GRU):
+    if isinstance(cell, GRU):
         recurrent_bias = torch.cat([recurrent_bias[: 2 * size], cell.candidate_bias])
     return cell.input.weight[rows], cell.recurrent.T[rows], bias, recurrent_bias
 

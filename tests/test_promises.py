@@ -29,6 +29,7 @@ LEVELS = {
     "task": 5,
     "cells": 6,
     "execute": 7,
+    "noise": 7,
     "recurrence": 8,
     "readout": 8,
     "net": 9,

@@ -1,9 +1,13 @@
-"""The gated-cell library. `sn.cells` is this module: the registry's door is its functions."""
+"""The gated-cell library. `sn.cells` is this module: the registry's door is its functions.
+
+Every module of this folder is imported, so that a cell is one file and nothing else.
+"""
+
+import importlib
+import pkgutil
 
 from structnet.cells.cell import Cell
-from structnet.cells.elman import Elman
-from structnet.cells.gru import GRU
-from structnet.cells.lstm import LSTM
+from structnet.cells.linear import LinearCell
 from structnet.registry import cells
 
 register = cells.register
@@ -11,4 +15,7 @@ create = cells.create
 names = cells.names
 options = cells.options
 
-__all__ = ["GRU", "LSTM", "Cell", "Elman", "create", "names", "options", "register"]
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["Cell", "LinearCell", "create", "names", "options", "register"]

@@ -5,10 +5,11 @@ n: nodes, K: slots, H: hidden size.
 
 import abc
 import inspect
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from structnet.cells.product import no_predecessors, product
 
@@ -30,29 +31,72 @@ class Cell(nn.Module, abc.ABC):
     predecessor (eq. 4).
     """
 
-    node_gates: ClassVar[tuple[str, ...]] = ()
-    edge_gates: ClassVar[tuple[str, ...]] = ()
+    # A subclass may set these for itself, or for an instance before it calls `__init__`.
+    node_gates: tuple[str, ...] = ()
+    edge_gates: tuple[str, ...] = ()
+    # Gates that see only their own unit of the predecessors.
+    diagonal: tuple[str, ...] = ()
+    # Whether every gate is normalised before its nonlinearity (Ba et al. 2016).
+    layer_norm: bool = False
+    # The first state's size; None for the hidden size.
+    output_size: int | None = None
 
     def __init__(self, input_size: int, hidden_size: int, arity: int | None):
         """ValueError for a size below 1."""
         super().__init__()
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+        if self.output_size is None:
+            self.output_size = hidden_size
+        sizes = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "output_size": self.output_size,
+        }
+        for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name} is at least 1, got {size}")
         self.input_size, self.hidden_size, self.arity = input_size, hidden_size, arity
-        node, edge = len(self.node_gates) * hidden_size, len(self.edge_gates) * hidden_size
-        slots = arity or 1
+        size = len(self._gates) * hidden_size
         # Without gates of its own a cell gets the input as it is, unless it projects it itself.
-        self.input = nn.Linear(input_size, node + edge) if node + edge else nn.Identity()
-        if arity is None:
-            self.recurrent = nn.Parameter(torch.empty(hidden_size, node))
-            self.recurrent_edge = nn.Parameter(torch.empty(hidden_size, edge))
-        else:
-            self.recurrent = nn.Parameter(torch.empty(slots * hidden_size, node + slots * edge))
+        self.input = (
+            nn.Linear(input_size, size, bias=not self.layer_norm) if size else nn.Identity()
+        )
+        if self.layer_norm:
+            self.norm_gain = nn.Parameter(torch.ones(size))
+            self.norm_bias = nn.Parameter(torch.zeros(size))
+        self._add_recurrent()
         self.reset_parameters()
+
+    def _add_recurrent(self) -> None:
+        size, slots = self.hidden_size, self.arity or 1
+        node, edge = (
+            len([gate for gate in gates if gate not in self.diagonal]) * size
+            for gates in (self.node_gates, self.edge_gates)
+        )
+        if self.arity is None:
+            self.recurrent = nn.Parameter(torch.empty(self.output_size, node))
+            self.recurrent_edge = nn.Parameter(torch.empty(self.output_size, edge))
+        else:
+            columns = node + slots * edge
+            self.recurrent = nn.Parameter(torch.empty(slots * self.output_size, columns))
+        if self.diagonal:
+            if self.output_size != size:
+                raise ValueError(
+                    f"a diagonal recurrent matrix is square, got {self.output_size} x {size}; "
+                    "leave out diagonal gates or the projection"
+                )
+            self.diagonal_recurrent = nn.Parameter(torch.ones(slots, len(self.diagonal), size))
 
     @abc.abstractmethod
     def forward(self, z: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]: ...
+
+    def output(self, z: Tensor, *states: Tensor) -> Tensor:
+        """What a node gives to the layer above, (N, output_size), for all nodes at once."""
+        return states[0]
+
+    @property
+    def _gates(self) -> tuple[str, ...]:
+        """The gates in the order of their columns in z."""
+        return (*self.node_gates, *self.edge_gates)
 
     @property
     def num_states(self) -> int:
@@ -61,26 +105,30 @@ class Cell(nn.Module, abc.ABC):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """The size of every state; the first is the output's."""
-        return (self.hidden_size,) * self.num_states
+        """The size of every state; the first is the output's, unless `output` says otherwise."""
+        return (self.output_size, *(self.hidden_size,) * (self.num_states - 1))
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Glorot for inputs, orthogonal H x H blocks for the recurrence, zero biases."""
+        """Glorot for inputs, orthogonal blocks for the recurrence, zero biases."""
         if isinstance(self.input, nn.Linear):
             nn.init.xavier_uniform_(self.input.weight, gain=self._gain())
-            nn.init.zeros_(self.input.bias)
+            if self.input.bias is not None:
+                nn.init.zeros_(self.input.bias)
         for name, weight in self.named_parameters(recurse=False):
             if name.startswith("recurrent"):
-                for rows in weight.split(self.hidden_size):
-                    for block in rows.split(self.hidden_size, dim=1):
-                        nn.init.orthogonal_(block)
+                orthogonal_blocks_(weight, self.output_size, self.hidden_size)
 
     def _gain(self) -> float:
         # Glorot's bound for one gate, not for all gates stacked in one matrix.
-        gates = len(self.node_gates) + len(self.edge_gates)
-        together = self.input_size + gates * self.hidden_size
+        together = self.input_size + self.input.out_features
         return (together / (self.input_size + self.hidden_size)) ** 0.5
+
+    def bias(self, gate: str) -> Tensor:
+        """The bias of a gate (H,), to be started at a value."""
+        at = self._gates.index(gate) * self.hidden_size
+        bias = self.norm_bias if self.layer_norm else self.input.bias
+        return bias.data[at : at + self.hidden_size]
 
     def project(self, x: Tensor) -> Tensor:
         """The input's half of every gate, (N, input_size) -> (N, G)."""
@@ -88,14 +136,16 @@ class Cell(nn.Module, abc.ABC):
 
     def gates(self, z: Tensor, h: Tensor) -> tuple[Gates, Gates]:
         """Node gates (n, H) and edge gates (n, K, H) before their nonlinearity."""
-        node, edge = self.split(z)
         if no_predecessors():
-            return node, tuple(gate.expand(-1, h.shape[1], -1) for gate in edge)
-        if self.arity == 1:
-            node, edge = self.split(z + product(h.flatten(1), self.recurrent))
-            return node, edge
-        node_h, edge_h = self.recur(h)
-        return _add(node, node_h), _add(edge, edge_h)
+            node, edge = self.split(z)
+            both = node, tuple(gate.expand(-1, h.shape[1], -1) for gate in edge)
+        elif self.arity == 1 and not self.diagonal:
+            both = self.split(z + product(h.flatten(1), self.recurrent))
+        else:
+            node, edge = self.split(z)
+            node_h, edge_h = self.recur(h)
+            both = _add(node, node_h), _add(edge, edge_h)
+        return self._normalise(*both) if self.layer_norm else both
 
     def split(self, z: Tensor) -> tuple[Gates, Gates]:
         """Node gates (n, H) and edge gates (n, 1, H) of the input's half."""
@@ -107,13 +157,48 @@ class Cell(nn.Module, abc.ABC):
         """Node gates (n, H) and edge gates (n, K, H) of the predecessors' half."""
         size = self.hidden_size
         if self.arity is None:
-            nodes = product(h.sum(1), self.recurrent) if self.node_gates else h[:, 0, :0]
-            edges = product(h, self.recurrent_edge) if self.edge_gates else h[..., :0]
-            return _chunks(nodes, size), _chunks(edges, size)
-        both = product(h.flatten(1), self.recurrent)
-        node = len(self.node_gates) * size
-        edges = both[:, node:].unflatten(1, (len(self.edge_gates), self.arity, size))
-        return _chunks(both[:, :node], size), edges.unbind(1)
+            node = _chunks(product(h.sum(1), self.recurrent), size)
+            edge = _chunks(product(h, self.recurrent_edge), size)
+        else:
+            node_size = sum(gate not in self.diagonal for gate in self.node_gates) * size
+            both = product(h.flatten(1), self.recurrent)
+            node = _chunks(both[:, :node_size], size)
+            edge = (
+                both[:, node_size:].unflatten(1, (-1, self.arity, size)).unbind(1)
+                if both.shape[1] > node_size
+                else ()
+            )
+        return self._with_diagonal(h, node, edge) if self.diagonal else (node, edge)
+
+    def _with_diagonal(self, h: Tensor, node: Gates, edge: Gates) -> tuple[Gates, Gates]:
+        """The gates of full matrices, and among them those of diagonal ones."""
+        full = iter((*node, *edge))
+        scale = dict(zip(self.diagonal, self.diagonal_recurrent.unbind(1), strict=True))
+        gates = []
+        for gate in self._gates:
+            if gate not in scale:
+                gates.append(next(full))
+            elif gate in self.node_gates:
+                gates.append((h * scale[gate]).sum(1))
+            else:
+                gates.append(h * scale[gate])
+        count = len(self.node_gates)
+        return tuple(gates[:count]), tuple(gates[count:])
+
+    def _normalise(self, node: Gates, edge: Gates) -> tuple[Gates, Gates]:
+        gains, biases = (_chunks(all, self.hidden_size) for all in (self.norm_gain, self.norm_bias))
+        normal = tuple(
+            F.layer_norm(gate, gain.shape, gain, bias)
+            for gate, gain, bias in zip((*node, *edge), gains, biases, strict=True)
+        )
+        return normal[: len(node)], normal[len(node) :]
+
+
+def orthogonal_blocks_(weight: Tensor, rows: int, columns: int) -> None:
+    """Fill every block of so many rows and columns with an orthogonal matrix."""
+    for band in weight.split(rows):
+        for block in band.split(columns, dim=1):
+            nn.init.orthogonal_(block)
 
 
 def _chunks(gates: Tensor, size: int) -> Gates:

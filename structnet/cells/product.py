@@ -30,9 +30,9 @@ class Tape:
     products: list[Product] = field(default_factory=list)
     no_predecessors: bool = False
 
-    def product(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def product(self, x: torch.Tensor, weight: torch.Tensor, skip: bool) -> torch.Tensor:
         constant = self._constant(weight)
-        if self.no_predecessors:
+        if skip:
             return constant.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
         x = x.to(constant.dtype)
         y = x @ constant
@@ -72,7 +72,13 @@ def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     That holds for the states and whatever gates scale them by; level 0 skips the product.
     """
     tape = _tape.get()
-    return x @ weight if tape is None else tape.product(x, weight)
+    return x @ weight if tape is None else tape.product(x, weight, skip=tape.no_predecessors)
+
+
+def dense(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """`x @ weight` for any x, such as a node's new state."""
+    tape = _tape.get()
+    return x @ weight if tape is None else tape.product(x, weight, skip=False)
 
 
 def no_predecessors() -> bool:

@@ -6,11 +6,30 @@ state or None, and returns the states (N, H) by rank.
 
 from collections.abc import Callable
 
+from torch import Tensor
+
+from structnet.cells.cell import Cell
 from structnet.execute.batched import run_batched
 from structnet.execute.reference import run_reference
+from structnet.execute.scan import can_scan, run_scan
+from structnet.plan import Plan
 from structnet.registry import did_you_mean
 
-EXECUTORS: dict[str, Callable] = {"batched": run_batched, "reference": run_reference}
+
+def run_auto(
+    cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
+) -> tuple[Tensor, ...]:
+    """A scan where the recurrence is linear and the plan is of chains, else level by level."""
+    run = run_scan if can_scan(cell, plan) else run_batched
+    return run(cell, plan, z, initial)
+
+
+EXECUTORS: dict[str, Callable] = {
+    "auto": run_auto,
+    "batched": run_batched,
+    "reference": run_reference,
+    "scan": run_scan,
+}
 
 
 def executor(name: str) -> Callable:

@@ -1,0 +1,120 @@
+"""Noise in a recurrence while it trains: dropout of states and weights, and zoneout.
+
+All of it is drawn before the sweep and travels with the nodes' inputs, so that every executor sees
+the same noise, and none of them has to know of it.
+
+B: samples, N: nodes, K: slots, G: columns of z.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from structnet.plan import Plan
+
+States = tuple[Tensor, ...]
+
+
+class Noise:
+    """Recurrent dropout, zoneout and weight drop; each a probability.
+
+    `recurrent_dropout`: units of the predecessors' output are dropped, the same ones at every node
+    of a sample (Gal and Ghahramani 2016, eq. 7). `zoneout`: units keep the mean of their
+    predecessors' values, and are mixed so where the net does not train (Krueger et al. 2016, eq.
+    2-5); states after the first keep the same units. `weight_drop`: entries of recurrent weights
+    are dropped, the same ones at every node (Merity et al. 2018, section 3).
+    """
+
+    def __init__(self, recurrent_dropout: float, zoneout: float, weight_drop: float):
+        self.recurrent_dropout, self.zoneout = recurrent_dropout, zoneout
+        self.weight_drop = weight_drop
+        for name, rate in vars(self).items():
+            if not 0 <= rate < 1:
+                raise ValueError(f"option {name!r} is from 0 to below 1, got {rate}")
+
+    def check(self, sizes: Sequence[int]) -> None:
+        if self.zoneout and len(set(sizes[1:])) > 1:
+            raise ValueError(
+                f"zoneout keeps the same units of every state after the first, whose sizes are "
+                f"{tuple(sizes[1:])} here; leave it out for this cell"
+            )
+
+    def run(
+        self,
+        run: Callable,
+        cell: nn.Module,
+        plan: Plan,
+        z: Tensor,
+        initial: States | None,
+        training: bool,
+    ) -> States:
+        """What `run` gives, with noise."""
+        if self.zoneout or (training and self.recurrent_dropout):
+            dropout = self.recurrent_dropout if training else 0.0
+            masks = self._masks(cell, plan, z, dropout, training)
+            cell = _Noisy(cell, z.shape[1], bool(dropout), self.zoneout)
+            z = torch.cat([z, *masks], dim=1)
+        if not (training and self.weight_drop):
+            return run(cell, plan, z, initial)
+        call = _Call(run, cell)
+        dropped = {
+            name: nn.functional.dropout(weight, self.weight_drop)
+            for name, weight in call.named_parameters()
+            if name.split(".")[-1].startswith("recurrent")
+        }
+        return torch.func.functional_call(call, dropped, (plan, z, initial))
+
+    def _masks(
+        self, cell: Any, plan: Plan, z: Tensor, dropout: float, training: bool
+    ) -> list[Tensor]:
+        """Columns for z, by rank: what to multiply the output read with, and what to keep."""
+        masks = []
+        if dropout:
+            samples = len(plan.ptr) - 1
+            rate = z.new_full((samples, cell.state_sizes[0]), 1 - dropout)
+            sample = torch.bucketize(plan.order, plan.ptr[1:], right=True)
+            masks.append((torch.bernoulli(rate) / (1 - dropout))[sample])
+        if self.zoneout:
+            size = sum(cell.state_sizes[:2])
+            rate = z.new_full((len(z), size), self.zoneout)
+            masks.append(torch.bernoulli(rate) if training else rate)
+        return masks
+
+
+class _Noisy(nn.Module):
+    """A cell whose z carries masks behind its own columns."""
+
+    def __init__(self, cell: Any, size: int, dropout: bool, zoneout: float):
+        super().__init__()
+        self.cell, self.state_sizes = cell, cell.state_sizes
+        output, memory = self.state_sizes[0], sum(self.state_sizes[1:2])
+        self.columns = (size, output * dropout, *((output, memory) if zoneout else (0, 0)))
+        self.dropout, self.zoneout = dropout, zoneout
+
+    def forward(self, z: Tensor, *states: Tensor) -> States:
+        z, dropped, *kept = z.split(self.columns, dim=1)
+        read = states
+        if self.dropout:
+            read = (states[0] * dropped.unsqueeze(1), *states[1:])
+        out = self.cell(z, *read)
+        out = (out,) if isinstance(out, Tensor) else tuple(out)
+        if not self.zoneout:
+            return out
+        masks = (kept[0], *[kept[1]] * (len(out) - 1))
+        return tuple(
+            torch.lerp(new, old.mean(1).to(new.dtype), mask.to(new.dtype))
+            for new, old, mask in zip(out, states, masks, strict=True)
+        )
+
+
+class _Call(nn.Module):
+    """An executor's call as a module, so that the cell's weights can be given with it."""
+
+    def __init__(self, run: Callable, cell: nn.Module):
+        super().__init__()
+        self.run, self.cell = run, cell
+
+    def forward(self, plan: Plan, z: Tensor, initial: States | None) -> States:
+        return self.run(self.cell, plan, z, initial)
