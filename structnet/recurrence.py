@@ -1,6 +1,7 @@
 """Recurrence: one layer, a cell on a topology."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from structnet.execute.order import reorder
 from structnet.noise import Noise
 from structnet.plan import Plan
 from structnet.topology import Topology
+from structnet.windows import run_windows
 
 
 class Recurrence(nn.Module):
@@ -22,7 +24,8 @@ class Recurrence(nn.Module):
     size, arity) -> Cell. `options` are the cell's, where it is named.
 
     Where it trains, `recurrent_dropout` and `zoneout` act on the states that nodes read and leave,
-    `weight_drop` on recurrent weights; see `Noise`.
+    `weight_drop` on recurrent weights; see `Noise`. Gradients flow back through at most `truncate`
+    levels, cut where a window of so many begins.
 
     Called with x (N, input_size), the nodes of the batch in the order given, and the topology's
     plans, it gives (N, directions * hidden_size) in the same order.
@@ -39,6 +42,7 @@ class Recurrence(nn.Module):
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
+        truncate: int | None = None,
         **options: Any,
     ):
         """ValueError for an unknown executor or option, KeyError for an unknown name."""
@@ -46,6 +50,9 @@ class Recurrence(nn.Module):
         find_executor(executor)
         self.executor = executor
         self.noise = Noise(recurrent_dropout, zoneout, weight_drop)
+        if truncate is not None and truncate < 1:
+            raise ValueError(f"option 'truncate' is at least 1 level, got {truncate}")
+        self.truncate = truncate
         if isinstance(topology, str):
             topology = registry.topologies.create(topology)
         if not isinstance(cell, str) and options:
@@ -77,6 +84,8 @@ class Recurrence(nn.Module):
         fit the plans.
         """
         run = find_executor(executor or self.executor)
+        if self.truncate is not None and self.training:
+            run = partial(run_windows, run, self.truncate)
         self._check(x, plans)
         starts = self._split_initial(initial, plans)
         by_direction = [

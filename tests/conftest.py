@@ -235,6 +235,10 @@ def assert_same(found, expected, tolerance=1e-12):
         for name in expected:
             assert_same((name, found[name]), (name, expected[name]), tolerance)
         return
+    if isinstance(expected, list):
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other, tolerance)
+        return
     if isinstance(expected, tuple) and isinstance(expected[0], str):
         name, found, expected = expected[0], found[1], expected[1]
     else:

@@ -3,6 +3,7 @@ import yaml
 from commands import ROOT, isolated
 
 import structnet as sn
+from structnet.cells.elman import Elman
 from structnet.config import GROUPS, compose, groups, override, sweep
 
 CONF = ROOT / "conf"
@@ -175,7 +176,7 @@ def test_a_wrong_override_is_refused(word, message):
 
 def test_a_component_registered_late_is_a_choice_at_once():
     @sn.cells.register("late")
-    class Late(sn.cells.Elman):
+    class Late(Elman):
         """Late."""
 
         def __init__(self, input_size, hidden_size, arity, *, much: int = 3, word: str = "a"):

@@ -141,3 +141,42 @@ def test_a_bad_option_is_refused(options, message):
 def test_a_task_without_inputs_is_refused():
     with pytest.raises(ValueError, match="neither"):
         net_of(sn.Sizes(None, None, 2))
+
+
+def test_embedding_dropout_drops_a_word_everywhere_in_a_batch():
+    net, topology = net_of(VOCABULARY, word_dropout=0.0, embedding_dropout=0.4)
+    tokens, rows = batch_of(topology).x, net.input.weight.detach()
+    net.train()
+    torch.manual_seed(0)
+    found = torch.stack([net.input(tokens).detach() for _ in range(2000)])
+    # Word 1 is in the first node, beside word 2, and alone in the last.
+    alone = found[:, 3] / rows[1]
+    kept = alone[:, 0] != 0
+    assert kept.double().mean().item() == pytest.approx(0.6, abs=0.04)
+    assert_same(alone[kept], torch.full_like(alone[kept], 1 / 0.6), 1e-6)
+    rest = (found[:, 0] - found[:, 3]) / rows[2]
+    assert set(rest.round(decimals=4).unique().tolist()) == {0.0, 1.6667}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"recurrent_dropout": 0.3},
+        {"zoneout": 0.3},
+        {"weight_drop": 0.3},
+        {"truncate": 1},
+        {"skip": "dense", "num_layers": 2},
+    ],
+    ids=str,
+)
+def test_options_reach_the_layers(options):
+    torch.manual_seed(0)
+    net, topology = net_of(VOCABULARY, dropout=0.0, word_dropout=0.0, **options)
+    plain, _ = net_of(VOCABULARY, dropout=0.0, word_dropout=0.0)
+    batch = batch_of(topology)
+    grads = []
+    for one in (net, plain):
+        one.train()
+        one(batch).square().sum().backward()
+        grads.append(one.head.weight.grad if "truncate" not in options else one.input.weight.grad)
+    assert grads[0].shape != grads[1].shape or not torch.allclose(*grads)

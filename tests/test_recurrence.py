@@ -7,6 +7,7 @@ import torch
 from conftest import assert_same, features, initial_states, recurrence
 
 import structnet as sn
+from structnet.cells.lstm import LSTM
 
 
 def test_directions_stand_side_by_side_each_with_a_cell_of_its_own():
@@ -82,7 +83,7 @@ def test_the_executor_is_chosen_when_made_or_when_called():
         (("chain", "lstmm"), {}, KeyError, "no cell 'lstmm' among .* did you mean 'lstm'"),
         (("chain", "lstm"), {"executor": "batchd"}, ValueError, "did you mean 'batched'"),
         (("chain", "lstm"), {"bias": 1}, ValueError, "no option 'bias' of cell 'lstm'"),
-        (("chain", sn.cells.LSTM), {"forget_bias": 1}, ValueError, "cell given by name"),
+        (("chain", LSTM), {"forget_bias": 1}, ValueError, "cell given by name"),
     ],
 )
 def test_a_layer_that_cannot_be_made_says_why(arguments, options, error, message):

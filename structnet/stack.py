@@ -1,0 +1,83 @@
+"""Recurrences on top of each other."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from structnet.plan import Plan
+from structnet.recurrence import Recurrence
+from structnet.registry import did_you_mean
+
+SKIPS = ("none", "residual", "highway", "dense", "input")
+
+
+class Stack(nn.Module):
+    """Layers of recurrences, each on the outputs of the one below.
+
+    `skip` adds what enters a layer to what leaves it ("residual", He et al. 2016, eq. 1-2, with a
+    projection where the sizes differ), mixes both by a gate of what enters ("highway", Srivastava
+    et al. 2015, eq. 3), gives every layer and the outside all outputs below ("dense", Huang et al.
+    2017, eq. 2), or gives every layer the input as well ("input", Graves 2013, section 2.1).
+    `dropout` acts on what enters and leaves every layer.
+
+    Called with x (N, input_size) and plans it gives (N, output_size), in node order.
+    """
+
+    def __init__(
+        self,
+        layer: Callable[[int], Recurrence],
+        input_size: int,
+        num_layers: int,
+        *,
+        skip: str = "none",
+        dropout: float = 0.0,
+    ):
+        """`layer` makes a recurrence of an input size. ValueError for an option out of range."""
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"option 'num_layers' is at least 1, got {num_layers}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"option 'dropout' is from 0 to below 1, got {dropout}")
+        if skip not in SKIPS:
+            raise ValueError(f"no skip {skip!r} {did_you_mean(skip, SKIPS)}")
+        self.skip, self.dropout = skip, nn.Dropout(dropout)
+        self.layers, self.carries, self.transforms = (nn.ModuleList() for _ in range(3))
+        size = input_size
+        for depth in range(num_layers):
+            made = layer(size + input_size * (skip == "input" and depth > 0))
+            self.layers.append(made)
+            if skip in ("residual", "highway"):
+                self.carries.append(_projection(size, made.output_size))
+            if skip == "highway":
+                self.transforms.append(_transform_gate(size, made.output_size))
+            size = made.output_size + size * (skip == "dense")
+        self.output_size = size
+
+    def forward(self, x: Tensor, plans: Sequence[Plan]) -> Tensor:
+        x = h = self.dropout(x)
+        for depth, layer in enumerate(self.layers):
+            given = torch.cat([h, x], dim=1) if self.skip == "input" and depth else h
+            out = self.dropout(layer(given, plans))
+            h = self._combine(depth, h, out)
+        return h
+
+    def _combine(self, depth: int, h: Tensor, out: Tensor) -> Tensor:
+        if self.skip == "dense":
+            return torch.cat([out, h], dim=1)
+        if self.skip == "residual":
+            return out + self.carries[depth](h)
+        if self.skip == "highway":
+            return torch.lerp(self.carries[depth](h), out, self.transforms[depth](h).sigmoid())
+        return out
+
+
+def _projection(size: int, output_size: int) -> nn.Module:
+    return nn.Identity() if size == output_size else nn.Linear(size, output_size, bias=False)
+
+
+def _transform_gate(size: int, output_size: int) -> nn.Linear:
+    gate = nn.Linear(size, output_size)
+    # A negative bias carries the input at first (Srivastava et al. 2015, section 2.2).
+    nn.init.constant_(gate.bias, -1.0)
+    return gate

@@ -1,0 +1,71 @@
+"""Truncated backpropagation: a sweep in windows of levels.
+
+A window reads the states of earlier ones as initial states, through which no gradient flows back
+(Williams and Peng 1990, "truncated backpropagation through time"; here through levels, so on trees,
+grids and graphs alike).
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structnet.plan import Plan
+
+States = tuple[Tensor, ...]
+
+
+def run_windows(
+    run: Callable, length: int, cell: Any, plan: Plan, z: Tensor, initial: States | None
+) -> States:
+    """What the executor `run` gives, window by window of `length` levels."""
+    first = 1 + plan.num_initial
+    like = next(cell.parameters(), z)
+    known = [like.new_zeros(first + plan.num_nodes, size) for size in cell.state_sizes]
+    own = initial or tuple(state[1:first] for state in known)
+    parts = []
+    for start, stop, window, carried in windows(plan, length):
+        given = initial
+        if len(carried):
+            pairs = zip(own, known, strict=True)
+            given = tuple(torch.cat([state, buffer[carried]]) for state, buffer in pairs)
+        states = run(cell, window, z[start:stop], given)
+        for buffer, state in zip(known, states, strict=True):
+            buffer[first + start : first + stop] = state.detach()
+        parts.append(states)
+    if not parts:
+        return run(cell, plan, z, initial)
+    return tuple(torch.cat(state) for state in zip(*parts, strict=True))
+
+
+def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
+    """Of each window the ranks from start to stop, its plan, and the rows it reads of earlier ones.
+
+    The window's initial states are the plan's own, then those rows.
+    """
+    first = 1 + plan.num_initial
+    bounds = [*plan.levels[:-1:length], plan.levels[-1]]
+    ends = {start: offset for start, _, _, offset in plan.steps} | {bounds[-1]: len(plan.rows)}
+    for start, stop in pairwise(bounds):
+        rows = plan.rows[ends[start] : ends[stop]]
+        is_earlier = (rows >= first) & (rows < first + start)
+        carried, place = torch.unique(rows[is_earlier], return_inverse=True)
+        shifted = torch.where(rows < first, rows, rows - start + len(carried))
+        shifted[is_earlier] = first + place
+        nodes = torch.arange(stop - start, device=rows.device)
+        steps = tuple(
+            (a - start, b - start, slots, offset - ends[start])
+            for a, b, slots, offset in plan.steps
+            if start <= a < stop
+        )
+        levels = tuple(level - start for level in plan.levels if start <= level <= stop)
+        yield (
+            start,
+            stop,
+            Plan(
+                nodes, nodes, levels, shifted, steps, nodes[:0], first - 1 + len(carried), plan.ptr
+            ),
+            carried,
+        )
