@@ -206,13 +206,13 @@ def initial_states(layer, plans, seed=2, dtype=torch.float64):
     ]
 
 
-def everything(layer, x, plans, initial=None, executor=None):
-    """Name -> every state and the gradients of a random function of all of them."""
+def everything(layer, x, plans, initial=None, executor=None, output_alone=False):
+    """Name -> output, states and the gradients of a random function of all, or of the output."""
     h, states = layer(x, plans, initial=initial, return_states=True, executor=executor)
     generator = torch.Generator().manual_seed(3)
     loss = sum(
         (value * torch.randn(value.shape, generator=generator, dtype=torch.float64)).sum()
-        for value in (h, *states)
+        for value in ((h,) if output_alone else (h, *states))
     )
     inputs = {"x": x, **dict(layer.named_parameters())}
     inputs.update({f"initial {i}": state for i, state in enumerate(initial or ())})

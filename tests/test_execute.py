@@ -164,7 +164,8 @@ def test_batched_is_the_reference_in_outputs_states_and_gradients(topology, cell
 @settings(max_examples=2)
 @given(data=st.data(), seed=SEEDS)
 def test_batched_is_the_reference_in_single_precision(topology, cell, data, seed):
-    layer = recurrence(topology, cell, seed=seed, dtype=torch.float32)
+    # Layer norm over two units would be ill-conditioned.
+    layer = recurrence(topology, cell, hidden_size=8, seed=seed, dtype=torch.float32)
     plans = topology.plan(data.draw(batches(topology)))
     assert_batched_is_reference(layer, plans, 1e-5, torch.float32)
 
@@ -197,7 +198,9 @@ def test_an_empty_batch_runs(topology, cell):
 def test_a_node_sees_its_ancestors_and_nothing_else(topology, cell, data, seed):
     structures = data.draw(batches(topology, max_samples=2))
     plans = topology.plan(structures)
-    layer, x = recurrence(topology, cell, seed=seed), features(plans)
+    # Units of a relu may all be dead.
+    options = {"nonlinearity": "tanh"} if cell == "indrnn" else {}
+    layer, x = recurrence(topology, cell, seed=seed, **options), features(plans)
     parts = layer(x, plans).chunk(len(topology.directions), dim=1)
     for h, graph in zip(parts, graphs_of(topology, structures), strict=True):
         for node in range(plans[0].num_nodes):
@@ -351,11 +354,16 @@ def test_bf16_autocast_stays_close_and_keeps_the_states_in_float32(topology, cel
     layer = recurrence(topology, cell, 8, 16, dtype=torch.float32)
     randomise(layer, scale=0.1)
     x = features(plans, 8, dtype=torch.float32)
-    initial = initial_states(layer, plans, dtype=torch.float32)
-    exact = everything(layer, x, plans, initial)
+    # Not of the states: which of two gates is larger, and so a stabiliser's gradient, may change.
+    exact = everything(layer, x, plans, output_alone=True)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = everything(layer, x, plans, initial)
+        rough = everything(layer, x, plans, output_alone=True)
     assert all(value.dtype == torch.float32 for value in rough.values())
+    _, options = cell
+    if options.get("nonlinearity") == "relu" or options.get("positive"):
+        # A gradient jumps where rounding crosses the kink.
+        exact = {key: value for key, value in exact.items() if not key.startswith("gradient")}
+        rough = {key: rough[key] for key in exact}
     assert_same(rough, exact, 2e-2)
 
 

@@ -34,6 +34,8 @@ class Cell(nn.Module, abc.ABC):
     # A subclass may set these for itself, or for an instance before it calls `__init__`.
     node_gates: tuple[str, ...] = ()
     edge_gates: tuple[str, ...] = ()
+    # The gates with columns in z, if not all those above and no others; `split` is for those only.
+    input_gates: tuple[str, ...] = ()
     # Gates that see only their own unit of the predecessors.
     diagonal: tuple[str, ...] = ()
     # Whether every gate is normalised before its nonlinearity (Ba et al. 2016).
@@ -96,7 +98,7 @@ class Cell(nn.Module, abc.ABC):
     @property
     def _gates(self) -> tuple[str, ...]:
         """The gates in the order of their columns in z."""
-        return (*self.node_gates, *self.edge_gates)
+        return self.input_gates or (*self.node_gates, *self.edge_gates)
 
     @property
     def num_states(self) -> int:
@@ -170,6 +172,15 @@ class Cell(nn.Module, abc.ABC):
             )
         return self._with_diagonal(h, node, edge) if self.diagonal else (node, edge)
 
+    def new_recurrent(self) -> nn.Parameter:
+        """A recurrent matrix for one more node gate, to be made in `_add_recurrent`."""
+        rows = (self.arity or 1) * self.output_size
+        return nn.Parameter(torch.empty(rows, self.hidden_size))
+
+    def recur_alone(self, h: Tensor, weight: Tensor) -> Tensor:
+        """One node gate's half (n, H) of what the cell made of the predecessors, as r * h."""
+        return product(h.sum(1) if self.arity is None else h.flatten(1), weight)
+
     def _with_diagonal(self, h: Tensor, node: Gates, edge: Gates) -> tuple[Gates, Gates]:
         """The gates of full matrices, and among them those of diagonal ones."""
         full = iter((*node, *edge))
@@ -199,6 +210,21 @@ def orthogonal_blocks_(weight: Tensor, rows: int, columns: int) -> None:
     for band in weight.split(rows):
         for block in band.split(columns, dim=1):
             nn.init.orthogonal_(block)
+
+
+def chrono_(bias: Tensor, longest: int) -> None:
+    """Start a forget gate for dependencies of up to so many steps: b = log(U[1, longest - 1]).
+
+    Tallec and Ollivier (2018), eq. 16. ValueError for less than 2 steps.
+    """
+    if longest < 2:
+        raise ValueError(f"option 'chrono' is at least 2 steps, got {longest}")
+    bias.uniform_(1, longest - 1).log_()
+
+
+def check_choice(option: str, value: str | None, *choices: str | None) -> None:
+    if value not in choices:
+        raise ValueError(f"option {option!r} is {' or '.join(map(repr, choices))}, got {value!r}")
 
 
 def _chunks(gates: Tensor, size: int) -> Gates:

@@ -1,6 +1,7 @@
+import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell
+from structnet.cells.cell import Cell, check_choice
 from structnet.registry import cells
 
 
@@ -9,18 +10,32 @@ class Elman(Cell):
     """Elman network: the new state is a squashed sum of input and previous states.
 
     h = g(W x + sum_k U_k h_k + b), g the nonlinearity, tanh or relu. Elman (1990), "Finding
-    structure in time", figure 2; on one slot it is torch.nn.RNN.
+    structure in time", figure 2; on one slot it is torch.nn.RNN. `init` says how every U_k starts:
+    orthogonal or the identity, which with relu is the IRNN of Le et al. (2015); their W
+    starts smaller than ours, at a Gaussian of deviation 0.001.
     """
 
     node_gates = ("h",)
 
     def __init__(
-        self, input_size: int, hidden_size: int, arity: int | None, *, nonlinearity: str = "tanh"
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        nonlinearity: str = "tanh",
+        init: str = "orthogonal",
     ):
+        check_choice("nonlinearity", nonlinearity, "tanh", "relu")
+        check_choice("init", init, "orthogonal", "identity")
+        self.nonlinearity, self.init = nonlinearity, init
         super().__init__(input_size, hidden_size, arity)
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"option 'nonlinearity' is 'tanh' or 'relu', got {nonlinearity!r}")
-        self.nonlinearity = nonlinearity
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if self.init == "identity":
+            self.recurrent.copy_(torch.eye(self.hidden_size).repeat(self.arity or 1, 1))
 
     def forward(self, z: Tensor, h: Tensor) -> Tensor:
         (h,), () = self.gates(z, h)

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor, nn
 
-from structnet.cells.cell import Cell
+from structnet.cells.cell import Cell, check_choice, chrono_
 from structnet.registry import cells
 
 
@@ -12,17 +12,45 @@ class GRU(Cell):
     r = s(r), u = s(u), n = tanh(n_x + r (n_h + b)), h = (1 - u) n + u sum_k h_k, where r, u and n
     are node gates, n_x the input's and n_h the predecessors' half of n, s the logistic function.
     Cho et al. (2014), eq. 5-8, with the reset gate applied after the product as cuDNN and
-    torch.nn.GRU do; several predecessors enter as their sum.
+    torch.nn.GRU do; `reset="before"` is the paper's n = tanh(n_x + sum_k U_k (r h_k)). Several
+    predecessors enter as their sum. `chrono` is the longest dependency in steps, by which the
+    update gate's bias starts at log(U[1, chrono - 1]): Tallec and Ollivier (2018), eq. 16, for the
+    gate that keeps the memory.
     """
 
-    node_gates = ("r", "u", "n")
+    # With the reset gate before the product, n has a recurrence of its own.
+    input_gates = ("r", "u", "n")
 
-    def __init__(self, input_size: int, hidden_size: int, arity: int | None):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        reset: str = "after",
+        chrono: int | None = None,
+    ):
+        check_choice("reset", reset, "after", "before")
+        self.reset = reset
+        self.node_gates = ("r", "u") if reset == "before" else ("r", "u", "n")
         super().__init__(input_size, hidden_size, arity)
-        self.candidate_bias = nn.Parameter(torch.zeros(hidden_size))
+        if reset == "after":
+            self.candidate_bias = nn.Parameter(torch.zeros(hidden_size))
+        if chrono is not None:
+            chrono_(self.bias("u"), chrono)
+
+    def _add_recurrent(self) -> None:
+        super()._add_recurrent()
+        if self.reset == "before":
+            self.recurrent_candidate = self.new_recurrent()
 
     def forward(self, z: Tensor, h: Tensor) -> Tensor:
-        (r_x, u_x, n_x), () = self.split(z)
-        (r_h, u_h, n_h), () = self.recur(h)
-        n = (n_x + (r_x + r_h).sigmoid() * (n_h + self.candidate_bias)).tanh()
-        return n + (u_x + u_h).sigmoid() * (h.sum(1) - n)
+        r_x, u_x, n_x = z.split(self.hidden_size, dim=1)
+        (r_h, u_h, *n_h), () = self.recur(h)
+        r, u = (r_x + r_h).sigmoid(), (u_x + u_h).sigmoid()
+        if self.reset == "before":
+            n = n_x + self.recur_alone(r.unsqueeze(1) * h, self.recurrent_candidate)
+        else:
+            n = n_x + r * (n_h[0] + self.candidate_bias)
+        n = n.tanh()
+        return n + u * (h.sum(1) - n)

@@ -3,6 +3,7 @@
 import abc
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from structnet.cells.cell import Cell, Gates
 
@@ -20,11 +21,14 @@ class LinearCell(Cell):
         return True
 
     @abc.abstractmethod
-    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """a (n, K or 1, S) and b (n, S) of z (n, G)."""
+    def coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+        """a (n, slots, S) and b (n, S) of z (n, G), for nodes that have so many predecessors.
+
+        A dimension of a may be 1 where it is the same for all nodes or slots.
+        """
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        a, b = self.coefficients(z)
+        a, b = self.coefficients(z, c.shape[1])
         return (a * c).sum(1) + b
 
     @property
@@ -35,8 +39,31 @@ class LinearCell(Cell):
         pass
 
     def split(self, z: Tensor) -> tuple[Gates, Gates]:
-        """Node gates (n, H), and edge gates (n, K, H) where slots are ordered, else (n, 1, H)."""
-        count = len(self.node_gates) * self.hidden_size
-        node = z[:, :count].split(self.hidden_size, dim=1) if count else ()
-        edge = z[:, count:].unflatten(1, (self.arity or 1, -1, self.hidden_size))
-        return node, edge.unbind(2)
+        """Node gates (n, H), and edge gates (n, K, H) where slots are ordered, else (n, 1, H).
+
+        A cell may keep columns of its own behind those of the gates.
+        """
+        node = z[:, : len(self.node_gates) * self.hidden_size]
+        edge = z[:, node.shape[1] : len(self._gates) * self.hidden_size]
+        shape = (self.arity or 1, len(self.edge_gates), self.hidden_size)
+        return node.unflatten(1, (-1, self.hidden_size)).unbind(1), edge.unflatten(1, shape).unbind(
+            2
+        )
+
+
+def shares(logits: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+    """A node's own share (n, H) and its predecessors' (n, slots, H), which sum to one.
+
+    They are softmax(0, l_1, ..., l_K) of the logits l (n, K or 1, H): on one slot 1 - s(l) and
+    s(l), s the logistic function. A state that is a mean with such weights stays within the range
+    of the candidates on every topology, however many paths lead to a node.
+    """
+    if slots == 1:
+        return (-logits).sigmoid().squeeze(1), logits.sigmoid()
+    weights = F.pad(logits.expand(-1, slots, -1), (0, 0, 1, 0)).softmax(1)
+    return weights[:, 0], weights[:, 1:]
+
+
+def positive_candidate(v: Tensor) -> Tensor:
+    """v + 1/2 where v >= 0, else s(v): continuous and positive (Feng et al. 2024, appendix B)."""
+    return (v + 0.5).where(v >= 0, v.sigmoid())

@@ -1,0 +1,29 @@
+from torch import Tensor
+
+from structnet.cells.cell import Cell
+from structnet.registry import cells
+
+
+@cells.register("mgu")
+class MGU(Cell):
+    """Minimal gated unit: one gate both resets the candidate and updates the memory.
+
+    f = s(W_f x + sum_k U_fk h_k + b_f), n = tanh(W x + sum_k U_k (f h_k) + b),
+    h = (1 - f) sum_k h_k + f n, s the logistic function. Zhou et al. (2016), "Minimal gated unit
+    for recurrent neural networks"; several predecessors enter as their sum, as in `gru`.
+    """
+
+    node_gates = ("f",)
+    input_gates = ("f", "n")
+
+    def _add_recurrent(self) -> None:
+        super()._add_recurrent()
+        self.recurrent_candidate = self.new_recurrent()
+
+    def forward(self, z: Tensor, h: Tensor) -> Tensor:
+        f, n = z.split(self.hidden_size, dim=1)
+        (f_h,), () = self.recur(h)
+        f = (f + f_h).sigmoid()
+        n = (n + self.recur_alone(f.unsqueeze(1) * h, self.recurrent_candidate)).tanh()
+        old = h.sum(1)
+        return old + f * (n - old)

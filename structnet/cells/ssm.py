@@ -1,0 +1,100 @@
+"""n: nodes, K: slots, H: channels, N: states of a channel."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from structnet.cells.cell import check_choice
+from structnet.cells.linear import LinearCell
+from structnet.registry import cells
+
+# Between which the step of a channel starts (Gu et al. 2022, section 4; Gu and Dao 2023, 3.6).
+STEPS = 0.001, 0.1
+
+
+@cells.register("ssm")
+class SSM(LinearCell):
+    """Diagonal state space model: `state_size` linear states a channel, read by a linear map.
+
+    u = W x is the channels' input, A < 0 starts at -1, ..., -N in every channel (S4D-Real), a
+    step d at log-uniform values in [0.001, 0.1]; h = exp(d A) h + b, y = C h + D u.
+
+    `selective`: d = softplus(p + W_d u), B = W_B u, C = W_C u, b = d B u, as S6 of Gu and Dao
+    (2023), algorithm 2, where W_d is of full rank. Otherwise B, C and d = softplus(p) are
+    parameters, and b = (exp(d A) - 1) / A B u, the zero-order hold, as S4D of Gu et al. (2022),
+    "On the parameterization and initialization of diagonal state space models". The state is h,
+    the output y.
+
+    Several predecessors: d_k is of the slot's own p and W_d, shared where they are unordered, and
+    b takes the mean of what the d_k give. `combine` is mean or sum over exp(d_k A) h_k: a sum grows
+    with the number of paths that lead to a node, one in a tree and 10^15 in a 28 x 28 grid.
+    """
+
+    node_gates = ("u",)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        selective: bool = True,
+        state_size: int = 16,
+        combine: str = "mean",
+    ):
+        """ValueError for a state size below 1 or an unknown way to combine."""
+        super().__init__(input_size, hidden_size, arity)
+        if state_size < 1:
+            raise ValueError(f"option 'state_size' is at least 1, got {state_size}")
+        check_choice("combine", combine, "mean", "sum")
+        self.selective, self.state_size, self.combine = selective, state_size, combine
+        slots = arity or 1
+        rates = torch.arange(1.0, state_size + 1).log()
+        self.log_rate = nn.Parameter(rates.repeat(hidden_size, 1))
+        low, high = map(math.log, STEPS)
+        step = torch.empty(slots, hidden_size).uniform_(low, high).exp()
+        # The inverse of softplus.
+        self.step = nn.Parameter(step + (-torch.expm1(-step)).log())
+        self.direct = nn.Parameter(torch.ones(hidden_size))
+        if selective:
+            size = slots * hidden_size + 2 * state_size
+            self.select = nn.Linear(hidden_size, size, bias=False)
+        else:
+            self.write = nn.Parameter(torch.ones(hidden_size, state_size))
+            self.read = nn.Parameter(torch.randn(hidden_size, state_size))
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.hidden_size * self.state_size,)
+
+    def project(self, x: Tensor) -> Tensor:
+        u = self.input(x)
+        return torch.cat([u, self.select(u)], dim=1) if self.selective else u
+
+    def coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+        u, step, write, _ = self._selected(z)
+        A, d = -self.log_rate.exp(), F.softplus(self.step + step).unsqueeze(3)
+        a = torch.exp(d * A).flatten(2)
+        # What is small is multiplied first: a node's states are many.
+        if self.selective:
+            b = d.mean(1) * u.unsqueeze(2) * write
+        else:
+            b = (torch.expm1(d * A) / A).mean(1) * write * u.unsqueeze(2)
+        return a / slots if self.combine == "mean" and slots > 1 else a, b.flatten(1)
+
+    def output(self, z: Tensor, *states: Tensor) -> Tensor:
+        u, _, _, read = self._selected(z)
+        h = states[0].unflatten(1, (self.hidden_size, self.state_size))
+        return (h * read).sum(2) + self.direct * u
+
+    def _selected(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """u (n, H), the step's input (n, K, H), B and C (n, 1, N); or parameters, without n."""
+        if not self.selective:
+            return z, self.step.new_zeros(1, 1, 1), self.write, self.read
+        size = self.hidden_size
+        u, step, write, read = z.split(
+            [size, z.shape[1] - size - 2 * self.state_size, self.state_size, self.state_size], 1
+        )
+        return u, step.unflatten(1, (-1, size)), write.unsqueeze(1), read.unsqueeze(1)
