@@ -30,6 +30,7 @@ _HOME = {
     "Readout": "structnet.readout",
     "Sizes": "structnet.net",
     "Recurrence": "structnet.recurrence",
+    "RNN": "structnet.rnn",
 }
 __all__ = sorted((*_HOME, "DataWarning"))  # pyright: ignore[reportUnsupportedDunderAll]
 

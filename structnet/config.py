@@ -70,7 +70,8 @@ def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict[str, 
             raise ValueError(str(error).split("\n    full_key")[0]) from error
     if type(plain.get("run")) in (int, float):
         plain["run"] = str(plain["run"])
-    _check(plain)
+    # The one part of an experiment that no run keeps.
+    _check({key: value for key, value in plain.items() if key != "compare"})
     return plain
 
 
@@ -194,7 +195,7 @@ def _explain(overrides: Sequence[Override], folders: Sequence[str]) -> None:
             if chosen[group] in kind.names():
                 what = f"{group} {chosen[group]!r}"
                 check_options(kind[chosen[group]], {option: one.value()}, what)
-        elif group not in (*GROUPS, *TOP_LEVEL, "experiment", "debug"):
+        elif group not in (*GROUPS, *TOP_LEVEL, "experiment", "debug", "compare"):
             choices = (*GROUPS, *TOP_LEVEL, "experiment", "debug", "resume")
             raise ValueError(f"no group or option {group!r} {did_you_mean(group, choices)}")
 

@@ -20,6 +20,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet train -m topology=chain,bichain cell=lstm,gru     a sweep: every combination
   structnet test run=DIR                                      the test figures of a run again
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       what a run says of your files
+  structnet diagnose run=DIR                                  gradients, gates, spectral radii
   structnet list [GROUP]                                      components and their options
 
 Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without a word more,
@@ -30,7 +31,7 @@ Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without 
   --cfg           print the composed configuration and stop
   --config-dir D  a folder of configuration files of your own
   --plugin FILE   a Python file that registers components of your own; may be repeated
-  --json          for programs (list, predict)
+  --json          for programs (list, predict, diagnose)
   --traceback     show where an error came from
 """
 
@@ -68,12 +69,17 @@ def train(words: list[str]) -> int:
     if resumed:
         words.remove(resumed[0])
         return _resume(resumed[0].removeprefix("resume="), words)
+    from structnet.compare import Comparison
     from structnet.config import compose, sweep
 
     # Composed before the first one runs: a mistake in the last shows at once.
     sweeps = list(sweep(words)) if multirun else [words]
     composed = [compose(overrides, folders) for overrides in sweeps]
-    for overrides, config in zip(sweeps, composed, strict=True):
+    comparisons = [
+        Comparison.compose(config, overrides, folders) if "compare" in config else None
+        for overrides, config in zip(sweeps, composed, strict=True)
+    ]
+    for overrides, config, comparison in zip(sweeps, composed, comparisons, strict=True):
         if only_print:
             import yaml
 
@@ -81,15 +87,40 @@ def train(words: list[str]) -> int:
             continue
         if multirun:
             print("structnet train", *overrides, flush=True)
+        if comparison is not None:
+            _compare(comparison)
+            continue
         from structnet.run import Run
 
         _train(Run.new(config), resume=False)
     return 0
 
 
+def _compare(comparison: Any) -> None:
+    from structnet.ranking import differences, table
+    from structnet.report import print_comparison
+
+    directory, summary = comparison.run(lambda run: _finish(run, resume=False))
+    print_comparison(*table(summary))
+    print(*differences(summary), sep="\n")
+    print(f"comparison: {directory} (table.md, table.json, and a run each)")
+
+
 def _train(run: Any, resume: bool) -> None:
-    """Train, test and report a run, saving everything that is worth keeping as it comes."""
-    from structnet.report import best_baseline, draw_curve, print_table
+    """Train, test and report a run."""
+    from structnet.report import print_table
+
+    print_table(run, _finish(run, resume))
+    print(f"run: {run.directory} (model.safetensors, metrics.json, curve.png)")
+    print("try next:")
+    print(f"  structnet predict run={run.directory} path=FILE_OR_FOLDER")
+    print(f"  structnet test run={run.directory}")
+    print("  structnet list")
+
+
+def _finish(run: Any, resume: bool) -> dict[str, Any]:
+    """Train and test a run, saving everything that is worth keeping as it comes; its figures."""
+    from structnet.report import best_baseline, draw_curve
     from structnet.train import train_run
 
     with run.hold():
@@ -101,12 +132,7 @@ def _train(run: Any, resume: bool) -> None:
             metrics["baseline"] = best_baseline(baselines, run.task.monitor)
             metrics["baselines"] = baselines
         run.save_json("metrics.json", metrics)
-    print_table(run, metrics)
-    print(f"run: {run.directory} (model.safetensors, metrics.json, curve.png)")
-    print("try next:")
-    print(f"  structnet predict run={run.directory} path=FILE_OR_FOLDER")
-    print(f"  structnet test run={run.directory}")
-    print("  structnet list")
+    return metrics
 
 
 def _resume(directory: str, words: list[str]) -> int:
@@ -168,6 +194,29 @@ def predict(words: list[str]) -> int:
     return 0
 
 
+def diagnose(words: list[str]) -> int:
+    as_json = _take_flag(words, "--json")
+    options = _take_options(words, required=("run",))
+    from structnet.config import saved
+    from structnet.diagnose import diagnose, largest_batch
+    from structnet.run import Run
+    from structnet.verdict import draw_diagnosis, print_diagnosis, save_diagnosis
+
+    run = Run.compose(saved(options["run"]), Path(options["run"]))
+    net = run.load_net()
+    samples = run.task.load(run.topology)["validation"]
+    batch_nodes = run.config["trainer"]["batch_nodes"]
+    layers = diagnose(net, largest_batch(samples, run.topology, batch_nodes, run.task.group))
+    found = save_diagnosis(run, layers)
+    draw_diagnosis(run, layers, found["history"])
+    if as_json:
+        print(json.dumps(found["layers"], indent=1))
+        return 0
+    print_diagnosis(layers)
+    print(f"run: {run.directory} (diagnose.json, diagnose.png)")
+    return 0
+
+
 def list_components(words: list[str]) -> int:
     as_json = _take_flag(words, "--json")
     _refuse_flags(words)
@@ -196,6 +245,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "test": test,
     "predict": predict,
+    "diagnose": diagnose,
     "list": list_components,
 }
 

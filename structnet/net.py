@@ -1,7 +1,9 @@
 """Nets: an input layer, recurrences, a readout and a head."""
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +33,8 @@ class Net(nn.Module):
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
     gives (B, outputs), or (N, outputs) where the readout is per node. `skip` and `dropout` are the
     `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop` and `truncate` every `Recurrence`'s,
-    `word_dropout` and `embedding_dropout` the `Embedding`'s.
+    `word_dropout` and `embedding_dropout` the `Embedding`'s. Where `parameters` is given, it
+    decides in place of `hidden_size`: the net is the widest that has at most so many.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Net(nn.Module):
         *,
         embedding_size: int = 128,
         hidden_size: int = 128,
+        parameters: int | None = None,
         num_layers: int = 1,
         skip: str = "none",
         dropout: float = 0.3,
@@ -56,23 +60,29 @@ class Net(nn.Module):
     ):
         super().__init__()
 
-        def layer(size: int) -> Recurrence:
-            return Recurrence(
-                topology,
-                cell,
-                size,
-                hidden_size,
-                executor=executor,
-                recurrent_dropout=recurrent_dropout,
-                zoneout=zoneout,
-                weight_drop=weight_drop,
-                truncate=truncate,
-            )
-
+        layer = partial(
+            Recurrence,
+            topology,
+            cell,
+            executor=executor,
+            recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+            weight_drop=weight_drop,
+            truncate=truncate,
+        )
         size, self.input = _input(sizes, embedding_size, word_dropout, embedding_dropout)
-        self.stack = Stack(layer, size, num_layers, skip=skip, dropout=dropout)
-        self.readout = readout(self.stack.output_size, len(topology.directions))
-        self.head = nn.Linear(self.readout.output_size, sizes.num_outputs)
+
+        def above(width: int) -> tuple[Stack, Readout, nn.Linear]:
+            """What stands on the input layer, with states of so many numbers."""
+            stack = Stack(
+                lambda size: layer(size, width), size, num_layers, skip=skip, dropout=dropout
+            )
+            read = readout(stack.output_size, len(topology.directions))
+            return stack, read, nn.Linear(read.output_size, sizes.num_outputs)
+
+        if parameters is not None:
+            hidden_size = _largest(lambda width: _count(self.input, *above(width)), parameters)
+        self.stack, self.readout, self.head = above(hidden_size)
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -93,6 +103,22 @@ def _input(
     if sizes.input_size is None:
         raise ValueError("a task has a vocabulary or an input_size, this one has neither")
     return sizes.input_size, nn.Identity()
+
+
+def _largest(count: Callable[[int], int], limit: int) -> int:
+    """The largest hidden size that takes at most so many parameters."""
+    # The nets that are only counted leave the weights of the one that is kept as they would be.
+    with torch.random.fork_rng(devices=()):
+        if (least := count(1)) > limit:
+            raise ValueError(f"option 'parameters' is at least {least} for this net, got {limit}")
+        above = 2
+        while count(above) <= limit:
+            above *= 2
+        return bisect_right(range(above), limit, lo=above // 2, key=count) - 1
+
+
+def _count(*modules: nn.Module) -> int:
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 
 class Embedding(nn.EmbeddingBag):

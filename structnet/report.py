@@ -1,9 +1,11 @@
 """What a person sees of a run: the table at its end and the learning curve."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +27,16 @@ def print_table(run: Run, metrics: Figures) -> None:
         style = "bold" if name == model else None
         cells = (f"{figures[c]:.4f}" if c in figures else "" for c in columns)
         table.add_row(name, *cells, style=style)
+    Console().print(table)
+
+
+def print_comparison(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    # Two columns with their published figures fit into 80 characters.
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
 
 

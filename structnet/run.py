@@ -232,8 +232,12 @@ def _new_directory(config: Config) -> Path:
                 f"or go on with: structnet train resume={directory}"
             )
         return directory
-    parts = (config[group]["name"] for group in ("task", "topology", "cell"))
-    stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{'-'.join(parts)}"
+    return new_directory("-".join(config[group]["name"] for group in ("task", "topology", "cell")))
+
+
+def new_directory(name: str) -> Path:
+    """A directory of its own for something new, below `RUNS`."""
+    stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
     directory, count = RUNS / stamp, 1
     while True:
         try:

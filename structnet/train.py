@@ -16,12 +16,15 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
-from structnet.batch import Sample
+from structnet.batch import Batch, Sample
+from structnet.diagnose import diagnose as diagnose_net
+from structnet.diagnose import largest_batch
 from structnet.loading import loader
 from structnet.module import OPTIMIZERS, SCHEDULES, Module
 from structnet.registry import did_you_mean
 from structnet.run import Run
 from structnet.task import Task
+from structnet.verdict import judge, save_diagnosis
 
 
 def fit(
@@ -44,6 +47,7 @@ def fit(
     clip_norm: float | None = 1.0,
     clip_value: float | None = None,
     patience: int | None = None,
+    diagnose: int | None = None,
     precision: str = "32-true",
     accelerator: str = "auto",
     deterministic: bool = False,
@@ -51,9 +55,11 @@ def fit(
     """Train the net and leave the best weights in it; test, validation and training figures.
 
     Gradients are clipped by norm, or by value where `clip_value` is given. `patience` counts epochs
-    without a better validation figure. `limit_batches` takes only so many batches of each split.
-    `precision`, `accelerator` and `deterministic` are Lightning's; there is one device. Raises
-    FloatingPointError when the loss or a gradient is not finite; the last checkpoint is kept.
+    without a better validation figure. After every `diagnose` epochs, the gradient that reaches
+    each level is logged and saved in diagnose.json. `limit_batches` takes only so many batches of
+    each split. `precision`, `accelerator` and `deterministic` are Lightning's; there is one device.
+    Raises FloatingPointError when the loss or a gradient is not finite; the last checkpoint is
+    kept.
     """
     _check_choice("optimizer", optimizer, OPTIMIZERS)
     _check_choice("schedule", schedule, SCHEDULES)
@@ -65,6 +71,7 @@ def fit(
         "clip_norm": clip_norm,
         "clip_value": clip_value,
         "patience": patience,
+        "diagnose": diagnose,
     }
     for name, value in positive.items():
         if value is not None and value <= 0:
@@ -96,7 +103,12 @@ def fit(
         limit_test_batches=limit_batches,
         gradient_clip_val=clip_norm if clip_value is None else clip_value,
         gradient_clip_algorithm="norm" if clip_value is None else "value",
-        callbacks=[*_checkpoints(run), _progress(), *_early_stopping(run.task, patience)],
+        callbacks=[
+            *_checkpoints(run),
+            _progress(),
+            *_early_stopping(run.task, patience),
+            *_diagnosis(run, splits, diagnose, batch_nodes),
+        ],
         logger=_loggers(run),
         enable_progress_bar=sys.stdout.isatty(),
         precision=precision,
@@ -190,6 +202,23 @@ class PlainLines(Callback):
         print(f"epoch {epoch}  {figures}  {seconds:.1f} s", flush=True)
 
 
+class Diagnose(Callback):
+    """Logs how much gradient reaches the far end of a batch, and saves how it got there."""
+
+    def __init__(self, run: Run, batch: Batch, every: int):
+        self.run, self.batch, self.every = run, batch, every
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every:
+            return
+        layers = diagnose_net(pl_module.net, self.batch.to(pl_module.device))
+        save_diagnosis(self.run, layers, epoch)
+        for layer in layers:
+            name = layer.name.replace(", ", "_").replace(" ", "_")
+            pl_module.log(f"gradient/{name}", judge(layer.gradient).change)
+
+
 class Bar(RichProgressBar):
     """A progress bar with the figures of training."""
 
@@ -266,6 +295,15 @@ def _early_stopping(task: Task, patience: int | None) -> list[Callback]:
     if patience is None:
         return []
     return [EarlyStopping(f"validation/{task.monitor}", patience=patience, mode="max")]
+
+
+def _diagnosis(
+    run: Run, splits: dict[str, Sequence[Sample]], every: int | None, batch_nodes: int
+) -> list[Callback]:
+    if every is None:
+        return []
+    batch = largest_batch(splits["validation"], run.topology, batch_nodes, run.task.group)
+    return [Diagnose(run, batch, every)]
 
 
 def _loggers(run: Run) -> list[Logger]:

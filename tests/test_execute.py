@@ -164,8 +164,9 @@ def test_batched_is_the_reference_in_outputs_states_and_gradients(topology, cell
 @settings(max_examples=2)
 @given(data=st.data(), seed=SEEDS)
 def test_batched_is_the_reference_in_single_precision(topology, cell, data, seed):
-    # Layer norm over two units would be ill-conditioned.
-    layer = recurrence(topology, cell, hidden_size=8, seed=seed, dtype=torch.float32)
+    # Layer norm over two units would be ill-conditioned, and so would large tensors of the RNTN.
+    layer = recurrence(topology, cell, hidden_size=8, dtype=torch.float32)
+    randomise(layer, seed, scale=0.3)
     plans = topology.plan(data.draw(batches(topology)))
     assert_batched_is_reference(layer, plans, 1e-5, torch.float32)
 

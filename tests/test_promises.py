@@ -21,6 +21,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 LEVELS = {
     "__init__": 0,
     "registry": 0,
+    "ranking": 0,
     "levels": 1,
     "plan": 2,
     "topology": 3,
@@ -29,9 +30,14 @@ LEVELS = {
     "task": 5,
     "cells": 6,
     "execute": 7,
+    "sequences": 8,
+    "counterpart": 9,
     "noise": 8,
     "windows": 8,
     "recurrence": 9,
+    "rnn": 10,
+    "gates": 9,
+    "diagnose": 10,
     "readout": 8,
     "stack": 10,
     "net": 11,
@@ -40,8 +46,10 @@ LEVELS = {
     "train": 14,
     "predict": 13,
     "report": 13,
+    "verdict": 13,
     "config": 15,
-    "main": 16,
+    "compare": 16,
+    "main": 17,
 }
 SOURCES = [path for path in SOURCES if "structnet/plugins" not in path.as_posix()
            and "structnet/conf" not in path.as_posix()]  # fmt: skip
@@ -137,7 +145,7 @@ def test_every_public_name_is_there():
 
 @pytest.mark.parametrize(
     "name",
-    ["cells", "topologies", "readouts", "nets", "tasks", "schedule", "Recurrence", "Plan"],
+    ["cells", "topologies", "readouts", "nets", "tasks", "schedule", "Recurrence", "RNN", "Plan"],
 )
 def test_the_names_of_the_design_are_public(name):
     assert name in sn.__all__
