@@ -47,6 +47,11 @@ class Plan:
     @cached_property
     def chains(self) -> torch.Tensor | None:
         """The ranks, chain by chain in order; None where a node has or feeds more than one."""
+        # Validation asks under inference mode for what training finds here.
+        with torch.inference_mode(False):
+            return self._chains()
+
+    def _chains(self) -> torch.Tensor | None:
         if any(slots != 1 for _, _, slots, _ in self.steps):
             return None
         before = self.rows - (1 + self.num_initial)

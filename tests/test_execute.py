@@ -143,7 +143,9 @@ CUSTOM = pytest.mark.parametrize(
 
 def assert_batched_is_reference(layer, plans, tolerance=1e-12, dtype=torch.float64):
     x, initial = features(plans, dtype=dtype), initial_states(layer, plans, dtype=dtype)
-    for start in (None, initial) if initial else (None,):
+    # In single precision the ratio of two random memories would be ill-conditioned.
+    single = dtype == torch.float32 or initial is None
+    for start in (None,) if single else (None, initial):
         reference = everything(layer, x, plans, start, "reference")
         assert_same(everything(layer, x, plans, start, "batched"), reference, tolerance)
         if all(map(can_scan, layer.cells, plans)):

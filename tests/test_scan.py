@@ -242,3 +242,13 @@ def test_a_state_space_model_starts_at_the_integers_and_with_small_steps():
     step = torch.nn.functional.softplus(cell.step)
     assert step.shape == (2, 50)
     assert step.min() >= 0.001 * 0.999 and step.max() <= 0.1 * 1.001
+
+
+def test_a_plan_first_used_under_inference_mode_is_trained_on():
+    topology = sn.topologies.create("chain")
+    plans = topology.plan([5, 3])
+    layer, x = recurrence(topology, "mingru"), features(plans)
+    with torch.inference_mode():
+        layer(x, plans)
+    layer(x, plans).sum().backward()
+    assert x.grad is not None

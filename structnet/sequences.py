@@ -1,0 +1,149 @@
+"""Batches of sequences in the forms that torch has for them, read as one and given back so.
+
+B: samples, L: steps of the longest, N: steps of all, I: features.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from structnet.execute.order import reorder
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """`data` (N, I): the steps of the samples, one sample after the other.
+
+    `restore` puts outputs (N, O) in the form that the sequences came in.
+    """
+
+    data: Tensor
+    lengths: tuple[int, ...]
+    restore: Callable[[Tensor], Any]
+    is_batched: bool = True
+
+    @property
+    def are_equally_long(self) -> bool:
+        return len(set(self.lengths)) == 1
+
+
+def read_sequences(
+    x: Tensor | PackedSequence, lengths: Sequence[int] | Tensor | None, batch_first: bool
+) -> Sequences:
+    """Read padded (B, L, I) if `batch_first`, else (L, B, I), unbatched, packed or nested x.
+
+    ValueError for other dimensions, for lengths that are not one a sample from 1 to L, and where
+    they are given with a form that has its own.
+    """
+    if isinstance(x, PackedSequence):
+        _refuse(lengths, "a PackedSequence")
+        return _read_packed(x)
+    if x.is_nested:
+        _refuse(lengths, "a nested tensor")
+        return _read_nested(x)
+    if x.dim() == 2:
+        _refuse(lengths, "an unbatched input")
+        whole = _read_padded(x[None], None, batch_first=True)
+        return replace(whole, restore=lambda h: h, is_batched=False)
+    if x.dim() != 3:
+        raise ValueError(f"input is of 3 dimensions, or of 2 unbatched, got shape {tuple(x.shape)}")
+    return _read_padded(x, lengths, batch_first)
+
+
+def pack_order(lengths: Sequence[int], order: Tensor) -> tuple[Tensor, Tensor]:
+    """What packing does: the steps (N,) in packed order, and the `batch_sizes`.
+
+    `order` (B,) are the samples, longest first.
+    """
+    sizes = torch.tensor(lengths, dtype=torch.long)
+    step = torch.arange(max(lengths, default=0))[:, None]
+    is_there = step < sizes[order]
+    starts = sizes.cumsum(0) - sizes
+    return (starts[order] + step)[is_there], is_there.sum(1)
+
+
+def invert(order: Tensor) -> Tensor:
+    """The inverse of a permutation."""
+    return torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
+
+
+def _refuse(lengths: Any, what: str) -> None:
+    if lengths is not None:
+        raise ValueError(f"lengths are for padded batches, {what} has its own; leave them out")
+
+
+def _read_padded(x: Tensor, lengths: Sequence[int] | Tensor | None, batch_first: bool) -> Sequences:
+    x = x if batch_first else x.transpose(0, 1)
+    count, longest = x.shape[:2]
+    if longest == 0:
+        raise ValueError(f"a sequence has at least one step, got input of {longest} steps")
+
+    def shape(h: Tensor) -> Tensor:
+        h = h.unflatten(0, (count, longest))
+        return h if batch_first else h.transpose(0, 1)
+
+    data, sizes = x.flatten(0, 1), _checked(lengths, count, longest)
+    if (sizes == longest).all():
+        return Sequences(data, (longest,) * count, shape)
+    kept = (torch.arange(longest) < sizes[:, None]).flatten().nonzero()[:, 0].to(x.device)
+
+    def restore(h: Tensor) -> Tensor:
+        return shape(h.new_zeros(count * longest, h.shape[1]).index_copy(0, kept, h))
+
+    return Sequences(data.index_select(0, kept), tuple(sizes.tolist()), restore)
+
+
+def _checked(lengths: Sequence[int] | Tensor | None, count: int, longest: int) -> Tensor:
+    if lengths is None:
+        return torch.full((count,), longest)
+    sizes = torch.as_tensor(lengths).cpu()
+    if sizes.shape != (count,) or (count and (sizes.is_floating_point() or sizes.is_complex())):
+        raise ValueError(
+            f"lengths are an integer for each of {count} samples, got {sizes.tolist()}; "
+            "batch_first says which dimension of the input is the batch"
+        )
+    wrong = ((sizes < 1) | (sizes > longest)).nonzero()
+    if len(wrong):
+        sample = int(wrong[0])
+        raise ValueError(
+            f"the length of sample {sample} is {int(sizes[sample])}, the input has 1 to {longest} "
+            "steps"
+        )
+    return sizes
+
+
+def _read_packed(x: PackedSequence) -> Sequences:
+    if x.data.dim() != 2:
+        raise ValueError(f"the data of a PackedSequence is (N, I), got {tuple(x.data.shape)}")
+    count = int(x.batch_sizes[0])
+    order = torch.arange(count) if x.sorted_indices is None else x.sorted_indices.cpu()
+    sizes = (x.batch_sizes[:, None] > torch.arange(count)).sum(0)[invert(order)]
+    lengths = tuple(sizes.tolist())
+    index, _ = pack_order(lengths, order)
+    packed, flat = index.to(x.data.device), invert(index).to(x.data.device)
+
+    def restore(h: Tensor) -> PackedSequence:
+        return x._replace(data=reorder(h, packed, flat))
+
+    return Sequences(reorder(x.data, flat, packed), lengths, restore)
+
+
+def _read_nested(x: Any) -> Sequences:
+    if x.dim() != 3:
+        raise ValueError(f"a nested tensor of sequences is (B, L, I), got {x.dim()} dimensions")
+    samples = x.unbind()
+    lengths = tuple(map(len, samples))
+    if 0 in lengths:
+        raise ValueError(f"a sequence has at least one step, sample {lengths.index(0)} has none")
+
+    def restore(h: Tensor) -> Tensor:
+        if x.layout is torch.jagged and x.is_contiguous():
+            # The offsets of x, so that torch knows that both are of the same ragged shape.
+            return torch.nested.nested_tensor_from_jagged(h, x.offsets())
+        return torch.nested.as_nested_tensor(list(h.split(lengths)), layout=x.layout)
+
+    return Sequences(torch.cat(samples), lengths, restore)
