@@ -107,7 +107,7 @@ def fit(
             *_checkpoints(run),
             _progress(),
             *_early_stopping(run.task, patience),
-            *_diagnosis(run, splits, diagnose, batch_nodes),
+            *_diagnosis(run, net, splits, diagnose, batch_nodes),
         ],
         logger=_loggers(run),
         enable_progress_bar=sys.stdout.isatty(),
@@ -205,14 +205,14 @@ class PlainLines(Callback):
 class Diagnose(Callback):
     """Logs how much gradient reaches the far end of a batch, and saves how it got there."""
 
-    def __init__(self, run: Run, batch: Batch, every: int):
-        self.run, self.batch, self.every = run, batch, every
+    def __init__(self, run: Run, net: nn.Module, batch: Batch, every: int):
+        self.run, self.net, self.batch, self.every = run, net, batch, every
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch % self.every:
             return
-        layers = diagnose_net(pl_module.net, self.batch.to(pl_module.device))
+        layers = diagnose_net(self.net, self.batch.to(pl_module.device))
         save_diagnosis(self.run, layers, epoch)
         for layer in layers:
             name = layer.name.replace(", ", "_").replace(" ", "_")
@@ -298,12 +298,16 @@ def _early_stopping(task: Task, patience: int | None) -> list[Callback]:
 
 
 def _diagnosis(
-    run: Run, splits: dict[str, Sequence[Sample]], every: int | None, batch_nodes: int
+    run: Run,
+    net: nn.Module,
+    splits: dict[str, Sequence[Sample]],
+    every: int | None,
+    batch_nodes: int,
 ) -> list[Callback]:
     if every is None:
         return []
     batch = largest_batch(splits["validation"], run.topology, batch_nodes, run.task.group)
-    return [Diagnose(run, batch, every)]
+    return [Diagnose(run, net, batch, every)]
 
 
 def _loggers(run: Run) -> list[Logger]:
