@@ -60,13 +60,13 @@ def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict[str, 
     chosen = _parse(overrides)
     _refuse_odd(chosen)
     search = [f"file://{_folder(folder)}" for folder in folders]
+    extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
     with initialize_config_dir(_conf(), version_base="1.3"):
         try:
-            extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
             config = hydra_compose("config", overrides=[*overrides, *extra])
             plain = OmegaConf.to_container(config, resolve=True)
         except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-            _explain(chosen, folders)
+            _explain(chosen, folders, extra)
             raise ValueError(str(error).split("\n    full_key")[0]) from error
     if type(plain.get("run")) in (int, float):
         plain["run"] = str(plain["run"])
@@ -174,18 +174,18 @@ def _refuse_odd(overrides: Sequence[Override]) -> None:
             )
 
 
-def _explain(overrides: Sequence[Override], folders: Sequence[str]) -> None:
+def _explain(overrides: Sequence[Override], folders: Sequence[str], extra: Sequence[str]) -> None:
     """Raise the error that says which word is wrong, if it is one that we know of."""
     loader = GlobalHydra.instance().config_loader()
-    chosen = {"task": "swapped", "topology": "tree", "cell": "lstm", "net": "stack"}
-    for one in overrides:
+    choices = [one for one in overrides if one.key_or_group in (*GROUPS, "experiment", "debug")]
+    for one in choices:
         key = one.key_or_group
-        if key in (*GROUPS, "experiment", "debug") and isinstance(one.value(), str):
+        if isinstance(one.value(), str):
             names = loader.get_group_options(key)
             names += [file.stem for folder in folders for file in Path(folder, key).glob("*.yaml")]
             if one.value() not in names:
                 raise ValueError(f"no {key} {one.value()!r} {did_you_mean(one.value(), names)}")
-            chosen[key] = one.value()
+    chosen = _names([*(one.input_line for one in choices), *extra])
     for one in overrides:
         group, _, option = one.key_or_group.partition(".")
         if group == "trainer" and option:
@@ -198,6 +198,15 @@ def _explain(overrides: Sequence[Override], folders: Sequence[str]) -> None:
         elif group not in (*GROUPS, *TOP_LEVEL, "experiment", "debug", "compare"):
             choices = (*GROUPS, *TOP_LEVEL, "experiment", "debug", "resume")
             raise ValueError(f"no group or option {group!r} {did_you_mean(group, choices)}")
+
+
+def _names(choices: Sequence[str]) -> dict[str, str]:
+    """The component of every group, an experiment's among them; none if they don't compose."""
+    try:
+        config = hydra_compose("config", overrides=list(choices))
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError):
+        return {}
+    return {group: config[group].name for group in REGISTRIES if config.get(group)}
 
 
 def _check(config: Any) -> None:

@@ -74,7 +74,7 @@ def test_usage_names_every_command_and_flag_and_fits_a_terminal():
 
 def test_an_unknown_command_offers_the_closest():
     assert "did you mean 'train'?" in refused("trian")
-    assert "['list', 'predict', 'test', 'train']" in refused("zzz")
+    assert "['diagnose', 'list', 'predict', 'test', 'train']" in refused("zzz")
 
 
 def test_traceback_shows_where_an_error_came_from():

@@ -304,12 +304,21 @@ def test_an_experiment_takes_two_training_steps(name, tmp_path, monkeypatch):
     if task == "swapped":
         # A part of the standard library: real, and soon read.
         words.append(f"task.root={Path(sysconfig.get_path('stdlib'), 'email')}")
+    rows = 1
+    if "compare" in config:
+        # Every row on every column, on little data and with one seed.
+        words += ["task.train_size=70", "compare.seeds=[0]"]
+        rows = len(config["compare"]["rows"]) * len(config["compare"]["columns"])
     monkeypatch.setattr(sn.tasks[task], "baselines", lambda self: {})
     status, _, err = call(*words, "run=out")
     assert status == 0, err
-    metrics = yaml.safe_load((tmp_path / "out" / "metrics.json").read_text())
-    assert metrics["train"]["steps"] == 2
-    assert 0 <= metrics["test"][sn.tasks[task].monitor] <= 1
+    runs = [path.parent for path in (tmp_path / "out").rglob("metrics.json")]
+    assert len(runs) == rows
+    for run in runs:
+        metrics = yaml.safe_load((run / "metrics.json").read_text())
+        task = yaml.safe_load((run / "config.yaml").read_text())["task"]["name"]
+        assert metrics["train"]["steps"] == 2
+        assert 0 <= metrics["test"][sn.tasks[task].monitor] <= 1
 
 
 # The README
