@@ -1,0 +1,131 @@
+"""Next-character prediction: what the tasks over generated texts share."""
+
+import abc
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+import structnet as sn
+
+SPLITS = ("train", "validation", "test")
+
+
+class Text(NamedTuple):
+    """A text whose characters from `start` on are to be predicted."""
+
+    line: str
+    start: int
+
+
+class Characters(sn.Task):
+    """Predict the next character of a text, step by step, from those before it.
+
+    The texts are drawn from `seed`, `train_size` of them to train on and a tenth as many each for
+    validation and test. "accuracy" is the share of characters predicted right, of those that are to
+    be predicted; the true ones before are the input.
+    """
+
+    structures = ("sequence",)
+
+    def __init__(self, alphabet: str, train_size: int, seed: int):
+        for option, value, least in (("train_size", train_size, 1), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"option {option!r} is at least {least}, got {value}")
+        self.classes, self.train_size, self.seed = alphabet, train_size, seed
+
+    @abc.abstractmethod
+    def draw(self, count: int, random: np.random.Generator) -> list[Text]:
+        """So many texts over the alphabet."""
+
+    def check(self, topology: sn.Topology) -> None:
+        super().check(topology)
+        if looks_ahead(topology):
+            raise ValueError(
+                f"{type(self).__name__} is to predict the next character, which "
+                f"{type(topology).__name__} would show: take a topology that reads forwards only, "
+                "such as topology=chain"
+            )
+
+    def scores_nodes(self, topology: sn.Topology) -> bool:
+        return True
+
+    def readout(self, topology: sn.Topology) -> str:
+        return "every"
+
+    @cached_property
+    def texts(self) -> dict[str, list[Text]]:
+        """The texts of each split."""
+        sizes = (self.train_size, *2 * (-(-self.train_size // 10),))
+        return {
+            split: self.draw(size, np.random.default_rng([self.seed, number]))
+            for number, (split, size) in enumerate(zip(SPLITS, sizes, strict=True))
+        }
+
+    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+        encoded = {split: list(map(self._encode, some)) for split, some in self.texts.items()}
+        if self.vocabulary is None:
+            ids = np.concatenate([x for x, _ in encoded["train"]])
+            counts = np.bincount(ids, minlength=len(self.classes)).tolist()
+            self.vocabulary = sn.Vocabulary(dict(zip(self.classes, counts, strict=True)))
+        return {split: [_sample(x, y) for x, y in some] for split, some in encoded.items()}
+
+    def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        if len(output) != len(batch.y):
+            raise ValueError(f"{type(self).__name__} has a target a character: take readout=every")
+        return super().loss(output, batch)
+
+    def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        return {"accuracy": (output, batch.y)}
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """The most frequent character, and the one most frequent after the one before."""
+        (x, y), (x_test, y_test) = (self._pairs(split) for split in ("train", "test"))
+        counts = np.zeros((len(self.classes),) * 2)
+        np.add.at(counts, (x, y), 1)
+        # After a character never seen in training, the most frequent one of all.
+        bigram = (counts + counts.sum(0) / (1 + counts.sum())).argmax(1)
+        return {
+            "most frequent": {"accuracy": float((y_test == counts.sum(0).argmax()).mean())},
+            "bigram": {"accuracy": float((y_test == bigram[x_test]).mean())},
+        }
+
+    def _encode(self, text: Text) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets, as indices into the alphabet."""
+        ids = self._index[np.frombuffer(text.line.encode(), np.uint8)]
+        y = ids[1:].copy()
+        y[: text.start - 1] = sn.IGNORE
+        return ids[:-1], y
+
+    @cached_property
+    def _index(self) -> np.ndarray:
+        index = np.full(256, -1)
+        index[np.frombuffer(self.classes.encode(), np.uint8)] = np.arange(len(self.classes))
+        return index
+
+    def _pairs(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Every character that is to be predicted, behind the one before it."""
+        x, y = map(np.concatenate, zip(*map(self._encode, self.texts[split]), strict=True))
+        return x[y != sn.IGNORE], y[y != sn.IGNORE]
+
+
+def looks_ahead(topology: sn.Topology) -> bool:
+    """Whether a step of a sequence follows a later one in some direction."""
+    length = 5
+    tables: Any = topology.predecessors(length)
+    for table in tables if len(topology.directions) > 1 else (tables,):
+        if isinstance(table, sn.Edges):
+            source, target = np.asarray(table.index)
+        else:
+            source, target = np.asarray(table), np.arange(length)[:, None]
+        # From `length` on come initial states.
+        if ((source > target) & (source < length)).any():
+            return True
+    return False
+
+
+def _sample(x: np.ndarray, y: np.ndarray) -> sn.Sample:
+    # In the vocabulary, 0 is the unknown word.
+    return sn.Sample(len(x), sn.Tokens(x + 1, np.arange(len(x) + 1)), y)

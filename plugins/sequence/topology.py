@@ -1,0 +1,50 @@
+"""Chains in one direction or both. A structure is an int, the length."""
+
+import operator
+
+import numpy as np
+
+import structnet as sn
+
+
+def steps(length: int) -> np.ndarray:
+    """The step before each step; before the first, the sample's initial state."""
+    length = operator.index(length)
+    if length < 1:
+        raise ValueError(f"a sequence has at least one step, got length {length}")
+    before = np.arange(-1, length - 1)
+    before[0] = length
+    return before[:, None]
+
+
+@sn.topologies.register("chain")
+class Chain(sn.Topology):
+    """A sequence: every step follows the one before.
+
+    Structure: int, the length. One initial state a sample, read by the first step.
+    """
+
+    takes = "sequence"
+    num_initial = 1
+
+    def predecessors(self, structure: int) -> np.ndarray:
+        return steps(structure)
+
+
+@sn.topologies.register("bichain")
+class BiChain(sn.Topology):
+    """A sequence read in both directions.
+
+    Schuster and Paliwal (1997), "Bidirectional recurrent neural networks", figure 3. Structure:
+    int, the length. One initial state a sample and direction, read by the first step and the last.
+    """
+
+    takes = "sequence"
+    directions = ("forward", "backward")
+    num_initial = 1
+
+    def predecessors(self, structure: int) -> tuple[np.ndarray, np.ndarray]:
+        before = steps(structure)
+        after = len(before) - 1 - before[::-1]
+        after[-1] = len(before)
+        return before, after

@@ -1,0 +1,160 @@
+"""Comparisons: every row of an experiment's `compare` section on every column, and one table.
+
+compare:
+  rows: {NAME: [WORD, ...], ...}                  what is compared
+  columns: {NAME: [WORD, ...], ...}               on what
+  seeds: [0, 1, 2]
+  published: {COLUMN: {ROW: FIGURE, ...}, ...}    what others measured, where they did
+
+DIR/comparison.yaml        the section
+DIR/COLUMN_ROW_SEED/       a run each
+DIR/table.json, table.md   the figures of all of them, and where their order differs
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from structnet.config import compose
+from structnet.ranking import Key, markdown, summarise
+from structnet.registry import did_you_mean
+from structnet.run import Config, Run, new_directory, saved_config, write
+
+SECTION = "comparison.yaml"
+PARTS = ("rows", "columns", "seeds", "published")
+NAME = re.compile(r"\w[\w.+-]*")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The composed configurations of the runs, by (column, row, seed).
+
+    `monitors` has the metric that each column is judged by, `directory` is None for a new one.
+    """
+
+    section: Mapping[str, Any]
+    configs: Mapping[Key, Config]
+    monitors: Mapping[str, str]
+    directory: str | None
+
+    @classmethod
+    def compose(
+        cls, config: Config, words: Sequence[str], folders: Sequence[str] = ()
+    ) -> "Comparison":
+        """What `words` composed to; they count for more than the words of a row or a column.
+
+        ValueError names what is wrong with the section, or with a run.
+        """
+        section = config["compare"]
+        _check(section)
+        if any(word.lstrip("+").startswith("seed=") for word in words):
+            raise ValueError("a comparison has seeds of its own, as in 'compare.seeds=[0,1]'")
+        configs, monitors = {}, {}
+        for column, on in section["columns"].items():
+            for row, what in section["rows"].items():
+                try:
+                    composed = compose([*on, *what, *words], folders)
+                    task = Run.compose(composed, Path()).task
+                except (ValueError, KeyError) as error:
+                    raise ValueError(f"{row} on {column}: {error}") from error
+                del composed["compare"]
+                monitors[column] = task.monitor
+                for seed in section["seeds"]:
+                    configs[column, row, seed] = {**composed, "seed": seed}
+        return cls(section, configs, monitors, config["run"])
+
+    def run(self, train: Callable[[Run], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+        """Train what is not yet finished, write the table; the directory and the summary.
+
+        ValueError if the directory holds anything else, or a run of another configuration.
+        """
+        directory = self._open()
+        places = {key: directory / "_".join(map(str, key)) for key in self.configs}
+        finished = {key: _finished(places[key], config) for key, config in self.configs.items()}
+        figures = {}
+        for number, (key, config) in enumerate(self.configs.items(), start=1):
+            known = finished[key]
+            if known is None:
+                column, row, seed = key
+                print(f"{number}/{len(finished)} {column}, {row}, seed {seed}", flush=True)
+                config = {**config, "run": str(places[key])}
+                known = train(Run.compose(config, places[key]))
+            figures[key] = known
+        summary = summarise(figures, self.monitors, self.section.get("published") or {})
+        _save(directory / "table.json", json.dumps(summary, indent=1) + "\n")
+        _save(directory / "table.md", markdown(summary))
+        return directory, summary
+
+    def _open(self) -> Path:
+        if self.directory is None:
+            directory = new_directory("comparison")
+        else:
+            directory = Path(self.directory).expanduser()
+            directory.mkdir(parents=True, exist_ok=True)
+            if any(directory.iterdir()) and not (directory / SECTION).is_file():
+                raise ValueError(f"run={directory} holds no comparison; name another directory")
+        _save(directory / SECTION, yaml.safe_dump(dict(self.section), sort_keys=False))
+        return directory
+
+
+def _finished(directory: Path, config: Config) -> dict[str, Any] | None:
+    """The figures of a run that has been finished."""
+    file = directory / "metrics.json"
+    if not file.is_file():
+        return None
+    # The directory may have been moved since.
+    if {**saved_config(directory), "run": None} != {**config, "run": None}:
+        raise ValueError(
+            f"{directory} was run with another configuration; name another directory with run=DIR"
+        )
+    return json.loads(file.read_text())
+
+
+def _save(file: Path, text: str) -> None:
+    write(file, lambda path: path.write_text(text))
+
+
+def _check(section: Any) -> None:
+    """ValueError for anything but names with their words, seeds and figures."""
+    if not isinstance(section, dict):
+        raise ValueError(f"compare has rows, columns and seeds, got {section!r}")
+    for part in section:
+        if part not in PARTS:
+            raise ValueError(f"no part {part!r} of compare {did_you_mean(str(part), PARTS)}")
+    for part in ("rows", "columns"):
+        named = section.get(part)
+        if not isinstance(named, dict) or not named:
+            raise ValueError(f"compare.{part} is names with their words, got {named!r}")
+        for name, words in named.items():
+            if not isinstance(name, str) or not NAME.fullmatch(name):
+                raise ValueError(f"{name!r} in compare.{part} is no name for a directory")
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise ValueError(f"compare.{part}.{name} is a list of words, got {words!r}")
+    seeds = section.get("seeds")
+    whole = isinstance(seeds, list) and all(type(s) is int and 0 <= s < 2**32 for s in seeds)
+    if not whole or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"compare.seeds is a list of different whole numbers, got {seeds!r}")
+    _check_published(section)
+
+
+def _check_published(section: Mapping[str, Any]) -> None:
+    published = section.get("published") or {}
+    if not isinstance(published, dict):
+        raise ValueError(f"compare.published is columns with their figures, got {published!r}")
+    for column, figures in published.items():
+        if column not in section["columns"]:
+            choices = did_you_mean(str(column), section["columns"])
+            raise ValueError(f"no column {column!r} for compare.published {choices}")
+        if not isinstance(figures, dict):
+            raise ValueError(f"compare.published.{column} is rows with figures, got {figures!r}")
+        for row, figure in figures.items():
+            if row not in section["rows"]:
+                choices = did_you_mean(str(row), section["rows"])
+                raise ValueError(f"no row {row!r} for compare.published.{column} {choices}")
+            if type(figure) not in (int, float):
+                raise ValueError(f"compare.published.{column}.{row} is a number, got {figure!r}")

@@ -1,0 +1,139 @@
+"""Figures of repeated runs, and whether they rank as published ones do.
+
+A summary is plain data:
+
+columns  column -> metric, row -> its figures, and the order beside the published one
+minutes  row -> minutes of training, all its runs together
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import sqrt
+from statistics import mean, stdev
+from typing import Any
+
+Key = tuple[str, str, int]
+Summary = dict[str, Any]
+
+
+def summarise(
+    metrics: Mapping[Key, Mapping[str, Any]],
+    monitors: Mapping[str, str],
+    published: Mapping[str, Mapping[str, float]],
+) -> Summary:
+    """The metrics of every (column, row, seed), put together over the seeds."""
+    columns, minutes = {}, {}
+    for column, monitor in monitors.items():
+        grouped: dict[str, list[Mapping[str, Any]]] = {}
+        for (here, row, _), figures in metrics.items():
+            if here == column:
+                grouped.setdefault(row, []).append(figures)
+        others = published.get(column, {})
+        rows = {row: _figures(some, monitor, others.get(row)) for row, some in grouped.items()}
+        columns[column] = {"metric": monitor, "rows": rows, "order": _order(rows)}
+    for (_, row, _), figures in metrics.items():
+        minutes[row] = minutes.get(row, 0) + figures["train"]["seconds"] / 60
+    return {
+        "columns": columns,
+        "minutes": {row: round(some, 2) for row, some in minutes.items()},
+    }
+
+
+def table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: mean, spread and rank in every column beside the published figure's."""
+    columns, minutes = summary["columns"], summary["minutes"]
+    head, rows = [""], [[row] for row in minutes]
+    for column, about in columns.items():
+        figures = [about["rows"][row] for row in minutes]
+        head.append(column)
+        for row, text in zip(rows, _ranked(figures, "mean"), strict=True):
+            row.append(text)
+        if any(one["published"] is not None for one in figures):
+            head.append("published")
+            for row, text in zip(rows, _ranked(figures, "published"), strict=True):
+                row.append(text)
+    for row, some in zip(rows, minutes.values(), strict=True):
+        row.append(f"{some:.1f}")
+    return [*head, "minutes"], rows
+
+
+def differences(summary: Summary) -> list[str]:
+    """In words, where the order differs from the published one."""
+    lines = []
+    for column, about in summary["columns"].items():
+        order = about["order"]
+        if order is None:
+            continue
+        lines.append(
+            f"{column}: {order['agree']} of {order['pairs']} pairs stand in the published order, "
+            f"Kendall's tau {order['tau']:.2f}; the other way round (* by more than twice the "
+            "standard error):"
+        )
+        below: dict[str, list[str]] = {}
+        for one in order["differ"]:
+            passed = f"{one['below']} by {one['by']:.3f}{'*' if one['clear'] else ''}"
+            below.setdefault(one["above"], []).append(passed)
+        lines += [f"- {row} above {', '.join(rows)}" for row, rows in below.items()] or ["- none"]
+    return lines
+
+
+def markdown(summary: Summary) -> str:
+    head, rows = table(summary)
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join((text, "", *differences(summary))) + "\n"
+
+
+def _figures(
+    some: Sequence[Mapping[str, Any]], metric: str, published: float | None
+) -> dict[str, Any]:
+    values = [figures["test"][metric] for figures in some]
+    return {
+        "values": values,
+        "mean": mean(values),
+        # Of the sample; one value has none.
+        "spread": stdev(values) if len(values) > 1 else None,
+        "published": published,
+        "parameters": some[0]["train"]["parameters"],
+        "seconds": [figures["train"]["seconds"] for figures in some],
+    }
+
+
+def _order(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Every pair of rows with different published figures: does it stand that way here?"""
+    agree, differ, pairs = 0, [], 0
+    known = [row for row in rows if rows[row]["published"] is not None]
+    for above, below in combinations(sorted(known, key=lambda row: -rows[row]["mean"]), 2):
+        theirs = rows[above]["published"] - rows[below]["published"]
+        by = rows[above]["mean"] - rows[below]["mean"]
+        if theirs == 0:
+            continue
+        pairs += 1
+        agree += theirs > 0 and by > 0
+        if theirs < 0 and by > 0:
+            clear = by > 2 * _standard_error(rows[above], rows[below])
+            differ.append({"above": above, "below": below, "by": by, "clear": clear})
+    if not pairs:
+        return None
+    tau = (agree - len(differ)) / pairs
+    return {"pairs": pairs, "agree": agree, "tau": tau, "differ": differ}
+
+
+def _standard_error(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Of the difference of two means; infinite where a spread is not known."""
+    if one["spread"] is None or other["spread"] is None:
+        return float("inf")
+    return sqrt((one["spread"] ** 2 + other["spread"] ** 2) / len(one["values"]))
+
+
+def _ranked(figures: Sequence[Mapping[str, Any]], which: str) -> list[str]:
+    """Figures with their ranks in brackets, 1 for the largest."""
+    given = sorted((one[which] for one in figures if one[which] is not None), reverse=True)
+    return [
+        ""
+        if one[which] is None
+        else f"{one[which]:.3f}"
+        + (f" ± {one['spread']:.3f}" if which == "mean" and one["spread"] is not None else "")
+        + f" ({1 + given.index(one[which])})"
+        for one in figures
+    ]
