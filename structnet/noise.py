@@ -7,12 +7,13 @@ B: samples, N: nodes, K: slots, G: columns of z.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from structnet.cells.product import no_predecessors
+from structnet.cells.product import masking, no_predecessors
 from structnet.plan import Plan
 
 States = tuple[Tensor, ...]
@@ -21,11 +22,12 @@ States = tuple[Tensor, ...]
 class Noise:
     """Recurrent dropout, zoneout and weight drop; each a probability.
 
-    `recurrent_dropout`: units of the predecessors' output are dropped, the same ones at every node
-    of a sample (Gal and Ghahramani 2016, eq. 7). `zoneout`: units keep the mean of their
-    predecessors' values, and are mixed so where the net does not train (Krueger et al. 2016, eq.
-    2-5); states after the first keep the same units. `weight_drop`: entries of recurrent weights
-    are dropped, the same ones at every node (Merity et al. 2018, section 3).
+    `recurrent_dropout`: units of the predecessors' output are dropped where it enters recurrent
+    matrices, the same ones at every node of a sample (Gal and Ghahramani 2016, eq. 7). `zoneout`:
+    units keep the mean of their predecessors' values, and are mixed so where the net does not train
+    (Krueger et al. 2016, eq. 2-5); states after the first keep the same units. `weight_drop`:
+    entries of recurrent weights are dropped, the same ones at every node (Merity et al. 2018,
+    section 3).
     """
 
     def __init__(self, recurrent_dropout: float, zoneout: float, weight_drop: float):
@@ -35,7 +37,16 @@ class Noise:
             if not 0 <= rate < 1:
                 raise ValueError(f"option {name!r} is from 0 to below 1, got {rate}")
 
-    def check(self, sizes: Sequence[int]) -> None:
+    def check(self, cell: nn.Module, sizes: Sequence[int]) -> None:
+        """ValueError for noise that does not fit the cell and its states' sizes."""
+        rates = {"recurrent_dropout": self.recurrent_dropout, "weight_drop": self.weight_drop}
+        names = [name for name, _ in cell.named_parameters() if _is_recurrent(name)]
+        for option, rate in rates.items():
+            if rate and not names:
+                raise ValueError(
+                    f"option {option!r} is for recurrent matrices, {type(cell).__name__} has none "
+                    "(parameters named recurrent...); leave it out for this cell"
+                )
         if self.zoneout and len(set(sizes[1:])) > 1:
             raise ValueError(
                 f"zoneout keeps the same units of every state after the first, whose sizes are "
@@ -63,7 +74,7 @@ class Noise:
         dropped = {
             name: nn.functional.dropout(weight, self.weight_drop)
             for name, weight in call.named_parameters()
-            if name.split(".")[-1].startswith("recurrent")
+            if _is_recurrent(name)
         }
         return torch.func.functional_call(call, dropped, (plan, z, initial))
 
@@ -98,15 +109,17 @@ class _Noisy(nn.Module):
         z, *masks = z.split(self.columns, dim=1)
         # No gradient is to be computed for noise.
         dropped, *kept = (mask.detach() for mask in masks)
-        read = states
-        if self.dropout:
-            read = (states[0] * dropped.unsqueeze(1), *states[1:])
-        out = self.cell(z, *read)
+        with masking(dropped) if self.dropout else nullcontext():
+            out = self.cell(z, *states)
         out = (out,) if isinstance(out, Tensor) else tuple(out)
         if not self.zoneout:
             return out
         kept += kept[1:] * (len(out) - 2)
         return tuple(map(_keep, out, states, kept))
+
+
+def _is_recurrent(parameter: str) -> bool:
+    return parameter.split(".")[-1].startswith("recurrent")
 
 
 def _keep(new: Tensor, old: Tensor, mask: Tensor) -> Tensor:

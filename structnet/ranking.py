@@ -105,7 +105,8 @@ def _order(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
     known = [row for row in rows if rows[row]["published"] is not None]
     for above, below in combinations(sorted(known, key=lambda row: -rows[row]["mean"]), 2):
         theirs = rows[above]["published"] - rows[below]["published"]
-        by = rows[above]["mean"] - rows[below]["mean"]
+        # Means that print alike are a tie.
+        by = round(rows[above]["mean"] - rows[below]["mean"], 3)
         if theirs == 0:
             continue
         pairs += 1

@@ -11,6 +11,7 @@ from structnet import registry
 from structnet.cells.cell import Cell
 from structnet.execute import executor as find_executor
 from structnet.execute.order import reorder
+from structnet.execute.scan import is_scannable
 from structnet.noise import Noise
 from structnet.plan import Plan
 from structnet.topology import Topology
@@ -50,8 +51,8 @@ class Recurrence(nn.Module):
         find_executor(executor)
         self.executor = executor
         self.noise = Noise(recurrent_dropout, zoneout, weight_drop)
-        if truncate is not None and truncate < 1:
-            raise ValueError(f"option 'truncate' is at least 1 level, got {truncate}")
+        if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
+            raise ValueError(f"option 'truncate' is at least 1 level, got {truncate!r}")
         self.truncate = truncate
         if isinstance(topology, str):
             topology = registry.topologies.create(topology)
@@ -65,9 +66,12 @@ class Recurrence(nn.Module):
             else cell(input_size, hidden_size, arity)
             for arity in topology.arities
         )
-        self.noise.check(self.cells[0].state_sizes)
+        _check_cells(self.cells, executor)
+        self.noise.check(self.cells[0], self.cells[0].state_sizes)
         self.output_size = len(self.cells) * _output_size(self.cells[0])
 
+    # A sweep is a node of autograd's graph with graphs of its own inside: nothing to trace.
+    @torch.compiler.disable
     def forward(
         self,
         x: Tensor,
@@ -111,6 +115,8 @@ class Recurrence(nn.Module):
         return reorder(output, plan.rank, plan.order), ordered
 
     def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
+        if isinstance(plans, Plan):
+            raise ValueError("plans are a sequence with one for each direction, got a single Plan")
         if len(plans) != len(self.cells):
             raise ValueError(
                 f"{len(plans)} plans for {len(self.cells)} directions {self.directions}; "
@@ -138,6 +144,20 @@ class Recurrence(nn.Module):
             raise ValueError(f"initial states are of shapes {shapes}, got {given}")
         chunks = [state.chunk(count, dim=1) for state in initial]
         return [tuple(chunk[direction] for chunk in chunks) for direction in range(count)]
+
+
+def _check_cells(cells: nn.ModuleList, executor: str) -> None:
+    for cell in cells:
+        for needed in ("project", "state_sizes"):
+            if not hasattr(cell, needed):
+                raise ValueError(
+                    f"a cell has `{needed}`, {type(cell).__name__} has none; derive it from sn.Cell"
+                )
+        if executor == "scan" and not is_scannable(cell):
+            raise ValueError(
+                f"executor 'scan' runs linear cells of one predecessor, not {type(cell).__name__} "
+                "here; take executor='auto'"
+            )
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:

@@ -279,10 +279,17 @@ def _translate_names(rnn: Any, state_dict: dict[str, Tensor], prefix: str, *_: A
     """Put our names for torch's into a state dict that is being loaded."""
     if rnn.counterpart is None:
         return
-    for here, suffix, _ in rnn._places():
+    for here, suffix, cell in rnn._places():
         names = {kind: f"{prefix}{kind}_{suffix}" for kind in rnn.counterpart.kinds}
         found = {kind: state_dict[name] for kind, name in names.items() if name in state_dict}
-        if {"weight_ih", "weight_hh"} <= found.keys():
+        # What is missing or of another shape is left for torch to name.
+        with torch.no_grad():
+            shapes = {kind: value.shape for kind, value in rnn.counterpart.export(cell).items()}
+        fit = {kind: value.shape for kind, value in found.items()} in (
+            shapes,
+            {kind: shape for kind, shape in shapes.items() if "bias" not in kind},
+        )
+        if fit:
             for kind in found:
                 del state_dict[names[kind]]
             for name, value in rnn.counterpart.adopt(found).items():

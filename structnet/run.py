@@ -226,13 +226,25 @@ def _per_node(readout: str) -> bool:
 def _new_directory(config: Config) -> Path:
     if config.get("run") is not None:
         directory = Path(config["run"]).expanduser()
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        if directory.exists() and not _is_free(directory):
             raise ValueError(
                 f"run={directory} is in use; name another directory, "
                 f"or go on with: structnet train resume={directory}"
             )
         return directory
     return new_directory("-".join(config[group]["name"] for group in ("task", "topology", "cell")))
+
+
+def _is_free(directory: Path) -> bool:
+    """Whether there is nothing in it, or only what a run leaves that ended before its first epoch.
+
+    Such a run can't be resumed.
+    """
+    if not directory.is_dir():
+        return False
+    begun = {"config.yaml", "config.json", "logs", "tensorboard", "checkpoints", ".lock"}
+    names = {path.name for path in directory.iterdir()}
+    return names <= begun and not any((directory / "checkpoints").glob("*"))
 
 
 def new_directory(name: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from structnet.batch import Batch, Sample, Vocabulary
+from structnet.registry import topologies
 from structnet.topology import Topology
 
 IGNORE = -100
@@ -47,6 +48,11 @@ class Task(abc.ABC):
         """The samples of a user's file or folder, for prediction; each has its origin."""
         raise ValueError(f"{type(self).__name__} has no samples to read from {path}")
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether there are samples in a user's files."""
+        return type(self).read is not Task.read
+
     def scores_nodes(self, topology: Topology) -> bool:
         """Whether there is a target for every node."""
         return False
@@ -62,9 +68,12 @@ class Task(abc.ABC):
     def check(self, topology: Topology) -> None:
         """ValueError if the task has no structure that the topology takes."""
         if topology.takes not in self.structures:
+            fitting = [
+                name for name in topologies.names() if topologies[name].takes in self.structures
+            ]
             raise ValueError(
                 f"{type(self).__name__} has structures of kind {list(self.structures)}, "
-                f"{type(topology).__name__} takes {topology.takes!r}"
+                f"{type(topology).__name__} takes {topology.takes!r}; take a topology of {fitting}"
             )
 
     @property

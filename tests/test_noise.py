@@ -19,10 +19,12 @@ def noisy(layer, x, plans, executor):
 
 @every_topology
 @pytest.mark.parametrize("rates", RATES, ids=lambda rates: "-".join(rates))
-@pytest.mark.parametrize("cell", ["lstm", "gru", "mingru"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "mut1", "mingru"])
 @settings(max_examples=2)
 @given(data=st.data())
 def test_every_executor_sees_the_same_noise(topology, rates, cell, data):
+    if cell == "mingru":
+        rates = {"zoneout": 0.3}
     plans = topology.plan(data.draw(batches(topology)))
     layer, x = recurrence(topology, cell, **rates), features(plans)
     assert_same(noisy(layer, x, plans, "batched"), noisy(layer, x, plans, "reference"))
@@ -103,6 +105,39 @@ def test_weight_drop_is_a_mask_on_the_recurrent_weights():
     assert_same(found.detach(), expected.detach())
     (unmasked,) = torch.autograd.grad(expected.sum(), quiet.cells[0].recurrent)
     assert_same(grad, unmasked * mask)
+
+
+@pytest.mark.parametrize("cell", ["gru", "mgu", "mut2", "lstm", "elman"])
+def test_recurrent_dropout_acts_on_what_enters_matrices_not_on_what_is_carried(cell):
+    """A carried state, scaled up at every step, would grow without bound."""
+    layer = sn.Recurrence("chain", cell, 8, 16, recurrent_dropout=0.5)
+    plans = sn.topologies.create("chain").plan([300])
+    assert layer(torch.randn(300, 8), plans).abs().max() < 10
+
+
+def test_a_gru_with_recurrent_dropout_is_gal_and_ghahramanis():
+    layer = recurrence(sn.topologies.create("chain"), "gru", hidden_size=8, recurrent_dropout=0.5)
+    plans = sn.topologies.create("chain").plan([5])
+    x, cell = features(plans), layer.cells[0]
+    torch.manual_seed(3)
+    found = layer(x, plans)
+    torch.manual_seed(3)
+    mask = torch.empty(1, 8, dtype=torch.float64).bernoulli_(0.5)[0] / 0.5
+    h = torch.zeros(8, dtype=torch.float64)
+    for step in range(5):
+        r_x, u_x, n_x = cell.input(x[step]).chunk(3)
+        r_h, u_h, n_h = ((h * mask) @ cell.recurrent).chunk(3)
+        n = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * (n_h + cell.candidate_bias))
+        u = torch.sigmoid(u_x + u_h)
+        h = (1 - u) * n + u * h
+        assert_same(found[step].detach(), h.detach())
+
+
+@pytest.mark.parametrize("option", ["recurrent_dropout", "weight_drop"])
+@pytest.mark.parametrize("cell", ["mingru", "ssm", "indrnn", "mlstm"])
+def test_noise_of_recurrent_matrices_is_refused_where_there_are_none(cell, option):
+    with pytest.raises(ValueError, match=f"'{option}' is for recurrent matrices, .* has none"):
+        sn.Recurrence("chain", cell, 3, 4, **{option: 0.2})
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -109,3 +109,62 @@ def test_inputs_that_do_not_fit_the_plans_are_refused():
         layer(x, plans, initial=[h0])
     with pytest.raises(ValueError, match="initial states are of shapes"):
         layer(x, plans, initial=[h0, h0[:1]])
+
+
+class Misdeclared(sn.Cell):
+    """Gives what `give` says, and declares one state."""
+
+    node_gates = ("u",)
+
+    def forward(self, z, h):
+        return self.give(z)
+
+
+@pytest.mark.parametrize("executor", ["batched", "reference"])
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda z: None, "Misdeclared gives a state or several, got None"),
+        (lambda z: (z, z), r"Misdeclared gave states of shapes \[.*\(2,\) they are"),
+        (lambda z: z[:, :1], r"Misdeclared gave states of shapes \[\([13], 1\)\]"),
+        (lambda z: z.unsqueeze(1), "Misdeclared gave states of shapes"),
+    ],
+)
+def test_a_cell_that_gives_other_states_than_it_declares_is_named(executor, give, message):
+    layer = sn.Recurrence("chain", Misdeclared, 3, 2, executor=executor)
+    layer.cells[0].give = give
+    with pytest.raises(ValueError, match=message):
+        layer(torch.randn(3, 3), sn.topologies.create("chain").plan([1, 1, 1]))
+
+
+def test_what_is_no_cell_a_single_plan_and_scan_of_another_cell_are_refused():
+    with pytest.raises(ValueError, match="a cell has `project`, GRUCell has none"):
+        sn.Recurrence("chain", lambda i, h, a: torch.nn.GRUCell(i, h), 3, 2)
+    with pytest.raises(ValueError, match="'scan' runs linear cells of one predecessor, not LSTM"):
+        sn.Recurrence("chain", "lstm", 3, 2, executor="scan")
+    with pytest.raises(ValueError, match="got a single Plan"):
+        sn.Recurrence("chain", "lstm", 3, 2)(torch.randn(1, 3), sn.schedule([[-1]]))
+
+
+@pytest.mark.parametrize("executor", ["batched", "reference", "scan"])
+@pytest.mark.parametrize("give", [lambda z: (z, z), lambda z: (z.unsqueeze(1), z[:, :1])])
+def test_coefficients_of_another_shape_are_refused(executor, give):
+    class Flat(sn.cells.LinearCell):
+        node_gates = ("b",)
+
+        def coefficients(self, z, slots):
+            return give(z)
+
+    layer = sn.Recurrence("chain", Flat, 3, 2, executor=executor)
+    with pytest.raises(ValueError, match="coefficients of Flat are a"):
+        layer(torch.randn(4, 3), sn.topologies.create("chain").plan([3, 1]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_model_runs_the_sweep_as_it_is():
+    layer = sn.Recurrence("chain", "lstm", 3, 2)
+    plans = sn.topologies.create("chain").plan([3, 1])
+    x = torch.randn(4, 3, requires_grad=True)
+    model = torch.compile(lambda x: layer(x, plans).sum(), backend="eager")
+    assert torch.allclose(model(x), layer(x, plans).sum())
+    model(x).backward()

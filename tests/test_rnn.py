@@ -501,3 +501,16 @@ def test_sizes_below_one_and_unknown_cells_are_refused():
 def test_a_model_may_flatten_parameters():
     sn.RNN("lstm", 3, 4).flatten_parameters()
     assert "num_layers=2, bidirectional=True" in repr(sn.RNN("mgu", 3, 4, 2, bidirectional=True))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        torch.nn.LSTM(5, 7).state_dict(),
+        {k: v for k, v in torch.nn.GRU(5, 7).state_dict().items() if k != "bias_hh_l0"},
+    ],
+    ids=["of another cell", "without one bias"],
+)
+def test_a_state_dict_that_does_not_fit_is_refused_by_name(other):
+    with pytest.raises(RuntimeError, match="weight_ih_l0"):
+        sn.RNN("gru", 5, 7).load_state_dict(other)

@@ -207,3 +207,14 @@ def test_a_net_is_as_large_as_its_task_says():
     net = run.build_net()
     assert net.head.out_features == run.task.num_outputs
     assert net.input.num_embeddings == len(run.task.vocabulary)
+
+
+def test_what_ended_before_its_first_epoch_may_be_begun_again(place):
+    run = Run.new(small("run=mine"))
+    run.save_config()
+    (place / "mine" / "logs" / "version_0").mkdir(parents=True)
+    assert Run.new(small("run=mine")).directory == run.directory
+    (place / "mine" / "checkpoints").mkdir()
+    (place / "mine" / "checkpoints" / "last.ckpt").write_text("")
+    with pytest.raises(ValueError, match="in use"):
+        Run.new(small("run=mine"))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from structnet.cells.product import no_predecessors, product
+from structnet.cells.product import masked, no_predecessors, product
 
 Gates = tuple[Tensor, ...]
 
@@ -54,6 +54,8 @@ class Cell(nn.Module, abc.ABC):
             "output_size": self.output_size,
         }
         for name, size in sizes.items():
+            if not isinstance(size, int):
+                raise ValueError(f"{name} is a whole number, got {size!r}")
             if size < 1:
                 raise ValueError(f"{name} is at least 1, got {size}")
         self.input_size, self.hidden_size, self.arity = input_size, hidden_size, arity
@@ -185,7 +187,7 @@ class Cell(nn.Module, abc.ABC):
         """The gates of full matrices, and among them those of diagonal ones."""
         full = iter((*node, *edge))
         scale = dict(zip(self.diagonal, self.diagonal_recurrent.unbind(1), strict=True))
-        gates = []
+        gates, h = [], masked(h)
         for gate in self._gates:
             if gate not in scale:
                 gates.append(next(full))
@@ -233,6 +235,22 @@ def _chunks(gates: Tensor, size: int) -> Gates:
 
 def _add(left: Gates, right: Gates) -> Gates:
     return tuple(a + b for a, b in zip(left, right, strict=True))
+
+
+def call(cell: Any, z: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+    """The states of a cell's nodes; ValueError where they are not those that it declares."""
+    out = cell(z, *states)
+    if not isinstance(out, Tensor | tuple | list):
+        raise ValueError(f"{type(cell).__name__} gives a state or several, got {out!r}")
+    out = as_states(out)
+    wanted = [(len(z), size) for size in cell.state_sizes]
+    given = [tuple(state.shape) for state in out]
+    if given != wanted:
+        raise ValueError(
+            f"{type(cell).__name__} gave states of shapes {given}; by its state_sizes "
+            f"{tuple(cell.state_sizes)} they are {wanted} for {len(z)} nodes"
+        )
+    return out
 
 
 def as_states(out: Any) -> tuple[Tensor, ...]:

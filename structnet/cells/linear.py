@@ -28,8 +28,19 @@ class LinearCell(Cell):
         """
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        a, b = self.coefficients(z, c.shape[1])
+        a, b = self.checked_coefficients(z, c.shape[1])
         return (a * c).sum(1) + b
+
+    def checked_coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+        """ValueError for coefficients of other shapes than a sum over slots takes."""
+        a, b = self.coefficients(z, slots)
+        shape = (len(z), self.state_sizes[0])
+        if b.shape != shape or a.dim() != 3 or a.shape[1] not in (1, slots):
+            raise ValueError(
+                f"coefficients of {type(self).__name__} are a (n, slots, S) and b (n, S) with "
+                f"n, S = {shape} and {slots} slots, got a {tuple(a.shape)} and b {tuple(b.shape)}"
+            )
+        return a, b
 
     @property
     def _gates(self) -> tuple[str, ...]:

@@ -66,12 +66,35 @@ def recording(tape: Tape) -> Iterator[Tape]:
         _tape.reset(token)
 
 
+# What the predecessors' outputs are multiplied with where they enter a product, (n, H).
+_mask: ContextVar[torch.Tensor | None] = ContextVar("mask", default=None)
+
+
+@contextmanager
+def masking(mask: torch.Tensor) -> Iterator[None]:
+    token = _mask.set(mask)
+    try:
+        yield
+    finally:
+        _mask.reset(token)
+
+
+def masked(x: torch.Tensor) -> torch.Tensor:
+    """x (n, ..., multiple of H), of predecessors' outputs, under the mask that is set."""
+    mask = _mask.get()
+    if mask is None:
+        return x
+    blocks = x.unflatten(-1, (-1, mask.shape[1]))
+    return (blocks * mask.view(len(mask), *[1] * (x.dim() - 1), -1)).flatten(-2)
+
+
 def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """`x @ weight`, where x is zero for a node without predecessors.
 
-    That holds for the states and whatever gates scale them by; level 0 skips the product.
+    That holds for the states and whatever gates scale them by; level 0 skips the product. x is made
+    of the predecessors' outputs, and recurrent dropout acts on it.
     """
-    tape = _tape.get()
+    tape, x = _tape.get(), masked(x)
     return x @ weight if tape is None else tape.product(x, weight, skip=tape.no_predecessors)
 
 

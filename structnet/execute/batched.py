@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell, as_states
+from structnet.cells.cell import Cell, call
 from structnet.cells.product import Product, Tape, recording
 from structnet.plan import Plan
 
@@ -99,7 +99,7 @@ class Sweep:
         if nobody:
             # Not the buffer's null row: the graph must not see the buffer being written.
             states = [b.new_zeros(1, 1, b.shape[1]).expand(count, slots, -1) for b in buffers]
-            return [leaf], as_states(self.cell(leaf, *states))
+            return [leaf], call(self.cell, leaf, *states)
         rows = self.plan.rows[offset : offset + count * slots]
         states = [
             buffer.index_select(0, rows)
@@ -107,7 +107,7 @@ class Sweep:
             .requires_grad_(torch.is_grad_enabled())
             for buffer in buffers
         ]
-        return [leaf, *states], as_states(self.cell(leaf, *states))
+        return [leaf, *states], call(self.cell, leaf, *states)
 
     @torch.no_grad()
     def backward(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:

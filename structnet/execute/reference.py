@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell, as_states
+from structnet.cells.cell import Cell, call
 from structnet.plan import Plan
 
 
@@ -22,7 +22,7 @@ def run_reference(
             first = offset + (node - start) * slots
             read = plan.rows[first : first + slots].tolist()
             states = [torch.stack([state[row] for row in read])[None] for state in rows]
-            out = as_states(cell(z[node : node + 1], *states))
+            out = call(cell, z[node : node + 1], *states)
             for state, value in zip(rows, out, strict=True):
                 state.append(value[0].to(like.dtype))
     first = 1 + plan.num_initial

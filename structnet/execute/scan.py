@@ -26,11 +26,12 @@ CHUNK = 16
 
 
 def can_scan(cell: Any, plan: Plan) -> bool:
-    return _is_linear(cell) and cell.arity in (1, None) and plan.chains is not None
+    return is_scannable(cell) and plan.chains is not None
 
 
-def _is_linear(cell: Any) -> bool:
-    return isinstance(cell, LinearCell) and cell.is_linear
+def is_scannable(cell: Any) -> bool:
+    """Whether there are plans that the cell can be scanned over."""
+    return isinstance(cell, LinearCell) and cell.is_linear and cell.arity in (1, None)
 
 
 def run_scan(
@@ -40,8 +41,8 @@ def run_scan(
     if not can_scan(cell, plan):
         why = (
             f"nodes of this plan of {plan.num_nodes} have several slots or feed several nodes"
-            if _is_linear(cell)
-            else f"{type(cell).__name__} is not linear in its state as it is configured"
+            if is_scannable(cell)
+            else f"{type(cell).__name__} is not linear in its state, or has several slots"
         )
         raise ValueError(
             f"executor 'scan' runs linear cells on chains, and {why}; take executor='auto'"
@@ -56,7 +57,7 @@ def run_scan(
         position = torch.argsort(order)
         heads = position[:width]
         z = reorder(z, order, position)
-    a, b = cell.coefficients(z, 1)
+    a, b = cell.checked_coefficients(z, 1)
     # Under autocast the coefficients are of lower precision than the states have to be.
     dtype = next(cell.parameters(), z).dtype
     b = b.to(dtype)
