@@ -21,6 +21,8 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet test run=DIR                                      the test figures of a run again
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       what a run says of your files
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
+  structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, next to rivals
+  structnet bench suite=cpu [rows=ROW,ROW]                    figures that have to be reached
   structnet list [GROUP]                                      components and their options
 
 Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without a word more,
@@ -31,8 +33,13 @@ Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without 
   --cfg           print the composed configuration and stop
   --config-dir D  a folder of configuration files of your own
   --plugin FILE   a Python file that registers components of your own; may be repeated
-  --json          for programs (list, predict, diagnose)
+  --json          for programs (list, predict, diagnose, bench)
+  --device D      where bench measures: cpu (the default) or cuda
   --traceback     show where an error came from
+
+bench takes size=20 or size=4..64 (steps of a sequence, leaves of a tree), batch, input_size,
+hidden_size, executor, zoneout, repeats, seed, threads and out=FILE for JSON; with a suite only
+rows, scale, repeats, seed, threads and out.
 """
 
 
@@ -113,7 +120,8 @@ def _train(run: Any, resume: bool) -> None:
     print_table(run, _finish(run, resume))
     print(f"run: {run.directory} (model.safetensors, metrics.json, curve.png)")
     print("try next:")
-    print(f"  structnet predict run={run.directory} path=FILE_OR_FOLDER")
+    if run.task.reads_files:
+        print(f"  structnet predict run={run.directory} path=FILE_OR_FOLDER")
     print(f"  structnet test run={run.directory}")
     print("  structnet list")
 
@@ -213,7 +221,21 @@ def diagnose(words: list[str]) -> int:
         print(json.dumps(found["layers"], indent=1))
         return 0
     print_diagnosis(layers)
+    if cut := run.config["net"].get("truncate"):
+        print(f"measured without net.truncate={cut}, which cuts gradients in training")
     print(f"run: {run.directory} (diagnose.json, diagnose.png)")
+    return 0
+
+
+def bench(words: list[str]) -> int:
+    as_json = _take_flag(words, "--json")
+    devices = _take_values(words, "--device")
+    _refuse_flags(words)
+    # Read by torch's profiler as it is loaded: no lines of its own among ours.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    from structnet.bench import bench
+
+    bench(words, devices[-1] if devices else "cpu", as_json)
     return 0
 
 
@@ -246,6 +268,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "test": test,
     "predict": predict,
     "diagnose": diagnose,
+    "bench": bench,
     "list": list_components,
 }
 

@@ -36,6 +36,7 @@ LEVELS = {
     "windows": 8,
     "recurrence": 9,
     "rnn": 10,
+    "bench": 16,
     "gates": 9,
     "diagnose": 10,
     "readout": 8,

@@ -50,7 +50,10 @@ class MLSTM(Cell):
         size = self.hidden_size
         scale = self.input.weight.new_ones(sum(self.columns), 1)
         scale[size : 2 * size] = self.head_size**-0.5
-        return F.linear(x, scale * self.input.weight, self.input.bias)
+        # The exponential of a gate in half precision would be off by several percent.
+        with torch.autocast(x.device.type, enabled=False):
+            weight = scale * self.input.weight
+            return F.linear(x.to(weight.dtype), weight, self.input.bias)
 
     def forward(self, z: Tensor, C: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, ...]:
         _, k, v, _, i, f = z.split(self.columns, dim=1)

@@ -1,0 +1,162 @@
+"""What is measured: a layer on a batch of structures, and its figures beside those of rivals."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from structnet import registry
+from structnet.batch import Sample, collate
+from structnet.bench.floor import Floor
+from structnet.bench.rivals import KINDS, Case, Contender, ours, rivals
+from structnet.bench.stopwatch import Time, measure, peak_bytes
+from structnet.bench.structures import Sizes, dependency_trees, draw
+from structnet.recurrence import Recurrence
+from structnet.run import component, create
+from structnet.topology import Topology
+
+Figures = dict[str, Any]
+OURS, FLOOR = "structnet", "floor"
+TWENTY = Sizes(20, 20)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to measure: where, how often, and at what part of the full sizes."""
+
+    device: str = "cpu"
+    repeats: int = 30
+    seed: int = 0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """A composition and the sizes of a batch.
+
+    `topology` and `cell` are names with options, or an object and what makes a cell; the batch has
+    `batch` random structures of `sizes`, or `dependency_nodes` words of dependency trees. `kernels`
+    calls the layer as sn.RNN is called, which may use torch's kernels.
+    """
+
+    topology: Mapping[str, Any] | Topology
+    cell: Mapping[str, Any] | Callable
+    sizes: Sizes = TWENTY
+    batch: int = 64
+    input_size: int = 128
+    hidden_size: int = 128
+    executor: str = "auto"
+    zoneout: float = 0.0
+    dependency_nodes: int | None = None
+    kernels: bool = False
+
+    def scaled(self, scale: float) -> "Work":
+        """The same with a part of every size, at least 2."""
+        if scale == 1:
+            return self
+
+        def part(size: int, least: int = 2) -> int:
+            return max(least, round(size * scale))
+
+        return replace(
+            self,
+            sizes=Sizes(part(self.sizes.low, 1), part(self.sizes.high)),
+            batch=min(self.batch, part(self.batch)),
+            input_size=part(self.input_size),
+            hidden_size=part(self.hidden_size),
+            dependency_nodes=self.dependency_nodes and part(self.dependency_nodes, 50),
+        )
+
+    def build(self, seed: int, device: str) -> Case:
+        torch.manual_seed(seed)
+        topology = (
+            self.topology
+            if isinstance(self.topology, Topology)
+            else create(registry.topologies, self.topology)
+        )
+        named = None
+        cell = self.cell
+        if isinstance(cell, Mapping):
+            options = {name: value for name, value in cell.items() if name != "name"}
+            named, cell = (cell["name"], options), component(registry.cells, cell)
+        layer = Recurrence(
+            topology,
+            cell,
+            self.input_size,
+            self.hidden_size,
+            executor=self.executor,
+            zoneout=self.zoneout,
+        ).to(device)
+        if self.dependency_nodes is None:
+            structures = draw(topology, self.sizes, self.batch, seed)
+        else:
+            structures = dependency_trees(self.dependency_nodes)
+        plans = tuple(plan.to(device) for plan in topology.plan(structures))
+        nodes = plans[0].num_nodes
+        x = torch.randn(nodes, self.input_size, device=device, requires_grad=True)
+        grad = torch.randn(nodes, layer.output_size, device=device)
+        return Case(topology, structures, plans, layer, x, grad, named, self.kernels)
+
+
+def measure_case(
+    case: Case, setting: Setting, kinds: Collection[str] = KINDS, memory: bool = True
+) -> Figures:
+    """Times of a step, its floor and the rivals', peak memory, and the time of planning."""
+    contenders = {one.name: one for one in (ours(case), *rivals(case, kinds))}
+    floor = Floor(list(case.layer.cells), case.plans, case.layer.input_size)
+    runs: dict[str, Callable[[], Any]] = {
+        FLOOR: floor.prepare(case.x.detach()),
+        **{name: one.step for name, one in contenders.items()},
+    }
+    times = measure(runs, setting.repeats, setting.device)
+    found: Figures = {name: _figures(times[name], one) for name, one in contenders.items()}
+    nodes = case.plans[0].num_nodes
+    found = {FLOOR: {**times[FLOOR]._asdict(), "nodes": nodes, "note": "products alone"}, **found}
+    for name, figures in found.items():
+        # Of those that work on a part, the time of the whole is that of so many parts.
+        scale = nodes / figures["nodes"]
+        figures["step_s"] = figures["median_s"] * scale
+        figures["over_floor"] = figures["step_s"] / found[FLOOR]["step_s"]
+        figures["nodes_per_s"] = nodes / figures["step_s"]
+        if memory and scale == 1 and name != FLOOR:
+            figures["peak_bytes"] = peak_bytes(contenders[name].step, setting.device)
+    return {
+        "nodes": nodes,
+        "samples": len(case.structures),
+        "levels": [len(plan.levels) - 1 for plan in case.plans],
+        "contenders": found,
+        **_planning(case, found[OURS]["step_s"]),
+    }
+
+
+def _figures(time: Time, contender: Contender) -> Figures:
+    return {**time._asdict(), "nodes": contender.nodes, "note": contender.note}
+
+
+def _planning(case: Case, step_s: float) -> Figures:
+    """Planning anew, and collating with planning (from the cache where shapes repeat)."""
+    samples = samples_of(case)
+    times = measure(
+        {
+            "planning": lambda: case.topology._plan(case.structures),
+            "collating": lambda: collate(samples, case.topology),
+        },
+        repeats=10,
+        budget_s=1.0,
+    )
+    found: Figures = {}
+    for name, time in times.items():
+        found[name] = {**time._asdict(), "share_of_step": time.median_s / step_s}
+    return found
+
+
+def samples_of(case: Case) -> list[Sample]:
+    """The case's batch as the samples it was made of."""
+    ends = case.plans[0].ptr.tolist()
+    rows = case.x.detach().cpu().numpy()
+    return [
+        Sample(structure, rows[a:b], np.float32(0))
+        for structure, a, b in zip(case.structures, ends, ends[1:], strict=False)
+    ]

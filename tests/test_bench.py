@@ -1,0 +1,334 @@
+"""The instrument: the floor's products, the rivals' numbers, the suite's rows, its words."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from commands import DATA, call, refused
+from conftest import Products, assert_same, randomise
+from torch import nn
+
+import structnet as sn
+from structnet.bench.floor import Floor
+from structnet.bench.rivals import ours, rivals
+from structnet.bench.stopwatch import measure, peak_bytes
+from structnet.bench.structures import Dag, Sizes, binary_tree, child_table, dependency_trees, draw
+from structnet.bench.suite import CPU, Memory, PlainCell, run_suite, states_and_gates
+from structnet.bench.workload import Setting, Work, measure_case
+
+CHAIN, TREE = {"name": "chain"}, {"name": "tree"}
+ANY = {"name": "tree", "arity": None}
+TINY = {"sizes": Sizes(2, 6), "batch": 3, "input_size": 5, "hidden_size": 4}
+
+
+def case_of(topology=CHAIN, cell="lstm", **options):
+    cell = {"name": cell, **options.pop("cell_options", {})} if isinstance(cell, str) else cell
+    case = Work(topology, cell, **{**TINY, **options}).build(0, "cpu")
+    randomise(case.layer.double())
+    x = case.x.detach().double().requires_grad_()
+    return replace(case, x=x, grad=case.grad.double())
+
+
+def shapes(products):
+    """How often every product is run, A B and its transpose being one."""
+    return Counter((min(m, n), k, max(m, n)) for m, k, n in products)
+
+
+def floor_shapes(case):
+    found = Floor(case.layer.cells, case.plans, case.layer.input_size).products
+    assert all(product.count == 1 for product in found)
+    return shapes(product[1:] for product in found)
+
+
+def run_shapes(case, executor="batched"):
+    with Products() as products:
+        ours(case, executor).step()
+    return shapes(products.shapes)
+
+
+# The floor
+
+
+@pytest.mark.parametrize("topology", [CHAIN, {"name": "bichain"}, TREE])
+@pytest.mark.parametrize(
+    "cell",
+    [("elman", {}), ("lstm", {}), ("lstm", {"peephole": True}), ("gru", {}),
+     ("gru", {"reset": "before"}), ("mut1", {}), ("lstm", {"projection_size": 3})],
+    ids=str,
+)  # fmt: skip
+def test_the_floor_is_what_the_batched_executor_multiplies(topology, cell):
+    name, options = cell
+    case = case_of(topology, name, cell_options=options)
+    assert floor_shapes(case) == run_shapes(case)
+
+
+def test_the_floor_of_a_binary_tree_lstm_is_that_of_the_equations():
+    case = case_of(TREE, hidden_size=4, input_size=5)
+    levels = np.diff(case.plans[0].levels)
+    nodes, gates = levels.sum(), 5 * 4
+    expected = [(nodes, 5, 4 * 4), (nodes, 4 * 4, 5), (5, nodes, 4 * 4)]
+    expected += [(n, 2 * 4, gates) for n in levels[1:]] + [(n, gates, 2 * 4) for n in levels[1:]]
+    expected += [(2 * 4, levels[1:].sum(), gates)]
+    assert floor_shapes(case) == shapes(expected)
+
+
+def test_a_level_of_several_in_degrees_is_one_product_of_each_weight():
+    case = case_of(ANY, sizes=Sizes(9, 12))
+    (plan,) = case.plans
+    assert len(plan.steps) > len(plan.levels)
+    levels = len(plan.levels) - 2
+    # Two weights, forward and backward in every level, their gradients; and the input's product.
+    floor = floor_shapes(case)
+    assert floor.total() == 2 * (2 * levels + 1) + 3
+    run = run_shapes(case)
+    assert work(floor) == work(run)
+
+
+def work(counted):
+    return sum(m * k * n * count for (m, k, n), count in counted.items())
+
+
+def test_a_plain_cell_has_the_floor_of_its_products_without_level_0():
+    case = case_of(TREE, PlainCell)
+    levels = np.diff(case.plans[0].levels)
+    nodes = levels.sum()
+    expected = [(nodes, 5, 8), (nodes, 8, 5), (5, nodes, 8), (8, levels[1:].sum(), 8)]
+    expected += [(n, 8, 8) for n in levels[1:]] * 2
+    assert floor_shapes(case) == shapes(expected)
+
+
+@pytest.mark.parametrize("cell", ["mingru", "sru", "ssm"])
+def test_linear_cells_have_products_of_the_input_alone(cell):
+    case = case_of(CHAIN, cell)
+    assert all(case.plans[0].num_nodes in shape for shape in floor_shapes(case))
+
+
+def test_the_floor_runs_its_products_and_nothing_else():
+    case = case_of(TREE)
+    floor = Floor(case.layer.cells, case.plans, case.layer.input_size)
+    step = floor.prepare(case.x.detach())
+    with Products() as products:
+        step()
+    assert sorted(products.shapes) == sorted(product[1:] for product in floor.products)
+
+
+# The rivals
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "mut1", "mingru", "ssm"])
+@pytest.mark.parametrize("topology", [CHAIN, {"name": "bichain"}, TREE, ANY])
+def test_rivals_compute_the_same_numbers(topology, cell):
+    case = case_of(topology, cell)
+    expected = ours(case).forward()
+    names = []
+    for rival in rivals(case):
+        names.append(rival.name)
+        found = rival.forward()
+        if found.dim() == 3:
+            lengths = torch.tensor(case.structures)
+            assert rival.nodes == lengths.sum()
+            found = found[torch.arange(found.shape[1]) < lengths[:, None]]
+        if "begins in the padding" not in rival.note:
+            assert_same(found, expected[: rival.nodes], 1e-10)
+        rival.step()
+    assert "reference executor" in names
+    assert ("recursion, tree by tree" in names) == (topology in (TREE, ANY))
+    assert ("loop over time" in names) == (topology is CHAIN)
+    in_torch = topology["name"] in ("chain", "bichain") and cell in ("lstm", "elman", "gru")
+    kind = {"lstm": "LSTM", "gru": "GRU", "elman": "RNN"}.get(cell)
+    assert {f"nn.{kind} padded", f"nn.{kind} packed"} <= set(names) or not in_torch
+    assert (f"loop over nn.{kind}Cell" in names) == (in_torch and topology is CHAIN)
+
+
+def test_gradients_of_rivals_are_ours():
+    case = case_of(CHAIN, "lstm")
+    (expected,) = torch.autograd.grad(ours(case).forward(), [case.x], case.grad)
+    lengths = torch.tensor(case.structures)
+    for rival in rivals(case, ("torch", "loop")):
+        (found,) = torch.autograd.grad(rival.forward(), [rival.inputs[0]], rival.grad)
+        assert_same(found[torch.arange(found.shape[1]) < lengths[:, None]], expected, 1e-10)
+
+
+def test_a_layer_called_as_torch_is_computes_the_same():
+    case = case_of(CHAIN, "lstm", kernels=True)
+    padded = ours(case).forward()
+    mask = torch.arange(padded.shape[1]) < torch.tensor(case.structures)[:, None]
+    assert_same(padded[mask], ours(case, "reference").forward(), 1e-10)
+
+
+# Structures, times and memory
+
+
+def test_structures_are_of_the_sizes_asked_for():
+    for takes, count in ((CHAIN, int), (TREE, lambda tree: (len(tree) + 1) // 2), (ANY, len)):
+        topology = create(takes)
+        sizes = [count(one) for one in draw(topology, Sizes(3, 9), 50, seed=0)]
+        assert min(sizes) >= 3 and max(sizes) <= 9 and len(set(sizes)) > 1
+        topology.plan(draw(topology, Sizes(1, 4), 5, seed=1))
+
+
+def create(choice):
+    options = {name: value for name, value in choice.items() if name != "name"}
+    return sn.topologies.create(choice["name"], **options)
+
+
+def test_a_random_graph_has_three_predecessors_in_the_mean():
+    (graph,) = draw(Dag(), Sizes(4000, 4000), 1, seed=0)
+    assert graph.index.shape[1] / 4000 == pytest.approx(3, rel=0.05)
+    assert (graph.index[0] < graph.index[1]).all()
+
+
+def test_child_tables_are_those_of_the_parents():
+    parent = np.array([2, 2, -1, 0, 2])
+    assert child_table(parent).tolist() == [[3, -1, -1], [-1] * 3, [0, 1, 4], [-1] * 3, [-1] * 3]
+    assert child_table(np.array([-1])).tolist() == [[-1]]
+    assert binary_tree(1, np.random.default_rng(0)).tolist() == [[-1, -1]]
+
+
+@pytest.mark.skipif(not DATA, reason="STRUCTNET_DATA is not set")
+def test_dependency_trees_hold_the_words_asked_for():
+    trees = dependency_trees(500)
+    assert 400 < sum(map(len, trees)) <= 500
+    # "Al-Zaqahtani ... killed", the treebank's first sentence, hangs on its 29 words' one root.
+    assert len(trees[0]) == 29 and (trees[0] >= 0).sum() == 28
+
+
+def test_contenders_take_turns():
+    turns = []
+    times = measure({name: (lambda name=name: turns.append(name)) for name in "ab"}, repeats=3)
+    assert "".join(turns) == "aabb" + "ab" * 3
+    assert {name: time.repeats for name, time in times.items()} == {"a": 3, "b": 3}
+    for time in times.values():
+        assert time.low_s <= time.median_s <= time.high_s
+
+
+def test_the_peak_is_what_torch_holds_at_once():
+    def run():
+        torch.ones(1000, dtype=torch.float64)
+        held = torch.ones(3000)
+        return torch.ones(500).sum() + held.sum()
+
+    assert 14_000 <= peak_bytes(run) < 15_000
+
+
+def test_states_and_gates_are_counted_by_edges():
+    case = case_of(Dag(), sizes=Sizes(50, 50), batch=1)
+    (plan,) = case.plans
+    # Three node gates, two states, and a forget gate for every row that is read.
+    expected = 8 * 4 * (5 * plan.num_nodes + len(plan.rows))
+    assert states_and_gates(case) == expected
+
+
+# The suite
+
+
+@pytest.mark.parametrize("row", CPU)
+def test_every_row_composes_and_runs(row):
+    setting = Setting(repeats=2, scale=0.02)
+    ((name, marks, _),) = run_suite("cpu", [row], setting, lambda row: None)
+    assert name == row and marks
+    for mark in marks:
+        if mark.value is None:
+            assert row == "childsum-ewt" and not DATA and mark.met is None
+        else:
+            assert mark.value > 0 and mark.met == (mark.value <= mark.limit)
+
+
+def test_what_the_machine_has_no_memory_for_is_called_not_measured(monkeypatch):
+    monkeypatch.setattr("structnet.bench.suite._free_bytes", lambda: 1000)
+    ((_, (mark,), figures),) = run_suite("cpu", ["dag-1m"], Setting(), lambda row: None)
+    assert isinstance(CPU["dag-1m"], Memory)
+    assert mark.value is None and mark.met is None and not figures
+    assert "not measured: needs about 12 GB" in mark.note
+
+
+def test_figures_are_relative_to_the_floor():
+    found = measure_case(case_of(TREE), Setting(repeats=2))
+    contenders = found["contenders"]
+    floor = contenders["floor"]["step_s"]
+    for name, figures in contenders.items():
+        assert figures["over_floor"] == pytest.approx(figures["step_s"] / floor)
+        assert figures["nodes_per_s"] == pytest.approx(found["nodes"] / figures["step_s"])
+        whole = figures["nodes"] == found["nodes"]
+        assert ("peak_bytes" in figures) == (whole and name != "floor")
+    reference = contenders["reference executor"]
+    scale = found["nodes"] / reference["nodes"]
+    assert reference["note"] == "on 1 of 3 samples" and scale > 1
+    assert reference["step_s"] == pytest.approx(scale * reference["median_s"])
+
+
+# The command
+
+SMALL = ("size=2..5", "batch=3", "hidden_size=4", "input_size=3", "repeats=2")
+
+
+def test_a_composition_is_measured_as_json(tmp_path):
+    words = ("bench", "topology=tree", "topology.arity=null", "cell.peephole=true", *SMALL)
+    file = tmp_path / "bench.json"
+    status, out, err = call(*words, "--json", f"out={file}")
+    assert status == 0, err
+    found = json.loads(out)
+    assert found == json.loads(file.read_text())
+    assert found["cell"]["peephole"] is True and found["topology"]["arity"] is None
+    assert found["samples"] == 3 and found["machine"]["threads"] == 1
+    names = {"floor", "structnet", "recursion, tree by tree", "reference executor"}
+    assert set(found["contenders"]) == names
+    assert found["planning"]["share_of_step"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
+
+
+def test_a_table_is_printed_for_a_person():
+    status, out, err = call("bench", "topology=chain", "cell=elman", *SMALL)
+    assert status == 0, err
+    for word in ("floor", "structnet", "nn.RNN padded", "loop over nn.RNNCell", "planning anew"):
+        assert word in out
+
+
+def test_rows_of_the_suite_are_picked():
+    words = ("bench", "suite=cpu", "rows=tree-20,scan-mingru", "scale=0.05", "repeats=2")
+    status, out, err = call(*words)
+    assert status == 0, err
+    assert "tree-20" in out and "loop over time" in out and "chain-lstm" not in out
+    assert "sizes x 0.05" in out
+    found = json.loads(call(*words, "--json").out)
+    assert [mark["row"] for mark in found["marks"]] == ["tree-20", "scan-mingru"]
+    assert set(found["rows"]) == {"tree-20", "scan-mingru"}
+    assert found["rows"]["tree-20"]["contenders"]["floor"]["repeats"] == 2
+
+
+WRONG = {
+    "hiden_size=3": "did you mean 'hidden_size'",
+    "batch=0": "batch is a whole number from 1 on, got '0'",
+    "zoneout=much": "zoneout is a number from 0.0 on, got 'much'",
+    "size=9..4": "not a falling range, got '9..4'",
+    "size=many": "as in 4..64, got 'many'",
+    "cell=lstn": "did you mean 'lstm'",
+    "cell.peephol=true": "did you mean 'peephole'",
+    "executor=batchd": "did you mean 'batched'",
+    "suite=cpi": "did you mean 'cpu'",
+    "suite=cpu rows=tree-2": "did you mean 'tree-20'",
+    "suite=cpu batch=3": "'batch': suite 'cpu' has compositions of its own",
+    "suite=cpu cell=gru": "'cell=gru': suite 'cpu' has compositions of its own",
+    "scale=0.1": "'scale': this option is for a suite, as in suite=cpu",
+    "suite=": "suite= takes a value",
+    "out=nowhere/bench.json": "for out=nowhere/bench.json",
+    "--device tpu": "no device 'tpu'",
+    "--fast": "no flag '--fast'",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_mistake_is_named_with_the_way_out(words):
+    assert WRONG[words] in refused("bench", *words.split())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_named():
+    assert "torch sees no GPU" in refused("bench", "--device", "cuda")
+
+
+def test_the_plain_cell_knows_nothing_of_structnet():
+    assert issubclass(PlainCell, nn.Module) and not issubclass(PlainCell, sn.Cell)
