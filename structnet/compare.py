@@ -13,7 +13,7 @@ DIR/table.json, table.md   the figures of all of them, and where their order dif
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,7 @@ def _check(section: Any) -> None:
     if not isinstance(section, dict):
         raise ValueError(f"compare has rows, columns and seeds, got {section!r}")
     for part in section:
-        if part not in PARTS:
-            raise ValueError(f"no part {part!r} of compare {did_you_mean(str(part), PARTS)}")
+        _check_known("part", part, PARTS, "of compare")
     for part in ("rows", "columns"):
         named = section.get(part)
         if not isinstance(named, dict) or not named:
@@ -147,14 +146,15 @@ def _check_published(section: Mapping[str, Any]) -> None:
     if not isinstance(published, dict):
         raise ValueError(f"compare.published is columns with their figures, got {published!r}")
     for column, figures in published.items():
-        if column not in section["columns"]:
-            choices = did_you_mean(str(column), section["columns"])
-            raise ValueError(f"no column {column!r} for compare.published {choices}")
+        _check_known("column", column, section["columns"], "for compare.published")
         if not isinstance(figures, dict):
             raise ValueError(f"compare.published.{column} is rows with figures, got {figures!r}")
         for row, figure in figures.items():
-            if row not in section["rows"]:
-                choices = did_you_mean(str(row), section["rows"])
-                raise ValueError(f"no row {row!r} for compare.published.{column} {choices}")
+            _check_known("row", row, section["rows"], f"for compare.published.{column}")
             if type(figure) not in (int, float):
                 raise ValueError(f"compare.published.{column}.{row} is a number, got {figure!r}")
+
+
+def _check_known(kind: str, name: Any, known: Collection[str], where: str) -> None:
+    if name not in known:
+        raise ValueError(f"no {kind} {name!r} {where} {did_you_mean(str(name), known)}")

@@ -136,15 +136,7 @@ class RNN(nn.Module):
         """torch's module with the same weights; ValueError where there is none."""
         counterpart, like = self._require_counterpart(), next(self.parameters())
         module: Any = counterpart.module(
-            self.input_size,
-            self.hidden_size,
-            self.num_layers,
-            batch_first=self.batch_first,
-            dropout=self.dropout,
-            bidirectional=self.bidirectional,
-            device=like.device,
-            dtype=like.dtype,
-            **counterpart.options,
+            **_arguments(self), **counterpart.options, device=like.device, dtype=like.dtype
         )
         module.load_state_dict(self.torch_state_dict())
         return module.train(self.training)
@@ -153,18 +145,8 @@ class RNN(nn.Module):
     def from_torch(cls, module: nn.Module) -> "RNN":
         """What computes the same as an nn.LSTM, nn.GRU or nn.RNN; ValueError for others."""
         cell, options = options_of(module)
-        source: Any = module
-        rnn = cls(
-            cell,
-            source.input_size,
-            source.hidden_size,
-            source.num_layers,
-            batch_first=source.batch_first,
-            dropout=source.dropout,
-            bidirectional=source.bidirectional,
-            **options,
-        )
-        rnn.to(source.weight_ih_l0).load_torch(module)
+        rnn = cls(cell, **_arguments(module), **options)
+        rnn.to(next(module.parameters())).load_torch(module)
         return rnn.train(module.training)
 
     def flatten_parameters(self) -> None:
@@ -253,6 +235,12 @@ class RNN(nn.Module):
             if depth < self.num_layers - 1:
                 h = F.dropout(h, self.dropout, self.training)
         return h, tuple(map(torch.cat, zip(*finals, strict=True)))
+
+
+def _arguments(module: nn.Module) -> dict[str, Any]:
+    """What an RNN and torch's modules are both made with."""
+    names = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
+    return {name: getattr(module, name) for name in names}
 
 
 @lru_cache(maxsize=64)

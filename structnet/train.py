@@ -10,21 +10,17 @@ from contextlib import suppress
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
-from structnet.batch import Batch, Sample
-from structnet.diagnose import diagnose as diagnose_net
-from structnet.diagnose import largest_batch
+from structnet.batch import Sample
+from structnet.callbacks import checkpoints, diagnosis, early_stopping, progress
 from structnet.loading import loader
 from structnet.module import OPTIMIZERS, SCHEDULES, Module
 from structnet.registry import did_you_mean
 from structnet.run import Run
-from structnet.task import Task
-from structnet.verdict import judge, save_diagnosis
 
 
 def fit(
@@ -104,10 +100,10 @@ def fit(
         gradient_clip_val=clip_norm if clip_value is None else clip_value,
         gradient_clip_algorithm="norm" if clip_value is None else "value",
         callbacks=[
-            *_checkpoints(run),
-            _progress(),
-            *_early_stopping(run.task, patience),
-            *_diagnosis(run, net, splits, diagnose, batch_nodes),
+            *checkpoints(run),
+            progress(),
+            *early_stopping(run.task, patience),
+            *diagnosis(run, net, splits, diagnose, batch_nodes),
         ],
         logger=_loggers(run),
         enable_progress_bar=sys.stdout.isatty(),
@@ -184,62 +180,6 @@ def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, f
     )
 
 
-class PlainLines(Callback):
-    """A line an epoch, where there is no terminal to draw a bar on."""
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        shown = trainer.progress_bar_metrics
-        figures = "  ".join(
-            f"{name} {value:,.0f}" if name == "nodes_per_s" else f"{name} {value:.4f}"
-            for name, value in shown.items()
-            if name != "v_num"
-        )
-        seconds = time.monotonic() - self.started
-        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
-        print(f"epoch {epoch}  {figures}  {seconds:.1f} s", flush=True)
-
-
-class Diagnose(Callback):
-    """Logs how much gradient reaches the far end of a batch, and saves how it got there."""
-
-    def __init__(self, run: Run, net: nn.Module, batch: Batch, every: int):
-        self.run, self.net, self.batch, self.every = run, net, batch, every
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every:
-            return
-        layers = diagnose_net(self.net, self.batch.to(pl_module.device))
-        save_diagnosis(self.run, layers, epoch)
-        for layer in layers:
-            name = layer.name.replace(", ", "_").replace(" ", "_")
-            pl_module.log(f"gradient/{name}", judge(layer.gradient).change)
-
-
-class Bar(RichProgressBar):
-    """A progress bar with the figures of training."""
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
-
-
-class MovableCheckpoint(ModelCheckpoint):
-    """A checkpoint that keeps its score and place when the run's directory has been moved."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        old, new = str(state_dict["dirpath"]), str(self.dirpath)
-
-        def moved(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {moved(key): moved(below) for key, below in value.items()}
-            return value.replace(old, new) if isinstance(value, str) else value
-
-        super().load_state_dict(moved(state_dict))
-
-
 def quiet_trainer(**options: Any) -> Trainer:
     """Lightning's Trainer without its banners."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -269,45 +209,6 @@ def _share_cores(num_workers: int) -> None:
 def _check_choice(option: str, value: str, choices: Any) -> None:
     if value not in choices:
         raise ValueError(f"no {option} {value!r} {did_you_mean(value, choices)}")
-
-
-def _progress() -> Callback:
-    return Bar() if sys.stdout.isatty() else PlainLines()
-
-
-def _checkpoints(run: Run) -> list[Callback]:
-    """The last epoch's checkpoint, to go on from, and the best one."""
-
-    def keep(name: str, monitor: str | None) -> Callback:
-        return MovableCheckpoint(
-            run.checkpoints,
-            filename=name,
-            monitor=monitor,
-            mode="max",
-            enable_version_counter=False,
-        )
-
-    # In this order the last one holds the best score of its own epoch.
-    return [keep("best", f"validation/{run.task.monitor}"), keep("last", None)]
-
-
-def _early_stopping(task: Task, patience: int | None) -> list[Callback]:
-    if patience is None:
-        return []
-    return [EarlyStopping(f"validation/{task.monitor}", patience=patience, mode="max")]
-
-
-def _diagnosis(
-    run: Run,
-    net: nn.Module,
-    splits: dict[str, Sequence[Sample]],
-    every: int | None,
-    batch_nodes: int,
-) -> list[Callback]:
-    if every is None:
-        return []
-    batch = largest_batch(splits["validation"], run.topology, batch_nodes, run.task.group)
-    return [Diagnose(run, net, batch, every)]
 
 
 def _loggers(run: Run) -> list[Logger]:

@@ -27,7 +27,8 @@ from commands import (
 from safetensors.torch import load_file
 
 import structnet as sn
-from structnet.main import COMMANDS, USAGE
+from structnet.commands import COMMANDS
+from structnet.main import USAGE
 
 TINY = ("train", f"task.root={code_folder()}", *SMALL)
 

@@ -1,0 +1,114 @@
+"""What Lightning calls in a training run: progress, checkpoints, early stopping, diagnosis."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from torch import nn
+
+from structnet.batch import Batch, Sample
+from structnet.diagnose import diagnose, largest_batch
+from structnet.run import Run
+from structnet.task import Task
+from structnet.verdict import judge, save_diagnosis
+
+
+class PlainLines(Callback):
+    """A line an epoch, where there is no terminal to draw a bar on."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        shown = trainer.progress_bar_metrics
+        figures = "  ".join(
+            f"{name} {value:,.0f}" if name == "nodes_per_s" else f"{name} {value:.4f}"
+            for name, value in shown.items()
+            if name != "v_num"
+        )
+        seconds = time.monotonic() - self.started
+        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        print(f"epoch {epoch}  {figures}  {seconds:.1f} s", flush=True)
+
+
+class Diagnose(Callback):
+    """Logs how much gradient reaches the far end of a batch, and saves how it got there."""
+
+    def __init__(self, run: Run, net: nn.Module, batch: Batch, every: int):
+        self.run, self.net, self.batch, self.every = run, net, batch, every
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every:
+            return
+        layers = diagnose(self.net, self.batch.to(pl_module.device))
+        save_diagnosis(self.run, layers, epoch)
+        for layer in layers:
+            name = layer.name.replace(", ", "_").replace(" ", "_")
+            pl_module.log(f"gradient/{name}", judge(layer.gradient).change)
+
+
+class Bar(RichProgressBar):
+    """A progress bar with the figures of training."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """A checkpoint that keeps its score and place when the run's directory has been moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        old, new = str(state_dict["dirpath"]), str(self.dirpath)
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {moved(key): moved(below) for key, below in value.items()}
+            return value.replace(old, new) if isinstance(value, str) else value
+
+        super().load_state_dict(moved(state_dict))
+
+
+def progress() -> Callback:
+    """A bar on a terminal, lines elsewhere."""
+    return Bar() if sys.stdout.isatty() else PlainLines()
+
+
+def checkpoints(run: Run) -> list[Callback]:
+    """The last epoch's checkpoint, to go on from, and the best one."""
+
+    def keep(name: str, monitor: str | None) -> Callback:
+        return MovableCheckpoint(
+            run.checkpoints,
+            filename=name,
+            monitor=monitor,
+            mode="max",
+            enable_version_counter=False,
+        )
+
+    # In this order the last one holds the best score of its own epoch.
+    return [keep("best", f"validation/{run.task.monitor}"), keep("last", None)]
+
+
+def early_stopping(task: Task, patience: int | None) -> list[Callback]:
+    """Stops after `patience` epochs without a better validation figure, if given."""
+    if patience is None:
+        return []
+    return [EarlyStopping(f"validation/{task.monitor}", patience=patience, mode="max")]
+
+
+def diagnosis(
+    run: Run,
+    net: nn.Module,
+    splits: dict[str, Sequence[Sample]],
+    every: int | None,
+    batch_nodes: int,
+) -> list[Callback]:
+    """Diagnoses the largest validation batch after `every` so many epochs, if given."""
+    if every is None:
+        return []
+    batch = largest_batch(splits["validation"], run.topology, batch_nodes, run.task.group)
+    return [Diagnose(run, net, batch, every)]

@@ -1,0 +1,54 @@
+"""The words of a call: flags, their values and options."""
+
+from collections.abc import Sequence
+
+
+def take_flag(words: list[str], flag: str) -> bool:
+    """Whether the words have a flag; it is taken out."""
+    present = flag in words
+    words[:] = [word for word in words if word != flag]
+    return present
+
+
+def take_values(words: list[str], flag: str) -> list[str]:
+    """The values of `--flag VALUE`, which are taken out with it."""
+    values = []
+    while flag in words:
+        at = words.index(flag)
+        if at + 1 == len(words):
+            raise ValueError(f"{flag} takes a value")
+        values.append(words[at + 1])
+        del words[at : at + 2]
+    return values
+
+
+def refuse_flags(words: list[str]) -> None:
+    """ValueError for a flag that is still there."""
+    for word in words:
+        if word.startswith("-"):
+            raise ValueError(f"no flag {word!r}; see structnet --help")
+
+
+def take_options(
+    words: list[str], required: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, str]:
+    """The values of words of the form key=value; ValueError for any other word."""
+    from structnet.registry import did_you_mean
+
+    options = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key not in (*required, *optional) or not equals:
+            raise ValueError(f"no option {word!r} {did_you_mean(key, (*required, *optional))}")
+        options[key] = value
+    for key in required:
+        if not options.get(key):
+            raise ValueError(f"{key}=... is missing; see structnet --help")
+    return options
+
+
+def positive(value: str, name: str) -> int:
+    """A whole number from 1 on; ValueError for anything else."""
+    if not value.isdigit() or int(value) < 1:
+        raise ValueError(f"{name} is a whole number from 1 on, got {value!r}")
+    return int(value)
