@@ -166,12 +166,9 @@ class Cell(nn.Module, abc.ABC):
         else:
             node_size = sum(gate not in self.diagonal for gate in self.node_gates) * size
             both = product(h.flatten(1), self.recurrent)
-            node = _chunks(both[:, :node_size], size)
-            edge = (
-                both[:, node_size:].unflatten(1, (-1, self.arity, size)).unbind(1)
-                if both.shape[1] > node_size
-                else ()
-            )
+            node, edge = both.split([node_size, both.shape[1] - node_size], dim=1)
+            node = _chunks(node, size)
+            edge = edge.unflatten(1, (-1, self.arity, size)).unbind(1) if edge.shape[1] else ()
         return self._with_diagonal(h, node, edge) if self.diagonal else (node, edge)
 
     def new_recurrent(self) -> nn.Parameter:
@@ -239,16 +236,22 @@ def _add(left: Gates, right: Gates) -> Gates:
 
 def call(cell: Any, z: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
     """The states of a cell's nodes; ValueError where they are not those that it declares."""
-    out = cell(z, *states)
+    return checked_states(cell, cell(z, *states), z)
+
+
+def checked_states(cell: Any, out: Any, z: Tensor) -> tuple[Tensor, ...]:
+    """What a cell returned, as a tuple; ValueError if it is not the states that it declares."""
     if not isinstance(out, Tensor | tuple | list):
         raise ValueError(f"{type(cell).__name__} gives a state or several, got {out!r}")
     out = as_states(out)
-    wanted = [(len(z), size) for size in cell.state_sizes]
+    # Not len(z): where a cell is traced the number of nodes is a symbol.
+    nodes = z.shape[0]
+    wanted = [(nodes, size) for size in cell.state_sizes]
     given = [tuple(state.shape) for state in out]
     if given != wanted:
         raise ValueError(
             f"{type(cell).__name__} gave states of shapes {given}; by its state_sizes "
-            f"{tuple(cell.state_sizes)} they are {wanted} for {len(z)} nodes"
+            f"{tuple(cell.state_sizes)} they are {wanted} for {nodes} nodes"
         )
     return out
 

@@ -2,8 +2,8 @@
 
 import abc
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from structnet.cells.cell import Cell, Gates
 
@@ -34,7 +34,7 @@ class LinearCell(Cell):
     def checked_coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
         """ValueError for coefficients of other shapes than a sum over slots takes."""
         a, b = self.coefficients(z, slots)
-        shape = (len(z), self.state_sizes[0])
+        shape = (z.shape[0], self.state_sizes[0])
         if b.shape != shape or a.dim() != 3 or a.shape[1] not in (1, slots):
             raise ValueError(
                 f"coefficients of {type(self).__name__} are a (n, slots, S) and b (n, S) with "
@@ -71,7 +71,8 @@ def shares(logits: Tensor, slots: int) -> tuple[Tensor, Tensor]:
     """
     if slots == 1:
         return (-logits).sigmoid().squeeze(1), logits.sigmoid()
-    weights = F.pad(logits.expand(-1, slots, -1), (0, 0, 1, 0)).softmax(1)
+    logits = logits.expand(-1, slots, -1)
+    weights = torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1).softmax(1)
     return weights[:, 0], weights[:, 1:]
 
 

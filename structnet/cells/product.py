@@ -85,7 +85,7 @@ def masked(x: torch.Tensor) -> torch.Tensor:
     if mask is None:
         return x
     blocks = x.unflatten(-1, (-1, mask.shape[1]))
-    return (blocks * mask.view(len(mask), *[1] * (x.dim() - 1), -1)).flatten(-2)
+    return (blocks * mask.view(mask.shape[0], *[1] * (x.dim() - 1), -1)).flatten(-2)
 
 
 def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

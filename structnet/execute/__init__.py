@@ -24,9 +24,20 @@ def run_auto(
     return run(cell, plan, z, initial)
 
 
+def run_compiled(
+    cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
+) -> tuple[Tensor, ...]:
+    """Level by level, in compiled kernels."""
+    # What traces and compiles takes a while to import.
+    from structnet.execute.compiled import run_compiled as run
+
+    return run(cell, plan, z, initial)
+
+
 EXECUTORS: dict[str, Callable] = {
     "auto": run_auto,
     "batched": run_batched,
+    "compiled": run_compiled,
     "reference": run_reference,
     "scan": run_scan,
 }

@@ -7,16 +7,22 @@ all nodes after the sweep.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from structnet.cells.cell import Cell, call
 from structnet.cells.product import Product, Tape, recording
+from structnet.execute.sweep import (
+    Step,
+    gradient_buffers,
+    keep_graph,
+    released,
+    run_sweep,
+    state_buffers,
+)
 from structnet.plan import Plan
 
-Step = tuple[int, int, int, int]
 # A step, its leaves (z and what it read of each state), the states, and its products.
 Kept = tuple[Step, list[Tensor], tuple[Tensor, ...], list[Product]]
 
@@ -25,14 +31,11 @@ def run_batched(
     cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
 ) -> tuple[Tensor, ...]:
     """The states of every node, by rank."""
-    sweep = Sweep(cell, plan, has_initial=initial is not None)
-    tensors = (z, *(initial or ()), *sweep.parameters)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        return _Autograd.apply(sweep, *tensors)
-    return sweep.forward(z, initial or (), keep=False)
+    sweep = _Levels(cell, plan, has_initial=initial is not None)
+    return run_sweep(sweep, z, initial)
 
 
-class Sweep:
+class _Levels:
     """One pass of a cell over a plan, and the way back."""
 
     def __init__(self, cell: Cell, plan: Plan, has_initial: bool):
@@ -46,7 +49,7 @@ class Sweep:
         self.z_shape, self.z_dtype = z.shape, z.dtype
         # Under autocast z is of lower precision than the states have to be.
         self.dtype = next(self.cell.parameters(), z).dtype
-        buffers = self._buffers(z, initial)
+        buffers = state_buffers(self.plan, self.cell.state_sizes, self.dtype, initial, z)
         with recording(self.tape), torch.set_grad_enabled(keep):
             for step in self.plan.steps:
                 leaves, out = self._step(step, z, buffers)
@@ -77,17 +80,6 @@ class Sweep:
             nodes += below - seen
             seen |= below
 
-    def _buffers(self, z: Tensor, initial: tuple[Tensor, ...]) -> list[Tensor]:
-        """One buffer a state: the null row, the initial states, the nodes by rank."""
-        sizes = self.cell.state_sizes
-        num_rows = self.first_row + self.plan.num_nodes
-        buffers = [z.new_empty(num_rows, size, dtype=self.dtype) for size in sizes]
-        for state, buffer in enumerate(buffers):
-            buffer[: self.first_row] = 0
-            if self.has_initial:
-                buffer[1 : self.first_row] = initial[state]
-        return buffers
-
     def _step(
         self, step: Step, z: Tensor, buffers: list[Tensor]
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
@@ -112,7 +104,7 @@ class Sweep:
     @torch.no_grad()
     def backward(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         """Gradients of z, the initial states and the parameters, in this order."""
-        buffers = self._gradient_buffers(grads)
+        buffers = gradient_buffers(self.plan, self.cell.state_sizes, self.dtype, grads)
         grad_z = buffers[0].new_zeros(self.z_shape, dtype=self.z_dtype)
         totals: dict[Tensor, Tensor] = {}
         products: defaultdict[Tensor, list[tuple[Tensor, Tensor]]] = defaultdict(list)
@@ -139,24 +131,10 @@ class Sweep:
         initial = [buffer[1 : self.first_row] for buffer in buffers] if self.has_initial else []
         return grad_z, *initial, *(totals.get(parameter) for parameter in self.parameters)
 
-    def _gradient_buffers(self, grads: tuple[Tensor | None, ...]) -> list[Tensor]:
-        num_rows = self.first_row + self.plan.num_nodes
-        buffers = [
-            torch.zeros(num_rows, size, dtype=self.dtype, device=self.plan.rows.device)
-            for size in self.cell.state_sizes
-        ]
-        for buffer, grad in zip(buffers, grads, strict=True):
-            if grad is not None:
-                buffer[self.first_row :] = grad
-        return buffers
-
     def _kept_backwards(self) -> Iterator[Kept]:
         """The steps' graphs, last first, each released when it has been used."""
         if len(self.kept) < len(self.plan.steps):
-            raise RuntimeError(
-                "second backward through a recurrence whose graph is released; "
-                "pass retain_graph=True to the first"
-            )
+            raise released()
         if keep_graph():
             yield from reversed(self.kept)
             return
@@ -184,46 +162,4 @@ class Sweep:
         outputs, grads = zip(*pairs, strict=True)
         return torch.autograd.grad(
             outputs, inputs, grads, retain_graph=keep_graph(), allow_unused=True
-        )
-
-
-def keep_graph() -> bool:
-    """Whether the running backward pass was asked to retain the graph."""
-    asked = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
-    return asked is None or asked()
-
-
-class _Autograd(torch.autograd.Function):
-    """A sweep as one node of the autograd graph."""
-
-    @staticmethod
-    def forward(ctx: Any, sweep: Sweep, z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-        ctx.sweep = sweep
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(z, *others)
-        return sweep.forward(z, others[: len(others) - len(sweep.parameters)], keep=True)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        found = ctx.sweep.backward(grads)
-        if torch.is_grad_enabled():
-            present = [grad for grad in found if grad is not None]
-            sources = (*ctx.saved_tensors, *(grad for grad in grads if grad is not None))
-            refusing = iter(_NoSecondDerivative.apply(len(present), *present, *sources))
-            found = tuple(None if grad is None else next(refusing) for grad in found)
-        return None, *found
-
-
-class _NoSecondDerivative(torch.autograd.Function):
-    """The identity on the first `count` tensors, whose derivative is refused."""
-
-    @staticmethod
-    def forward(ctx: Any, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(tensor.view_as(tensor) for tensor in tensors[:count])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        raise RuntimeError(
-            "the batched executor has no second derivatives; "
-            "call the recurrence with executor='reference' where you need them"
         )

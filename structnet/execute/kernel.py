@@ -1,0 +1,136 @@
+"""Graphs of torch operations that write where they are told to, compiled for any number of nodes.
+
+Inductor makes one loop of what a graph does to a node; a result that is put together of several is
+written piece by piece where it belongs, so that nothing is copied.
+"""
+
+from collections.abc import Callable, Container, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+
+aten = torch.ops.aten
+
+
+class Target(NamedTuple):
+    """Result `index` in pieces side by side, and whether it is added to what is there."""
+
+    index: int
+    pieces: list[fx.Node]
+    widths: list[int]
+    adds: bool
+
+
+class Kernel:
+    """Writes the results of a function into contiguous tensors that it is given.
+
+    `function` takes `inputs`, tensors without data of `fake`, and gives a tuple of tensors, with
+    None where there is nothing to write. Results in `adds` are added to what their tensor holds.
+    """
+
+    def __init__(
+        self,
+        function: Callable,
+        inputs: Sequence[Tensor],
+        fake: FakeTensorMode,
+        adds: Container[int] = (),
+    ):
+        self.inputs, self.fake = inputs, fake
+        with fake:
+            self.graph = make_fx(function)(*inputs)
+        self.results: tuple[fx.Node | None, ...] = self.graph.graph.output_node().args[0]
+        self.targets = [
+            _target(index, node, index in adds)
+            for index, node in enumerate(self.results)
+            if node is not None
+        ]
+
+    @property
+    def writes(self) -> list[int]:
+        """The results that there are."""
+        return [target.index for target in self.targets]
+
+    def leave_out(self, index: int) -> None:
+        """Don't write this result."""
+        self.targets = [target for target in self.targets if target.index != index]
+
+    def __call__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        used, run = self._compiled
+        given = [inputs[index] for index in used]
+        for index, _, widths, _ in self.targets:
+            output = outputs[index]
+            given += output.split(widths, 1) if len(widths) > 1 else (output,)
+        run(*given)
+
+    @cached_property
+    def _compiled(self) -> tuple[list[int], Callable]:
+        """The inputs that are used, and what takes them and the outputs' pieces.
+
+        Made where it is first needed: what is never trained has no derivative.
+        """
+        graph = self.graph.graph
+        graph.output_node().args = (tuple(piece for one in self.targets for piece in one.pieces),)
+        graph.eliminate_dead_code()
+        self.graph.recompile()
+        holders = graph.find_nodes(op="placeholder")
+        used = [index for index, holder in enumerate(holders) if holder.users]
+        adds = [target.adds for target in self.targets for _ in target.pieces]
+
+        def write(*given: Tensor) -> tuple[()]:
+            every = dict(zip(used, given, strict=False))
+            values = self.graph(*map(every.get, range(len(holders))))
+            for output, value, add in zip(given[len(used) :], values, adds, strict=True):
+                output.copy_(output + value if add else value)
+            return ()
+
+        given = [*(self.inputs[index] for index in used), *self._outputs()]
+        with self.fake:
+            graph = make_fx(write)(*given)
+        return used, compile_graph(graph, given)
+
+    def _outputs(self) -> list[Tensor]:
+        """Tensors without data, laid out as the pieces in their place."""
+        outputs = []
+        for target in self.targets:
+            for piece in target.pieces:
+                value = piece.meta["val"]
+                with self.fake:
+                    like = torch.empty(value.shape, dtype=value.dtype, device=value.device)
+                    if len(target.pieces) > 1:
+                        like = like.as_strided(value.shape, (sum(target.widths), 1))
+                outputs.append(like)
+        return outputs
+
+
+def _target(index: int, node: fx.Node, adds: bool) -> Target:
+    pieces = _pieces(node)
+    widths = [piece.meta["val"].shape[-1] for piece in pieces] if len(pieces) > 1 else []
+    return Target(index, pieces, widths, adds)
+
+
+def _pieces(node: fx.Node) -> list[fx.Node]:
+    """What columns are put together of."""
+    if node.target is not aten.cat.default or node.meta["val"].dim() != 2:
+        return [node]
+    parts, dim = (*node.args, 0)[:2]
+    return [piece for part in parts for piece in _pieces(part)] if dim in (1, -1) else [node]
+
+
+def compile_graph(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Callable:
+    """By Inductor; RuntimeError where it finds no compiler."""
+    # Only who compiles waits for it.
+    from torch._inductor import config, standalone_compile
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        with config.patch({"cpp.dynamic_threads": True, "size_asserts": False}):
+            return standalone_compile(graph, list(inputs), dynamic_shapes="from_graph")
+    except InvalidCxxCompiler as error:
+        raise RuntimeError(
+            "executor 'compiled' needs a C++ compiler (g++ or clang++), none is found; "
+            "install one, or take executor='batched'"
+        ) from error

@@ -1,0 +1,137 @@
+"""A cell's step as kernels around its products, forward and backward."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from structnet.execute.kernel import Kernel
+from structnet.execute.trace import Signature, Trace
+
+
+class Program:
+    """The kernels of a step.
+
+    They take (z, rows (n, K), *state buffers, *the cell's tensors, *y). Those of derivatives take
+    the gradients of what they derive as well, and write those of (z, *what was read of the states,
+    *the cell's tensors, *y): the latter are at `first_y` on.
+    """
+
+    def __init__(self, cell: nn.Module, signature: Signature):
+        """ValueError for a cell that can't be traced."""
+        self.trace = trace = Trace(cell, signature)
+        self.products, self.num_states = trace.products, len(trace.sizes)
+        self.inputs = (trace.z, trace.rows, *trace.buffers, *trace.tensors, *trace.ys)
+        self.first_y = 1 + self.num_states + len(trace.tensors)
+        self.weights = trace.weights()
+        self.last = Kernel(self._results, self.inputs, trace.fake)
+        self.factors = [
+            None if product.state is not None else Kernel(self._factor(j), self.inputs, trace.fake)
+            for j, product in enumerate(self.products)
+        ]
+
+    @cached_property
+    def backward(self) -> "Backward":
+        return Backward(self)
+
+    def _part(self, given: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor], list]:
+        """z, the states read, the cell's tensors and the y of a kernel's inputs."""
+        z, rows, *others = given
+        states = self.trace.read(z, rows, others[: self.num_states])
+        first = self.first_y - 1
+        return z, states, others[self.num_states : first], others[first:]
+
+    def _results(self, *given: Tensor) -> tuple[Tensor, ...]:
+        return self.trace.evaluate(*self._part(given))[1]
+
+    def _factor(self, j: int) -> Callable:
+        def factor(*given: Tensor) -> tuple[Tensor, ...]:
+            return (self.trace.evaluate(*self._part(given))[0][j].contiguous(),)
+
+        return factor
+
+    def derivative(self, j: int | None) -> Callable:
+        """Of x_j, or of the new states."""
+
+        def derivative(*given: Tensor) -> tuple[Tensor | None, ...]:
+            inputs, grads = given[: len(self.inputs)], given[len(self.inputs) :]
+            z, states, tensors, ys = self._part(inputs)
+            learns = [True, *[not self.trace.signature.alone] * self.num_states]
+            learns += [*self.trace.learns, *[True] * len(ys)]
+            leaves = [
+                tensor.detach().requires_grad_(learn)
+                for tensor, learn in zip((z, *states, *tensors, *ys), learns, strict=True)
+            ]
+            with torch.enable_grad():
+                xs, out = self.trace.evaluate(
+                    leaves[0],
+                    leaves[1 : 1 + self.num_states],
+                    leaves[1 + self.num_states : self.first_y],
+                    leaves[self.first_y :],
+                )
+            values = out if j is None else [xs[j]]
+            pairs = [(v, g) for v, g in zip(values, grads, strict=True) if v.requires_grad]
+            found = iter(_gradients(pairs, [leaf for leaf in leaves if leaf.requires_grad]))
+            return tuple(next(found) if learn else None for learn in learns)
+
+        return derivative
+
+
+def _gradients(
+    pairs: Sequence[tuple[Tensor, Tensor]], leaves: Sequence[Tensor]
+) -> Sequence[Tensor | None]:
+    if not pairs:
+        return [None] * len(leaves)
+    values, grads = zip(*pairs, strict=True)
+    grads = [grad.to(value.dtype) for value, grad in pairs]
+    return torch.autograd.grad(values, leaves, grads, allow_unused=True)
+
+
+class Backward:
+    """The kernels that lead back, with what is known beforehand of where they write.
+
+    `factors[j]` is None where x_j is what was read of a state; its gradient is then added to that
+    state's where `adds[j]`. Where `dead[j]` nothing depends on y_j; `shared` is the product whose y
+    has z's own gradient, None if there is none. `reads` are the states that gradients flow to.
+    """
+
+    def __init__(self, program: Program):
+        trace, count = program.trace, program.num_states
+        tensors = set(range(1 + count, program.first_y))
+        with trace.fake:
+            like_states = [torch.empty_like(b[: trace.z.shape[0]]) for b in trace.buffers]
+        self.last = Kernel(
+            program.derivative(None), (*program.inputs, *like_states), trace.fake, tensors
+        )
+        written = set(self.last.writes)
+        self.factors: list[Kernel | None] = [None] * len(program.products)
+        self.adds, self.dead = ([False] * len(program.products) for _ in range(2))
+        added: set[int] = set()
+        for j in reversed(range(len(program.products))):
+            product = program.products[j]
+            self.dead[j] = program.first_y + j not in written
+            if self.dead[j]:
+                continue
+            if product.state is not None:
+                self.adds[j] = 1 + product.state in written
+                written.add(1 + product.state)
+                continue
+            like_x = trace.like_rows(product, product.inner)
+            self.factors[j] = kernel = Kernel(
+                program.derivative(j), (*program.inputs, like_x), trace.fake, written | tensors
+            )
+            added.update(kernel.writes)
+            written.update(kernel.writes)
+        self.writes_z = 0 in written
+        self.reads = [state for state in range(count) if 1 + state in written]
+        self.shared = self._find_shared(program, added)
+
+    def _find_shared(self, program: Program, added: set[int]) -> int | None:
+        for j in range(len(program.products)):
+            index = program.first_y + j
+            node = self.last.results[index]
+            if node is not None and node is self.last.results[0] and not added & {0, index}:
+                self.last.leave_out(index)
+                return j
+        return None

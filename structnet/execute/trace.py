@@ -1,0 +1,263 @@
+"""Cells as graphs, cut at their products with weights.
+
+A cell is called once, on tensors without data, and cut at every product with a matrix that is made
+of parameters alone: x_j is what is multiplied there, y_j what comes of it. What remains are
+functions of z, the predecessors' states, the parameters and the y: one gives each x_j, the last one
+the new states.
+
+n: nodes, K: slots, S: size of a state.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+
+from structnet.cells.cell import checked_states
+from structnet.cells.product import Tape, recording
+
+aten = torch.ops.aten
+# Stand-ins for sizes that vary.
+NODES, SLOTS, ROWS = 1021, 3, 4093
+# What leaves numbers as they are and in their order.
+VIEWS = {
+    aten.view.default,
+    aten._unsafe_view.default,
+    aten.squeeze.dim,
+    aten.unsqueeze.default,
+    aten.clone.default,
+    aten.alias.default,
+}
+# What makes zeros of zeros.
+LINEAR = VIEWS | {
+    aten.expand.default,
+    aten.sum.dim_IntList,
+    aten.mean.dim,
+    aten.permute.default,
+    aten.transpose.int,
+    aten.slice.Tensor,
+    aten.select.int,
+    aten._to_copy.default,
+}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a cell is traced for: nodes without predecessors (`alone`), or those that read states.
+
+    `slots` is None where their number varies.
+    """
+
+    columns: int
+    slots: int | None
+    alone: bool
+    dtype: torch.dtype
+    state_dtype: torch.dtype
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Product:
+    """y = x w with a row a node, or `per_slot` a row a predecessor.
+
+    x is what was read of `state`, side by side, or computed where that is None.
+    """
+
+    inner: int
+    columns: int
+    dtype: torch.dtype
+    per_slot: bool
+    state: int | None
+
+
+class Trace:
+    """The graph of a cell's step, with tensors without data to run it on."""
+
+    def __init__(self, cell: nn.Module, signature: Signature):
+        """ValueError for a cell that can't be traced."""
+        self.signature, self.sizes = signature, tuple(cell.state_sizes)
+        # Nodes without predecessors may read as many absent ones.
+        self.slots = signature.slots or (1 if signature.alone else SLOTS)
+        self.fake = FakeTensorMode(shape_env=ShapeEnv())
+        named = tensors_of(cell)
+        self.learns = [tensor.requires_grad for tensor in named.values()]
+        self._imagine(list(named.values()))
+        self.graph = self._trace(cell, list(named))
+        holders = self.graph.graph.find_nodes(op="placeholder")
+        self._read = holders[1 : 1 + len(self.sizes)]
+        self._local = holders[: 1 + len(self.sizes)]
+        self.cuts, self._zeros = self._find_products()
+        self.products = [self._product(node) for node in self.cuts]
+        self.ys = [self.like_rows(one, one.columns) for one in self.products]
+
+    def _imagine(self, tensors: Sequence[Tensor]) -> None:
+        s = self.signature
+        z = torch.empty(NODES, s.columns, dtype=s.dtype, device=s.device)
+        rows = torch.empty(NODES, self.slots, dtype=torch.int64, device=s.device)
+        buffers = [torch.empty(ROWS, k, dtype=s.state_dtype, device=s.device) for k in self.sizes]
+        self.z = self._without_data(z, 1)
+        self.rows = self._without_data(rows, 1 if s.slots or s.alone else 2)
+        self.buffers = [self._without_data(buffer, 1) for buffer in buffers]
+        self.tensors = [self._without_data(tensor.detach()) for tensor in tensors]
+
+    def _without_data(self, tensor: Tensor, varying: int = 0) -> Tensor:
+        """The first `varying` sizes are symbols, equal ones the same."""
+        kinds = [DimDynamic.DUCK] * varying + [DimDynamic.STATIC] * (tensor.dim() - varying)
+        context = StatelessSymbolicContext(dynamic_sizes=kinds)
+        return self.fake.from_tensor(tensor, symbolic_context=context)
+
+    def read(self, z: Tensor, rows: Tensor, buffers: Sequence[Tensor]) -> list[Tensor]:
+        """The predecessors' states (n, K, S)."""
+        if not self.signature.alone:
+            return [buffer[rows] for buffer in buffers]
+        zero = z.new_zeros(z.shape[0], self.slots, 1, dtype=self.signature.state_dtype)
+        return [zero.expand(-1, -1, size) for size in self.sizes]
+
+    def _trace(self, cell: nn.Module, names: Sequence[str]) -> fx.GraphModule:
+        """A graph of z, the states read and the cell's tensors, to the new states."""
+
+        def step(z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+            states, tensors = others[: len(self.sizes)], others[len(self.sizes) :]
+            given = dict(zip(names, tensors, strict=True))
+            with recording(_Alone()) if self.signature.alone else nullcontext():
+                out = torch.func.functional_call(cell, given, (z, *states))
+            return checked_states(cell, out, z)
+
+        with self.fake, torch.no_grad():
+            states = self.read(self.z, self.rows, self.buffers)
+            try:
+                graph = make_fx(
+                    torch.func.functionalize(step, remove="mutations"),
+                    decomposition_table={aten.addmm.default: _addmm},
+                )(self.z, *states, *self.tensors)
+            except Exception as error:
+                raise _refusal(cell, str(error).partition("\n")[0]) from error
+        if why := self._flaw(graph):
+            raise _refusal(cell, why)
+        return graph
+
+    def _flaw(self, graph: fx.GraphModule) -> str | None:
+        """Why the graph does not stand for the cell at every size and call."""
+        for node in graph.graph.nodes:
+            if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+                return f"it draws random numbers ({node.target})"
+        env: Any = self.fake.shape_env
+        for size, what in ((self.z.shape[0], "nodes"), (self.rows.shape[1], "slots")):
+            if isinstance(size, torch.SymInt) and not env.replace(size.node.expr).free_symbols:
+                return (
+                    f"it takes the number of {what} for a constant (write z.shape[0], not len(z))"
+                )
+        for guard in env.guards:
+            symbols = guard.expr.free_symbols
+            if any(not guard.expr.subs(dict.fromkeys(symbols, n)) for n in (2, 10**6)):
+                return f"it does other things for other sizes ({guard.expr})"
+        return None
+
+    def _find_products(self) -> tuple[list[fx.Node], set[fx.Node]]:
+        """Products of what belongs to nodes with what parameters make up alone; those of zeros."""
+        local: dict[fx.Node, bool] = {}
+        cuts, zeros = [], set()
+        for node in self.graph.graph.nodes:
+            local[node] = node in self._local or any(map(local.get, node.all_input_nodes))
+            if node.target is aten.mm.default:
+                x, w = node.args
+                if local[x] and not local[w] and self._rows_of(x):
+                    if self._is_zero(x):
+                        zeros.add(node)
+                    else:
+                        cuts.append(node)
+        return cuts, zeros
+
+    def _rows_of(self, node: fx.Node) -> int | None:
+        """How many rows a node has; None if its rows are neither nodes nor predecessors."""
+        count = node.meta["val"].shape[0]
+        count = count.node.hint if isinstance(count, torch.SymInt) else None
+        return {NODES: 1, NODES * self.slots: self.slots}.get(count)
+
+    def _is_zero(self, node: fx.Node) -> bool:
+        while node.target in LINEAR:
+            node = node.args[0]
+        return self.signature.alone and node in self._read
+
+    def _product(self, node: fx.Node) -> Product:
+        x, w = node.args
+        per_slot = self._rows_of(x) != 1
+        while x.target in VIEWS:
+            x = x.args[0]
+        state = self._read.index(x) if x in self._read and not self.signature.alone else None
+        return Product(*w.meta["val"].shape, node.meta["val"].dtype, per_slot, state)
+
+    def like_rows(self, product: Product, columns: int) -> Tensor:
+        """A tensor without data, of as many rows as the product has."""
+        rows = self.z.shape[0] * (self.rows.shape[1] if product.per_slot else 1)
+        with self.fake:
+            return torch.empty(rows, columns, dtype=product.dtype, device=self.signature.device)
+
+    def evaluate(
+        self, z: Tensor, states: Sequence[Tensor], tensors: Sequence[Tensor], ys: Sequence[Tensor]
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Every x_j, and the new states."""
+        replay = _Replay(self.graph, dict(zip(self.cuts, ys, strict=True)), self._zeros)
+        out = replay.run(z, *states, *tensors)
+        return replay.xs, out
+
+    def weights(self) -> fx.GraphModule:
+        """The matrices w_j as a function of z, states and tensors, of which it uses the last."""
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
+        graph.graph_copy(self.graph.graph, copies)
+        graph.output(tuple(copies[node.args[1]] for node in self.cuts))
+        graph.eliminate_dead_code()
+        return fx.GraphModule(self.graph, graph)
+
+
+class _Replay(fx.Interpreter):
+    """A trace with the results of its products given."""
+
+    def __init__(self, graph: fx.GraphModule, ys: dict[fx.Node, Tensor], zeros: set[fx.Node]):
+        super().__init__(graph)
+        self.ys, self.zeros = ys, zeros
+        self.xs: list[Tensor] = []
+
+    def run_node(self, n: fx.Node) -> Any:
+        if n in self.ys:
+            self.xs.append(self.env[n.args[0]])
+            return self.ys[n]
+        if n in self.zeros:
+            x, w = (self.env[arg] for arg in n.args)
+            return x.new_zeros(1, 1).expand(x.shape[0], w.shape[1])
+        return super().run_node(n)
+
+
+class _Alone(Tape):
+    """Products of nodes without predecessors are zero."""
+
+    def __init__(self) -> None:
+        super().__init__(no_predecessors=True)
+
+    def product(self, x: Tensor, weight: Tensor, skip: bool) -> Tensor:
+        if not skip:
+            return x @ weight
+        return x.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
+
+
+def tensors_of(cell: nn.Module) -> dict[str, Tensor]:
+    """A cell's parameters and buffers."""
+    return {**dict(cell.named_parameters()), **dict(cell.named_buffers())}
+
+
+def _refusal(cell: nn.Module, why: str) -> ValueError:
+    return ValueError(
+        f"{type(cell).__name__} is no fixed graph of torch operations on its inputs, parameters "
+        f"and buffers: {why}; call it with executor='batched'"
+    )
+
+
+def _addmm(bias: Tensor, x: Tensor, w: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return beta * bias + alpha * (x @ w)
