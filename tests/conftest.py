@@ -259,7 +259,7 @@ class Products(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = func.overloadpacket._qualified_op_name.split("::")[1]
-        if name in ("mm", "addmm", "bmm", "baddbmm"):
+        if name in ("mm", "addmm", "addmm_", "bmm", "baddbmm"):
             left, right = args[-2:]
             self.shapes.append((*left.shape, right.shape[-1]))
         return func(*args, **(kwargs or {}))

@@ -30,7 +30,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 import structnet as sn
-from structnet.execute.batched import Sweep
+from structnet.execute.batched import BatchedSweep
 from structnet.execute.scan import can_scan
 
 
@@ -429,13 +429,13 @@ def test_a_reparametrised_weight_gets_its_gradients(small, weight):
 def test_a_graph_nobody_needs_is_released_at_once(small, monkeypatch):
     layer, plans, x = small
     sweeps = []
-    original = Sweep.__init__
+    original = BatchedSweep.__init__
 
     def remember(self, *args, **kwargs):
         original(self, *args, **kwargs)
         sweeps.append(weakref.ref(self))
 
-    monkeypatch.setattr(Sweep, "__init__", remember)
+    monkeypatch.setattr(BatchedSweep, "__init__", remember)
     gc.disable()
     try:
         h = layer(x, plans)

@@ -31,11 +31,11 @@ def run_batched(
     cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
 ) -> tuple[Tensor, ...]:
     """The states of every node, by rank."""
-    sweep = _Levels(cell, plan, has_initial=initial is not None)
+    sweep = BatchedSweep(cell, plan, has_initial=initial is not None)
     return run_sweep(sweep, z, initial)
 
 
-class _Levels:
+class BatchedSweep:
     """One pass of a cell over a plan, and the way back."""
 
     def __init__(self, cell: Cell, plan: Plan, has_initial: bool):

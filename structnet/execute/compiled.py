@@ -38,10 +38,10 @@ def run_compiled(cell: Cell, plan: Plan, z: Tensor, initial: States | None) -> S
     compiler.
     """
     z = z.contiguous()
-    return run_sweep(_Sweep(cell, plan, z, initial is not None), z, initial)
+    return run_sweep(CompiledSweep(cell, plan, z, initial is not None), z, initial)
 
 
-class _Sweep:
+class CompiledSweep:
     """One pass of a cell over a plan, and the way back."""
 
     def __init__(self, cell: Cell, plan: Plan, z: Tensor, has_initial: bool):
@@ -103,7 +103,7 @@ class _Part:
     Kernels run step by step, products level by level: their rows lie side by side.
     """
 
-    def __init__(self, program: Program, steps: Sequence[Step], sweep: _Sweep):
+    def __init__(self, program: Program, steps: Sequence[Step], sweep: CompiledSweep):
         self.program, self.products, self.tensors = program, program.products, sweep.tensors
         self.rows, self.first_row = sweep.plan.rows, sweep.first_row
         self.nodes, self.reads = _nodes(steps), _reads(steps)
@@ -125,7 +125,7 @@ class _Part:
         ]
         weights = [weight.detach() for weight in self.weights]
         for level in self.levels:
-            inputs = [self._inputs(step, z, buffers) for step in level]
+            inputs = self._inputs(level, z, buffers, self.program.reads)
             for j, weight in enumerate(weights):
                 place = self._slice(j, level)
                 torch.mm(self._factor(j, level, inputs, buffers), weight, out=self.ys[j][place])
@@ -143,11 +143,23 @@ class _Part:
         rows, own = (_reads(steps), self.reads) if per_slot else (_nodes(steps), self.nodes)
         return slice(rows.start - own.start, rows.stop - own.start)
 
-    def _inputs(self, step: Step, z: Tensor, buffers: Sequence[Tensor]) -> list[Tensor]:
-        """What the program's kernels take."""
-        rows = self.rows[_reads([step])].view(-1, step[2])
-        ys = [y[self._slice(j, [step])] for j, y in enumerate(self.ys)]
-        return [z[_nodes([step])], rows, *buffers, *self.tensors, *ys]
+    def _inputs(
+        self, level: Sequence[Step], z: Tensor, buffers: Sequence[Tensor], reads: Sequence[int]
+    ) -> list[list[Tensor]]:
+        """What the program's kernels take, step by step; `reads` are the states to gather."""
+        rows = self.rows[_reads(level)]
+        read = {state: buffers[state].index_select(0, rows) for state in reads}
+        inputs = []
+        for step in level:
+            place = _reads_within(step, level)
+            states = [
+                read[state][place].view(-1, step[2], buffer.shape[1]) if state in read else buffer
+                for state, buffer in enumerate(buffers)
+            ]
+            ys = [y[self._slice(j, [step])] for j, y in enumerate(self.ys)]
+            own = rows[place].view(-1, step[2])
+            inputs.append([z[_nodes([step])], own, *states, *self.tensors, *ys])
+        return inputs
 
     def _factor(
         self,
@@ -191,7 +203,7 @@ class _Part:
                 buffer.new_empty(len(rows), buffer.shape[1]) if state in back.reads else None
                 for state, buffer in enumerate(buffers)
             ]
-            inputs = [self._inputs(step, z, buffers) for step in level]
+            inputs = self._inputs(level, z, buffers, back.gathered)
             targets = [
                 [
                     grad_z[_nodes([step])],
@@ -216,10 +228,8 @@ class _Part:
         self, step: Step, level: Sequence[Step], read: Sequence[Tensor | None]
     ) -> list[Tensor | None]:
         """Of what a level read what a step did, (n, K, S)."""
-        start, stop, slots, offset = step
-        begin = offset - level[0][3]
-        place = slice(begin, begin + (stop - start) * slots)
-        return [None if one is None else one[place].view(-1, slots, one.shape[1]) for one in read]
+        place = _reads_within(step, level)
+        return [None if one is None else one[place].view(-1, step[2], one.shape[1]) for one in read]
 
     def _back_through(
         self,
@@ -286,6 +296,11 @@ def _reads(steps: Sequence[Step]) -> slice:
     """Of the plan's rows."""
     start, stop, slots, offset = steps[-1]
     return slice(steps[0][3], offset + (stop - start) * slots)
+
+
+def _reads_within(step: Step, level: Sequence[Step]) -> slice:
+    own, whole = _reads([step]), _reads(level)
+    return slice(own.start - whole.start, own.stop - whole.start)
 
 
 def _levels(steps: Sequence[Step], bounds: Sequence[int]) -> list[list[Step]]:

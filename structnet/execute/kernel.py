@@ -4,6 +4,7 @@ Inductor makes one loop of what a graph does to a node; a result that is put tog
 written piece by piece where it belongs, so that nothing is copied.
 """
 
+import warnings
 from collections.abc import Callable, Container, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 aten = torch.ops.aten
+# A kernel is for any number of threads; sizes were checked where the graph was made.
+OPTIONS = {"cpp.dynamic_threads": True, "size_asserts": False}
 
 
 class Target(NamedTuple):
@@ -42,12 +45,17 @@ class Kernel:
         self.inputs, self.fake = inputs, fake
         with fake:
             self.graph = make_fx(function)(*inputs)
+        self.graph.graph.eliminate_dead_code()
         self.results: tuple[fx.Node | None, ...] = self.graph.graph.output_node().args[0]
         self.targets = [
             _target(index, node, index in adds)
             for index, node in enumerate(self.results)
             if node is not None
         ]
+
+    def needs(self, index: int) -> bool:
+        """Whether the results depend on an input."""
+        return bool(self.graph.graph.find_nodes(op="placeholder")[index].users)
 
     @property
     def writes(self) -> list[int]:
@@ -124,12 +132,16 @@ def compile_graph(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Callable:
     """By Inductor; RuntimeError where it finds no compiler."""
     # Only who compiles waits for it.
     from torch._inductor import config, standalone_compile
-    from torch._inductor.exc import InvalidCxxCompiler
+    from torch._inductor.exc import InductorError, InvalidCxxCompiler
 
     try:
-        with config.patch({"cpp.dynamic_threads": True, "size_asserts": False}):
+        with warnings.catch_warnings(), config.patch(OPTIONS):
+            # What Inductor imports warns of itself.
+            warnings.simplefilter("ignore", DeprecationWarning)
             return standalone_compile(graph, list(inputs), dynamic_shapes="from_graph")
-    except InvalidCxxCompiler as error:
+    except InductorError as error:
+        if not isinstance(error.inner_exception, InvalidCxxCompiler):
+            raise
         raise RuntimeError(
             "executor 'compiled' needs a C++ compiler (g++ or clang++), none is found; "
             "install one, or take executor='batched'"

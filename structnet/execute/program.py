@@ -13,16 +13,17 @@ from structnet.execute.trace import Signature, Trace
 class Program:
     """The kernels of a step.
 
-    They take (z, rows (n, K), *state buffers, *the cell's tensors, *y). Those of derivatives take
-    the gradients of what they derive as well, and write those of (z, *what was read of the states,
-    *the cell's tensors, *y): the latter are at `first_y` on.
+    They take (z, rows (n, K), *state buffers, *the cell's tensors, *y), or what was read of the
+    states instead of their buffers, if the program doesn't gather. Those of derivatives take the
+    gradients of what they derive as well, and write those of (z, *what was read of the states, *the
+    cell's tensors, *y), of which the last are from `first_y` on.
     """
 
     def __init__(self, cell: nn.Module, signature: Signature):
         """ValueError for a cell that can't be traced."""
         self.trace = trace = Trace(cell, signature)
         self.products, self.num_states = trace.products, len(trace.sizes)
-        self.inputs = (trace.z, trace.rows, *trace.buffers, *trace.tensors, *trace.ys)
+        self.inputs = (trace.z, trace.rows, *trace.states, *trace.tensors, *trace.ys)
         self.first_y = 1 + self.num_states + len(trace.tensors)
         self.weights = trace.weights()
         self.last = Kernel(self._results, self.inputs, trace.fake)
@@ -30,6 +31,14 @@ class Program:
             None if product.state is not None else Kernel(self._factor(j), self.inputs, trace.fake)
             for j, product in enumerate(self.products)
         ]
+        self.reads = self.gathered([self.last, *self.factors])
+
+    def gathered(self, kernels: Sequence[Kernel | None]) -> list[int]:
+        """The states that are to be read for kernels which don't gather."""
+        if self.trace.gathers:
+            return []
+        return [state for state in range(self.num_states)
+                if any(kernel and kernel.needs(2 + state) for kernel in kernels)]  # fmt: skip
 
     @cached_property
     def backward(self) -> "Backward":
@@ -93,14 +102,16 @@ class Backward:
 
     `factors[j]` is None where x_j is what was read of a state; its gradient is then added to that
     state's where `adds[j]`. Where `dead[j]` nothing depends on y_j; `shared` is the product whose y
-    has z's own gradient, None if there is none. `reads` are the states that gradients flow to.
+    has z's own gradient, None if there is none. `reads` are the states that gradients flow to,
+    `gathered` those that have to be read.
     """
 
     def __init__(self, program: Program):
         trace, count = program.trace, program.num_states
         tensors = set(range(1 + count, program.first_y))
         with trace.fake:
-            like_states = [torch.empty_like(b[: trace.z.shape[0]]) for b in trace.buffers]
+            nodes, dtype = trace.z.shape[0], trace.signature.state_dtype
+            like_states = [trace.z.new_empty(nodes, size, dtype=dtype) for size in trace.sizes]
         self.last = Kernel(
             program.derivative(None), (*program.inputs, *like_states), trace.fake, tensors
         )
@@ -126,6 +137,7 @@ class Backward:
         self.writes_z = 0 in written
         self.reads = [state for state in range(count) if 1 + state in written]
         self.shared = self._find_shared(program, added)
+        self.gathered = program.gathered([self.last, *self.factors])
 
     def _find_shared(self, program: Program, added: set[int]) -> int | None:
         for j in range(len(program.products)):

@@ -100,10 +100,11 @@ class Trace:
         s = self.signature
         z = torch.empty(NODES, s.columns, dtype=s.dtype, device=s.device)
         rows = torch.empty(NODES, self.slots, dtype=torch.int64, device=s.device)
-        buffers = [torch.empty(ROWS, k, dtype=s.state_dtype, device=s.device) for k in self.sizes]
+        shape = (ROWS,) if self.gathers else (NODES, self.slots)
+        states = [torch.empty(*shape, k, dtype=s.state_dtype, device=s.device) for k in self.sizes]
         self.z = self._without_data(z, 1)
         self.rows = self._without_data(rows, 1 if s.slots or s.alone else 2)
-        self.buffers = [self._without_data(buffer, 1) for buffer in buffers]
+        self.states = [self._without_data(state, len(shape)) for state in states]
         self.tensors = [self._without_data(tensor.detach()) for tensor in tensors]
 
     def _without_data(self, tensor: Tensor, varying: int = 0) -> Tensor:
@@ -112,10 +113,18 @@ class Trace:
         context = StatelessSymbolicContext(dynamic_sizes=kinds)
         return self.fake.from_tensor(tensor, symbolic_context=context)
 
-    def read(self, z: Tensor, rows: Tensor, buffers: Sequence[Tensor]) -> list[Tensor]:
+    @property
+    def gathers(self) -> bool:
+        """Whether kernels take the buffers of the states, rather than what was read of them.
+
+        A loop over a fixed number of slots is unrolled, one over any number spoils vectors.
+        """
+        return self.signature.slots is not None
+
+    def read(self, z: Tensor, rows: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
         """The predecessors' states (n, K, S)."""
         if not self.signature.alone:
-            return [buffer[rows] for buffer in buffers]
+            return [state[rows] for state in states] if self.gathers else list(states)
         zero = z.new_zeros(z.shape[0], self.slots, 1, dtype=self.signature.state_dtype)
         return [zero.expand(-1, -1, size) for size in self.sizes]
 
@@ -130,7 +139,7 @@ class Trace:
             return checked_states(cell, out, z)
 
         with self.fake, torch.no_grad():
-            states = self.read(self.z, self.rows, self.buffers)
+            states = self.read(self.z, self.rows, self.states)
             try:
                 graph = make_fx(
                     torch.func.functionalize(step, remove="mutations"),
@@ -150,9 +159,7 @@ class Trace:
         env: Any = self.fake.shape_env
         for size, what in ((self.z.shape[0], "nodes"), (self.rows.shape[1], "slots")):
             if isinstance(size, torch.SymInt) and not env.replace(size.node.expr).free_symbols:
-                return (
-                    f"it takes the number of {what} for a constant (write z.shape[0], not len(z))"
-                )
+                return f"it makes a constant of the number of {what}, as len(z) or nn.GRUCell do"
         for guard in env.guards:
             symbols = guard.expr.free_symbols
             if any(not guard.expr.subs(dict.fromkeys(symbols, n)) for n in (2, 10**6)):
