@@ -32,9 +32,9 @@ class Net(nn.Module):
 
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
     gives (B, outputs), or (N, outputs) where the readout is per node. `skip` and `dropout` are the
-    `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop` and `truncate` every `Recurrence`'s,
-    `word_dropout` and `embedding_dropout` the `Embedding`'s. Where `parameters` is given, it
-    decides in place of `hidden_size`: the net is the widest that has at most so many.
+    `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop`, `truncate` and `save` every
+    `Recurrence`'s, `word_dropout` and `embedding_dropout` the `Embedding`'s. Where `parameters` is
+    given, it decides in place of `hidden_size`: the net is the widest that has at most so many.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Net(nn.Module):
         weight_drop: float = 0.0,
         truncate: int | None = None,
         executor: str = "auto",
+        save: str = "gates",
     ):
         super().__init__()
 
@@ -65,6 +66,7 @@ class Net(nn.Module):
             topology,
             cell,
             executor=executor,
+            save=save,
             recurrent_dropout=recurrent_dropout,
             zoneout=zoneout,
             weight_drop=weight_drop,

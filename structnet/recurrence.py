@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from structnet import registry
 from structnet.cells.cell import Cell
+from structnet.checkpoint import run_checkpointed
 from structnet.execute import executor as find_executor
 from structnet.execute.order import reorder
 from structnet.execute.scan import is_scannable
@@ -16,6 +17,8 @@ from structnet.noise import Noise
 from structnet.plan import Plan
 from structnet.topology import Topology
 from structnet.windows import run_windows
+
+SAVES = ("gates", "recompute", "windows")
 
 
 class Recurrence(nn.Module):
@@ -27,6 +30,10 @@ class Recurrence(nn.Module):
     Where it trains, `recurrent_dropout` and `zoneout` act on the states that nodes read and leave,
     `weight_drop` on recurrent weights; see `Noise`. Gradients flow back through at most `truncate`
     levels, cut where a window of so many begins.
+
+    For the way back an executor keeps the states and, where `save` is gates, what came of products
+    with weights and of the cell; with recompute the compiled executor keeps the states alone, with
+    windows any executor keeps only what every sqrt(L)-th of L levels reads of those before.
 
     Called with x (N, input_size), the nodes of the batch in the order given, and the topology's
     plans, it gives (N, directions * hidden_size) in the same order.
@@ -40,6 +47,7 @@ class Recurrence(nn.Module):
         hidden_size: int,
         *,
         executor: str = "auto",
+        save: str = "gates",
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
@@ -49,11 +57,12 @@ class Recurrence(nn.Module):
         """ValueError for an unknown executor or option, KeyError for an unknown name."""
         super().__init__()
         find_executor(executor)
-        self.executor = executor
+        self.executor, self.save = executor, save
         self.noise = Noise(recurrent_dropout, zoneout, weight_drop)
         if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
             raise ValueError(f"option 'truncate' is at least 1 level, got {truncate!r}")
         self.truncate = truncate
+        self._check_save()
         if isinstance(topology, str):
             topology = registry.topologies.create(topology)
         if not isinstance(cell, str) and options:
@@ -87,32 +96,67 @@ class Recurrence(nn.Module):
         plans (on chains one a sample); zeros where it is None. ValueError for sizes that don't
         fit the plans.
         """
-        run = find_executor(executor or self.executor)
+        executor = executor or self.executor
+        run = find_executor(executor)
+        if self.save == "recompute" and executor == "compiled":
+            run = partial(run, save=False)
         if self.truncate is not None and self.training:
             run = partial(run_windows, run, self.truncate)
         self._check(x, plans)
         starts = self._split_initial(initial, plans)
         by_direction = [
-            self._run_direction(run, cell, x, plan, start)
+            self._run_direction(run, cell, x, plan, start, return_states)
             for cell, plan, start in zip(self.cells, plans, starts, strict=True)
         ]
         outputs, states = zip(*by_direction, strict=True)
-        is_state = all(h is state[0] for h, state in by_direction)
+        is_state = all(state and h is state[0] for h, state in by_direction)
         states = tuple(map(_side_by_side, zip(*states, strict=True)))
         h = states[0] if is_state else _side_by_side(outputs)
         return (h, states) if return_states else h
 
     def _run_direction(
-        self, run: Callable, cell: Cell, x: Tensor, plan: Plan, initial: tuple[Tensor, ...] | None
+        self,
+        run: Callable,
+        cell: Cell,
+        x: Tensor,
+        plan: Plan,
+        initial: tuple[Tensor, ...] | None,
+        with_states: bool,
     ) -> tuple[Tensor, list[Tensor]]:
-        """The output and the states, in node order."""
-        z = cell.project(reorder(x, plan.order, plan.rank))
-        states = self.noise.run(run, cell, plan, z, initial, self.training)
-        output = cell.output(z, *states) if hasattr(cell, "output") else states[0]
+        """The output and the states in node order, from windows only where they are wanted."""
+
+        def step(plan: Plan, x: Tensor, initial: tuple[Tensor, ...] | None) -> tuple[Tensor, Any]:
+            z = cell.project(x)
+            states = self.noise.run(run, cell, plan, z, initial, self.training)
+            return cell.output(z, *states) if hasattr(cell, "output") else states[0], states
+
+        x = reorder(x, plan.order, plan.rank)
+        if self.save == "windows" and torch.is_grad_enabled() and plan.num_nodes:
+            like = next(cell.parameters(), x)
+            initial = initial or tuple(
+                like.new_zeros(plan.num_initial, size) for size in cell.state_sizes
+            )
+            learning = [one for one in cell.parameters() if one.requires_grad]
+            output, states = run_checkpointed(step, learning, plan, x, initial, with_states)
+        else:
+            output, states = step(plan, x, initial)
         ordered = [reorder(state, plan.rank, plan.order) for state in states]
-        if output is states[0]:
+        if states and output is states[0]:
             return ordered[0], ordered
         return reorder(output, plan.rank, plan.order), ordered
+
+    def _check_save(self) -> None:
+        if self.save not in SAVES:
+            raise ValueError(f"no save {self.save!r} {registry.did_you_mean(self.save, SAVES)}")
+        if self.save == "recompute" and self.executor != "compiled":
+            raise ValueError(
+                f"save='recompute' is for executor='compiled', got {self.executor!r}; "
+                "take save='windows' with others"
+            )
+        if self.save == "windows" and (self.truncate or any(vars(self.noise).values())):
+            raise ValueError(
+                "save='windows' goes without truncate, recurrent_dropout, zoneout and weight_drop"
+            )
 
     def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
         if isinstance(plans, Plan):

@@ -29,6 +29,7 @@ COMPOSED = {
     "input_size": 128,
     "hidden_size": 128,
     "executor": "auto",
+    "save": "gates",
     "zoneout": 0.0,
 }
 SUITE = {"suite": "", "rows": "", "scale": 1.0}

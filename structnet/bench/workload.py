@@ -48,6 +48,7 @@ class Work:
     input_size: int = 128
     hidden_size: int = 128
     executor: str = "auto"
+    save: str = "gates"
     zoneout: float = 0.0
     dependency_nodes: int | None = None
     kernels: bool = False
@@ -87,6 +88,7 @@ class Work:
             self.input_size,
             self.hidden_size,
             executor=self.executor,
+            save=self.save,
             zoneout=self.zoneout,
         ).to(device)
         if self.dependency_nodes is None:

@@ -25,13 +25,17 @@ def run_auto(
 
 
 def run_compiled(
-    cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
+    cell: Cell,
+    plan: Plan,
+    z: Tensor,
+    initial: tuple[Tensor, ...] | None,
+    save: bool = True,
 ) -> tuple[Tensor, ...]:
-    """Level by level, in compiled kernels."""
+    """Level by level in compiled kernels; products' results are kept for the way back if `save`."""
     # What traces and compiles takes a while to import.
     from structnet.execute.compiled import run_compiled as run
 
-    return run(cell, plan, z, initial)
+    return run(cell, plan, z, initial, save)
 
 
 EXECUTORS: dict[str, Callable] = {

@@ -1,0 +1,110 @@
+"""Checkpoints over levels: a sweep in windows, of which only what later ones read is kept.
+
+The way back runs every window again (Chen et al. 2016, "Training deep nets with sublinear memory
+cost", section 4). With windows of sqrt(L) of L levels, what is kept beside input and output grows
+with sqrt(L) on chains and grids.
+"""
+
+from collections.abc import Callable, Sequence
+from math import isqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from structnet.plan import Plan
+from structnet.windows import windows
+
+States = tuple[Tensor, ...]
+# Of a window's plan, its x by rank and its initial states: the output and the states.
+Step = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
+
+
+def run_checkpointed(
+    step: Step,
+    parameters: Sequence[Tensor],
+    plan: Plan,
+    x: Tensor,
+    initial: States,
+    with_states: bool,
+) -> tuple[Tensor, States]:
+    """What `step` gives for a plan of at least one level, and no states unless they are wanted.
+
+    x is by rank, `initial` one tensor (M, S) per state.
+    """
+    length = max(1, isqrt(len(plan.levels) - 1))
+    first = 1 + plan.num_initial
+    # The rows that later windows read, and their states.
+    live, held = plan.rows[:0], [state[:0] for state in initial]
+    outputs, states = [], []
+    cuts = list(windows(plan, length))
+    for (start, stop, window, carried), later in zip(cuts, _later(plan, cuts), strict=True):
+        at = torch.searchsorted(live, carried)
+        given = [torch.cat([own, kept[at]]) for own, kept in zip(initial, held, strict=True)]
+        output, *new = _Recomputed.apply(
+            step, window, len(given), x[start:stop], *given, *parameters
+        )
+        rows = torch.cat([live, torch.arange(first + start, first + stop, device=live.device)])
+        place = torch.isin(rows, later)
+        live = rows[place]
+        held = [torch.cat([old, one])[place] for old, one in zip(held, new, strict=True)]
+        outputs.append(output)
+        if with_states:
+            states.append(new)
+    return torch.cat(outputs), tuple(map(torch.cat, zip(*states, strict=True)))
+
+
+def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Tensor]:
+    """The rows that windows after each one read."""
+    found = [plan.rows[:0]]
+    for _, _, _, carried in reversed(cuts[1:]):
+        found.append(torch.unique(torch.cat([found[-1], carried])))
+    return found[::-1]
+
+
+class _Recomputed(torch.autograd.Function):
+    """A window that keeps what it was given, and runs again on the way back.
+
+    torch.utils.checkpoint does so where autograd saves tensors; a sweep saves its own.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, step: Step, plan: Plan, num_states: int, x: Tensor, *others: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.step, ctx.plan, ctx.num_states = step, plan, num_states
+        ctx.save_for_backward(x, *others)
+        kind = x.device.type
+        ctx.random = (
+            torch.get_rng_state(),
+            torch.cuda.get_rng_state(x.device) if x.is_cuda else None,
+        )
+        ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+        output, states = step(plan, x, others[:num_states])
+        return output, *states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, *others = ctx.saved_tensors
+        given = [one.detach().requires_grad_(one.requires_grad)
+                 for one in (x, *others[: ctx.num_states])]  # fmt: skip
+        inputs = [*given, *others[ctx.num_states :]]
+        kind, dtype, enabled = ctx.autocast
+        own, cuda = ctx.random
+        with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.enable_grad():
+            torch.set_rng_state(own)
+            if cuda is not None:
+                torch.cuda.set_rng_state(cuda, x.device)
+            with torch.autocast(kind, dtype, enabled=enabled):
+                output, states = ctx.step(ctx.plan, given[0], tuple(given[1:]))
+        pairs = [
+            (value, grad)
+            for value, grad in zip((output, *states), grads, strict=True)
+            if value.requires_grad
+        ]
+        learning = [one for one in inputs if one.requires_grad]
+        values, wanted = zip(*pairs, strict=True)
+        found = iter(torch.autograd.grad(values, learning, wanted, allow_unused=True))
+        return None, None, None, *(next(found) if one.requires_grad else None for one in inputs)
