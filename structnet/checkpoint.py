@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from structnet.execute.again import Surroundings
 from structnet.plan import Plan
 from structnet.windows import windows
 
@@ -75,12 +76,7 @@ class _Recomputed(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.step, ctx.plan, ctx.num_states = step, plan, num_states
         ctx.save_for_backward(x, *others)
-        kind = x.device.type
-        ctx.random = (
-            torch.get_rng_state(),
-            torch.cuda.get_rng_state(x.device) if x.is_cuda else None,
-        )
-        ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+        ctx.surroundings = Surroundings(x.device)
         output, states = step(plan, x, others[:num_states])
         return output, *states
 
@@ -91,14 +87,8 @@ class _Recomputed(torch.autograd.Function):
         given = [one.detach().requires_grad_(one.requires_grad)
                  for one in (x, *others[: ctx.num_states])]  # fmt: skip
         inputs = [*given, *others[ctx.num_states :]]
-        kind, dtype, enabled = ctx.autocast
-        own, cuda = ctx.random
-        with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.enable_grad():
-            torch.set_rng_state(own)
-            if cuda is not None:
-                torch.cuda.set_rng_state(cuda, x.device)
-            with torch.autocast(kind, dtype, enabled=enabled):
-                output, states = ctx.step(ctx.plan, given[0], tuple(given[1:]))
+        with ctx.surroundings.restored():
+            output, states = ctx.step(ctx.plan, given[0], tuple(given[1:]))
         pairs = [
             (value, grad)
             for value, grad in zip((output, *states), grads, strict=True)

@@ -62,7 +62,6 @@ class Recurrence(nn.Module):
         if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
             raise ValueError(f"option 'truncate' is at least 1 level, got {truncate!r}")
         self.truncate = truncate
-        self._check_save()
         if isinstance(topology, str):
             topology = registry.topologies.create(topology)
         if not isinstance(cell, str) and options:
@@ -76,6 +75,7 @@ class Recurrence(nn.Module):
             for arity in topology.arities
         )
         _check_cells(self.cells, executor)
+        self._check_save()
         self.noise.check(self.cells[0], self.cells[0].state_sizes)
         self.output_size = len(self.cells) * _output_size(self.cells[0])
 
@@ -98,14 +98,15 @@ class Recurrence(nn.Module):
         """
         executor = executor or self.executor
         run = find_executor(executor)
-        if self.save == "recompute" and executor == "compiled":
-            run = partial(run, save=False)
+        again = self.save == "recompute" and executor == "compiled"
         if self.truncate is not None and self.training:
             run = partial(run_windows, run, self.truncate)
         self._check(x, plans)
         starts = self._split_initial(initial, plans)
         by_direction = [
-            self._run_direction(run, cell, x, plan, start, return_states)
+            self._run_direction(
+                partial(self._step, run, again, cell), cell, x, plan, start, return_states
+            )
             for cell, plan, start in zip(self.cells, plans, starts, strict=True)
         ]
         outputs, states = zip(*by_direction, strict=True)
@@ -114,9 +115,26 @@ class Recurrence(nn.Module):
         h = states[0] if is_state else _side_by_side(outputs)
         return (h, states) if return_states else h
 
-    def _run_direction(
+    def _step(
         self,
         run: Callable,
+        again: bool,
+        cell: Cell,
+        plan: Plan,
+        x: Tensor,
+        initial: tuple[Tensor, ...] | None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The output and the states by rank; `again`, z is made where it is needed."""
+        if again:
+            states = run(cell, plan, x, initial, project=cell.project)
+            return states[0], states
+        z = cell.project(x)
+        states = self.noise.run(run, cell, plan, z, initial, self.training)
+        return cell.output(z, *states) if hasattr(cell, "output") else states[0], states
+
+    def _run_direction(
+        self,
+        step: Callable,
         cell: Cell,
         x: Tensor,
         plan: Plan,
@@ -124,11 +142,6 @@ class Recurrence(nn.Module):
         with_states: bool,
     ) -> tuple[Tensor, list[Tensor]]:
         """The output and the states in node order, from windows only where they are wanted."""
-
-        def step(plan: Plan, x: Tensor, initial: tuple[Tensor, ...] | None) -> tuple[Tensor, Any]:
-            z = cell.project(x)
-            states = self.noise.run(run, cell, plan, z, initial, self.training)
-            return cell.output(z, *states) if hasattr(cell, "output") else states[0], states
 
         x = reorder(x, plan.order, plan.rank)
         if self.save == "windows" and torch.is_grad_enabled() and plan.num_nodes:
@@ -153,10 +166,17 @@ class Recurrence(nn.Module):
                 f"save='recompute' is for executor='compiled', got {self.executor!r}; "
                 "take save='windows' with others"
             )
-        if self.save == "windows" and (self.truncate or any(vars(self.noise).values())):
+        if self.save != "gates" and (self.truncate or any(vars(self.noise).values())):
             raise ValueError(
-                "save='windows' goes without truncate, recurrent_dropout, zoneout and weight_drop"
+                f"save={self.save!r} goes without truncate, recurrent_dropout, "
+                "zoneout and weight_drop"
             )
+        for cell in self.cells if self.save == "recompute" else ():
+            if getattr(type(cell), "output", Cell.output) is not Cell.output:
+                raise ValueError(
+                    f"save='recompute' is for cells whose output is a state, not "
+                    f"{type(cell).__name__}; take save='windows'"
+                )
 
     def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
         if isinstance(plans, Plan):

@@ -18,7 +18,7 @@ from torch import nn
 
 import structnet as sn
 from structnet.bench.stopwatch import peak_bytes
-from structnet.execute import kernel
+from structnet.execute import kernel, part
 
 
 def assert_saving_changes_nothing(layer, plans, save, executor, **options):
@@ -51,6 +51,7 @@ def test_windows_give_the_same_numbers_on_chains(cell):
 ])  # fmt: skip
 @pytest.mark.parametrize("cell", ["lstm", "mut1"])
 def test_recomputing_gives_the_same_numbers(monkeypatch, cell, name, structures):
+    monkeypatch.setattr(part, "CHUNK", 2)
     monkeypatch.setattr(kernel, "compile_graph", lambda graph, inputs: graph)
     topology = sn.topologies.create(name)
     layer, plans = recurrence(topology, cell, executor="compiled"), topology.plan(structures)

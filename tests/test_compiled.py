@@ -8,6 +8,7 @@ import pytest
 import test_execute as plain
 import torch
 from conftest import (
+    Products,
     assert_same,
     every_cell,
     everything,
@@ -20,7 +21,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 import structnet as sn
-from structnet.execute import compiled, kernel
+from structnet.execute import compiled, kernel, part
 
 TRACED = {}
 BINARY = [random_tree(7, np.random.default_rng(0)), [[-1, -1]], [[1, -1], [-1, -1]]]
@@ -31,7 +32,8 @@ every_arity = pytest.mark.parametrize("name", STRUCTURES)
 
 @pytest.fixture
 def traced(monkeypatch):
-    """Kernels run their graphs as they are."""
+    """Kernels run their graphs as they are, and chunks are small."""
+    monkeypatch.setattr(part, "CHUNK", 2)
     monkeypatch.setattr(kernel, "compile_graph", lambda graph, inputs: graph)
     monkeypatch.setattr(compiled, "_programs", TRACED)
 
@@ -201,9 +203,8 @@ def test_equal_cells_share_a_program_and_a_changed_one_does_not(traced, monkeypa
     assert len(programs) > count
 
 
-def test_a_step_multiplies_no_more_than_it_must(traced):
-    from conftest import Products
-
+def test_a_step_multiplies_no_more_than_it_must(traced, monkeypatch):
+    monkeypatch.setattr(part, "CHUNK", 100)
     layer, plans = built("chain", "lstm", hidden_size=5)
     x = features(plans)
     layer(x, plans, executor="compiled")

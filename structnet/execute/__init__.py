@@ -5,6 +5,7 @@ state or None, and returns the states (N, H) by rank.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -25,17 +26,13 @@ def run_auto(
 
 
 def run_compiled(
-    cell: Cell,
-    plan: Plan,
-    z: Tensor,
-    initial: tuple[Tensor, ...] | None,
-    save: bool = True,
+    cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None, **options: Any
 ) -> tuple[Tensor, ...]:
-    """Level by level in compiled kernels; products' results are kept for the way back if `save`."""
+    """Level by level in compiled kernels."""
     # What traces and compiles takes a while to import.
     from structnet.execute.compiled import run_compiled as run
 
-    return run(cell, plan, z, initial, save)
+    return run(cell, plan, z, initial, **options)
 
 
 EXECUTORS: dict[str, Callable] = {

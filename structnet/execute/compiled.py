@@ -4,13 +4,14 @@ Kept for the way back are the states and, unless they are to be computed again, 
 results; what else the kernels of the derivatives need they make of these.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from structnet.cells.cell import Cell
+from structnet.execute.again import Surroundings
 from structnet.execute.part import Part
 from structnet.execute.program import Program
 from structnet.execute.sweep import (
@@ -25,38 +26,100 @@ from structnet.execute.sweep import (
 from structnet.execute.trace import Signature, tensors_of
 from structnet.plan import Plan
 
+Project = Callable[[Tensor], Tensor]
+
 
 def run_compiled(
-    cell: Cell, plan: Plan, z: Tensor, initial: States | None, save: bool = True
+    cell: Cell,
+    plan: Plan,
+    z: Tensor,
+    initial: States | None,
+    project: Project | None = None,
 ) -> States:
     """The states of every node, by rank.
 
-    The way back finds the products' results if `save`, else computes them again.
-
-    ValueError for a cell that is no fixed graph of torch operations, RuntimeError without a
-    compiler.
+    With `project`, z is what it makes of x, which is given instead; neither z nor the products'
+    results are kept then, but made again on the way back. ValueError for a cell that is no fixed
+    graph of torch operations, RuntimeError without a compiler.
     """
-    z = z.contiguous()
-    sweep = CompiledSweep(cell, plan, z, initial is not None, save)
-    return run_sweep(sweep, z, initial)
+    x = z.contiguous()
+    return run_sweep(CompiledSweep(cell, plan, x, initial is not None, project), x, initial)
+
+
+class _Given:
+    """z as it is given."""
+
+    def __init__(self, z: Tensor):
+        self.given = z
+
+    def start_back(self) -> None:
+        self.grad = torch.empty_like(self.given)
+
+    def z(self, nodes: slice, again: bool = False) -> Tensor:
+        return self.given[nodes]
+
+    def grad_z(self, nodes: slice) -> Tensor:
+        return self.grad[nodes]
+
+    def hand_back(self, nodes: slice, grad: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        return ()
+
+
+class _Projected:
+    """z as a function of x, made where it is needed."""
+
+    def __init__(self, x: Tensor, project: Project, parameters: Sequence[Tensor]):
+        self.x, self.project, self.parameters = x, project, parameters
+        self.found: dict[int, Surroundings] = {}
+
+    def start_back(self) -> None:
+        self.grad = torch.zeros_like(self.x)
+
+    def z(self, nodes: slice, again: bool = False) -> Tensor:
+        if not again:
+            self.found[nodes.start] = Surroundings(self.x.device)
+            with torch.no_grad():
+                return self.project(self.x[nodes]).contiguous()
+        self.own = self.x[nodes].detach().requires_grad_()
+        with self.found[nodes.start].restored():
+            self.made = self.project(self.own)
+        return self.made.detach().contiguous()
+
+    def grad_z(self, nodes: slice) -> Tensor:
+        return torch.empty_like(self.made, memory_format=torch.contiguous_format)
+
+    def hand_back(self, nodes: slice, grad: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        wanted = [self.own, *self.parameters]
+        found = torch.autograd.grad(self.made, wanted, grad, allow_unused=True)
+        if found[0] is not None:
+            self.grad[nodes] = found[0]
+        pairs = zip(self.parameters, found[1:], strict=True)
+        return [(parameter, grad) for parameter, grad in pairs if grad is not None]
 
 
 class CompiledSweep:
     """One pass of a cell over a plan, and the way back."""
 
-    def __init__(self, cell: Cell, plan: Plan, z: Tensor, has_initial: bool, save: bool):
-        self.plan, self.has_initial, self.save = plan, has_initial, save
-        self.sizes = cell.state_sizes
+    def __init__(
+        self, cell: Cell, plan: Plan, x: Tensor, has_initial: bool, project: Project | None
+    ):
+        self.plan, self.has_initial, self.sizes = plan, has_initial, cell.state_sizes
         self.tensors = tuple(tensors_of(cell).values())
         self.parameters = tuple(tensor for tensor in self.tensors if tensor.requires_grad)
-        self.dtype = next(cell.parameters(), z).dtype
+        self.dtype = next(cell.parameters(), x).dtype
         self.first_row = 1 + plan.num_initial
+        self.save = project is None
+        self.source: _Given | _Projected | None = (
+            _Given(x) if project is None else _Projected(x, project, self.parameters)
+        )
         self.parts = []
+        # As z is where there is one node.
+        with torch.no_grad():
+            z = x if project is None else project(x[:1])
         for alone, steps in self._split():
             if steps:
                 program = find_program(cell, self._signature(cell, z, steps, alone))
                 self.parts.append(Part(program, plan, steps, self.tensors))
-        self.z: Tensor | None = None
 
     def _split(self) -> list[tuple[bool, Sequence[Step]]]:
         """The steps of nodes without predecessors, and the others."""
@@ -71,29 +134,30 @@ class CompiledSweep:
         slots = getattr(cell, "arity", seen.pop() if len(seen) == 1 else None)
         return Signature(z.shape[1], slots, alone, z.dtype, self.dtype, z.device)
 
-    def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
-        self.buffers = state_buffers(self.plan, self.sizes, self.dtype, initial, z)
+    def forward(self, x: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
+        self.buffers = state_buffers(self.plan, self.sizes, self.dtype, initial, x)
         for part in self.parts:
-            part.forward(z, self.buffers, keep and self.save)
-        self.z = z if keep else None
+            part.forward(self.source, self.buffers, keep and self.save)
         return tuple(buffer[self.first_row :] for buffer in self.buffers)
 
     @torch.no_grad()
     def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
-        if self.z is None:
+        source = self.source
+        if source is None:
             raise released()
         grad_states = gradient_buffers(self.plan, self.sizes, self.dtype, grads)
-        grad_z = torch.empty_like(self.z)
+        source.start_back()
         totals: dict[Tensor, Tensor] = {}
         for part in reversed(self.parts):
-            for tensor, grad in part.backward(self.z, self.buffers, grad_z, grad_states):
+            for tensor, grad in part.backward(source, self.buffers, grad_states):
                 totals[tensor] = totals[tensor] + grad if tensor in totals else grad
+        grad_x, source.grad = source.grad, None
         if not keep_graph():
-            self.z, self.buffers = None, []
+            self.source, self.buffers = None, []
             for part in self.parts:
                 part.forget()
         initial = [grad[1 : self.first_row] for grad in grad_states] if self.has_initial else []
-        return grad_z, *initial, *map(totals.get, self.parameters)
+        return grad_x, *initial, *map(totals.get, self.parameters)
 
 
 _programs: dict[Hashable, Program] = {}

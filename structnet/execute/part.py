@@ -8,6 +8,7 @@ a weight.
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +22,20 @@ from structnet.plan import Plan
 CHUNK = 4096
 
 
+class Source(Protocol):
+    """z of the nodes of a chunk, and where its gradient goes."""
+
+    def z(self, nodes: slice, again: bool = False) -> Tensor: ...
+
+    def grad_z(self, nodes: slice) -> Tensor:
+        """Room for the gradient."""
+        ...
+
+    def hand_back(self, nodes: slice, grad: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        """Takes the gradient; gives those of parameters that z was made with."""
+        ...
+
+
 class Span:
     """Steps side by side: their nodes, and the places in a plan's rows that they read."""
 
@@ -28,6 +43,10 @@ class Span:
         start, stop, slots, offset = steps[-1]
         self.nodes = slice(steps[0][0], stop)
         self.reads = slice(steps[0][3], offset + (stop - start) * slots)
+
+    def of(self, other: "Span") -> slice:
+        """The nodes, counted from the first of another span."""
+        return _shift(self.nodes, other.nodes.start)
 
     def rows(self, product: Product) -> slice:
         return self.reads if product.per_slot else self.nodes
@@ -74,8 +93,9 @@ class Part:
         for chunk in self.chunks:
             chunk.forget()
 
-    def forward(self, z: Tensor, buffers: Sequence[Tensor], save: bool) -> None:
+    def forward(self, source: Source, buffers: Sequence[Tensor], save: bool) -> None:
         for chunk in self.chunks:
+            z = source.z(chunk.nodes)
             self._make_room(chunk)
             for level in chunk.levels:
                 given = self._multiply(chunk, level, z, buffers)
@@ -146,27 +166,28 @@ class Part:
                 y[span.within(chunk, one)] for y, one in zip(chunk.ys, self.products, strict=True)
             ]
             rows = self.plan_rows[span.reads].view(-1, slots)
-            given.append([z[span.nodes], rows, *states, *self.tensors, *ys])
+            given.append([z[span.of(chunk)], rows, *states, *self.tensors, *ys])
         return given
 
     def backward(
-        self, z: Tensor, buffers: Sequence[Tensor], grad_z: Tensor, grad_states: Sequence[Tensor]
+        self, source: Source, buffers: Sequence[Tensor], grad_states: Sequence[Tensor]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Fills in the gradients of z and of the states; gives those of the cell's tensors."""
+        """Fills in the gradients of the states; gives those of the cell's tensors."""
         back = self.program.backward
         grads = [torch.zeros_like(one) if one.requires_grad else None for one in self.tensors]
         grad_weights = [torch.zeros_like(weight) for weight in self.weights]
         for chunk in reversed(self.chunks):
             saved = bool(chunk.ys)
+            z = source.z(chunk.nodes, again=True)
+            grad_z = source.grad_z(chunk.nodes)
             if not saved:
                 self._make_room(chunk)
                 for level in chunk.levels:
                     self._multiply(chunk, level, z, buffers)
             if not back.writes_z:
-                grad_z[chunk.nodes] = 0
+                grad_z.zero_()
             grad_ys = [
-                grad_z[chunk.nodes] if j == back.shared else torch.empty_like(y)
-                for j, y in enumerate(chunk.ys)
+                grad_z if j == back.shared else torch.empty_like(y) for j, y in enumerate(chunk.ys)
             ]
             for level in reversed(chunk.levels):
                 read = self._read(level, buffers, back.gathered)
@@ -176,6 +197,7 @@ class Part:
                 grad_weights[j].addmm_(self._factor(chunk, j, buffers).T, grad_ys[j])
             if not saved:
                 chunk.forget()
+            yield from source.hand_back(chunk.nodes, grad_z)
         yield from ((t, g) for t, g in zip(self.tensors, grads, strict=True) if g is not None)
         yield from self._of_weights(grad_weights)
 
@@ -207,7 +229,7 @@ class Part:
                 for state, grad in enumerate(grad_states)
             ]
             ys = [y[span.within(chunk, one)] for y, one in zip(grad_ys, self.products, strict=True)]
-            targets.append([grad_z[span.nodes], *mine, *grads, *ys])
+            targets.append([grad_z[span.of(chunk)], *mine, *grads, *ys])
             back.last([*inputs, *self._rows_of(span, grad_states)], targets[-1])
         for j in reversed(range(len(self.products))):
             product = self.products[j]
