@@ -272,3 +272,16 @@ class Products(TorchDispatchMode):
 def _seeded():
     torch.manual_seed(0)
     np.random.seed(0)
+
+
+TRACED = {}
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """The compiled executor's kernels run their graphs as they are, and chunks are small."""
+    from structnet.execute import compiled, kernel, part
+
+    monkeypatch.setattr(part, "CHUNK", 2)
+    monkeypatch.setattr(kernel, "compile_graph", lambda graph, inputs: graph)
+    monkeypatch.setattr(compiled, "_programs", TRACED)

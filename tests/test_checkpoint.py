@@ -18,7 +18,6 @@ from torch import nn
 
 import structnet as sn
 from structnet.bench.stopwatch import peak_bytes
-from structnet.execute import kernel, part
 
 
 def assert_saving_changes_nothing(layer, plans, save, executor, **options):
@@ -50,9 +49,7 @@ def test_windows_give_the_same_numbers_on_chains(cell):
     ("chain", [5, 2]), ("tree", [[[1, 2], [-1, -1], [-1, -1]]]), ("any_dag", [[[], [0], [0, 1]]]),
 ])  # fmt: skip
 @pytest.mark.parametrize("cell", ["lstm", "mut1"])
-def test_recomputing_gives_the_same_numbers(monkeypatch, cell, name, structures):
-    monkeypatch.setattr(part, "CHUNK", 2)
-    monkeypatch.setattr(kernel, "compile_graph", lambda graph, inputs: graph)
+def test_recomputing_gives_the_same_numbers(traced, cell, name, structures):
     topology = sn.topologies.create(name)
     layer, plans = recurrence(topology, cell, executor="compiled"), topology.plan(structures)
     assert_saving_changes_nothing(layer, plans, "recompute", "compiled")

@@ -21,21 +21,12 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 import structnet as sn
-from structnet.execute import compiled, kernel, part
+from structnet.execute import compiled, part
 
-TRACED = {}
 BINARY = [random_tree(7, np.random.default_rng(0)), [[-1, -1]], [[1, -1], [-1, -1]]]
 DAG = [[[], [], [0, 1], [2], [2, 3, 0], [4], []], [[]]]
 STRUCTURES = {"tree": BINARY, "any_dag": DAG, "chain": [5, 1, 3]}
 every_arity = pytest.mark.parametrize("name", STRUCTURES)
-
-
-@pytest.fixture
-def traced(monkeypatch):
-    """Kernels run their graphs as they are, and chunks are small."""
-    monkeypatch.setattr(part, "CHUNK", 2)
-    monkeypatch.setattr(kernel, "compile_graph", lambda graph, inputs: graph)
-    monkeypatch.setattr(compiled, "_programs", TRACED)
 
 
 def assert_compiled_is_reference(layer, plans, tolerance=1e-12, dtype=torch.float64):

@@ -376,7 +376,7 @@ def test_a_python_block_of_the_readme_runs(block, tmp_path):
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_of_the_readme_works(line, tmp_path, monkeypatch):
+def test_a_command_of_the_readme_works(traced, line, tmp_path, monkeypatch):
     command, *words = shlex.split(line, comments=True)[1:]
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for folder in ("my_project", "examples"):
