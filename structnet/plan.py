@@ -71,10 +71,15 @@ class Plan:
         return self._map(torch.Tensor.pin_memory)
 
     def _map(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Plan":
+        """Moved in one piece where the tensors are one, as `schedule` makes them."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(
-            self, **{k: move(v) for k, v in values.items() if isinstance(v, torch.Tensor)}
-        )
+        tensors = {k: value for k, value in values.items() if isinstance(value, torch.Tensor)}
+        whole = _whole(list(tensors.values()))
+        if whole is None:
+            moved = map(move, tensors.values())
+        else:
+            moved = move(whole).split(list(map(len, tensors.values())))
+        return replace(self, **dict(zip(tensors, moved, strict=True)))
 
 
 def schedule(
@@ -195,8 +200,25 @@ def _finish(
     arrays = (order, rank, rows, np.flatnonzero(~feeds), ptr)
     # Validation plans under inference mode what training finds in the cache.
     with torch.inference_mode(False):
-        order_, rank_, rows_, sinks, ptr_ = map(torch.from_numpy, arrays)
+        whole = torch.from_numpy(np.concatenate(arrays))
+        order_, rank_, rows_, sinks, ptr_ = whole.split(list(map(len, arrays)))
     return Plan(order_, rank_, levels, rows_, steps, sinks, num_initial, ptr_)
+
+
+def _whole(tensors: list[torch.Tensor]) -> torch.Tensor | None:
+    """The tensor that these are the parts of, in this order; None if there is none."""
+    storage, first = tensors[0].untyped_storage(), 0
+    for tensor in tensors:
+        if (
+            tensor.untyped_storage().data_ptr() != storage.data_ptr()
+            or tensor.storage_offset() != first
+            or not tensor.is_contiguous()
+        ):
+            return None
+        first += len(tensor)
+    if first * tensors[0].element_size() != storage.nbytes():
+        return None
+    return tensors[0].new_empty(0).set_(storage)
 
 
 def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer) -> NDArray[np.int64]:

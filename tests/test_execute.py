@@ -491,3 +491,38 @@ def test_a_chain_shaped_tree_100_000_levels_deep_runs_forward_and_backward():
     h = layer(x, plans)
     h[0].sum().backward()
     assert_same(x.grad, layer.cells[0].input.weight.sum().expand(levels, 1))
+
+
+@pytest.mark.parametrize("executor", ["batched", "compiled"])
+@pytest.mark.parametrize("name", ["tree", "any_dag"])
+def test_results_are_the_same_bits_from_run_to_run(traced, name, executor):
+    topology = sn.topologies.create(name)
+    structure = {"tree": random_tree(50, np.random.default_rng(0)),
+                 "any_dag": [[], [0], [0, 1], [0, 1, 2], [0, 2, 3]]}[name]  # fmt: skip
+    plans = topology.plan([structure] * 3)
+    layer = recurrence(topology, "lstm", 8, 16, dtype=torch.float32)
+    x = features(plans, 8, dtype=torch.float32)
+    torch.use_deterministic_algorithms(True)
+    try:
+        first, again = (everything(layer, x, plans, executor=executor) for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(again[key], value) for key, value in first.items())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("executor", ["batched", "compiled"])
+@pytest.mark.parametrize("name", ["tree", "any_dag", "chain"])
+def test_no_level_waits_for_the_gpu(name, executor):
+    topology = sn.topologies.create(name)
+    structure = {"tree": random_tree(20, np.random.default_rng(0)),
+                 "any_dag": [[], [0], [0, 1]], "chain": 5}[name]  # fmt: skip
+    plans = tuple(plan.to("cuda") for plan in topology.plan([structure]))
+    layer = recurrence(topology, "lstm", dtype=torch.float32).to("cuda")
+    x = features(plans, dtype=torch.float32).detach().to("cuda").requires_grad_()
+    layer(x, plans, executor=executor).sum().backward()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        layer(x, plans, executor=executor).sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

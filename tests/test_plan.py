@@ -1,5 +1,6 @@
 """A plan orders its nodes by level and says whom each of them reads."""
 
+import dataclasses
 import pickle
 from itertools import pairwise
 
@@ -187,3 +188,30 @@ def test_a_long_cycle_is_named_without_listing_all_of_it():
     with pytest.raises(ValueError, match="cycle in sample 0, node") as caught:
         sn.schedule([[99], *([node] for node in range(99))])
     assert len(str(caught.value)) < 200
+
+
+def test_a_plan_moves_in_one_piece():
+    plan = sn.topologies.create("tree").plan([[[1, 2], [-1, -1], [-1, -1]]])[0]
+    # As a worker sends it.
+    queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    queue.put(plan)
+    sent = queue.get()
+    moves = []
+
+    def move(tensor):
+        moves.append(tensor)
+        return tensor.clone()
+
+    for one in (plan, sent):
+        moved = one._map(move)
+        assert len(moves) == 1
+        assert reads(moved) == reads(plan) and moved.sinks.equal(plan.sinks)
+        assert len(moved._map(move).order) and len(moves) == 2
+        moves.clear()
+
+
+def test_a_plan_of_separate_tensors_moves_as_well():
+    plan = sn.topologies.create("chain").plan([3, 1])[0]
+    parts = {name: getattr(plan, name).clone() for name in ("order", "rank", "rows", "sinks")}
+    apart = dataclasses.replace(plan, **parts)
+    assert reads(apart.to("cpu")) == reads(apart._map(torch.Tensor.clone)) == reads(plan)

@@ -44,31 +44,42 @@ class Span:
         self.nodes = slice(steps[0][0], stop)
         self.reads = slice(steps[0][3], offset + (stop - start) * slots)
 
-    def of(self, other: "Span") -> slice:
-        """The nodes, counted from the first of another span."""
-        return _shift(self.nodes, other.nodes.start)
-
     def rows(self, product: Product) -> slice:
         return self.reads if product.per_slot else self.nodes
 
-    def within(self, other: "Span", product: Product) -> slice:
-        """The rows of a product, counted from the first of another span."""
-        return _shift(self.rows(product), other.rows(product).start)
+    def within(self, other: "Span", products: Sequence[Product]) -> list[slice]:
+        """The rows of every product, counted from the first of another span."""
+        return [_shift(self.rows(one), other.rows(one).start) for one in products]
+
+
+class Group(Span):
+    """A step, and where it is within its chunk and its level."""
+
+    def __init__(self, step: Step, chunk: Span, level: Span, products: Sequence[Product]):
+        super().__init__([step])
+        self.slots = step[2]
+        self.of_chunk = _shift(self.nodes, chunk.nodes.start)
+        self.of_level = _shift(self.reads, level.reads.start)
+        self.y_of_chunk = self.within(chunk, products)
+        self.x_of_level = self.within(level, products)
 
 
 class Level(Span):
-    def __init__(self, steps: Sequence[Step]):
+    """The steps of a level, and where it is within its chunk."""
+
+    def __init__(self, steps: Sequence[Step], chunk: Span, products: Sequence[Product]):
         super().__init__(steps)
-        self.steps = [(Span([step]), step[2]) for step in steps]
+        self.groups = [Group(step, chunk, self, products) for step in steps]
+        self.of_chunk = self.within(chunk, products)
 
 
 class Chunk(Span):
     """Levels, and their x and y while these are kept; no x where it is what was read."""
 
-    def __init__(self, steps: Sequence[Step], bounds: Sequence[int]):
+    def __init__(self, steps: Sequence[Step], bounds: Sequence[int], products: Sequence[Product]):
         super().__init__(steps)
         groups = groupby(steps, lambda step: bisect(bounds, step[0]))
-        self.levels = [Level(list(level)) for _, level in groups]
+        self.levels = [Level(list(level), self, products) for _, level in groups]
         self.forget()
 
     def forget(self) -> None:
@@ -84,7 +95,7 @@ class Part:
     ):
         self.program, self.products, self.tensors = program, program.products, tensors
         self.plan_rows, self.first_row = plan.rows, 1 + plan.num_initial
-        self.chunks = [Chunk(some, plan.levels) for some in _cut(steps, plan.levels)]
+        self.chunks = [Chunk(some, plan.levels, self.products) for some in _cut(steps, plan.levels)]
         nothing = [None] * (1 + program.num_states)
         with torch.enable_grad():
             self.weights = program.weights(*nothing, *tensors)
@@ -99,8 +110,8 @@ class Part:
             self._make_room(chunk)
             for level in chunk.levels:
                 given = self._multiply(chunk, level, z, buffers)
-                for (span, _), inputs in zip(level.steps, given, strict=True):
-                    self.program.last(inputs, self._rows_of(span, buffers))
+                for group, inputs in zip(level.groups, given, strict=True):
+                    self.program.last(inputs, self._rows_of(group, buffers))
             if not save:
                 chunk.forget()
 
@@ -128,11 +139,11 @@ class Part:
         read = self._read(level, buffers, self.program.reads)
         given = self._inputs(chunk, level, z, buffers, read)
         for j, product in enumerate(self.products):
-            at = level.within(chunk, product)
+            at = level.of_chunk[j]
             if product.state is None:
                 x = chunk.xs[j][at]
-                for (span, _), inputs in zip(level.steps, given, strict=True):
-                    self.program.factors[j](inputs, [x[span.within(level, product)]])
+                for group, inputs in zip(level.groups, given, strict=True):
+                    self.program.factors[j](inputs, [x[group.x_of_level[j]]])
             else:
                 x = read.get(product.state)
                 x = buffers[product.state].index_select(0, rows) if x is None else x
@@ -155,18 +166,17 @@ class Part:
         read: dict[int, Tensor],
     ) -> list[list[Tensor]]:
         """What kernels take, step by step; `read` is what they don't gather themselves."""
-        given = []
-        for span, slots in level.steps:
-            reads = _shift(span.reads, level.reads.start)
+        given, gathers = [], self.program.trace.gathers
+        for group in level.groups:
             states = [
-                read[state][reads].view(-1, slots, buffer.shape[1]) if state in read else buffer
+                read[state][group.of_level].view(-1, group.slots, buffer.shape[1])
+                if state in read
+                else buffer
                 for state, buffer in enumerate(buffers)
             ]
-            ys = [
-                y[span.within(chunk, one)] for y, one in zip(chunk.ys, self.products, strict=True)
-            ]
-            rows = self.plan_rows[span.reads].view(-1, slots)
-            given.append([z[span.of(chunk)], rows, *states, *self.tensors, *ys])
+            ys = [y[at] for y, at in zip(chunk.ys, group.y_of_chunk, strict=True)]
+            rows = self.plan_rows[group.reads].view(-1, group.slots) if gathers else None
+            given.append([z[group.of_chunk], rows, *states, *self.tensors, *ys])
         return given
 
     def backward(
@@ -222,25 +232,26 @@ class Part:
         read = {state: grad_states[state].new_empty(len(rows), grad_states[state].shape[1])
                 for state in back.reads}  # fmt: skip
         targets = []
-        for (span, slots), inputs in zip(level.steps, given, strict=True):
-            reads = _shift(span.reads, level.reads.start)
+        for group, inputs in zip(level.groups, given, strict=True):
             mine = [
-                read[state][reads].view(-1, slots, grad.shape[1]) if state in read else None
+                read[state][group.of_level].view(-1, group.slots, grad.shape[1])
+                if state in read
+                else None
                 for state, grad in enumerate(grad_states)
             ]
-            ys = [y[span.within(chunk, one)] for y, one in zip(grad_ys, self.products, strict=True)]
-            targets.append([grad_z[span.of(chunk)], *mine, *grads, *ys])
-            back.last([*inputs, *self._rows_of(span, grad_states)], targets[-1])
+            ys = [y[at] for y, at in zip(grad_ys, group.y_of_chunk, strict=True)]
+            targets.append([grad_z[group.of_chunk], *mine, *grads, *ys])
+            back.last([*inputs, *self._rows_of(group, grad_states)], targets[-1])
         for j in reversed(range(len(self.products))):
             product = self.products[j]
             if back.dead[j]:
                 continue
-            grad_y = grad_ys[j][level.within(chunk, product)]
+            grad_y = grad_ys[j][level.of_chunk[j]]
             weight = self.weights[j].detach().T
             if product.state is None:
                 grad_x = grad_y @ weight
-                for (span, _), inputs, into in zip(level.steps, given, targets, strict=True):
-                    back.factors[j]([*inputs, grad_x[span.within(level, product)]], into)
+                for group, inputs, into in zip(level.groups, given, targets, strict=True):
+                    back.factors[j]([*inputs, grad_x[group.x_of_level[j]]], into)
                 continue
             into = read[product.state].view(-1, product.inner)
             if back.adds[j]:
