@@ -16,8 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structnet as sn
+from structnet.bench.stopwatch import peak_bytes
 from structnet.cells.linear import LinearCell, shares
-from structnet.execute.scan import CHUNK, can_scan, linear_recurrence
+from structnet.execute import run_reference, run_scan, selective
+from structnet.execute.scan import CHUNK, LEAST_CHUNKS, can_scan, linear_recurrence
+from structnet.execute.selective import scan_output
 
 
 def is_linear(name, options):
@@ -27,9 +30,11 @@ def is_linear(name, options):
 
 CELLS = [case for case in create_cells() if is_linear(*case.values[0])]
 every_linear_cell = pytest.mark.parametrize("cell", CELLS)
-# What needs 0, 1, 2 and 3 rounds of chunks, with nothing, one and all but one left over.
+# What needs 0, 1 and 2 rounds of chunks, with nothing, one and all but one left over.
 LENGTHS = [0, 1, 2, CHUNK - 1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK, 2 * CHUNK + 1,
-           4 * CHUNK**2 - 1, 4 * CHUNK**2 + CHUNK + 1]  # fmt: skip
+           4 * CHUNK**2 - 1, 4 * CHUNK**2 + CHUNK + 1,
+           LEAST_CHUNKS * CHUNK - 1, LEAST_CHUNKS * CHUNK, LEAST_CHUNKS * CHUNK + 1,
+           LEAST_CHUNKS * CHUNK**2 + CHUNK + 1]  # fmt: skip
 
 
 def loop(a, b, reverse=False):
@@ -252,3 +257,192 @@ def test_a_plan_first_used_under_inference_mode_is_trained_on():
         layer(x, plans)
     layer(x, plans).sum().backward()
     assert x.grad is not None
+
+
+# Outputs without states
+
+SHAPES = [[1], [5, 5, 5], [3, 40, 1], [3 * CHUNK] * 2, [3 * CHUNK + 2] * 2, [10 * CHUNK + 7]]
+every_shape = pytest.mark.parametrize("lengths", SHAPES, ids=str)
+
+
+@pytest.fixture(params=[1, 2**21], ids=["small blocks", "one block"])
+def block(request, monkeypatch):
+    """Blocks of a scan as small as there are, and larger than any here."""
+    monkeypatch.setattr(selective, "CPU_BLOCK", request.param)
+
+
+def scanned(*args, keep=True):
+    return scan_output(*args, keep)
+
+
+def looped(cell, plan, z, initial):
+    states = run_reference(cell, plan, z, initial)
+    return cell.output(z, *states), states
+
+
+def outputs(run, layer, plan, x, initial=None, **options):
+    """The output and the states of the layer's cell on x by rank."""
+    cell = layer.cells[0]
+    h, states = run(cell, plan, cell.project(x), initial and tuple(initial), **options)
+    return [h, *states]
+
+
+def gradients(layer, found, x, initial=None, **options):
+    """Gradients of a random function of all that is found, zeros where there are none."""
+    generator = torch.Generator().manual_seed(4)
+    weights = [torch.randn(y.shape, generator=generator, dtype=torch.float64) for y in found]
+    inputs = [x, *(initial or ()), *layer.parameters()]
+    found = torch.autograd.grad(found, inputs, weights, allow_unused=True, **options)
+    pairs = zip(inputs, found, strict=True)
+    return [torch.zeros_like(x) if grad is None else grad for x, grad in pairs]
+
+
+def problem(lengths, cell="ssm", with_initial=False, **options):
+    topology = sn.topologies.create("chain")
+    plans = topology.plan(lengths)
+    layer = recurrence(topology, cell, **options)
+    # Rates that do not decay within a block.
+    with torch.no_grad():
+        for name, value in layer.named_parameters():
+            if name.endswith("log_rate"):
+                value -= 3
+    return layer, plans[0], features(plans), initial_states(layer, plans) if with_initial else None
+
+
+@every_linear_cell
+@every_shape
+@pytest.mark.parametrize("with_initial", [False, True], ids=["from zeros", "from states"])
+@pytest.mark.usefixtures("block")
+def test_an_output_with_and_without_states_is_that_of_a_loop(cell, lengths, with_initial):
+    layer, plan, x, initial = problem(lengths, cell, with_initial)
+    for keep in (True, False):
+        found = outputs(scanned, layer, plan, x, initial, keep=keep)
+        expected = outputs(looped, layer, plan, x, initial)[: len(found)]
+        assert_same(found, expected)
+        grads = gradients(layer, found, x, initial)
+        assert_same(grads, gradients(layer, expected, x, initial))
+
+
+def test_an_output_of_nothing_is_empty():
+    layer, plan, x, _ = problem([])
+    assert [y.shape for y in outputs(scanned, layer, plan, x)] == [(0, 2), (0, 32)]
+
+
+@pytest.mark.usefixtures("block")
+def test_states_alone_have_gradients():
+    layer, plan, x, initial = problem([40, 40], with_initial=True)
+    found, expected = (outputs(run, layer, plan, x, initial)[1:] for run in (scanned, looped))
+    assert_same(gradients(layer, found, x, initial), gradients(layer, expected, x, initial))
+
+
+@pytest.mark.usefixtures("block")
+def test_gradients_of_an_output_are_found_again_with_the_graph_retained():
+    layer, plan, x, _ = problem([40, 40])
+    found = outputs(scanned, layer, plan, x)
+    first = gradients(layer, found, x, retain_graph=True)
+    assert_same(gradients(layer, found, x), first, 0)
+    with pytest.raises(RuntimeError, match="second time"):
+        gradients(layer, found, x)
+
+
+@every_shape
+@pytest.mark.usefixtures("block")
+def test_an_output_is_differentiable_twice(lengths):
+    layer, plan, x, initial = problem(lengths, with_initial=True, state_size=3)
+    second = []
+    for run in (scanned, looped):
+        found = outputs(run, layer, plan, x, initial)
+        grads = gradients(layer, found, x, initial, create_graph=True)
+        loss = sum((grad**2).sum() for grad in grads)
+        second.append(torch.autograd.grad(loss, [x, *initial, *layer.parameters()]))
+    assert_same(list(second[0]), list(second[1]), 1e-10)
+
+
+@pytest.mark.usefixtures("block")
+def test_only_what_requires_a_gradient_has_one():
+    layer, plan, x, _ = problem([40, 40])
+    expected = gradients(layer, outputs(scanned, layer, plan, x), x)
+    names = ["x", *(name for name, _ in layer.named_parameters())]
+    layer.requires_grad_(False)
+    cell = layer.cells[0]
+    cell.log_rate.requires_grad_(True)
+    h = outputs(scanned, layer, plan, x.detach())
+    generator = torch.Generator().manual_seed(4)
+    weights = [torch.randn(y.shape, generator=generator, dtype=torch.float64) for y in h]
+    (found,) = torch.autograd.grad(h, [cell.log_rate], weights)
+    assert_same(found, expected[names.index("cells.0.log_rate")])
+
+
+@pytest.mark.usefixtures("block")
+def test_states_that_were_written_to_are_not_differentiated():
+    layer, plan, x, _ = problem([40, 40])
+    h, states = scan_output(layer.cells[0], plan, layer.cells[0].project(x), None, keep=True)
+    with torch.no_grad():
+        states[0].zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        h.sum().backward()
+
+
+@pytest.mark.parametrize("lengths", [[300, 300], [300, 70]], ids=str)
+@pytest.mark.usefixtures("block")
+def test_an_output_in_low_precision_has_states_in_full(lengths):
+    layer, plan, x, _ = problem(lengths)
+    layer, x = layer.float(), x.detach().float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        cell = layer.cells[0]
+        z = cell.project(x)
+        h, states = scan_output(cell, plan, z, None, keep=True)
+        expected = run_scan(cell, plan, z, None)
+        output = cell.output(z, *expected)
+    assert states[0].dtype == torch.float32
+    assert_same(states[0].detach(), expected[0].detach(), 1e-5)
+    assert_same(h.detach().float(), output.detach().float(), 1e-2)
+    h.sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
+@pytest.mark.usefixtures("block")
+def test_an_output_without_gradients_is_the_same():
+    layer, plan, x, _ = problem([40, 40])
+    expected = [y.detach() for y in outputs(scanned, layer, plan, x)]
+    for without in (torch.no_grad, torch.inference_mode):
+        with without():
+            assert_same(outputs(scanned, layer, plan, x), expected, 0)
+
+
+@pytest.mark.parametrize("lengths", [[300, 300], [300, 200]], ids=str)
+def test_an_output_takes_less_memory_than_its_states(lengths, monkeypatch):
+    monkeypatch.setattr(selective, "CPU_BLOCK", 2**14)
+    layer, plan, x, _ = problem(lengths, hidden_size=32, state_size=32)
+
+    def step():
+        (h,) = outputs(scanned, layer, plan, x, keep=False)
+        h.sum().backward()
+
+    assert peak_bytes(step) < sum(lengths) * 32 * 32 * 8
+
+
+@every_linear_cell
+@pytest.mark.parametrize("name", ["chain", "bichain"])
+@pytest.mark.parametrize("options", [{}, {"zoneout": 0.3}, {"truncate": 4}], ids=str)
+def test_a_layer_gives_the_same_whether_states_are_asked_for_or_not(cell, name, options):
+    topology = sn.topologies.create(name)
+    plans = topology.plan([9, 9, 30])
+    layer = recurrence(topology, cell[0], **cell[1], **options)
+    found = []
+    for with_states in (False, True):
+        torch.manual_seed(0)
+        x = features(plans)
+        h = layer(x, plans, return_states=with_states)
+        h = h[0] if with_states else h
+        grads = torch.autograd.grad((h**2).sum(), [x, *layer.parameters()], allow_unused=True)
+        found.append([h.detach(), *(grad for grad in grads if grad is not None)])
+    assert_same(*found)
+
+
+def test_an_output_is_refused_where_a_scan_is():
+    topology = sn.topologies.create("any_dag")
+    (plan,) = topology.plan([[[], [0], [0]]])
+    cell = recurrence(topology, "ssm").cells[0]
+    with pytest.raises(ValueError, match="several slots or feed several nodes"):
+        scan_output(cell, plan, torch.zeros(3, 8), None, keep=False)

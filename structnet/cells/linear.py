@@ -1,11 +1,31 @@
 """Cells that are linear in their state: run level by level anywhere, and by a scan on chains."""
 
 import abc
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from structnet.cells.cell import Cell, Gates
+
+
+class Selection(NamedTuple):
+    """What a selective state space model makes of its input, where a node has one predecessor.
+
+    Of every node n: `u` and `step` (n, H), `write` and `read` (n, N); of the model: `rate` (N, H)
+    and `direct` (H,). Its states are a h + b, with a = exp(-rate step) and b = write step u all
+    (n, N, H), and its output is sum_N read h + direct u.
+    """
+
+    rate: Tensor
+    direct: Tensor
+    u: Tensor
+    step: Tensor
+    write: Tensor
+    read: Tensor
+
+    def at(self, nodes: slice) -> "Selection":
+        return Selection(self.rate, self.direct, *(part[nodes] for part in self[2:]))
 
 
 class LinearCell(Cell):
@@ -26,6 +46,10 @@ class LinearCell(Cell):
 
         A dimension of a may be 1 where it is the same for all nodes or slots.
         """
+
+    def selection(self, z: Tensor) -> Selection | None:
+        """What `coefficients` on one slot and `output` are made of, where it is a `Selection`."""
+        return None
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         a, b = self.checked_coefficients(z, c.shape[1])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from structnet.cells.cell import check_choice
-from structnet.cells.linear import LinearCell
+from structnet.cells.linear import LinearCell, Selection
 from structnet.registry import cells
 
 # Between which the step of a channel starts (Gu et al. 2022, section 4; Gu and Dao 2023, 3.6).
@@ -25,7 +25,7 @@ class SSM(LinearCell):
     (2023), algorithm 2, where W_d is of full rank. Otherwise B, C and d = softplus(p) are
     parameters, and b = (exp(d A) - 1) / A B u, the zero-order hold, as S4D of Gu et al. (2022),
     "On the parameterization and initialization of diagonal state space models". The state is h,
-    the output y.
+    (N, H) of a node, the output y.
 
     Several predecessors: d_k is of the slot's own p and W_d, shared where they are unordered, and
     b takes the mean of what the d_k give. `combine` is mean or sum over exp(d_k A) h_k: a sum grows
@@ -71,30 +71,45 @@ class SSM(LinearCell):
 
     def project(self, x: Tensor) -> Tensor:
         u = self.input(x)
-        return torch.cat([u, self.select(u)], dim=1) if self.selective else u
+        if not self.selective:
+            return u
+        step, both = self.select(u).split([self.step.numel(), 2 * self.state_size], dim=1)
+        return torch.cat([u, F.softplus(self.step.flatten() + step), both], dim=1)
 
     def coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
-        u, step, write, _ = self._selected(z)
-        A, d = -self.log_rate.exp(), F.softplus(self.step + step).unsqueeze(3)
-        a = torch.exp(d * A).flatten(2)
+        u, d, write, _ = self._selected(z)
+        rate, d, u = _by_state(self.log_rate).exp(), d.unsqueeze(2), u.unsqueeze(1)
+        # exp2 takes a third of the time that exp takes.
+        a = torch.exp2(d * (-rate / math.log(2))).flatten(2)
         # What is small is multiplied first: a node's states are many.
         if self.selective:
-            b = d.mean(1) * u.unsqueeze(2) * write
+            b = d.mean(1) * u * write
         else:
-            b = (torch.expm1(d * A) / A).mean(1) * write * u.unsqueeze(2)
+            b = (-torch.expm1(-d * rate) / rate).mean(1) * write * u
         return a / slots if self.combine == "mean" and slots > 1 else a, b.flatten(1)
 
     def output(self, z: Tensor, *states: Tensor) -> Tensor:
         u, _, _, read = self._selected(z)
-        h = states[0].unflatten(1, (self.hidden_size, self.state_size))
-        return (h * read).sum(2) + self.direct * u
+        h = states[0].unflatten(1, (self.state_size, self.hidden_size))
+        return (h * read).sum(1) + self.direct * u
+
+    def selection(self, z: Tensor) -> Selection | None:
+        if not self.selective:
+            return None
+        u, d, write, read = self._selected(z)
+        rate = _by_state(self.log_rate).exp()
+        return Selection(rate, self.direct, u, d.squeeze(1), write.squeeze(2), read.squeeze(2))
 
     def _selected(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """u (n, H), the step's input (n, K, H), B and C (n, 1, N); or parameters, without n."""
+        """u (n, H), d (n, K, H), B and C (n, N, 1); those that are parameters are of one node."""
         if not self.selective:
-            return z, self.step.new_zeros(1, 1, 1), self.write, self.read
-        size = self.hidden_size
-        u, step, write, read = z.split(
-            [size, z.shape[1] - size - 2 * self.state_size, self.state_size, self.state_size], 1
-        )
-        return u, step.unflatten(1, (-1, size)), write.unsqueeze(1), read.unsqueeze(1)
+            d, write, read = F.softplus(self.step), _by_state(self.write), _by_state(self.read)
+            return z, d.unsqueeze(0), write.unsqueeze(0), read.unsqueeze(0)
+        size, state_size = self.hidden_size, self.state_size
+        u, d, write, read = z.split([size, self.step.numel(), state_size, state_size], 1)
+        return u, d.unflatten(1, (-1, size)), write.unsqueeze(2), read.unsqueeze(2)
+
+
+def _by_state(parameter: Tensor) -> Tensor:
+    """(N, H) of (H, N): channels are more than their states, and lie side by side in memory."""
+    return parameter.T.contiguous()

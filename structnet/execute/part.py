@@ -184,7 +184,10 @@ class Part:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Fills in the gradients of the states; gives those of the cell's tensors."""
         back = self.program.backward
-        grads = [torch.zeros_like(one) if one.requires_grad else None for one in self.tensors]
+        grads = [
+            torch.zeros_like(one) if i in back.learns else None
+            for i, one in enumerate(self.tensors)
+        ]
         grad_weights = [torch.zeros_like(weight) for weight in self.weights]
         for chunk in reversed(self.chunks):
             saved = bool(chunk.ys)

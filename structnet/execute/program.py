@@ -103,7 +103,8 @@ class Backward:
     `factors[j]` is None where x_j is what was read of a state; its gradient is then added to that
     state's where `adds[j]`. Where `dead[j]` nothing depends on y_j; `shared` is the product whose y
     has z's own gradient, None if there is none. `reads` are the states that gradients flow to,
-    `gathered` those that have to be read.
+    `gathered` those that have to be read, `learns` the cell's tensors that kernels have gradients
+    for.
     """
 
     def __init__(self, program: Program):
@@ -135,6 +136,7 @@ class Backward:
             added.update(kernel.writes)
             written.update(kernel.writes)
         self.writes_z = 0 in written
+        self.learns = {index - 1 - count for index in written & tensors}
         self.reads = [state for state in range(count) if 1 + state in written]
         self.shared = self._find_shared(program, added)
         self.gathered = program.gathered([self.last, *self.factors])

@@ -11,7 +11,8 @@ overflows that does not in such a loop, which is what the papers take logarithms
 T: length of the sequence, S: size of the state, or of those side by side.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ from structnet.execute.order import reorder
 from structnet.plan import Plan
 
 CHUNK = 16
+# Fewer chunks take longer than a loop over their steps.
+LEAST_CHUNKS = 8
 
 
 def can_scan(cell: Any, plan: Plan) -> bool:
@@ -38,6 +41,51 @@ def run_scan(
     cell: LinearCell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
 ) -> tuple[Tensor, ...]:
     """The states of every node, by rank; ValueError for another cell or plan."""
+    chains = chains_of(cell, plan)
+    a, b = cell.checked_coefficients(chains.by_time(z), 1)
+    # Under autocast the coefficients are of lower precision than the states have to be.
+    dtype = next(cell.parameters(), z).dtype
+    b = b.to(dtype)
+    a = a.to(dtype).squeeze(1).expand_as(b)
+    if initial is not None:
+        b = b.index_add(0, chains.heads, a[chains.heads] * chains.before(initial[0]))
+    if not chains.are_abreast:
+        a = a.index_fill(0, chains.heads, 0)
+    wide = (-1, chains.width * b.shape[1])
+    h = linear_recurrence(a.reshape(wide), b.reshape(wide)) if len(b) else b
+    return (chains.by_rank(h.view_as(b)),)
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Where the nodes of a plan's chains stand in time.
+
+    Chains of one length lie side by side as they are, `width` nodes a step. Others stand one after
+    the other: `order` is the ranks of their nodes, and the inverse of it. `heads` begin the chains.
+    """
+
+    plan: Plan
+    width: int
+    heads: Tensor
+    order: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def are_abreast(self) -> bool:
+        return self.order is None
+
+    def by_time(self, x: Tensor) -> Tensor:
+        return x if self.order is None else reorder(x, *self.order)
+
+    def by_rank(self, x: Tensor) -> Tensor:
+        return x if self.order is None else reorder(x, *self.order[::-1])
+
+    def before(self, initial: Tensor) -> Tensor:
+        """The states that the heads read, zeros where there are none."""
+        return F.pad(initial, (0, 0, 1, 0))[self.plan.rows[: len(self.heads)]]
+
+
+def chains_of(cell: LinearCell, plan: Plan) -> Chains:
+    """ValueError for a cell that is not linear, or a plan that is not of chains."""
     if not can_scan(cell, plan):
         why = (
             f"nodes of this plan of {plan.num_nodes} have several slots or feed several nodes"
@@ -51,27 +99,13 @@ def run_scan(
     assert order is not None
     # Level 0, if there is a level.
     width = plan.levels[:2][-1]
-    abreast = _abreast(plan)
-    heads = torch.arange(width, device=order.device)
-    if not abreast:
-        position = torch.argsort(order)
-        heads = position[:width]
-        z = reorder(z, order, position)
-    a, b = cell.checked_coefficients(z, 1)
-    # Under autocast the coefficients are of lower precision than the states have to be.
-    dtype = next(cell.parameters(), z).dtype
-    b = b.to(dtype)
-    a = a.to(dtype).squeeze(1).expand_as(b)
-    if initial is not None:
-        start = F.pad(initial[0], (0, 0, 1, 0))[plan.rows[:width]]
-        b = b.index_add(0, heads, a[heads] * start)
-    if abreast:
-        wide = (len(plan.levels) - 1, width * b.shape[1])
-        return (linear_recurrence(a.reshape(wide), b.reshape(wide)).view_as(b),)
-    return (reorder(linear_recurrence(a.index_fill(0, heads, 0), b), position, order),)
+    if _are_abreast(plan):
+        return Chains(plan, width, torch.arange(width, device=order.device))
+    position = torch.argsort(order)
+    return Chains(plan, 1, position[:width], (order, position))
 
 
-def _abreast(plan: Plan) -> bool:
+def _are_abreast(plan: Plan) -> bool:
     """Whether every level continues the one before, node by node: chains of one length."""
     width, length = plan.levels[:2][-1], len(plan.levels) - 1
     first = 1 + plan.num_initial
@@ -90,7 +124,8 @@ def linear_recurrence(a: Tensor, b: Tensor, reverse: bool = False) -> Tensor:
 class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, reverse: bool) -> Tensor:
-        h = _scan(a, b, reverse)
+        h = b.clone(memory_format=torch.contiguous_format)
+        recur_(a[:-1] if reverse else a[1:], h, reverse)
         ctx.reverse = reverse
         ctx.save_for_backward(a, h)
         return h
@@ -104,38 +139,49 @@ class _Recurrence(torch.autograd.Function):
         return g * _shift(h, ctx.reverse), g, None
 
 
-def _scan(a: Tensor, b: Tensor, reverse: bool) -> Tensor:
-    h = torch.empty_like(b)
-    length, chunks = len(b), len(b) // CHUNK
-    start = b.new_zeros(b.shape[1:])
-    if chunks < 2:
-        _loop(a, b, h, start, _times(0, length, reverse))
-        return h
-    rest = length - chunks * CHUNK
+def recur_(a: Tensor, h: Tensor, reverse: bool = False) -> None:
+    """Add a_t h_t to h_{t+1}, one t after the other, in place: a (T, S), h (T + 1, S).
+
+    `reverse` is from the end: a_t h_{t+1} is added to h_t.
+    """
+    length, chunks = len(a), len(a) // CHUNK
+    if chunks < LEAST_CHUNKS:
+        _loop(a.unbind(), h.unbind(), reverse)
+        return
     # What is left over comes last, in the order of time.
-    whole = slice(rest, length) if reverse else slice(0, length - rest)
-    left = (0, rest) if reverse else (length - rest, length)
+    rest = length - chunks * CHUNK
+    if reverse:
+        start, whole, left = h[-1:], (a[rest:], h[rest:-1]), (a[:rest], h[: rest + 1])
+    else:
+        stop = length - rest
+        start, whole, left = h[:1], (a[:stop], h[1 : stop + 1]), (a[stop:], h[stop:])
     # (chunks, S) at every step of a chunk.
-    parts = [x[whole].unflatten(0, (chunks, CHUNK)).unbind(1) for x in (a, b, h)]
-    times = _times(0, CHUNK, reverse)
-    gain, state = (x[times[0]].clone() for x in parts[:2])
-    for t in times[1:]:
-        torch.addcmul(parts[1][t], parts[0][t], state, out=state)
-        gain *= parts[0][t]
-    carry = _scan(gain, state, reverse)
-    _loop(*parts, _shift(carry, reverse), times)
-    _loop(a, b, h, carry[0 if reverse else -1], _times(*left, reverse))
-    return h
+    gains, states = (x.unflatten(0, (chunks, CHUNK)).unbind(1) for x in whole)
+    gain, state = _from_zero(gains, states, reverse)
+    found = torch.cat([state, start] if reverse else [start, state])
+    recur_(gain, found, reverse)
+    before = found[1:] if reverse else found[:-1]
+    _loop(gains, (*states, before) if reverse else (before, *states), reverse)
+    _loop(left[0].unbind(), left[1].unbind(), reverse)
 
 
-def _loop(a: Any, b: Any, h: Any, state: Tensor, times: Iterable[int]) -> None:
-    """Write h_t = a_t h_{t-1} + b_t."""
-    for t in times:
-        state = torch.addcmul(b[t], a[t], state, out=h[t])
+def _loop(a: Sequence[Tensor], h: Sequence[Tensor], reverse: bool) -> None:
+    """What `recur_` does, step by step."""
+    if reverse:
+        a, h = a[::-1], h[::-1]
+    for gain, before, state in zip(a, h, h[1:], strict=False):
+        state.addcmul_(gain, before)
 
 
-def _times(start: int, stop: int, reverse: bool) -> range:
-    return range(start, stop)[::-1] if reverse else range(start, stop)
+def _from_zero(a: Sequence[Tensor], b: Sequence[Tensor], reverse: bool) -> tuple[Tensor, Tensor]:
+    """The product of a, and the last state of the recurrence from zero."""
+    if reverse:
+        a, b = a[::-1], b[::-1]
+    gain, state = a[0].clone(), b[0].clone()
+    for at, bt in zip(a[1:], b[1:], strict=True):
+        torch.addcmul(bt, at, state, out=state)
+        gain *= at
+    return gain, state
 
 
 def _shift(x: Tensor, reverse: bool) -> Tensor:

@@ -156,6 +156,8 @@ class Trace:
         for node in graph.graph.nodes:
             if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
                 return f"it draws random numbers ({node.target})"
+            if node.target is aten.copy_.default:
+                return "it changes what it is given, such as a buffer"
         env: Any = self.fake.shape_env
         for size, what in ((self.z.shape[0], "nodes"), (self.rows.shape[1], "slots")):
             if isinstance(size, torch.SymInt) and not env.replace(size.node.expr).free_symbols:
