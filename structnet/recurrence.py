@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from structnet import registry
 from structnet.cells.cell import Cell
 from structnet.checkpoint import run_checkpointed
+from structnet.execute import SCANS
 from structnet.execute import executor as find_executor
 from structnet.execute.order import reorder
-from structnet.execute.scan import is_scannable
+from structnet.execute.scan import can_scan, is_scannable
+from structnet.execute.selective import scan_output
 from structnet.noise import Noise
 from structnet.plan import Plan
 from structnet.topology import Topology
@@ -105,7 +107,12 @@ class Recurrence(nn.Module):
         starts = self._split_initial(initial, plans)
         by_direction = [
             self._run_direction(
-                partial(self._step, run, again, cell), cell, x, plan, start, return_states
+                partial(self._step, run, again, return_states, cell),
+                cell,
+                x,
+                plan,
+                start,
+                return_states,
             )
             for cell, plan, start in zip(self.cells, plans, starts, strict=True)
         ]
@@ -119,6 +126,7 @@ class Recurrence(nn.Module):
         self,
         run: Callable,
         again: bool,
+        with_states: bool,
         cell: Cell,
         plan: Plan,
         x: Tensor,
@@ -129,6 +137,9 @@ class Recurrence(nn.Module):
             states = run(cell, plan, x, initial, project=cell.project)
             return states[0], states
         z = cell.project(x)
+        if run in SCANS and can_scan(cell, plan) and not any(vars(self.noise).values()):
+            keep = with_states or self.save == "windows"
+            return scan_output(cell, plan, z, initial, keep)
         states = self.noise.run(run, cell, plan, z, initial, self.training)
         return cell.output(z, *states) if hasattr(cell, "output") else states[0], states
 
@@ -153,8 +164,10 @@ class Recurrence(nn.Module):
             output, states = run_checkpointed(step, learning, plan, x, initial, with_states)
         else:
             output, states = step(plan, x, initial)
-        ordered = [reorder(state, plan.rank, plan.order) for state in states]
-        if states and output is states[0]:
+        is_state = bool(states) and output is states[0]
+        wanted = states if with_states else states[: int(is_state)]
+        ordered = [reorder(state, plan.rank, plan.order) for state in wanted]
+        if is_state:
             return ordered[0], ordered
         return reorder(output, plan.rank, plan.order), ordered
 

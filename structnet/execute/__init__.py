@@ -35,6 +35,9 @@ def run_compiled(
     return run(cell, plan, z, initial, **options)
 
 
+# Those that scan where they can.
+SCANS = (run_auto, run_scan)
+
 EXECUTORS: dict[str, Callable] = {
     "auto": run_auto,
     "batched": run_batched,
