@@ -49,7 +49,8 @@ class Sample:
     """One structure with its input and target, on the CPU.
 
     `x` is an array (n, D) or `Tokens` of n nodes; `y` a scalar, or an array with a target a node.
-    `kind` is an index into the task's `kinds`.
+    `kind` is an index into the task's `kinds`. `condition` is what the net is given beside `x`, a
+    number or an array of one shape in all samples.
     """
 
     structure: Any
@@ -57,6 +58,7 @@ class Sample:
     y: Any
     kind: int = 0
     origin: Origin | None = None
+    condition: Any = None
 
     @property
     def num_nodes(self) -> int:
@@ -67,7 +69,9 @@ class Sample:
 class Batch:
     """Samples together: their nodes concatenated, sample b owning `ptr[b]:ptr[b + 1]`.
 
-    `x` (N, D) or `Tokens`, `plans` one a direction, `y` (B,) or (N,), `kind` (B,).
+    `x` (N, D) or `Tokens`, `plans` one a direction, `y` (B,) or (N,), `kind` (B,), `condition`
+    (B, ...) or None. `shapes` are the structures where these are sizes, as those of grids are, ()
+    of others.
     """
 
     x: Any
@@ -75,6 +79,8 @@ class Batch:
     ptr: Tensor
     y: Tensor
     kind: Tensor
+    condition: Tensor | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def num_nodes(self) -> int:
@@ -104,9 +110,11 @@ class Batch:
                 return tuple(map(move, value))
             return getattr(value, method)(*args, **kwargs)
 
-        return replace(
-            self, **{field.name: move(getattr(self, field.name)) for field in fields(self)}
-        )
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
+        del moved["shapes"]
+        if self.condition is None:
+            del moved["condition"]
+        return replace(self, **{name: move(value) for name, value in moved.items()})
 
 
 def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
@@ -121,6 +129,8 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
         ptr=torch.from_numpy(_offsets(sizes)),
         y=torch.from_numpy(np.concatenate([np.atleast_1d(sample.y) for sample in samples])),
         kind=torch.tensor([sample.kind for sample in samples]),
+        condition=_conditions(samples),
+        shapes=_shapes(samples),
     )
 
 
@@ -133,6 +143,17 @@ def _refuse_unequal(samples: Sequence[Sample], topology: Topology) -> None:
                 f"sample {index} of the batch{where} has input for {sample.num_nodes} nodes, "
                 f"its structure has {nodes}"
             )
+
+
+def _conditions(samples: Sequence[Sample]) -> Tensor | None:
+    if not samples or samples[0].condition is None:
+        return None
+    return torch.from_numpy(np.stack([np.asarray(sample.condition) for sample in samples]))
+
+
+def _shapes(samples: Sequence[Sample]) -> tuple[tuple[int, ...], ...]:
+    shapes = [sample.structure for sample in samples]
+    return tuple(shapes) if all(isinstance(shape, tuple) for shape in shapes) else ()
 
 
 def _concatenate(inputs: list[Any]) -> Any:

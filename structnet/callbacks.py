@@ -80,24 +80,26 @@ def progress() -> Callback:
 def checkpoints(run: Run) -> list[Callback]:
     """The last epoch's checkpoint, to go on from, and the best one."""
 
+    task = run.task
+
     def keep(name: str, monitor: str | None) -> Callback:
         return MovableCheckpoint(
             run.checkpoints,
             filename=name,
             monitor=monitor,
-            mode="max",
+            mode=task.mode,
             enable_version_counter=False,
         )
 
     # In this order the last one holds the best score of its own epoch.
-    return [keep("best", f"validation/{run.task.monitor}"), keep("last", None)]
+    return [keep("best", f"validation/{task.monitor}"), keep("last", None)]
 
 
 def early_stopping(task: Task, patience: int | None) -> list[Callback]:
     """Stops after `patience` epochs without a better validation figure, if given."""
     if patience is None:
         return []
-    return [EarlyStopping(f"validation/{task.monitor}", patience=patience, mode="max")]
+    return [EarlyStopping(f"validation/{task.monitor}", patience=patience, mode=task.mode)]
 
 
 def diagnosis(

@@ -83,7 +83,7 @@ def _finish(run: Any, resume: bool) -> dict[str, Any]:
         draw_curve(run)
         baselines = run.task.baselines()
         if baselines:
-            metrics["baseline"] = best_baseline(baselines, run.task.monitor)
+            metrics["baseline"] = best_baseline(baselines, run.task)
             metrics["baselines"] = baselines
         run.save_json("metrics.json", metrics)
     return metrics

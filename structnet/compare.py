@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from structnet.config import compose
-from structnet.ranking import Key, markdown, summarise
+from structnet.ranking import Key, Monitor, markdown, summarise
 from structnet.registry import did_you_mean
 from structnet.run import Config, Run, new_directory, saved_config, write
 
@@ -34,12 +34,13 @@ NAME = re.compile(r"\w[\w.+-]*")
 class Comparison:
     """The composed configurations of the runs, by (column, row, seed).
 
-    `monitors` has the metric that each column is judged by, `directory` is None for a new one.
+    `monitors` has the metric that each column is judged by and whether the largest or the smallest
+    is best, `directory` is None for a new one.
     """
 
     section: Mapping[str, Any]
     configs: Mapping[Key, Config]
-    monitors: Mapping[str, str]
+    monitors: Mapping[str, Monitor]
     directory: str | None
 
     @classmethod
@@ -63,7 +64,7 @@ class Comparison:
                 except (ValueError, KeyError) as error:
                     raise ValueError(f"{row} on {column}: {error}") from error
                 del composed["compare"]
-                monitors[column] = task.monitor
+                monitors[column] = (task.monitor, task.mode)
                 for seed in section["seeds"]:
                     configs[column, row, seed] = {**composed, "seed": seed}
         return cls(section, configs, monitors, config["run"])

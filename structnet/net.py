@@ -1,9 +1,10 @@
 """Nets: an input layer, recurrences, a readout and a head."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,16 @@ from structnet.topology import Topology
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a task wires a net to: a vocabulary or an input size, and the outputs of its head."""
+    """What a task wires a net to: a vocabulary or an input size, and the outputs of its head.
+
+    `sees` and `condition` are the `Task`'s.
+    """
 
     vocabulary: Vocabulary | None
     input_size: int | None
     num_outputs: int
+    sees: Sequence[int] | None = None
+    condition: Any = None
 
 
 @nets.register("stack")

@@ -2,7 +2,8 @@
 
 A summary is plain data:
 
-columns  column -> metric, row -> its figures, and the order beside the published one
+columns  column -> metric, which of its values are best (max or min), row -> its figures, and the
+         order beside the published one
 minutes  row -> minutes of training, all its runs together
 """
 
@@ -13,24 +14,28 @@ from statistics import mean, stdev
 from typing import Any
 
 Key = tuple[str, str, int]
+Monitor = tuple[str, str]
 Summary = dict[str, Any]
+# By which figures are multiplied for the largest to be best.
+SIGN = {"max": 1, "min": -1}
 
 
 def summarise(
     metrics: Mapping[Key, Mapping[str, Any]],
-    monitors: Mapping[str, str],
+    monitors: Mapping[str, Monitor],
     published: Mapping[str, Mapping[str, float]],
 ) -> Summary:
     """The metrics of every (column, row, seed), put together over the seeds."""
     columns, minutes = {}, {}
-    for column, monitor in monitors.items():
+    for column, (metric, mode) in monitors.items():
         grouped: dict[str, list[Mapping[str, Any]]] = {}
         for (here, row, _), figures in metrics.items():
             if here == column:
                 grouped.setdefault(row, []).append(figures)
         others = published.get(column, {})
-        rows = {row: _figures(some, monitor, others.get(row)) for row, some in grouped.items()}
-        columns[column] = {"metric": monitor, "rows": rows, "order": _order(rows)}
+        rows = {row: _figures(some, metric, others.get(row)) for row, some in grouped.items()}
+        order = _order(rows, SIGN[mode])
+        columns[column] = {"metric": metric, "best": mode, "rows": rows, "order": order}
     for (_, row, _), figures in metrics.items():
         minutes[row] = minutes.get(row, 0) + figures["train"]["seconds"] / 60
     return {
@@ -44,13 +49,13 @@ def table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     columns, minutes = summary["columns"], summary["minutes"]
     head, rows = [""], [[row] for row in minutes]
     for column, about in columns.items():
-        figures = [about["rows"][row] for row in minutes]
+        figures, sign = [about["rows"][row] for row in minutes], SIGN[about["best"]]
         head.append(column)
-        for row, text in zip(rows, _ranked(figures, "mean"), strict=True):
+        for row, text in zip(rows, _ranked(figures, "mean", sign), strict=True):
             row.append(text)
         if any(one["published"] is not None for one in figures):
             head.append("published")
-            for row, text in zip(rows, _ranked(figures, "published"), strict=True):
+            for row, text in zip(rows, _ranked(figures, "published", sign), strict=True):
                 row.append(text)
     for row, some in zip(rows, minutes.values(), strict=True):
         row.append(f"{some:.1f}")
@@ -99,14 +104,14 @@ def _figures(
     }
 
 
-def _order(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+def _order(rows: Mapping[str, Mapping[str, Any]], sign: int) -> dict[str, Any] | None:
     """Every pair of rows with different published figures: does it stand that way here?"""
     agree, differ, pairs = 0, [], 0
     known = [row for row in rows if rows[row]["published"] is not None]
-    for above, below in combinations(sorted(known, key=lambda row: -rows[row]["mean"]), 2):
-        theirs = rows[above]["published"] - rows[below]["published"]
+    for above, below in combinations(sorted(known, key=lambda row: -sign * rows[row]["mean"]), 2):
+        theirs = sign * (rows[above]["published"] - rows[below]["published"])
         # Means that print alike are a tie.
-        by = round(rows[above]["mean"] - rows[below]["mean"], 3)
+        by = round(sign * (rows[above]["mean"] - rows[below]["mean"]), 3)
         if theirs == 0:
             continue
         pairs += 1
@@ -127,9 +132,10 @@ def _standard_error(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     return sqrt((one["spread"] ** 2 + other["spread"] ** 2) / len(one["values"]))
 
 
-def _ranked(figures: Sequence[Mapping[str, Any]], which: str) -> list[str]:
-    """Figures with their ranks in brackets, 1 for the largest."""
-    given = sorted((one[which] for one in figures if one[which] is not None), reverse=True)
+def _ranked(figures: Sequence[Mapping[str, Any]], which: str, sign: int) -> list[str]:
+    """Figures with their ranks in brackets, 1 for the best."""
+    given = [one[which] for one in figures if one[which] is not None]
+    given.sort(key=lambda value: -sign * value)
     return [
         ""
         if one[which] is None

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from structnet.run import Run, write
+from structnet.task import Task
 
 Figures = dict[str, Any]
 
@@ -40,9 +41,10 @@ def print_comparison(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None
     Console().print(table)
 
 
-def best_baseline(baselines: dict[str, Figures], monitor: str) -> Figures:
+def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:
     """The figures of the strongest baseline, with its name."""
-    name = max(baselines, key=lambda name: baselines[name][monitor])
+    best = min if task.mode == "min" else max
+    name = best(baselines, key=lambda name: baselines[name][task.monitor])
     return {**baselines[name], "name": name}
 
 

@@ -99,7 +99,7 @@ class Run:
     def build_net(self) -> nn.Module:
         """The net with fresh weights; the task knows its sizes only once it is loaded."""
         task = self.task
-        sizes = Sizes(task.vocabulary, task.input_size, task.num_outputs)
+        sizes = Sizes(task.vocabulary, task.input_size, task.num_outputs, task.sees, task.condition)
         readout = self.config.get("readout") or {"name": task.readout(self.topology)}
         return create(
             registry.nets,

@@ -20,21 +20,28 @@ class Task(abc.ABC):
 
     `structures` names the kinds of structure it can give (a topology's `takes`), `classes` the
     labels, `kinds` the groups of samples that are measured on their own as well. `monitor` is the
-    metric that chooses the best checkpoint, larger being better. `wanted` is the class that
-    prediction searches for, the most probable first; without it every sample is labelled. Where a
-    decision takes several structures, such as two that are compared, `group` of them follow each
-    other in a split and stay together in a batch.
+    metric that chooses the best checkpoint, `mode` says whether its largest or its smallest value
+    is best. `wanted` is the class that prediction searches for, the most probable first; without it
+    every sample is labelled. Where a decision takes several structures, such as two that are
+    compared, `group` of them follow each other in a split and stay together in a batch.
+
+    A task that predicts the input itself says in `sees`, for every output, how many of the features
+    of its own node it may depend on. `condition` says to the net what a sample is given beside its
+    input, None for nothing.
     """
 
     structures: ClassVar[tuple[str, ...]] = ()
     classes: Sequence[str] = ()
     kinds: Sequence[str] = ()
     monitor: ClassVar[str] = "accuracy"
+    mode: ClassVar[str] = "max"
     wanted: ClassVar[str | None] = None
     group: ClassVar[int] = 1
     # A task over tokens has a vocabulary, one over features an input size.
     vocabulary: Vocabulary | None = None
     input_size: int | None = None
+    sees: Sequence[int] | None = None
+    condition: Any = None
 
     @abc.abstractmethod
     def load(self, topology: Topology) -> dict[str, Sequence[Sample]]:

@@ -72,6 +72,18 @@ def test_a_batch_moves_with_all_it_has():
     assert torch.equal(batch.to("cpu").x.ids, batch.x.ids)
 
 
+def test_shapes_and_conditions_come_along_where_samples_have_them():
+    topology = sn.topologies.create("chain")
+    x, y = np.zeros((2, 1), np.float32), np.zeros(2)
+    plain = sn.collate([sn.Sample(2, x, y)], topology).to("cpu")
+    assert plain.condition is None and plain.shapes == ()
+    tree = sn.topologies.create("tree")
+    grids = [sn.Sample((1, 2), x, y, condition=label) for label in (3, 5)]
+    tree.predecessors = lambda shape: [[-1, -1]] * 2
+    batch = sn.collate(grids, tree).to("cpu")
+    assert batch.shapes == ((1, 2), (1, 2)) and batch.condition.tolist() == [3, 5]
+
+
 def test_a_vocabulary_keeps_frequent_words_and_maps_the_others_to_0():
     words = sn.Vocabulary.count(list("baacba"), min_count=2)
     assert words.counts == {"a": 3, "b": 2} and len(words) == 3

@@ -8,7 +8,7 @@ from scipy.stats import kendalltau
 from structnet.ranking import differences, markdown, summarise, table
 
 
-def made(values, published=None, seconds=30.0):
+def made(values, published=None, seconds=30.0, best="max"):
     """The summary of one column `task`, rows with their values over the seeds."""
     metrics = {
         ("task", row, seed): {
@@ -18,7 +18,8 @@ def made(values, published=None, seconds=30.0):
         for row, some in values.items()
         for seed, value in enumerate(some)
     }
-    return summarise(metrics, {"task": "accuracy"}, {"task": published} if published else {})
+    monitors = {"task": ("accuracy", best)}
+    return summarise(metrics, monitors, {"task": published} if published else {})
 
 
 def test_a_row_has_mean_spread_and_minutes():
@@ -93,3 +94,13 @@ def test_the_table_in_markdown_has_a_line_a_row():
     assert rule == "| --- | ---: | ---: | ---: |"
     assert a == "| a | 0.500 ± 0.000 (1) | 0.200 (1) | 1.0 |"
     assert b.startswith("| b |") and blank == "" and said[0].startswith("task: ")
+
+
+def test_where_small_figures_are_best_all_is_mirrored():
+    published = {"a": 0.3, "b": 0.2, "c": 0.1, "d": 0.1}
+    values = {"a": [0.1], "b": [0.3], "c": [0.2], "d": [0.05]}
+    large = made(values, published)
+    small = made({row: [-value for value in some] for row, some in values.items()},
+                 {row: -value for row, value in published.items()}, best="min")  # fmt: skip
+    assert differences(small) == differences(large)
+    assert [row[1] for row in table(small)[1]] == ["-" + row[1] for row in table(large)[1]]

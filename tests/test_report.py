@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from commands import copy_of_trained, isolated, opened
@@ -16,8 +17,10 @@ def run(tmp_path):
 
 def test_the_best_baseline_is_the_best_by_what_the_task_monitors():
     figures = {"coin": {"accuracy": 0.5, "call": 0.9}, "bag": {"accuracy": 0.6, "call": 0.1}}
-    assert best_baseline(figures, "accuracy") == {"accuracy": 0.6, "call": 0.1, "name": "bag"}
-    assert best_baseline(figures, "call")["name"] == "coin"
+    task = SimpleNamespace(monitor="accuracy", mode="max")
+    assert best_baseline(figures, task) == {"accuracy": 0.6, "call": 0.1, "name": "bag"}
+    assert best_baseline(figures, SimpleNamespace(monitor="call", mode="max"))["name"] == "coin"
+    assert best_baseline(figures, SimpleNamespace(monitor="call", mode="min"))["name"] == "bag"
 
 
 def test_the_table_has_the_model_below_its_baselines(run, capsys):
