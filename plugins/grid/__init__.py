@@ -1,0 +1,1 @@
+"""Grids of any size and number of dimensions: PixelRNN and its kin, and tasks on images."""
