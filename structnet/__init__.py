@@ -24,6 +24,7 @@ _HOME = {
     "Vocabulary": "structnet.batch",
     "collate": "structnet.batch",
     "data_folder": "structnet.task",
+    "keep_memory": "structnet.memory",
     "loader": "structnet.loading",
     "Cell": "structnet.cells",
     "Net": "structnet.net",

@@ -74,9 +74,11 @@ def _train(run: Any, resume: bool) -> None:
 
 def _finish(run: Any, resume: bool) -> dict[str, Any]:
     """Train and test a run, saving everything that is worth keeping as it comes; its figures."""
+    from structnet.memory import keep_memory
     from structnet.report import best_baseline, draw_curve
     from structnet.train import train_run
 
+    keep_memory()
     with run.hold():
         net, metrics = train_run(run, resume)
         run.save_net(net)
@@ -180,7 +182,9 @@ def bench(words: list[str]) -> int:
     # Read by torch's profiler as it is loaded: no lines of its own among ours.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from structnet.bench import bench
+    from structnet.memory import keep_memory
 
+    keep_memory()
     bench(words, devices[-1] if devices else "cpu", as_json)
     return 0
 

@@ -22,6 +22,7 @@ LEVELS = {
     "__init__": 0,
     "registry": 0,
     "ranking": 0,
+    "memory": 0,
     "words": 1,
     "levels": 1,
     "plan": 2,
