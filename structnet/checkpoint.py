@@ -10,10 +10,9 @@ from math import isqrt
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch import Tensor, nn
 
-from structnet.execute.again import Surroundings
+from structnet.execute.again import Recalled
 from structnet.plan import Plan
 from structnet.windows import windows
 
@@ -24,7 +23,7 @@ Step = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
 
 def run_checkpointed(
     step: Step,
-    parameters: Sequence[Tensor],
+    cell: nn.Module,
     plan: Plan,
     x: Tensor,
     initial: States,
@@ -32,8 +31,9 @@ def run_checkpointed(
 ) -> tuple[Tensor, States]:
     """What `step` gives for a plan of at least one level, and no states unless they are wanted.
 
-    x is by rank, `initial` one tensor (M, S) per state.
+    x is by rank, `initial` one tensor (M, S) per state. `step` calls the cell.
     """
+    tensors = (*cell.parameters(), *cell.buffers())
     length = max(1, isqrt(len(plan.levels) - 1))
     first = 1 + plan.num_initial
     # The rows that later windows read, and their states.
@@ -44,7 +44,7 @@ def run_checkpointed(
         at = torch.searchsorted(live, carried)
         given = [torch.cat([own, kept[at]]) for own, kept in zip(initial, held, strict=True)]
         output, *new = _Recomputed.apply(
-            step, window, len(given), x[start:stop], *given, *parameters
+            step, cell, window, len(given), x[start:stop], *given, *tensors
         )
         rows = torch.cat([live, torch.arange(first + start, first + stop, device=live.device)])
         place = torch.isin(rows, later)
@@ -72,23 +72,33 @@ class _Recomputed(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, step: Step, plan: Plan, num_states: int, x: Tensor, *others: Tensor
+        ctx: Any,
+        step: Step,
+        cell: nn.Module,
+        plan: Plan,
+        num_states: int,
+        x: Tensor,
+        *others: Tensor,
     ) -> tuple[Tensor, ...]:
-        ctx.step, ctx.plan, ctx.num_states = step, plan, num_states
+        ctx.plan, ctx.num_states = plan, num_states
         ctx.save_for_backward(x, *others)
-        ctx.surroundings = Surroundings(x.device)
+        ctx.recalled = Recalled(cell, step, x.device)
         output, states = step(plan, x, others[:num_states])
         return output, *states
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "save='windows' has no second derivatives; take save='gates' and "
+                "executor='reference' where you need them"
+            )
         x, *others = ctx.saved_tensors
         given = [one.detach().requires_grad_(one.requires_grad)
                  for one in (x, *others[: ctx.num_states])]  # fmt: skip
-        inputs = [*given, *others[ctx.num_states :]]
-        with ctx.surroundings.restored():
-            output, states = ctx.step(ctx.plan, given[0], tuple(given[1:]))
+        tensors = others[ctx.num_states :]
+        inputs = [*given, *tensors]
+        output, states = ctx.recalled.again(tensors, ctx.plan, given[0], tuple(given[1:]))
         pairs = [
             (value, grad)
             for value, grad in zip((output, *states), grads, strict=True)
@@ -97,4 +107,10 @@ class _Recomputed(torch.autograd.Function):
         learning = [one for one in inputs if one.requires_grad]
         values, wanted = zip(*pairs, strict=True)
         found = iter(torch.autograd.grad(values, learning, wanted, allow_unused=True))
-        return None, None, None, *(next(found) if one.requires_grad else None for one in inputs)
+        return (
+            None,
+            None,
+            None,
+            None,
+            *(next(found) if one.requires_grad else None for one in inputs),
+        )

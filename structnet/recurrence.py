@@ -160,8 +160,7 @@ class Recurrence(nn.Module):
             initial = initial or tuple(
                 like.new_zeros(plan.num_initial, size) for size in cell.state_sizes
             )
-            learning = [one for one in cell.parameters() if one.requires_grad]
-            output, states = run_checkpointed(step, learning, plan, x, initial, with_states)
+            output, states = run_checkpointed(step, cell, plan, x, initial, with_states)
         else:
             output, states = step(plan, x, initial)
         is_state = bool(states) and output is states[0]
@@ -184,6 +183,12 @@ class Recurrence(nn.Module):
                 f"save={self.save!r} goes without truncate, recurrent_dropout, "
                 "zoneout and weight_drop"
             )
+        for cell in self.cells if self.save != "gates" else ():
+            if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
+                raise ValueError(
+                    f"save={self.save!r} calls `project` on some nodes at a time, and the batch "
+                    f"norm in {type(cell).__name__} is of all; take save='gates'"
+                )
         for cell in self.cells if self.save == "recompute" else ():
             if getattr(type(cell), "output", Cell.output) is not Cell.output:
                 raise ValueError(
@@ -216,6 +221,8 @@ class Recurrence(nn.Module):
             return [None] * len(plans)
         count = len(plans)
         shapes = [(plans[0].num_initial, count * size) for size in self.cells[0].state_sizes]
+        if isinstance(initial, Tensor):
+            raise ValueError(f"initial states are a sequence of tensors {shapes}, got one tensor")
         given = [tuple(state.shape) for state in initial]
         if given != shapes:
             raise ValueError(f"initial states are of shapes {shapes}, got {given}")

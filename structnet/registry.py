@@ -28,10 +28,10 @@ class PluginError(ImportError):
     """A plugin that could not be imported; the cause is chained."""
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
+def did_you_mean(name: Any, choices: Iterable[str]) -> str:
     """`among [...]`, and the closest choice where one is close."""
     choices = sorted(choices)
-    close = difflib.get_close_matches(name, choices, n=1)
+    close = difflib.get_close_matches(str(name), choices, n=1)
     return f"among {choices}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 

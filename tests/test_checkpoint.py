@@ -126,6 +126,76 @@ def test_what_windows_keep_grows_with_the_square_root_of_the_depth():
     assert held["windows", 1024] < 6 * held["windows", 64]
 
 
+SAVING = [("batched", "windows"), ("compiled", "recompute")]
+
+
+@pytest.mark.parametrize(("executor", "save"), SAVING)
+def test_weights_that_are_put_in_for_a_call_get_their_gradients(traced, executor, save):
+    topology = sn.topologies.create("chain")
+    plans = topology.plan([5, 3])
+    layer = recurrence(topology, "gru", executor=executor)
+    x = features(plans)
+    given = {name: (one * 1.5).detach() for name, one in layer.named_parameters()}
+    found = []
+    for layer.save in ("gates", save):
+        mine = {name: one.clone().requires_grad_() for name, one in given.items()}
+        h = torch.func.functional_call(layer, mine, (x, plans))
+        grads = torch.autograd.grad(h.sin().sum(), [x, *mine.values()])
+        found.append({str(i): grad for i, grad in enumerate(grads)})
+    assert_same(*found)
+
+
+class Noisy(nn.Module):
+    """A cell that projects with dropout."""
+
+    def __init__(self, input_size, hidden_size, arity):
+        super().__init__()
+        self.input = nn.Linear(input_size, hidden_size)
+        self.register_buffer("scale", torch.ones(()))
+        self.state_sizes = (hidden_size,)
+
+    def project(self, x):
+        return nn.functional.dropout(self.input(x), training=self.training) * self.scale
+
+    def forward(self, z, h):
+        return (z + h.sum(1)).tanh()
+
+
+@pytest.mark.parametrize(("executor", "save"), SAVING)
+def test_what_changes_before_its_backward_pass_is_refused(traced, executor, save):
+    topology = sn.topologies.create("chain")
+    plans = topology.plan([5, 3])
+    layer = recurrence(topology, Noisy, executor=executor, save=save).train()
+    h = layer(features(plans), plans)
+    layer.eval()
+    with pytest.raises(RuntimeError, match="switched between training and evaluation"):
+        h.sum().backward()
+    h = layer(features(plans), plans)
+    layer.cells[0].scale.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        h.sum().backward()
+
+
+def test_windows_refuse_second_derivatives():
+    topology = sn.topologies.create("chain")
+    plans = topology.plan([5])
+    x = features(plans)
+    h = recurrence(topology, "gru", save="windows")(x, plans)
+    with pytest.raises(RuntimeError, match="save='windows' has no second derivatives"):
+        torch.autograd.grad(h.sum(), x, create_graph=True)
+
+
+class Normed(Noisy):
+    def __init__(self, input_size, hidden_size, arity):
+        super().__init__(input_size, hidden_size, arity)
+        self.norm = nn.BatchNorm1d(hidden_size)
+
+
+def test_a_norm_over_all_nodes_is_refused_where_some_are_projected_at_a_time():
+    with pytest.raises(ValueError, match=r"save='windows'.*batch norm in Normed"):
+        sn.Recurrence("chain", Normed, 3, 4, save="windows")
+
+
 def test_wrong_choices_are_refused():
     with pytest.raises(ValueError, match=r"no save 'gate' .*gates"):
         sn.Recurrence("chain", "lstm", 3, 2, save="gate")

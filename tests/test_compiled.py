@@ -3,6 +3,10 @@
 Most tests run the kernels' graphs as they are; those named compiled wait for Inductor.
 """
 
+import threading
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import test_execute as plain
@@ -21,7 +25,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 import structnet as sn
-from structnet.execute import compiled, part
+from structnet.execute import compiled, part, trace
 
 BINARY = [random_tree(7, np.random.default_rng(0)), [[-1, -1]], [[1, -1], [-1, -1]]]
 DAG = [[[], [], [0, 1], [2], [2, 3, 0], [4], []], [[]]]
@@ -244,6 +248,41 @@ class Foreign(Affine):
         return super().forward(z, h) * FOREIGN
 
 
+class Unhooked(Affine):
+    def forward(self, z, h):
+        new = super().forward(z, h)
+        if new.requires_grad:
+            new.register_hook(lambda grad: grad.clamp(-0.01, 0.01))
+        return new
+
+
+class Detached(Affine):
+    def forward(self, z, h):
+        with torch.no_grad():
+            scale = z.norm(dim=1, keepdim=True) + 1
+        return super().forward(z, h) / scale
+
+
+class Modes(Affine):
+    def forward(self, z, h):
+        return super().forward(z, h) * (2 if torch.is_grad_enabled() else 1)
+
+
+class Halved(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x / 2
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+class Own(Affine):
+    def forward(self, z, h):
+        return Halved.apply(super().forward(z, h))
+
+
 FOREIGN = torch.ones((), dtype=torch.float64, requires_grad=True)
 
 
@@ -256,7 +295,11 @@ FOREIGN = torch.ones((), dtype=torch.float64, requires_grad=True)
         (Calls, "changes what it is given"),
         (Branches, "data-dependent|symbolic"),
         (Sizes, "other things for other sizes"),
-        (Foreign, "FakeTensor|real tensor|non-Fake"),
+        (Foreign, "a tensor that is no parameter and no buffer"),
+        (Unhooked, "its gradients are not those of its graph"),
+        (Detached, "its gradients are not those of its graph"),
+        (Modes, "its values are not those of its graph|its gradients are not"),
+        (Own, "a backward of its own"),
     ],
 )
 def test_a_cell_that_is_no_fixed_graph_is_refused(traced, cell, why):
@@ -264,6 +307,170 @@ def test_a_cell_that_is_no_fixed_graph_is_refused(traced, cell, why):
     with pytest.raises(ValueError, match=rf"{cell.__name__} is no fixed graph.*({why})") as error:
         layer(features(plans), plans, executor="compiled")
     assert "executor='batched'" in str(error.value)
+
+
+class BySlots(sn.Cell):
+    node_gates = ("u",)
+
+    def __init__(self, input_size, hidden_size, arity, *, special=1):
+        super().__init__(input_size, hidden_size, arity)
+        self.special = special
+
+    def forward(self, z, h):
+        (u,), () = self.gates(z, h)
+        return u.tanh() * (2 if h.shape[1] == self.special else 1)
+
+
+@pytest.mark.parametrize("special", [1, 4, 11])
+def test_a_branch_on_the_number_of_slots_is_refused(traced, special):
+    layer, plans = built("any_dag", partial(BySlots, special=special))
+    with pytest.raises(ValueError, match="BySlots is no fixed graph"):
+        layer(features(plans), plans, executor="compiled")
+
+
+class Heads(sn.Cell):
+    """As many rows a node as the stand-in for the number of slots."""
+
+    node_gates = ("u",)
+
+    def __init__(self, input_size, hidden_size, arity):
+        super().__init__(input_size, hidden_size, arity)
+        self.mix = nn.Parameter(torch.randn(hidden_size // trace.SLOTS, hidden_size // trace.SLOTS))
+
+    def forward(self, z, h):
+        (u,), () = self.gates(z, h)
+        return (u.unflatten(1, (trace.SLOTS, -1)) @ self.mix).flatten(1).tanh()
+
+
+class Transposed(Affine):
+    def __init__(self, input_size, hidden_size, arity):
+        super().__init__(input_size, hidden_size, arity)
+        self.gain = nn.Parameter(torch.randn(hidden_size, arity or 1).t())
+
+    def forward(self, z, h):
+        return super().forward(z, h) + (h * self.gain).sum(1)
+
+
+class Patched(Affine):
+    def forward(self, z, h):
+        new = super().forward(z, h) + 0
+        new[:, :2] += 1
+        return new
+
+
+@pytest.mark.parametrize(("cell", "name"), [(Heads, "any_dag"), (Transposed, "tree"),
+                                            (Patched, "tree")])  # fmt: skip
+def test_an_odd_cell_is_the_reference(traced, cell, name):
+    topology = sn.topologies.create(name)
+    layer = recurrence(topology, cell, hidden_size=6)
+    assert_compiled_is_reference(layer, topology.plan(STRUCTURES[name]))
+
+
+class Keeps(Affine):
+    def forward(self, z, h):
+        self.last = super().forward(z, h)
+        return self.last
+
+
+def test_tracing_leaves_nothing_on_the_cell(traced):
+    layer, plans = built("tree", Keeps)
+    layer(features(plans), plans, executor="compiled")
+    assert not hasattr(layer.cells[0], "last")
+
+
+class Two(Affine):
+    """Its numbers depend on what is no tensor of its own."""
+
+    scale = 1.0
+
+    def __init__(self, input_size, hidden_size, arity):
+        super().__init__(input_size, hidden_size, arity)
+        self.settings = SimpleNamespace(scale=1.0)
+        self.table = np.ones(2000)
+        self.a, self.b, self.c = (nn.Parameter(torch.randn(hidden_size)) for _ in range(3))
+
+    def forward(self, z, h):
+        new = (super().forward(z, h) * self.a).tanh() + self.b - self.c
+        return new * self.scale * self.settings.scale * float(self.table[1000])
+
+
+def test_what_changes_outside_the_cells_tensors_is_seen(traced, monkeypatch):
+    layer, plans = built("tree", Two)
+    cell = layer.cells[0]
+    assert_compiled_is_reference(layer, plans)
+    cell.settings.scale = 3.0
+    assert_compiled_is_reference(layer, plans)
+    cell.table[1000] = 0.5
+    assert_compiled_is_reference(layer, plans)
+    monkeypatch.setattr(Two, "scale", 0.1)
+    assert_compiled_is_reference(layer, plans)
+    for tied in ("a", "b"):
+        cell.c = getattr(cell, tied)
+        assert_compiled_is_reference(layer, plans)
+
+
+@pytest.mark.parametrize("what", ["recurrent", "k"])
+@pytest.mark.parametrize("executor", ["reference", "batched", "compiled"])
+def test_what_changes_before_its_backward_pass_is_refused(traced, executor, what):
+    layer, plans = built("tree", "gru")
+    cell = layer.cells[0]
+    cell.register_buffer("k", torch.ones((), dtype=torch.float64))
+    forward = type(cell).forward
+    changed = type("Scaled", (type(cell),), {
+        "forward": lambda self, z, h: forward(self, z, h) * self.k
+    })  # fmt: skip
+    cell.__class__ = changed
+    h = layer(features(plans), plans, executor=executor)
+    with torch.no_grad():
+        getattr(cell, what).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        h.sum().backward()
+
+
+def test_several_threads_may_call_a_cell_for_the_first_time(traced, monkeypatch):
+    monkeypatch.setattr(compiled, "_programs", {})
+    layer, plans = built("tree", "gru")
+    x = features(plans)
+    expected = layer(x, plans, executor="reference")
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(layer(x, plans, executor="compiled")))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    assert all(torch.allclose(h, expected, atol=1e-12) for h in found)
+    assert_compiled_is_reference(layer, plans)
+
+
+def test_what_was_made_under_inference_mode_or_autocast_is_as_good(traced, monkeypatch):
+    monkeypatch.setattr(compiled, "_programs", {})
+    layer, plans = built("tree", "lstm")
+    x = features(plans)
+    with torch.inference_mode():
+        layer(x, plans, executor="compiled")
+    h = layer(x.requires_grad_(), plans, executor="compiled")
+    with torch.autocast("cpu", torch.bfloat16):
+        h.sum().backward()
+    assert_compiled_is_reference(layer, plans)
+
+
+def test_attributes_that_keep_changing_are_warned_of(traced, monkeypatch):
+    monkeypatch.setattr(compiled, "_programs", {})
+    monkeypatch.setattr(compiled, "MOST_ALIKE", 3)
+    layer, plans = built("chain", Affine)
+    x = features(plans)
+    for number in range(3):
+        layer.cells[0].number = number
+        layer(x, plans, executor="compiled")
+    kept = len(compiled._programs)
+    layer.cells[0].number = 3
+    with pytest.warns(UserWarning, match="Affine have changed 3 times"):
+        layer(x, plans, executor="compiled")
+    assert len(compiled._programs) == kept
 
 
 def test_without_a_compiler_the_error_says_what_to_do(monkeypatch):

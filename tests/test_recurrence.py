@@ -168,3 +168,12 @@ def test_a_compiled_model_runs_the_sweep_as_it_is():
     model = torch.compile(lambda x: layer(x, plans).sum(), backend="eager")
     assert torch.allclose(model(x), layer(x, plans).sum())
     model(x).backward()
+
+
+def test_a_missing_choice_and_a_bare_initial_state_are_refused():
+    with pytest.raises(ValueError, match="no executor None among"):
+        sn.Recurrence("chain", "gru", 3, 4, executor=None)
+    layer = sn.Recurrence("chain", "gru", 3, 4)
+    plans = sn.topologies.create("chain").plan([2])
+    with pytest.raises(ValueError, match=r"a sequence of tensors .*got one tensor"):
+        layer(torch.zeros(2, 3), plans, initial=torch.zeros(1, 4))

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 import structnet as sn
 from structnet.bench.stopwatch import peak_bytes
 from structnet.cells.linear import LinearCell, shares
+from structnet.cells.mingru import MinGRU
+from structnet.cells.ssm import SSM
 from structnet.execute import run_reference, run_scan, selective
 from structnet.execute.scan import CHUNK, LEAST_CHUNKS, can_scan, linear_recurrence
 from structnet.execute.selective import scan_output
@@ -446,3 +448,34 @@ def test_an_output_is_refused_where_a_scan_is():
     cell = recurrence(topology, "ssm").cells[0]
     with pytest.raises(ValueError, match="several slots or feed several nodes"):
         scan_output(cell, plan, torch.zeros(3, 8), None, keep=False)
+
+
+class OtherOutput(SSM):
+    def output(self, z, *states):
+        return super().output(z, *states).tanh()
+
+
+class OtherCoefficients(SSM):
+    def coefficients(self, z, slots):
+        a, b = super().coefficients(z, slots)
+        return a / 2, b
+
+
+class OtherStep(MinGRU):
+    def forward(self, z, c):
+        return super().forward(z, c).tanh()
+
+
+@pytest.mark.parametrize("cell", [OtherOutput, OtherCoefficients, OtherStep])
+def test_a_cell_derived_from_a_linear_one_is_what_it_says(cell):
+    topology = sn.topologies.create("chain")
+    plans = topology.plan([5, 3])
+    layer = recurrence(topology, cell)
+    x = features(plans)
+    assert_same(everything(layer, x, plans, executor="auto"),
+                everything(layer, x, plans, executor="reference"))  # fmt: skip
+
+
+def test_a_cell_with_a_step_of_its_own_is_not_scanned():
+    with pytest.raises(ValueError, match="executor 'scan' runs linear cells"):
+        sn.Recurrence("chain", OtherStep, 3, 4, executor="scan")

@@ -40,6 +40,16 @@ class LinearCell(Cell):
         """Whether `coefficients` are all there is to a step."""
         return True
 
+    @property
+    def scans(self) -> bool:
+        """Whether it is linear, by a class that knows its `forward`."""
+        return self.is_linear and _knows(type(self), "is_linear", "forward")
+
+    @property
+    def selects(self) -> bool:
+        """Whether its `selection`, if any, is by a class that knows what else tells of it."""
+        return _knows(type(self), "selection", "coefficients", "output")
+
     @abc.abstractmethod
     def coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
         """a (n, slots, S) and b (n, S) of z (n, G), for nodes that have so many predecessors.
@@ -84,6 +94,15 @@ class LinearCell(Cell):
         return node.unflatten(1, (-1, self.hidden_size)).unbind(1), edge.unflatten(1, shape).unbind(
             2
         )
+
+
+def _knows(cell: type, name: str, *others: str) -> bool:
+    """Whether a class says `name` at least as far down as all the others."""
+
+    def says(method: str) -> type:
+        return next(one for one in cell.__mro__ if method in vars(one))
+
+    return all(issubclass(says(name), says(other)) for other in others)
 
 
 def shares(logits: Tensor, slots: int) -> tuple[Tensor, Tensor]:

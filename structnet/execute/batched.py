@@ -41,6 +41,8 @@ class BatchedSweep:
     def __init__(self, cell: Cell, plan: Plan, has_initial: bool):
         self.cell, self.plan, self.has_initial = cell, plan, has_initial
         self.parameters = tuple(p for p in cell.parameters() if p.requires_grad)
+        # Those of every level are in a graph of its own, which looks after them.
+        self.constants = ()
         self.first_row = 1 + plan.num_initial
         self.tape = Tape(frozenset(self.parameters))
         self.kept: list[Kept] = []

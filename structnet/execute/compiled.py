@@ -4,14 +4,18 @@ Kept for the way back are the states and, unless they are to be computed again, 
 results; what else the kernels of the derivatives need they make of these.
 """
 
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from structnet.cells.cell import Cell
-from structnet.execute.again import Surroundings
+from structnet.execute.again import Recalled
+from structnet.execute.kernel import making
 from structnet.execute.part import Part
 from structnet.execute.program import Program
 from structnet.execute.sweep import (
@@ -68,21 +72,21 @@ class _Given:
 class _Projected:
     """z as a function of x, made where it is needed."""
 
-    def __init__(self, x: Tensor, project: Project, parameters: Sequence[Tensor]):
-        self.x, self.project, self.parameters = x, project, parameters
-        self.found: dict[int, Surroundings] = {}
+    def __init__(self, x: Tensor, cell: nn.Module, project: Project, tensors: Sequence[Tensor]):
+        self.x, self.cell, self.project, self.tensors = x, cell, project, tensors
+        self.parameters = [tensor for tensor in tensors if tensor.requires_grad]
+        self.found: dict[int, Recalled] = {}
 
     def start_back(self) -> None:
         self.grad = torch.zeros_like(self.x)
 
     def z(self, nodes: slice, again: bool = False) -> Tensor:
         if not again:
-            self.found[nodes.start] = Surroundings(self.x.device)
+            self.found[nodes.start] = Recalled(self.cell, self.project, self.x.device)
             with torch.no_grad():
                 return self.project(self.x[nodes]).contiguous()
         self.own = self.x[nodes].detach().requires_grad_()
-        with self.found[nodes.start].restored():
-            self.made = self.project(self.own)
+        self.made = self.found[nodes.start].again(self.tensors, self.own)
         return self.made.detach().contiguous()
 
     def grad_z(self, nodes: slice) -> Tensor:
@@ -106,11 +110,12 @@ class CompiledSweep:
         self.plan, self.has_initial, self.sizes = plan, has_initial, cell.state_sizes
         self.tensors = tuple(tensors_of(cell).values())
         self.parameters = tuple(tensor for tensor in self.tensors if tensor.requires_grad)
+        self.constants = tuple(tensor for tensor in self.tensors if not tensor.requires_grad)
         self.dtype = next(cell.parameters(), x).dtype
         self.first_row = 1 + plan.num_initial
         self.save = project is None
         self.source: _Given | _Projected | None = (
-            _Given(x) if project is None else _Projected(x, project, self.parameters)
+            _Given(x) if project is None else _Projected(x, cell, project, self.tensors)
         )
         self.parts = []
         # As z is where there is one node.
@@ -161,13 +166,27 @@ class CompiledSweep:
 
 
 _programs: dict[Hashable, Program] = {}
+# Programs of one class and signature that are kept.
+MOST_ALIKE = 32
 
 
 def find_program(cell: nn.Module, signature: Signature) -> Program:
     """The program of cells like this one."""
-    key = signature, _autocast(signature.device.type), fingerprint(cell)
-    if key not in _programs:
-        _programs[key] = Program(cell, signature)
+    kind = type(cell), signature, _autocast(signature.device.type)
+    key = *kind, fingerprint(cell)
+    with making():
+        if key not in _programs:
+            like = [other for other in _programs if other[:3] == kind]
+            if len(like) == MOST_ALIKE:
+                warnings.warn(
+                    f"attributes of {type(cell).__name__} have changed {MOST_ALIKE} times, and "
+                    "executor 'compiled' compiles it anew for each; make a buffer of what changes "
+                    "from call to call, or take executor='batched'",
+                    stacklevel=2,
+                )
+            if len(like) >= MOST_ALIKE:
+                del _programs[like[0]]
+            _programs[key] = Program(cell, signature)
     return _programs[key]
 
 
@@ -175,14 +194,50 @@ def _autocast(kind: str) -> torch.dtype | None:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
 
 
-def fingerprint(value: Any) -> Hashable:
-    """Equal for modules that do the same to their tensors: type, attributes, shapes."""
-    if isinstance(value, nn.Module):
-        return type(value), fingerprint(vars(value))
+def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Hashable:
+    """Equal for modules that do the same to their tensors: type, attributes, shapes.
+
+    What is met again is the place where it was met first: tensors may be tied.
+    """
+    if isinstance(value, Hashable) and not _is_looked_into(value):
+        return value
+    seen = {} if seen is None else seen
+    if id(value) in seen:
+        return seen[id(value)]
+    seen[id(value)] = len(seen)
     if isinstance(value, Tensor):
         return value.shape, value.stride(), value.dtype, value.device, value.requires_grad
     if isinstance(value, dict):
-        return tuple((key, fingerprint(one)) for key, one in value.items())
+        return tuple((key, fingerprint(one, seen)) for key, one in value.items())
     if isinstance(value, list | tuple):
-        return tuple(map(fingerprint, value))
-    return value if isinstance(value, Hashable) else repr(value)
+        return tuple(fingerprint(one, seen) for one in value)
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    if not hasattr(value, "__dict__"):
+        return repr(value)
+    kind = type(value)
+    constants = tuple((name, fingerprint(getattr(kind, name), seen)) for name in _constants(kind))
+    return kind, constants, fingerprint(vars(value), seen)
+
+
+def _is_looked_into(value: Any) -> bool:
+    """Whether two of the kind may be equal that are not one, or one may change."""
+    if isinstance(value, Tensor | tuple):
+        return True
+    # What compares by identity, functions and classes aside, is known by what it holds.
+    by_identity = type(value).__hash__ is object.__hash__ and not callable(value)
+    return by_identity or isinstance(value, nn.Module)
+
+
+@cache
+def _constants(kind: type) -> tuple[str, ...]:
+    """The names of a class's attributes that are no methods."""
+    framework = {object, nn.Module, *Cell.__mro__}
+    return tuple(
+        name
+        for one in kind.__mro__
+        if one not in framework
+        for name, value in vars(one).items()
+        if not (name.startswith("__") or callable(value) or hasattr(value, "__get__"))
+        and not name.startswith("_abc")
+    )

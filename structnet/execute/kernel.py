@@ -4,9 +4,10 @@ Inductor makes one loop of what a graph does to a node; a result that is put tog
 written piece by piece where it belongs, so that nothing is copied.
 """
 
+import threading
 import warnings
-from collections.abc import Callable, Container, Sequence
-from functools import cached_property
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 aten = torch.ops.aten
+# Tracing is not for several threads.
+_lock = threading.RLock()
 # A kernel is for any number of threads; sizes were checked where the graph was made.
 OPTIONS = {"cpp.dynamic_threads": True, "size_asserts": False}
 
@@ -42,9 +45,8 @@ class Kernel:
         fake: FakeTensorMode,
         adds: Container[int] = (),
     ):
-        self.inputs, self.fake = inputs, fake
-        with fake:
-            self.graph = make_fx(function)(*inputs)
+        self.inputs, self.fake, self.kind = inputs, fake, inputs[0].device.type
+        self.graph = self._trace(function, inputs)
         self.graph.graph.eliminate_dead_code()
         self.results: tuple[fx.Node | None, ...] = self.graph.graph.output_node().args[0]
         self.targets = [
@@ -52,6 +54,12 @@ class Kernel:
             for index, node in enumerate(self.results)
             if node is not None
         ]
+        self._made: tuple[list[int], Callable] | None = None
+
+    def _trace(self, function: Callable, given: Sequence[Tensor]) -> fx.GraphModule:
+        # What a cell's graph is of, autocast has cast.
+        with self.fake, torch.autocast(self.kind, enabled=False):
+            return make_fx(function)(*given)
 
     def needs(self, index: int) -> bool:
         """Whether the results depend on an input."""
@@ -67,19 +75,23 @@ class Kernel:
         self.targets = [target for target in self.targets if target.index != index]
 
     def __call__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
-        used, run = self._compiled
+        used, run = self._made or self._make()
         given = [inputs[index] for index in used]
         for index, _, widths, _ in self.targets:
             output = outputs[index]
             given += output.split(widths, 1) if len(widths) > 1 else (output,)
         run(*given)
 
-    @cached_property
-    def _compiled(self) -> tuple[list[int], Callable]:
+    def _make(self) -> tuple[list[int], Callable]:
         """The inputs that are used, and what takes them and the outputs' pieces.
 
         Made where it is first needed: what is never trained has no derivative.
         """
+        with making(), torch.autocast(self.kind, enabled=False):
+            self._made = self._made or self._compile()
+            return self._made
+
+    def _compile(self) -> tuple[list[int], Callable]:
         graph = self.graph.graph
         graph.output_node().args = (tuple(piece for one in self.targets for piece in one.pieces),)
         graph.eliminate_dead_code()
@@ -96,9 +108,7 @@ class Kernel:
             return ()
 
         given = [*(self.inputs[index] for index in used), *self._outputs()]
-        with self.fake:
-            graph = make_fx(write)(*given)
-        return used, compile_graph(graph, given)
+        return used, compile_graph(self._trace(write, given), given)
 
     def _outputs(self) -> list[Tensor]:
         """Tensors without data, laid out as the pieces in their place."""
@@ -112,6 +122,13 @@ class Kernel:
                         like = like.as_strided(value.shape, (sum(target.widths), 1))
                 outputs.append(like)
         return outputs
+
+
+@contextmanager
+def making() -> Iterator[None]:
+    """One at a time, and no inference mode: what is made in it could never be trained with."""
+    with _lock, torch.inference_mode(False):
+        yield
 
 
 def _target(index: int, node: fx.Node, adds: bool) -> Target:

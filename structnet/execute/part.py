@@ -185,7 +185,8 @@ class Part:
         """Fills in the gradients of the states; gives those of the cell's tensors."""
         back = self.program.backward
         grads = [
-            torch.zeros_like(one) if i in back.learns else None
+            # A parameter need not be contiguous, what a kernel writes is.
+            torch.zeros(one.shape, dtype=one.dtype, device=one.device) if i in back.learns else None
             for i, one in enumerate(self.tensors)
         ]
         grad_weights = [torch.zeros_like(weight) for weight in self.weights]

@@ -1,12 +1,11 @@
 """A cell's step as kernels around its products, forward and backward."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from structnet.execute.kernel import Kernel
+from structnet.execute.kernel import Kernel, making
 from structnet.execute.trace import Signature, Trace
 
 
@@ -32,6 +31,7 @@ class Program:
             for j, product in enumerate(self.products)
         ]
         self.reads = self.gathered([self.last, *self.factors])
+        self._backward: Backward | None = None
 
     def gathered(self, kernels: Sequence[Kernel | None]) -> list[int]:
         """The states that are to be read for kernels which don't gather."""
@@ -40,9 +40,12 @@ class Program:
         return [state for state in range(self.num_states)
                 if any(kernel and kernel.needs(2 + state) for kernel in kernels)]  # fmt: skip
 
-    @cached_property
+    @property
     def backward(self) -> "Backward":
-        return Backward(self)
+        if self._backward is None:
+            with making():
+                self._backward = self._backward or Backward(self)
+        return self._backward
 
     def _part(self, given: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor], list]:
         """z, the states read, the cell's tensors and the y of a kernel's inputs."""

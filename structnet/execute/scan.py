@@ -34,7 +34,7 @@ def can_scan(cell: Any, plan: Plan) -> bool:
 
 def is_scannable(cell: Any) -> bool:
     """Whether there are plans that the cell can be scanned over."""
-    return isinstance(cell, LinearCell) and cell.is_linear and cell.arity in (1, None)
+    return isinstance(cell, LinearCell) and cell.scans and cell.arity in (1, None)
 
 
 def run_scan(

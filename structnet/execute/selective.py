@@ -33,7 +33,7 @@ def scan_output(
     ValueError for another cell or plan than `run_scan` takes.
     """
     chains = chains_of(cell, plan)
-    selection = cell.selection(chains.by_time(z)) if len(z) else None
+    selection = cell.selection(chains.by_time(z)) if len(z) and cell.selects else None
     if selection is None or not (initial is None or chains.are_abreast):
         states = run_scan(cell, plan, z, initial)
         return cell.output(z, *states), states

@@ -13,9 +13,13 @@ Step = tuple[int, int, int, int]
 
 
 class Sweep(Protocol):
-    """One pass over a plan and the way back; `parameters` are what it has gradients for."""
+    """One pass over a plan and the way back.
+
+    `parameters` are what it has gradients for, `constants` what else must not change meanwhile.
+    """
 
     parameters: tuple[Tensor, ...]
+    constants: tuple[Tensor, ...]
 
     def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
         """The states by rank; `keep` what the way back needs."""
@@ -79,15 +83,17 @@ class _Autograd(torch.autograd.Function):
     def forward(ctx: Any, sweep: Sweep, z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         ctx.sweep = sweep
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(z, *others)
+        ctx.save_for_backward(z, *others, *sweep.constants)
         return sweep.forward(z, others[: len(others) - len(sweep.parameters)], keep=True)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        # Torch looks whether they have been changed in place.
+        given = ctx.saved_tensors
         found = ctx.sweep.backward(grads)
         if torch.is_grad_enabled():
             present = [grad for grad in found if grad is not None]
-            sources = (*ctx.saved_tensors, *(grad for grad in grads if grad is not None))
+            sources = (*given, *(grad for grad in grads if grad is not None))
             refusing = iter(_NoSecondDerivative.apply(len(present), *present, *sources))
             found = tuple(None if grad is None else next(refusing) for grad in found)
         return None, *found

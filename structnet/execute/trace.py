@@ -21,10 +21,13 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 
 from structnet.cells.cell import checked_states
 from structnet.cells.product import Tape, recording
+from structnet.execute.trial import difference
 
 aten = torch.ops.aten
 # Stand-ins for sizes that vary.
 NODES, SLOTS, ROWS = 1021, 3, 4093
+# Sizes that a graph has to be right for.
+GUARDED = (*range(2, 34), 10**6)
 # What leaves numbers as they are and in their order.
 VIEWS = {
     aten.view.default,
@@ -88,7 +91,14 @@ class Trace:
         named = tensors_of(cell)
         self.learns = [tensor.requires_grad for tensor in named.values()]
         self._imagine(list(named.values()))
-        self.graph = self._trace(cell, list(named))
+        stand_in = copy_of(cell)
+        self.graph = self._trace(stand_in, list(named))
+        try:
+            why = difference(self, stand_in)
+        except RuntimeError as error:
+            raise _refusal(cell, _reason(error)) from error
+        if why:
+            raise _refusal(cell, why)
         holders = self.graph.graph.find_nodes(op="placeholder")
         self._read = holders[1 : 1 + len(self.sizes)]
         self._local = holders[: 1 + len(self.sizes)]
@@ -133,23 +143,28 @@ class Trace:
 
         def step(z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
             states, tensors = others[: len(self.sizes)], others[len(self.sizes) :]
-            given = dict(zip(names, tensors, strict=True))
-            with recording(_Alone()) if self.signature.alone else nullcontext():
-                out = torch.func.functional_call(cell, given, (z, *states))
-            return checked_states(cell, out, z)
+            return self.call(cell, dict(zip(names, tensors, strict=True)), z, states)
 
         with self.fake, torch.no_grad():
             states = self.read(self.z, self.rows, self.states)
             try:
                 graph = make_fx(
                     torch.func.functionalize(step, remove="mutations"),
-                    decomposition_table={aten.addmm.default: _addmm},
+                    decomposition_table={aten.addmm.default: _addmm, aten.copy.default: _copy},
                 )(self.z, *states, *self.tensors)
             except Exception as error:
-                raise _refusal(cell, str(error).partition("\n")[0]) from error
+                raise _refusal(cell, _reason(error)) from error
         if why := self._flaw(graph):
             raise _refusal(cell, why)
         return graph
+
+    def call(
+        self, cell: nn.Module, tensors: dict[str, Tensor], z: Tensor, states: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """The new states that the cell itself gives, with these for its own tensors."""
+        with recording(_Alone()) if self.signature.alone else nullcontext():
+            out = torch.func.functional_call(cell, tensors, (z, *states))
+        return checked_states(cell, out, z)
 
     def _flaw(self, graph: fx.GraphModule) -> str | None:
         """Why the graph does not stand for the cell at every size and call."""
@@ -164,7 +179,7 @@ class Trace:
                 return f"it makes a constant of the number of {what}, as len(z) or nn.GRUCell do"
         for guard in env.guards:
             symbols = guard.expr.free_symbols
-            if any(not guard.expr.subs(dict.fromkeys(symbols, n)) for n in (2, 10**6)):
+            if any(not guard.expr.subs(dict.fromkeys(symbols, n)) for n in GUARDED):
                 return f"it does other things for other sizes ({guard.expr})"
         return None
 
@@ -185,9 +200,10 @@ class Trace:
 
     def _rows_of(self, node: fx.Node) -> int | None:
         """How many rows a node has; None if its rows are neither nodes nor predecessors."""
-        count = node.meta["val"].shape[0]
-        count = count.node.hint if isinstance(count, torch.SymInt) else None
-        return {NODES: 1, NODES * self.slots: self.slots}.get(count)
+        nodes, count = self.z.shape[0], _expression(node.meta["val"].shape[0])
+        if count == _expression(nodes):
+            return 1
+        return self.slots if count == _expression(nodes * self.rows.shape[1]) else None
 
     def _is_zero(self, node: fx.Node) -> bool:
         while node.target in LINEAR:
@@ -261,11 +277,47 @@ def tensors_of(cell: nn.Module) -> dict[str, Tensor]:
     return {**dict(cell.named_parameters()), **dict(cell.named_buffers())}
 
 
+def copy_of(module: nn.Module, made: dict[nn.Module, nn.Module] | None = None) -> nn.Module:
+    """A module with the same tensors, on which nothing that is set reaches the original."""
+    made = {} if made is None else made
+    if module not in made:
+        # Some modules refuse to be copied in the usual way.
+        made[module] = new = object.__new__(type(module))
+        new.__dict__.update(vars(module))
+        new._parameters, new._buffers = dict(module._parameters), dict(module._buffers)
+        new._modules = {
+            name: child and copy_of(child, made) for name, child in module._modules.items()
+        }
+    return made[module]
+
+
+def _expression(size: Any) -> Any:
+    return size.node.expr if isinstance(size, torch.SymInt) else size
+
+
+def _reason(error: Exception) -> str:
+    """What torch says, or where that tells nothing, what it means."""
+    said = str(error).partition("\n")[0]
+    for sign, reason in {
+        "convert all Tensors to FakeTensors": "it has a tensor that is no parameter and no buffer",
+        "setup_context": "it has a backward of its own (torch.autograd.Function)",
+        "NYI: Functionalize": "it has a backward of its own (torch.autograd.Function)",
+    }.items():
+        if sign in said:
+            return reason
+    return said
+
+
 def _refusal(cell: nn.Module, why: str) -> ValueError:
     return ValueError(
         f"{type(cell).__name__} is no fixed graph of torch operations on its inputs, parameters "
         f"and buffers: {why}; call it with executor='batched'"
     )
+
+
+def _copy(into: Tensor, x: Tensor, non_blocking: bool = False) -> Tensor:
+    # That of a view's elements has no derivative.
+    return x.to(into.dtype).expand(into.shape)
 
 
 def _addmm(bias: Tensor, x: Tensor, w: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
