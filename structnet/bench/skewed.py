@@ -63,6 +63,8 @@ class ConvolvedLSTM(nn.Module):
     """A diagonal LSTM in the words of the paper, with the weights of a plain cell of ours.
 
     Input-to-state is a convolution 1 x 1 of the skewed map, state-to-state one 2 x 1 of a column.
+    Columns are taken by index, as one writes it first: each gradient is then as large as the map,
+    which `skewed_loop` avoids.
     Called with images (B, I, H, W), it gives (B, hidden size, H, W).
     """
 
@@ -85,13 +87,13 @@ class ConvolvedLSTM(nn.Module):
         z, inside = self.input(skew(x)), skew(x.new_ones(1, 1, height, width))
         h = c = x.new_zeros(images, self.size, height)
         columns = []
-        for now, mask in zip(z.unbind(3), inside.unbind(3), strict=True):
-            gates = now + self.recurrent(nn.functional.pad(h, (1, 0)))
+        for step in range(z.shape[3]):
+            gates = z[..., step] + self.recurrent(nn.functional.pad(h, (1, 0)))
             i, o, u, left, up = gates.chunk(5, dim=1)
             above = nn.functional.pad(c[:, :, :-1], (1, 0))
             c = i.sigmoid() * u.tanh() + left.sigmoid() * c + up.sigmoid() * above
             # Without it the bias would leak in from the corners.
-            c = c * mask
+            c = c * inside[..., step]
             h = o.sigmoid() * c.tanh()
             columns.append(h)
         return unskew(torch.stack(columns, 3), width)
