@@ -224,8 +224,9 @@ def list_components(words: list[str]) -> int:
         return 0
     for name, components in listed.items():
         print(name)
+        width = max(12, *(len(component) + 2 for component in components))
         for component, about in components.items():
-            print(f"  {component:<12}{about['doc']}")
+            print(f"  {component:<{width}}{about['doc']}")
             for option, spec in about["options"].items():
                 print(f"    {option} = {json.dumps(spec['default'])} ({spec['type']})")
     return 0

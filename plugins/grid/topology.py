@@ -119,17 +119,17 @@ class Diagonal(Grid):
 
 
 @sn.topologies.register("bidiagonal")
-class BiDiagonal(Diagonal):
-    """Both diagonals: together every pixel above, and those to the left.
+class BiDiagonal(Grid):
+    """Both diagonals, one sweep from the left and one from the right.
 
     Diagonal BiLSTM of van den Oord et al. (2016), section 3.2: the right-to-left sweep's output is
-    moved down by one row before the two are added, so that it sees nothing ahead. A recurrence
-    leaves them unmoved, side by side; `shifts` is for nets that predict pixels. Structure: (height,
-    width).
+    moved down by one row before the two are added, so that together they see every pixel before a
+    node and none after. A recurrence leaves them unmoved, side by side; `shifts` is for nets that
+    predict pixels. Structure: (height, width).
     """
 
     def __init__(self):
-        super().__init__(direction="both")
+        super().__init__(2, {"right": _corner((-1, -1)), "left": _corner((-1, 1))})
         self.shifts = (0, 1)
 
 
