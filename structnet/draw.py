@@ -178,7 +178,7 @@ def _draw_arrows(axes: Any, edges: NDArray[np.int64], at: Points, unit: float) -
         bend = 0.35 if _is_hidden(at, source, target) else 0.0
         axes.add_patch(
             FancyArrowPatch(
-                at[source], at[target], arrowstyle="-|>", mutation_scale=0.16 * points,
+                tuple(at[source]), tuple(at[target]), arrowstyle="-|>", mutation_scale=0.16 * points,
                 connectionstyle=f"arc3,rad={bend}", shrinkA=RADIUS * points,
                 shrinkB=RADIUS * points, color="0.45", linewidth=0.02 * points, zorder=1,
             )

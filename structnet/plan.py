@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from structnet.levels import Cycle, Ints, node_levels, stable_order
 
@@ -151,11 +151,11 @@ def _check_range(array: Ints, low: int, end: int, where: Callable[[Any], str]) -
         )
 
 
-def _plan_table(table: Ints, num_initial: int, name: Namer, levels: Ints | None) -> Plan:
+def _plan_table(table: Ints, num_initial: int, name: Namer, known: Ints | None) -> Plan:
     num_nodes, slots = table.shape
     target, slot = np.nonzero((table >= 0) & (table < num_nodes))
     source = table[target, slot]
-    level = _levels(source, target, num_nodes, name, levels)
+    level = _levels(source, target, num_nodes, name, known)
     order = stable_order(level)
     rank = _inverse(order)
     rows = _buffer_rows(table[order].ravel(), rank, num_initial)
@@ -170,10 +170,10 @@ def _plan_edges(
     num_nodes: int,
     num_initial: int,
     name: Namer,
-    levels: Ints | None,
+    known: Ints | None,
 ) -> Plan:
     inner = source < num_nodes
-    level = _levels(source[inner], target[inner], num_nodes, name, levels)
+    level = _levels(source[inner], target[inner], num_nodes, name, known)
     # A node without predecessors reads the null state once: every mean or maximum is defined.
     degree = np.maximum(np.bincount(target, minlength=num_nodes), 1)
     # Nodes of one level and one in-degree are one step, so that nothing is padded.
@@ -230,9 +230,7 @@ def _whole(tensors: list[torch.Tensor]) -> torch.Tensor | None:
     return tensors[0].new_empty(0).set_(storage)
 
 
-def _levels(
-    source: Ints, target: Ints, num_nodes: int, name: Namer, known: Ints | None
-) -> NDArray[np.int64]:
+def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer, known: Ints | None) -> Ints:
     if known is not None:
         return _checked_levels(known, source, target, num_nodes, name)
     try:
@@ -246,9 +244,7 @@ def _levels(
         ) from None
 
 
-def _checked_levels(
-    level: Ints, source: Ints, target: Ints, num_nodes: int, name: Namer
-) -> NDArray[np.int64]:
+def _checked_levels(level: Ints, source: Ints, target: Ints, num_nodes: int, name: Namer) -> Ints:
     if level.shape != (num_nodes,):
         raise ValueError(f"levels are one a node, ({num_nodes},), got an array of {level.shape}")
     wrong = level[source] >= level[target]
