@@ -178,9 +178,10 @@ def _draw_arrows(axes: Any, edges: NDArray[np.int64], at: Points, unit: float) -
         bend = 0.35 if _is_hidden(at, source, target) else 0.0
         axes.add_patch(
             FancyArrowPatch(
-                tuple(at[source]), tuple(at[target]), arrowstyle="-|>", mutation_scale=0.16 * points,
-                connectionstyle=f"arc3,rad={bend}", shrinkA=RADIUS * points,
-                shrinkB=RADIUS * points, color="0.45", linewidth=0.02 * points, zorder=1,
+                tuple(at[source]), tuple(at[target]), arrowstyle="-|>", color="0.45",
+                connectionstyle=f"arc3,rad={bend}", mutation_scale=0.16 * points,
+                shrinkA=RADIUS * points, shrinkB=RADIUS * points, linewidth=0.02 * points,
+                zorder=1,
             )
         )  # fmt: skip
 
