@@ -19,7 +19,7 @@ from structnet.bench.structures import Dag, Sizes, binary_tree, child_table, dep
 from structnet.bench.suite import CPU, Memory, PlainCell, run_suite, states_and_gates
 from structnet.bench.workload import Setting, Work, measure_case
 
-CHAIN, TREE = {"name": "chain"}, {"name": "tree"}
+CHAIN, TREE, DIAGONAL = {"name": "chain"}, {"name": "tree"}, {"name": "diagonal"}
 ANY = {"name": "tree", "arity": None}
 TINY = {"sizes": Sizes(2, 6), "batch": 3, "input_size": 5, "hidden_size": 4}
 
@@ -143,6 +143,35 @@ def test_rivals_compute_the_same_numbers(topology, cell):
     assert (f"loop over nn.{kind}Cell" in names) == (in_torch and topology is CHAIN)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "ssm"])
+def test_a_skewed_loop_over_images_of_several_sizes_is_a_diagonal_layer(cell):
+    case = case_of(DIAGONAL, cell, sizes=Sizes(1, 4))
+    structures = [(3, 2), (1, 1), (1, 4), (4, 3)]
+    plans = case.topology.plan(structures)
+    x = torch.randn(plans[0].num_nodes, 5, dtype=torch.double, requires_grad=True)
+    grad = torch.randn(len(x), 4, dtype=torch.double)
+    case = replace(case, structures=structures, plans=plans, x=x, grad=grad)
+    rival, reference = rivals(case)
+    assert (rival.name, reference.name) == ("skewed loop", "reference executor")
+    both = [(one.forward(), one.inputs) for one in (ours(case), rival)]
+    assert_same(both[1][0].detach(), both[0][0].detach(), 1e-10)
+    expected, found = (torch.autograd.grad(h, inputs, grad) for h, inputs in both)
+    assert_same(list(found), list(expected), 1e-10)
+
+
+def test_skewed_convolutions_are_a_diagonal_lstm():
+    case = case_of(DIAGONAL, "lstm", sizes=Sizes(3, 3))
+    loop, convolved, _ = rivals(case)
+    assert convolved.name == "skewed convolutions"
+    expected, found = loop.forward(), convolved.forward()
+    assert_same(found.permute(0, 2, 3, 1).flatten(0, 2).detach(), expected.detach(), 1e-10)
+    (wanted,) = torch.autograd.grad(expected, [case.x], case.grad)
+    (given,) = torch.autograd.grad(found, convolved.inputs[:1], convolved.grad)
+    assert_same(given.permute(0, 2, 3, 1).flatten(0, 2), wanted, 1e-10)
+    for options in ({"coupled": True}, {"peephole": True}, {"forget": 1}):
+        assert len(list(rivals(case_of(DIAGONAL, "lstm", cell_options=options), ("loop",)))) == 1
+
+
 def test_gradients_of_rivals_are_ours():
     case = case_of(CHAIN, "lstm")
     (expected,) = torch.autograd.grad(ours(case).forward(), [case.x], case.grad)
@@ -168,6 +197,7 @@ def test_structures_are_of_the_sizes_asked_for():
         sizes = [count(one) for one in draw(topology, Sizes(3, 9), 50, seed=0)]
         assert min(sizes) >= 3 and max(sizes) <= 9 and len(set(sizes)) > 1
         topology.plan(draw(topology, Sizes(1, 4), 5, seed=1))
+    assert draw(create({"name": "row", "dims": 3}), Sizes(4, 4), 2, seed=0) == [(4, 4, 4)] * 2
 
 
 def create(choice):

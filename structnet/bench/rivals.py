@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
+from structnet.bench.skewed import OFFSETS, ConvolvedLSTM, is_plain_lstm, skewed_loop
 from structnet.cells.cell import as_states
 from structnet.plan import Plan
 from structnet.recurrence import Recurrence
 from structnet.rnn import RNN
 from structnet.topology import Topology
 
-# What a rival may be: torch's layers and cells, a loop over time, recursion, our own reference.
+# What a rival may be: torch's layers and cells, a loop over time or over diagonals, recursion, our
+# own reference.
 KINDS = ("torch", "loop", "recursion", "reference")
 STEPPERS = {nn.LSTM: nn.LSTMCell, nn.GRU: nn.GRUCell, nn.RNN: nn.RNNCell}
 
@@ -109,6 +111,9 @@ def rivals(case: Case, kinds: Collection[str] = KINDS) -> Iterator[Contender]:
         yield from _torch_layers(case)
     if "loop" in kinds and is_chain and one_way:
         yield from _time_loops(case)
+    is_diagonal = getattr(case.topology, "offsets", None) == OFFSETS
+    if "loop" in kinds and is_diagonal and not case.has_noise:
+        yield from _skewed_loops(case)
     if "recursion" in kinds and case.topology.takes == "tree" and one_way and not case.has_noise:
         yield _recursion(_part(case), len(case.structures))
     if "reference" in kinds:
@@ -232,6 +237,21 @@ def _time_loops(case: Case) -> Iterator[Contender]:
         return torch.stack(outputs, dim=1)
 
     yield Contender("loop over time", forward, grad, [x, *case.parameters], case.plans[0].num_nodes)
+
+
+def _skewed_loops(case: Case) -> Iterator[Contender]:
+    """Loops over the diagonals of all images: our cell's steps, and an LSTM's convolutions."""
+    cell: Any = case.layer.cells[0]
+    nodes = case.plans[0].num_nodes
+    forward = skewed_loop(cell, case.x, list(case.structures))
+    yield Contender("skewed loop", forward, case.grad, [case.x, *case.parameters], nodes)
+    if case.cell and is_plain_lstm(case.cell[0], cell) and len(set(case.structures)) == 1:
+        module = ConvolvedLSTM(cell)
+        shape = (len(case.structures), *case.structures[0], -1)
+        x, grad = (value.detach().view(shape).permute(0, 3, 1, 2) for value in (case.x, case.grad))
+        x = x.contiguous().requires_grad_()
+        inputs = [x, *module.parameters()]
+        yield Contender("skewed convolutions", lambda: module(x), grad.contiguous(), inputs, nodes)
 
 
 def _padded(case: Case) -> tuple[Tensor, Tensor]:

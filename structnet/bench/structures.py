@@ -16,7 +16,7 @@ EWT = "UD_English-EWT/en_ewt-ud-train.conllu.gz"
 
 
 class Sizes(NamedTuple):
-    """From the smallest to the largest, both included: steps of a sequence, leaves of a tree."""
+    """From the smallest to the largest, both included: steps, leaves of a tree, sides of a grid."""
 
     low: int
     high: int
@@ -46,7 +46,7 @@ def draw(topology: Topology, sizes: Sizes, count: int, seed: int) -> list[Any]:
             if topology.arity is None
             else binary_tree(size, random, topology.arity)
         ),
-        "grid": lambda size: (size, size),
+        "grid": lambda size: (size,) * getattr(topology, "dims", 2),
         "dag": lambda size: dag(size, random),
     }
     if topology.takes not in kind:

@@ -255,6 +255,11 @@ CPU: dict[str, Ratios | Growth | Memory | Planning] = {
     "chain-gru-before": _variant({"name": "gru", "reset": "before"}),
     "custom-chain": Ratios(Work(CHAIN, PlainCell, **EQUAL, **COMPILED), {"floor": 2.5}),
     "custom-tree": Ratios(Work(TREE, PlainCell, hidden_size=150, **COMPILED), {"floor": 2.5}),
+    "grid-diagonal": Ratios(
+        Work({"name": "diagonal"}, LSTM, Sizes(28, 28), 16, 64, 64, **COMPILED),
+        {"floor": 2.0, "skewed convolutions": 1 / 5, "skewed loop": 1 / 5},
+        ("loop",),
+    ),
     "scan-mingru": _scan("mingru"),
     "scan-minlstm": _scan("minlstm"),
     "scan-ssm": _scan("ssm"),

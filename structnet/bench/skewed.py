@@ -1,0 +1,119 @@
+"""The loops that one writes for a diagonal recurrence: rows skewed, then column after column.
+
+Van den Oord et al. (2016), "Pixel recurrent neural networks", section 3.2 and figure 3: every row
+of an image is moved one place to the right of the one above, so that a diagonal becomes a column,
+whose left neighbours are the column before and whose upper neighbours the same, one row down.
+
+B: images, H: rows of the highest, W: columns, T: columns of the skewed map.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from structnet.cells.cell import as_states
+
+# Left and up.
+OFFSETS = (((0, -1), (-1, 0)),)
+
+
+def skewed_loop(cell: Any, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Callable[[], Tensor]:
+    """A function that gives the output (N, outputs) of images (height, width) side by side."""
+    place, size = _places(shapes)
+    place = place.to(x.device)
+    at = torch.full((int(np.prod(size)),), len(x), device=x.device)
+    at[place] = torch.arange(len(x), device=x.device)
+    columns = at.view(size).unbind(2)
+    inside = [(column < len(x)).unsqueeze(2) for column in columns]
+
+    def forward() -> Tensor:
+        # The last row stands for the places of the skewed map that no pixel has.
+        z = nn.functional.pad(cell.project(x), (0, 0, 0, 1))
+        states = [x.new_zeros(*size[:2], width) for width in cell.state_sizes]
+        outputs = []
+        for column, mask in zip(columns, inside, strict=True):
+            above = (nn.functional.pad(state[:, :-1], (0, 0, 1, 0)) for state in states)
+            read = [torch.stack(pair, 2).flatten(0, 1) for pair in zip(states, above, strict=True)]
+            now = z[column.flatten()]
+            new = as_states(cell(now, *read))
+            h = cell.output(now, *new) if hasattr(cell, "output") else new[0]
+            outputs.append(h.view(*size[:2], -1))
+            # Without it the bias would leak in from the corners.
+            states = [state.view(*size[:2], -1) * mask for state in new]
+        return torch.stack(outputs, 2).flatten(0, 2)[place]
+
+    return forward
+
+
+def _places(shapes: Sequence[tuple[int, int]]) -> tuple[Tensor, tuple[int, int, int]]:
+    """Where every node stands in the flattened skewed map, and the sizes (B, H, T) of the map."""
+    height = max(rows for rows, _ in shapes)
+    length = max(rows + columns - 1 for rows, columns in shapes)
+    places = []
+    for image, shape in enumerate(shapes):
+        row, column = np.indices(shape).reshape(2, -1)
+        places.append((image * height + row) * length + row + column)
+    return torch.from_numpy(np.concatenate(places)), (len(shapes), height, length)
+
+
+class ConvolvedLSTM(nn.Module):
+    """A diagonal LSTM in the words of the paper, with the weights of a plain cell of ours.
+
+    Input-to-state is a convolution 1 x 1 of the skewed map, state-to-state one 2 x 1 of a column.
+    Columns are taken by index, as one writes it first: each gradient is then as large as the map,
+    which `skewed_loop` avoids.
+    Called with images (B, I, H, W), it gives (B, hidden size, H, W).
+    """
+
+    def __init__(self, cell: Any):
+        super().__init__()
+        size = self.size = cell.hidden_size
+        like = {"device": cell.recurrent.device, "dtype": cell.recurrent.dtype}
+        self.input = nn.Conv2d(cell.input_size, 5 * size, 1, **like)
+        self.recurrent = nn.Conv1d(size, 5 * size, 2, bias=False, **like)
+        # Both forget gates have the same weights for the input.
+        both = [*range(4 * size), *range(3 * size, 4 * size)]
+        left, up = cell.recurrent.detach().mT.split(size, dim=1)
+        with torch.no_grad():
+            self.input.weight.copy_(cell.input.weight[both, :, None, None])
+            self.input.bias.copy_(cell.input.bias[both])
+            self.recurrent.weight.copy_(torch.stack([up, left], 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        images, _, height, width = x.shape
+        z, inside = self.input(skew(x)), skew(x.new_ones(1, 1, height, width))
+        h = c = x.new_zeros(images, self.size, height)
+        columns = []
+        for step in range(z.shape[3]):
+            gates = z[..., step] + self.recurrent(nn.functional.pad(h, (1, 0)))
+            i, o, u, left, up = gates.chunk(5, dim=1)
+            above = nn.functional.pad(c[:, :, :-1], (1, 0))
+            c = i.sigmoid() * u.tanh() + left.sigmoid() * c + up.sigmoid() * above
+            # Without it the bias would leak in from the corners.
+            c = c * inside[..., step]
+            h = o.sigmoid() * c.tanh()
+            columns.append(h)
+        return unskew(torch.stack(columns, 3), width)
+
+
+def is_plain_lstm(name: str, cell: Any) -> bool:
+    """Whether the convolved loop computes what the cell does."""
+    names = {name for name, _ in cell.named_parameters()}
+    gates = (cell.node_gates, cell.edge_gates) == (("i", "o", "u"), ("f",))
+    return name == "lstm" and gates and names == {"input.weight", "input.bias", "recurrent"}
+
+
+def skew(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, H, H + W - 1): row r begins at column r."""
+    height, width = x.shape[2:]
+    skewed = x.new_zeros(*x.shape[:3], height + width - 1)
+    for row in range(height):
+        skewed[:, :, row, row : row + width] = x[:, :, row]
+    return skewed
+
+
+def unskew(x: Tensor, width: int) -> Tensor:
+    return torch.stack([row[:, :, at : at + width] for at, row in enumerate(x.unbind(2))], 2)
