@@ -4,7 +4,13 @@ from itertools import product
 
 import pytest
 import torch
-from structnet.plugins.grid.likelihood import Bernoulli, Logistics, Softmax, likelihood, scaled
+from structnet.plugins.grid.likelihood import (
+    Bernoulli,
+    Logistics,
+    Softmax,
+    create_likelihood,
+    scaled,
+)
 
 CASES = {
     "bernoulli": Bernoulli(1),
@@ -131,13 +137,13 @@ def test_sizes_are_those_of_the_papers():
 
 
 def test_a_likelihood_is_chosen_by_name_and_by_the_levels_where_none_is_named():
-    assert isinstance(likelihood(None, 1, 2, 10), Bernoulli)
-    assert isinstance(likelihood(None, 1, 17, 10), Softmax)
-    assert isinstance(likelihood("softmax", 1, 2, 10), Softmax)
-    assert likelihood("logistics", 3, 256, 5).num_outputs == 50
+    assert isinstance(create_likelihood(None, 1, 2, 10), Bernoulli)
+    assert isinstance(create_likelihood(None, 1, 17, 10), Softmax)
+    assert isinstance(create_likelihood("softmax", 1, 2, 10), Softmax)
+    assert create_likelihood("logistics", 3, 256, 5).num_outputs == 50
     with pytest.raises(ValueError, match=r"2 levels, these have 256.*likelihood=softmax"):
-        likelihood("bernoulli", 1, 256, 10)
+        create_likelihood("bernoulli", 1, 256, 10)
     with pytest.raises(ValueError, match=r"no likelihood 'gauss' among"):
-        likelihood("gauss", 1, 256, 10)
+        create_likelihood("gauss", 1, 256, 10)
     with pytest.raises(ValueError, match="'mixtures' is at least 1, got 0"):
-        likelihood("logistics", 1, 256, 0)
+        create_likelihood("logistics", 1, 256, 0)

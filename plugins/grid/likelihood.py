@@ -161,7 +161,7 @@ def scaled(values: Tensor, levels: int) -> Tensor:
 LIKELIHOODS: Sequence[str] = ("bernoulli", "softmax", "logistics")
 
 
-def likelihood(name: str | None, channels: int, levels: int, mixtures: int) -> Likelihood:
+def create_likelihood(name: str | None, channels: int, levels: int, mixtures: int) -> Likelihood:
     """By name; None is bernoulli for two levels, softmax for more. ValueError if it doesn't fit."""
     if name is None:
         name = "bernoulli" if levels == 2 else "softmax"
