@@ -88,6 +88,7 @@ def schedule(
     num_nodes: int | None = None,
     num_initial: int = 0,
     ptr: ArrayLike | None = None,
+    levels: Ints | None = None,
 ) -> Plan:
     """Plan the nodes whose predecessors are given.
 
@@ -95,19 +96,20 @@ def schedule(
     K ordered slots, -1 where absent. With `num_nodes`, it is an edge list (2, E), the first row
     feeding the second: any number of unordered predecessors a node. An entry N + j stands for
     initial state j of `num_initial`. `ptr` (B + 1,) says which nodes belong to which sample.
+    `levels` (N,) are the nodes' levels, where they are known without a search.
 
-    ValueError for a cycle, an index out of range or one that is no integer; sample and node are
-    named.
+    ValueError for a cycle, an index out of range or one that is no integer, and for levels that
+    put a node before its predecessor; sample and node are named.
     """
     name = Namer(ptr)
     if num_nodes is None:
         table = index_array(predecessors, name, columns=None)
         _check_range(table, -1, len(table) + num_initial, lambda at: name(at[0]))
-        return _plan_table(table, num_initial, name)
+        return _plan_table(table, num_initial, name, levels)
     edges = index_array(predecessors, lambda edge: f"edge {edge}", columns=2)
     _check_range(edges[0], 0, num_nodes + num_initial, lambda at: f"source of edge {at[0]}")
     _check_range(edges[1], 0, num_nodes, lambda at: f"target of edge {at[0]}")
-    return _plan_edges(edges[0], edges[1], num_nodes, num_initial, name)
+    return _plan_edges(edges[0], edges[1], num_nodes, num_initial, name, levels)
 
 
 class Namer:
@@ -149,11 +151,11 @@ def _check_range(array: Ints, low: int, end: int, where: Callable[[Any], str]) -
         )
 
 
-def _plan_table(table: Ints, num_initial: int, name: Namer) -> Plan:
+def _plan_table(table: Ints, num_initial: int, name: Namer, levels: Ints | None) -> Plan:
     num_nodes, slots = table.shape
     target, slot = np.nonzero((table >= 0) & (table < num_nodes))
     source = table[target, slot]
-    level = _levels(source, target, num_nodes, name)
+    level = _levels(source, target, num_nodes, name, levels)
     order = stable_order(level)
     rank = _inverse(order)
     rows = _buffer_rows(table[order].ravel(), rank, num_initial)
@@ -162,9 +164,16 @@ def _plan_table(table: Ints, num_initial: int, name: Namer) -> Plan:
     return _finish(order, rank, levels, rows, steps, source, num_initial, name)
 
 
-def _plan_edges(source: Ints, target: Ints, num_nodes: int, num_initial: int, name: Namer) -> Plan:
+def _plan_edges(
+    source: Ints,
+    target: Ints,
+    num_nodes: int,
+    num_initial: int,
+    name: Namer,
+    levels: Ints | None,
+) -> Plan:
     inner = source < num_nodes
-    level = _levels(source[inner], target[inner], num_nodes, name)
+    level = _levels(source[inner], target[inner], num_nodes, name, levels)
     # A node without predecessors reads the null state once: every mean or maximum is defined.
     degree = np.maximum(np.bincount(target, minlength=num_nodes), 1)
     # Nodes of one level and one in-degree are one step, so that nothing is padded.
@@ -221,7 +230,11 @@ def _whole(tensors: list[torch.Tensor]) -> torch.Tensor | None:
     return tensors[0].new_empty(0).set_(storage)
 
 
-def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer) -> NDArray[np.int64]:
+def _levels(
+    source: Ints, target: Ints, num_nodes: int, name: Namer, known: Ints | None
+) -> NDArray[np.int64]:
+    if known is not None:
+        return _checked_levels(known, source, target, num_nodes, name)
     try:
         return node_levels(source, target, num_nodes)
     except Cycle as cycle:
@@ -231,6 +244,22 @@ def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer) -> NDArray[
         raise ValueError(
             f"cycle in sample {sample}, node {path}: no node can come before itself"
         ) from None
+
+
+def _checked_levels(
+    level: Ints, source: Ints, target: Ints, num_nodes: int, name: Namer
+) -> NDArray[np.int64]:
+    if level.shape != (num_nodes,):
+        raise ValueError(f"levels are one a node, ({num_nodes},), got an array of {level.shape}")
+    wrong = level[source] >= level[target]
+    if wrong.any():
+        edge = int(np.argmax(wrong))
+        before, node = int(source[edge]), int(target[edge])
+        raise ValueError(
+            f"level {level[node]} of {name(node)} is not above level {level[before]} of its "
+            f"predecessor, {name(before)}"
+        )
+    return level
 
 
 def _boundaries(level: Ints) -> tuple[int, ...]:

@@ -40,6 +40,13 @@ class Topology(abc.ABC):
         A tuple of them, one per direction, where there is more than one direction.
         """
 
+    def levels(self, structure: Any) -> Sequence[Ints | None]:
+        """The level (n,) of every node, one array a direction; None where it has to be searched.
+
+        A node's level is one more than the highest of its predecessors', 0 where it has none.
+        """
+        return (None,) * len(self.directions)
+
     @property
     def arities(self) -> tuple[int | None, ...]:
         """The arity in each direction."""
@@ -59,8 +66,11 @@ class Topology(abc.ABC):
         samples = [self._tables(structure, i) for i, structure in enumerate(structures)]
         if len(self.directions) == 1:
             samples = [(tables,) for tables in samples]
+        levels = [self.levels(structure) for structure in structures]
         return tuple(
-            self._plan_direction([tables[d] for tables in samples], arity)
+            self._plan_direction(
+                [tables[d] for tables in samples], arity, _known([one[d] for one in levels])
+            )
             for d, arity in enumerate(self.arities)
         )
 
@@ -70,10 +80,10 @@ class Topology(abc.ABC):
         except ValueError as error:
             raise ValueError(f"sample {sample}: {error}") from error
 
-    def _plan_direction(self, tables: list[Any], arity: int | None) -> Plan:
+    def _plan_direction(self, tables: list[Any], arity: int | None, levels: Ints | None) -> Plan:
         if arity is None:
-            return _plan_unordered(tables, self.num_initial)
-        return _plan_ordered(tables, arity, self.num_initial)
+            return _plan_unordered(tables, self.num_initial, levels)
+        return _plan_ordered(tables, arity, self.num_initial, levels)
 
 
 def _is_shape(structure: Any) -> bool:
@@ -87,7 +97,13 @@ def _cached_plan(topology: Topology, structures: tuple[Any, ...]) -> tuple[Plan,
     return topology._plan(structures)
 
 
-def _plan_ordered(tables: list[Any], arity: int, num_initial: int) -> Plan:
+def _known(levels: list[Ints | None]) -> Ints | None:
+    """The levels of a batch's nodes; None where a sample's have to be searched."""
+    known = [level for level in levels if level is not None]
+    return np.concatenate(known) if known and len(known) == len(levels) else None
+
+
+def _plan_ordered(tables: list[Any], arity: int, num_initial: int, levels: Ints | None) -> Plan:
     tables = [_checked(table, sample, arity) for sample, table in enumerate(tables)]
     sizes = [len(table) for table in tables]
     table = np.concatenate(tables) if tables else np.zeros((0, arity), np.int64)
@@ -95,10 +111,10 @@ def _plan_ordered(tables: list[Any], arity: int, num_initial: int) -> Plan:
     ptr = _offsets(sizes)
     name = Namer(ptr)
     shifted = _shift(table, sample, ptr, -1, num_initial, lambda at: name(at[0]))
-    return schedule(shifted, num_initial=num_initial * len(sizes), ptr=ptr)
+    return schedule(shifted, num_initial=num_initial * len(sizes), ptr=ptr, levels=levels)
 
 
-def _plan_unordered(tables: list[Any], num_initial: int) -> Plan:
+def _plan_unordered(tables: list[Any], num_initial: int, levels: Ints | None) -> Plan:
     edges = [_as_edges(table, sample) for sample, table in enumerate(tables)]
     ptr = _offsets([one.num_nodes for one in edges])
     index = np.concatenate([np.zeros((2, 0), np.int64), *(one.index for one in edges)], axis=1)
@@ -118,6 +134,7 @@ def _plan_unordered(tables: list[Any], num_initial: int) -> Plan:
         num_nodes=int(ptr[-1]),
         num_initial=num_initial * len(counts),
         ptr=ptr,
+        levels=levels,
     )
 
 

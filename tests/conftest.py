@@ -108,7 +108,7 @@ def graph_data(draw):
 STRUCTURES = {
     "sequence": lambda topology: lengths(),
     "tree": lambda topology: trees(topology.arity or 4),
-    "grid": lambda topology: st.tuples(st.integers(1, 4), st.integers(1, 5)),
+    "grid": lambda topology: st.tuples(st.integers(1, 3), st.integers(1, 4)),
     "graph": lambda topology: graph_data(),
     "dag": lambda topology: dags(),
 }

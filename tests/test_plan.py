@@ -215,3 +215,18 @@ def test_a_plan_of_separate_tensors_moves_as_well():
     parts = {name: getattr(plan, name).clone() for name in ("order", "rank", "rows", "sinks")}
     apart = dataclasses.replace(plan, **parts)
     assert reads(apart.to("cpu")) == reads(apart._map(torch.Tensor.clone)) == reads(plan)
+
+
+def test_levels_that_are_known_are_not_searched():
+    table = [[-1], [0], [1], [-1]]
+    plan = sn.schedule(table, levels=np.array([0, 1, 2, 0]))
+    assert levels_of(plan) == [0, 1, 2, 0] and reads(plan) == table
+    edges = sn.schedule(edges_of([[], [0], [1], []]), num_nodes=4, levels=np.array([0, 1, 2, 0]))
+    assert levels_of(edges) == [0, 1, 2, 0]
+
+
+def test_known_levels_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match=r"level 1 of sample 1, node 1 is not above level 1 of"):
+        sn.schedule([[-1], [-1], [1]], ptr=[0, 1, 3], levels=np.array([0, 1, 1]))
+    with pytest.raises(ValueError, match=r"one a node, \(2,\), got an array of \(3,\)"):
+        sn.schedule([[-1], [0]], levels=np.array([0, 1, 2]))

@@ -193,7 +193,7 @@ class PictureTask(sn.Task):
         return fit_densities(shown["train"].images, shown["test"].images, self.levels)
 
     def _thinned(self, image: Image) -> Image:
-        return image if self.size is None else thin(image, self.size, self.size, "size", self.size)
+        return image if self.size is None else thin(image, "size", self.size)
 
     def _sample(self, image: Image, label: int) -> sn.Sample:
         image = self._thinned(image)
@@ -204,21 +204,22 @@ class PictureTask(sn.Task):
         if self.given == "class":
             condition = label
         elif self.given == "small":
-            factor = self.factor
-            condition = thin(x, height // factor, width // factor, "factor", factor)
+            condition = thin(x, "factor", self.factor)
         y = pixels if self.goal == "pixels" else label
         return sn.Sample((height, width), x.reshape(-1, channels), y, condition=condition)
 
 
-def thin(image: NDArray, height: int, width: int, option: str, value: int) -> NDArray:
-    """So many rows and columns of an image, from the first on.
+def thin(image: NDArray, option: str, value: int) -> NDArray:
+    """Rows and columns of an image, evenly spaced from the first on.
 
-    ValueError, naming the option that asked for it, if they are not evenly spaced.
+    Option "size" keeps `value` of each, "factor" one of `value`. ValueError if it does not divide
+    them.
     """
-    h, w = image.shape[:2]
-    if not (height and width) or h % height or w % width:
+    height, width = image.shape[:2]
+    if height % value or width % value:
         raise ValueError(
             f"option {option!r} divides height and width of every image, {value} does not divide "
-            f"{h} x {w}"
+            f"{height} x {width}"
         )
-    return image[:: h // height, :: w // width]
+    down, right = (height // value, width // value) if option == "size" else (value, value)
+    return image[::down, ::right]
