@@ -281,7 +281,8 @@ def test_third_parties_that_are_imported_are_required():
 
     required = {Requirement(text).name.lower() for text in project["dependencies"]}
     known = {"sklearn": "scikit-learn", "yaml": "pyyaml", "hydra": "hydra-core",
-             "omegaconf": "hydra-core", "torch_geometric": "torch-geometric"}  # fmt: skip
+             "omegaconf": "hydra-core", "torch_geometric": "torch-geometric",
+             "PIL": "pillow"}  # fmt: skip
     import sys
 
     for path in SOURCES:

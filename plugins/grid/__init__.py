@@ -1,3 +1,3 @@
 """Grids of any size and number of dimensions: PixelRNN and its kin, and tasks on images."""
 
-from structnet.plugins.grid import digits, topology  # noqa: F401
+from structnet.plugins.grid import cifar10, digits, folder, mnist, topology  # noqa: F401

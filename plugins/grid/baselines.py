@@ -110,4 +110,5 @@ def _count(
         known = context < len(seen)
         nats -= seen[context[known], symbol[known]].sum() + unseen[symbol[~known]].sum()
         dimensions += image.size
+    nats = float(nats)
     return {"nats": nats / len(test), "bits_per_dim": nats / dimensions / math.log(2)}
