@@ -7,13 +7,20 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Image = NDArray[np.uint8]
 Codes = tuple[NDArray[np.int64], NDArray[np.int64]]
+# Height and width, features of every pixel (h w, D), and their classes (h w,).
+Labelled = tuple[tuple[int, int], NDArray, NDArray[np.int64]]
 
 # So many images are enough to count in and to fit classifiers to.
 COUNTED, FITTED = 20_000, 5_000
+FITTED_PIXELS = 40_000
+# The inverse strength of the L2 penalty, times the number of pixels.
+PENALTY = 6.0
 # How many observations the distribution over all contexts counts for in each of them.
 PRIOR = 2.0
 # The ten pixels of JBIG's three-line template (ITU-T T.82, figure 14), (row, column).
@@ -48,12 +55,46 @@ def fit_classifiers(
     found = {"majority": {"accuracy": float(np.mean(np.asarray(test_labels) == frequent))}}
     if len({image.shape for image in (*images, *test_images)}) == 1:
         pixels, unseen = (np.stack(some).reshape(len(some), -1) for some in (images, test_images))
-        top = max(1, int(pixels.max()))
-        model = LogisticRegression(C=0.1, max_iter=300)
-        model.fit(pixels[:FITTED] / top, labels[:FITTED])
-        accuracy = float(model.score(unseen / top, test_labels))
+        mean, top = pixels[:FITTED].mean(0), max(1, int(pixels.max()))
+        model = LogisticRegression(C=PENALTY / pixels.shape[1], max_iter=1000)
+        model.fit((pixels[:FITTED] - mean) / top, labels[:FITTED])
+        accuracy = float(model.score((unseen - mean) / top, test_labels))
         found["logistic regression"] = {"accuracy": accuracy}
     return found
+
+
+def fit_pixels(
+    train: Sequence[Labelled], test: Sequence[Labelled], ignore: int
+) -> dict[str, Tensor]:
+    """Predicted classes of all test pixels; training pixels of class `ignore` are left out.
+
+    "place" is the most frequent class at a place of the image (images being of one size), "pixel" a
+    boosted classifier (scikit-learn's histogram gradient boosting) of a pixel's features and place.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    x, y = _pixels(train)
+    known = np.flatnonzero(y != ignore)
+    classes = 1 + y[known].max()
+    places = np.arange(len(train[0][2]))
+    counts = np.zeros((len(places), classes))
+    np.add.at(counts, (np.tile(places, len(train))[known], y[known]), 1)
+    model = HistGradientBoostingClassifier(max_iter=40, early_stopping=False, random_state=0)
+    some = np.random.default_rng(0).permutation(known)[:FITTED_PIXELS]
+    model.fit(x[some], y[some])
+    found = {
+        "place": np.tile(counts.argmax(1), len(test)),
+        "pixel": model.predict(_pixels(test)[0]),
+    }
+    return {name: torch.from_numpy(predicted) for name, predicted in found.items()}
+
+
+def _pixels(images: Sequence[Labelled]) -> tuple[NDArray, NDArray[np.int64]]:
+    """Features and place, and class, of the pixels of all images."""
+    features = [
+        np.concatenate([x, np.indices(shape).reshape(2, -1).T], axis=1) for shape, x, _ in images
+    ]
+    return np.concatenate(features), np.concatenate([y for _, _, y in images])
 
 
 def neighbours(image: Image, levels: int) -> Codes:
