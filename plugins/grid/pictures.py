@@ -17,6 +17,7 @@ from torch import Tensor
 import structnet as sn
 
 Image = NDArray[np.uint8]
+SPLITS = ("train", "validation", "test")
 GOALS = ("pixels", "class")
 CONDITIONS = ("class", "small")
 
@@ -151,7 +152,7 @@ class PictureTask(sn.Task):
         if self.train_size is not None:
             images, labels = self._splits["train"]
             self._splits["train"] = Split(images[: self.train_size], labels[: self.train_size])
-        return {name: Pictures(split, self._sample) for name, split in self._splits.items()}
+        return {name: Pictures(self._splits[name], self._sample) for name in SPLITS}
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         if self.goal == "class":
