@@ -99,6 +99,26 @@ def test_a_window_widens_the_input(root):
             sn.tasks.create("segmentation", window=window)
 
 
+def test_rare_classes_count_for_more_in_a_balanced_loss(tmp_path):
+    labels = np.array([[[0, 0, 0, 0], [0, 0, 1, 1], [2, 11, 11, 11]]] * 4, np.uint8)
+    np.savez(tmp_path / FILE, **arrays(train_labels=labels))
+    losses = {}
+    for balance in (0, 0.5, 1):
+        task, splits = create(tmp_path, balance=balance)
+        batch = collate(splits["train"][:1], SWEEPS)
+        torch.manual_seed(0)
+        each = torch.nn.functional.cross_entropy(
+            output := torch.randn(12, 11), batch.y.clamp(min=0), reduction="none"
+        )
+        weight = (1 / torch.tensor([24.0, 8.0, 4.0])) ** balance
+        weight = (weight[batch.y.clamp(min=0)]) * (batch.y != sn.IGNORE)
+        losses[balance] = task.loss(output, batch).item()
+        assert losses[balance] == pytest.approx(((weight * each).sum() / weight.sum()).item())
+    assert len(set(losses.values())) == 3
+    with pytest.raises(ValueError, match="'balance' is at least 0, got -1"):
+        sn.tasks.create("segmentation", balance=-1)
+
+
 def test_a_readout_without_a_score_a_pixel_is_refused(root):
     task, splits = create(root)
     batch = collate(splits["test"], SWEEPS)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 import structnet as sn
 
@@ -28,7 +28,9 @@ class Segmentation(sn.Task):
     a sixth of its height and width: camvid_80x60.npz in `root`, or in camvid_small/ of the folder
     that STRUCTNET_DATA names. "accuracy" is the share of pixels, "mean_iou" the mean over classes
     of intersection over union, all images together; pixels of no class (void) are left out of both
-    and of the loss. A pixel enters with the `window` x `window` pixels around it, from -1 to 1.
+    and of the loss. A pixel enters with the `window` x `window` pixels around it, from -1 to 1. In
+    the loss a class counts for its share of the training pixels to the power -`balance`: 1 is the
+    balance of Eigen and Fergus (2015), section 6.2, under which all classes count alike.
     """
 
     structures = ("grid",)
@@ -38,10 +40,12 @@ class Segmentation(sn.Task):
     )  # fmt: skip
     monitor = "mean_iou"
 
-    def __init__(self, *, root: str | None = None, window: int = 1):
+    def __init__(self, *, root: str | None = None, window: int = 1, balance: float = 0.0):
         if window < 1 or window % 2 == 0:
             raise ValueError(f"option 'window' is an odd number from 1 on, got {window}")
-        self.root, self.window = root, window
+        if balance < 0:
+            raise ValueError(f"option 'balance' is at least 0, got {balance}")
+        self.root, self.window, self.balance = root, window, balance
         self.input_size = 3 * window * window
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
@@ -60,12 +64,16 @@ class Segmentation(sn.Task):
             ]
             for name, part in PARTS.items()
         }
+        labels = arrays["train_labels"]
+        counts = np.bincount(labels[labels != VOID], minlength=len(self.classes)).clip(min=1)
+        self._weights = torch.from_numpy(counts.astype(np.float32)) ** -self.balance
         return dict(self._splits)
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         if len(output) != len(batch.y):
             raise ValueError("task 'segmentation' has a target a pixel: take readout=every")
-        return super().loss(output, batch)
+        weights = self._weights.to(output)
+        return nn.functional.cross_entropy(output, batch.y, weights, ignore_index=sn.IGNORE)
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import MulticlassJaccardIndex
