@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from structnet.words import positive, refuse_flags, take_flag, take_options, take_values
+from structnet.words import refuse_flags, take_flag, take_options, take_values, whole
 
 
 def train(words: list[str]) -> int:
@@ -126,7 +126,7 @@ def test(words: list[str]) -> int:
 def predict(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
     options = take_options(words, required=("run", "path"), optional=("top",))
-    top = positive(options.get("top", "20"), "top")
+    top = whole(options.get("top", "20"), "top")
     from structnet.config import saved
     from structnet.predict import predict
     from structnet.run import Run
@@ -173,6 +173,28 @@ def diagnose(words: list[str]) -> int:
     return 0
 
 
+def draw(words: list[str]) -> int:
+    refuse_flags(words)
+    groups = [word for word in words if word.partition("=")[0].partition(".")[0] == "topology"]
+    from structnet.config import compose
+    from structnet.draw import draw, example, sizes_of
+    from structnet.registry import topologies
+    from structnet.run import create
+
+    choice = compose(groups)["topology"]
+    topology = create(topologies, choice)
+    sizes = sizes_of(topology)
+    given = [word for word in words if word not in groups]
+    options = take_options(given, required=(), optional=(*sizes, "out"))
+    path = Path(options.pop("out", f"{choice['name']}.png"))
+    for name, value in options.items():
+        sizes[name] = whole(value, name, least=0 if name == "seed" else 1)
+    for line in draw(topology, example(topology, sizes), path):
+        print(line)
+    print(f"picture: {path}")
+    return 0
+
+
 def bench(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
     devices = take_values(words, "--device")
@@ -214,6 +236,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "test": test,
     "predict": predict,
     "diagnose": diagnose,
+    "draw": draw,
     "bench": bench,
     "list": list_components,
 }

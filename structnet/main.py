@@ -22,6 +22,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet test run=DIR                                      the test figures of a run again
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       what a run says of your files
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
+  structnet draw topology=diagonal height=5 width=7           who comes before whom, as a picture
   structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, next to rivals
   structnet bench suite=cpu [rows=ROW,ROW]                    figures that have to be reached
   structnet list [GROUP]                                      components and their options
@@ -38,7 +39,10 @@ Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without 
   --device D      where bench measures: cpu (the default) or cuda
   --traceback     show where an error came from
 
-bench takes size=20 or size=4..64 (steps of a sequence, leaves of a tree), batch, input_size,
+draw takes the sizes of what the topology takes: length of a sequence, leaves (and seed) of a random
+tree, height and width of a grid and depth with topology.dims=3; out=FILE.png or FILE.svg.
+
+bench takes size=20 or size=4..64 (steps, leaves, height and width), batch, input_size,
 hidden_size, executor, zoneout, repeats, seed, threads and out=FILE for JSON; with a suite only
 rows, scale, repeats, seed, threads and out.
 """

@@ -47,6 +47,10 @@ class Topology(abc.ABC):
         """
         return (None,) * len(self.directions)
 
+    def positions(self, structure: Any) -> ArrayLike | None:
+        """Where a picture shows every node: (n, 2), to the right and down; None for by level."""
+        return None
+
     @property
     def arities(self) -> tuple[int | None, ...]:
         """The arity in each direction."""

@@ -47,8 +47,8 @@ def take_options(
     return options
 
 
-def positive(value: str, name: str) -> int:
-    """A whole number from 1 on; ValueError for anything else."""
-    if not value.isdigit() or int(value) < 1:
-        raise ValueError(f"{name} is a whole number from 1 on, got {value!r}")
+def whole(value: str, name: str, least: int = 1) -> int:
+    """A whole number from `least` on; ValueError for anything else."""
+    if not (value.isascii() and value.isdigit()) or int(value) < least:
+        raise ValueError(f"{name} is a whole number from {least} on, got {value!r}")
     return int(value)

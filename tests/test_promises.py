@@ -54,8 +54,9 @@ LEVELS = {
     "verdict": 14,
     "config": 17,
     "compare": 18,
-    "commands": 19,
-    "main": 20,
+    "draw": 19,
+    "commands": 20,
+    "main": 21,
 }
 SOURCES = [path for path in SOURCES if "structnet/plugins" not in path.as_posix()
            and "structnet/conf" not in path.as_posix()]  # fmt: skip

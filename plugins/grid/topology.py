@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 Offset = tuple[int, ...]
 # What a step along an axis is called, forth and back, the last axis first.
 STEPS = (("right", "left"), ("down", "up"), ("forward", "backward"))
+# How far a picture moves every further frame, to the right and down.
+FRAME = 0.75
 
 
 class Grid(sn.Topology):
@@ -49,6 +51,14 @@ class Grid(sn.Topology):
     def levels(self, structure: Offset) -> tuple[Ints | None, ...]:
         shape = self.shape(structure)
         return tuple(_levels(offsets, shape) for offsets in self.offsets)
+
+    def positions(self, structure: Offset) -> NDArray[np.float64]:
+        """Raster order; of more dimensions the frames one behind the other, askew."""
+        shape = self.shape(structure)
+        frames = int(np.prod(shape[:-2], dtype=np.int64))
+        frame, down, right = np.indices((frames, *(1, *shape)[-2:])).reshape(3, -1)
+        apart = 1.0 if frames == 1 else FRAME * frames + 0.5
+        return apart * np.stack([right, down], 1) + FRAME * frame[:, None]
 
     def shape(self, structure: Sequence[int]) -> Offset:
         """The sizes as plain integers; ValueError for what is no grid of so many dimensions."""
