@@ -225,7 +225,7 @@ def list_components(words: list[str]) -> int:
     for name, components in listed.items():
         print(name)
         for component, about in components.items():
-            print(f"  {component:<12}{about['doc']}")
+            print(f"  {component:<18}{about['doc']}")
             for option, spec in about["options"].items():
                 print(f"    {option} = {json.dumps(spec['default'])} ({spec['type']})")
     return 0
