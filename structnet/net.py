@@ -39,7 +39,8 @@ class Net(nn.Module):
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
     gives (B, outputs), or (N, outputs) where the readout is per node. `skip` and `dropout` are the
     `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop`, `truncate` and `save` every
-    `Recurrence`'s, `word_dropout` and `embedding_dropout` the `Embedding`'s. Where `parameters` is
+    `Recurrence`'s, `word_dropout` and `embedding_dropout` the `Embedding`'s. ValueError for a task
+    that predicts what a node reads: it would be seen. Where `parameters` is
     given, it decides in place of `hidden_size`: the net is the widest that has at most so many.
     """
 
@@ -66,7 +67,12 @@ class Net(nn.Module):
         save: str = "gates",
     ):
         super().__init__()
-
+        if sizes.sees is not None:
+            others = [name for name in nets.names() if nets[name] is not Net]
+            raise ValueError(
+                "the task predicts the input of every node, which net 'stack' would show: take a "
+                f"net that hides it, of {others}"
+            )
         layer = partial(
             Recurrence,
             topology,

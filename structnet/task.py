@@ -33,8 +33,8 @@ class Task(abc.ABC):
     structures: ClassVar[tuple[str, ...]] = ()
     classes: Sequence[str] = ()
     kinds: Sequence[str] = ()
-    monitor: ClassVar[str] = "accuracy"
-    mode: ClassVar[str] = "max"
+    monitor: str = "accuracy"
+    mode: str = "max"
     wanted: ClassVar[str | None] = None
     group: ClassVar[int] = 1
     # A task over tokens has a vocabulary, one over features an input size.

@@ -180,3 +180,9 @@ def test_options_reach_the_layers(options):
         one(batch).square().sum().backward()
         grads.append(one.head.weight.grad if "truncate" not in options else one.input.weight.grad)
     assert grads[0].shape != grads[1].shape or not torch.allclose(*grads)
+
+
+def test_a_task_that_predicts_its_input_is_not_for_a_net_that_shows_it():
+    sizes = sn.Sizes(vocabulary=None, input_size=1, num_outputs=2, sees=(0, 0))
+    with pytest.raises(ValueError, match="which net 'stack' would show: take a net that hides it"):
+        net_of(sizes)

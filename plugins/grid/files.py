@@ -1,0 +1,131 @@
+"""Files of images: where they are, and what is in them."""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+
+# The third byte of an IDX file's magic number: the type of its values, bytes without sign.
+UNSIGNED_BYTE = 0x08
+SUFFIXES = (".png", ".jpg", ".jpeg")
+# How Pillow calls grey and coloured images of 8 bits a channel.
+MODES = {1: "L", 3: "RGB"}
+
+
+def locate(root: str | None, name: str, choices: Sequence[Sequence[str]]) -> list[Path]:
+    """Of each choice the first file that is there; `root` and `name` are those of `data_folder`.
+
+    FileNotFoundError names the first of every choice of which none is there.
+    """
+
+    def find(files: Sequence[str]) -> Path | None:
+        for file in files:
+            with suppress(FileNotFoundError):
+                return sn.data_folder(root, name, [file]) / file
+        return None
+
+    found = [find(files) for files in choices]
+    missing = [files[0] for files, path in zip(choices, found, strict=True) if path is None]
+    if missing:
+        sn.data_folder(root, name, missing)
+    return [path for path in found if path is not None]
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file, unpacked if its name ends in .gz; ValueError if that is damaged."""
+    if path.suffix != ".gz":
+        return path.read_bytes()
+    try:
+        with gzip.open(path) as file:
+            return file.read()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"{path} is no whole gzip file ({error}); get it again, or unpack it"
+        ) from error
+
+
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """The array of bytes in an IDX file, which has so many dimensions.
+
+    LeCun's format: two zero bytes, type, number of dimensions, every dimension in four bytes (most
+    significant first), values. ValueError, naming the file and what was expected, for another magic
+    number, and for fewer or more values than its sizes say.
+    """
+    data = read_bytes(path)
+    magic = bytes((0, 0, UNSIGNED_BYTE, dimensions))
+    if data[:4] != magic:
+        raise ValueError(
+            f"{path} begins with {data[:4].hex() or 'nothing'}, expected {magic.hex()}: an IDX "
+            f"file of unsigned bytes in {dimensions} dimensions"
+        )
+    start = 4 + 4 * dimensions
+    if len(data) < start:
+        raise ValueError(
+            f"{path} ends in its head, after {len(data)} of {start} bytes; get it again"
+        )
+    shape = tuple(np.frombuffer(data, ">u4", dimensions, offset=4).tolist())
+    expected = start + int(np.prod(shape, dtype=object))
+    if len(data) != expected:
+        what = "cut off" if len(data) < expected else "longer than that"
+        raise ValueError(
+            f"{path} is of {' x '.join(map(str, shape))} values, {expected} bytes expected, got "
+            f"{len(data)}: it is {what}; get it again"
+        )
+    if 0 in shape:
+        raise ValueError(f"{path} holds no images: it is of {' x '.join(map(str, shape))} values")
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()
+
+
+def refuse_labels(path: Path, labels: NDArray[np.uint8], count: int) -> None:
+    """ValueError, naming file and place, for a label that is no class."""
+    wrong = np.flatnonzero(labels >= count)
+    if len(wrong):
+        raise ValueError(
+            f"{path}: label {labels[wrong[0]]} of image {wrong[0]} is out of range, expected 0 to "
+            f"{count - 1}"
+        )
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The PNG and JPEG files below a folder, by name; errors say what was looked for, and where."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}; set task.root=FOLDER to one with images")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise ValueError(f"no images ({', '.join(SUFFIXES)}) below {folder}")
+    return files
+
+
+def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
+    """An image (h, w, channels) of 8 bits a channel.
+
+    Palettes are resolved, and black and white is grey. ValueError, naming the file, if it cannot be
+    read, or has other channels or more bits.
+    """
+    # Imported here: few tasks read pictures.
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            image.load()
+            if image.mode == "1":
+                image = image.convert("L")
+            elif image.mode == "P" and "transparency" not in image.info:
+                image = image.convert("RGB")
+            mode, values = image.mode, np.array(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is no PNG or JPEG file that can be read: {error}") from error
+    if mode != MODES[channels]:
+        others = [str(number) for number, of in MODES.items() if of == mode]
+        way = f"set task.channels={others[0]} if all are like it" if others else "convert it"
+        raise ValueError(
+            f"{path} has mode {mode} ({' x '.join(map(str, values.shape))}, {values.dtype}), "
+            f"expected {MODES[channels]}: task.channels={channels} of 8 bits; {way}, or take it out"
+        )
+    return values.reshape(*values.shape[:2], channels)

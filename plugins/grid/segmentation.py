@@ -1,0 +1,145 @@
+"""Segmentation: the class of every pixel of a street scene.
+
+h, w: height and width; n: pixels, row by row; V: pixels in a window.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import structnet as sn
+
+FILE = "camvid_80x60.npz"
+PARTS = {"train": "train", "validation": "val", "test": "test"}
+WHAT = ("images", "labels")
+VOID = 11
+
+
+@sn.tasks.register("segmentation")
+class Segmentation(sn.Task):
+    """The class of every pixel of street scenes of 60 x 80 pixels, eleven classes.
+
+    CamVid (Brostow et al. 2009) in the split of Badrinarayanan et al. (2017), each image reduced to
+    a sixth of its height and width: camvid_80x60.npz in `root`, or in camvid_small/ of the folder
+    that STRUCTNET_DATA names. "accuracy" is the share of pixels, "mean_iou" the mean over classes
+    of intersection over union, all images together; pixels of no class (void) are left out of both
+    and of the loss. A pixel enters with the `window` x `window` pixels around it, from -1 to 1. In
+    the loss a class counts for its share of the training pixels to the power -`balance`: 1 is the
+    balance of Eigen and Fergus (2015), section 6.2, under which all classes count alike.
+    """
+
+    structures = ("grid",)
+    classes = (
+        "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car",
+        "pedestrian", "bicyclist",
+    )  # fmt: skip
+    monitor = "mean_iou"
+
+    def __init__(self, *, root: str | None = None, window: int = 1, balance: float = 0.0):
+        if window < 1 or window % 2 == 0:
+            raise ValueError(f"option 'window' is an odd number from 1 on, got {window}")
+        if balance < 0:
+            raise ValueError(f"option 'balance' is at least 0, got {balance}")
+        self.root, self.window, self.balance = root, window, balance
+        self.input_size = 3 * window * window
+
+    def scores_nodes(self, topology: sn.Topology) -> bool:
+        return True
+
+    def readout(self, topology: sn.Topology) -> str:
+        return "every"
+
+    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+        path = sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
+        arrays = read_arrays(path, [f"{p}_{what}" for p in PARTS.values() for what in WHAT])
+        self._splits = {
+            name: [
+                self._sample(*pair)
+                for pair in zip(*(arrays[f"{part}_{what}"] for what in WHAT), strict=True)
+            ]
+            for name, part in PARTS.items()
+        }
+        labels = arrays["train_labels"]
+        counts = np.bincount(labels[labels != VOID], minlength=len(self.classes)).clip(min=1)
+        self._weights = torch.from_numpy(counts.astype(np.float32)) ** -self.balance
+        return dict(self._splits)
+
+    def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        if len(output) != len(batch.y):
+            raise ValueError("task 'segmentation' has a target a pixel: take readout=every")
+        weights = self._weights.to(output)
+        return nn.functional.cross_entropy(output, batch.y, weights, ignore_index=sn.IGNORE)
+
+    def metrics(self) -> dict[str, Any]:
+        from torchmetrics.classification import MulticlassJaccardIndex
+
+        iou = MulticlassJaccardIndex(len(self.classes), ignore_index=sn.IGNORE)
+        return {**super().metrics(), "mean_iou": iou}
+
+    def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        return dict.fromkeys(("accuracy", "mean_iou"), (output, batch.y))
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """The most frequent class at each place, and pixels told by their window and place."""
+        from structnet.plugins.grid.baselines import fit_pixels
+
+        train, test = (
+            [(sample.structure, sample.x, sample.y) for sample in self._splits[split]]
+            for split in ("train", "test")
+        )
+        y = torch.from_numpy(np.concatenate([target for _, _, target in test]))
+        return {
+            name: {metric: float(made(predicted, y)) for metric, made in self.metrics().items()}
+            for name, predicted in fit_pixels(train, test, sn.IGNORE).items()
+        }
+
+    def _sample(self, image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> sn.Sample:
+        x = windows(image.astype(np.float32) / 127.5 - 1, self.window)
+        y = np.where(labels == VOID, sn.IGNORE, labels.astype(np.int64))
+        return sn.Sample(labels.shape, x, y.ravel())
+
+
+def windows(image: NDArray, size: int) -> NDArray:
+    """The pixels (n, V * 3) around every pixel of an image (h, w, 3), its border carried on."""
+    around = size // 2
+    framed = np.pad(image, ((around, around), (around, around), (0, 0)), mode="edge")
+    view = np.lib.stride_tricks.sliding_window_view(framed, (size, size), (0, 1))
+    return view.transpose(0, 1, 3, 4, 2).reshape(image.shape[0] * image.shape[1], -1)
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    """Images (N, h, w, 3) and labels (N, h, w) of an .npz file, by name.
+
+    ValueError, naming the file and what was expected, if it is damaged, lacks an array, or has one
+    of another shape, type or range.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw) as file:
+            arrays = {name: file[name] for name in names if name in file}
+    # Numpy has errors of three modules for files that are damaged.
+    except Exception as error:
+        raise ValueError(f"{path} is no .npz file that can be read: {error}") from error
+    for name in names:
+        if name not in arrays:
+            raise ValueError(f"{path} has no array {name!r}, expected {', '.join(names)}")
+    for images, labels in zip(names[::2], names[1::2], strict=True):
+        _refuse_wrong(path, images, arrays[images], (*arrays[labels].shape, 3), 255)
+        _refuse_wrong(path, labels, arrays[labels], arrays[images].shape[:3], VOID)
+    return arrays
+
+
+def _refuse_wrong(
+    path: Path, name: str, array: NDArray, shape: tuple[int, ...], largest: int
+) -> None:
+    if array.dtype != np.uint8 or array.shape != shape or not array.size:
+        raise ValueError(
+            f"{path}: {name} is {array.dtype} of shape {array.shape}, expected uint8 of "
+            f"(N, h, w, 3) for images, (N, h, w) for their labels"
+        )
+    if array.max() > largest:
+        raise ValueError(f"{path}: {name} has the value {array.max()}, expected 0 to {largest}")

@@ -1,0 +1,307 @@
+"""Files of images: MNIST, CIFAR-10 and folders, whole and damaged."""
+
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from structnet.plugins.grid.pictures import Classes
+
+import structnet as sn
+from structnet.batch import collate
+
+DIAGONAL = sn.topologies.create("diagonal")
+DATA = Path(os.environ.get("STRUCTNET_DATA", "nowhere"))
+RECORD = 3073
+
+
+def load(name, **options):
+    return sn.tasks.create(name, **options).load(DIAGONAL)
+
+
+# MNIST
+
+
+def idx(array, kind=8):
+    head = bytes((0, 0, kind, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def mnist(tmp_path):
+    """Six training and two test images of 2 x 3 pixels, half of the files under gzip."""
+    random = np.random.default_rng(0)
+    for part, count in (("train", 6), ("t10k", 2)):
+        images, labels = random.integers(256, size=(count, 2, 3)), np.arange(count)
+        packed = gzip.compress(idx(images))
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(packed)
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    return tmp_path
+
+
+def test_idx_files_are_read_packed_and_plain(mnist):
+    splits = load("mnist", root=str(mnist), binarise=None)
+    assert {name: len(some) for name, some in splits.items()} == {
+        "train": 5, "validation": 1, "test": 2
+    }  # fmt: skip
+    expected = np.random.default_rng(0).integers(256, size=(6, 2, 3))
+    for sample, image in zip([*splits["train"], *splits["validation"]], expected, strict=True):
+        assert sample.structure == (2, 3)
+        assert np.array_equal(sample.y[:, 0], image.ravel())
+    labels = load("mnist", root=str(mnist), goal="class")
+    assert [sample.y for sample in labels["train"]] == [0, 1, 2, 3, 4]
+
+
+def test_mnist_is_black_and_white_unless_told_otherwise(mnist):
+    task = sn.tasks.create("mnist", root=str(mnist))
+    assert (task.levels, task.num_outputs, task.monitor) == (2, 1, "nats")
+    for how in ("static", "threshold", "dynamic"):
+        splits = load("mnist", root=str(mnist), binarise=how)
+        assert {0, 1} == {int(v) for sample in splits["train"] for v in sample.y[:, 0]}
+    assert sn.tasks.create("mnist", binarise=None, likelihood="logistics").num_outputs == 30
+
+
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        (IMAGES, lambda data: data[:-1], r"6 x 2 x 3 values, 52 bytes expected, got 51.*cut off"),
+        (IMAGES, lambda data: data + b"x", r"52 bytes expected, got 53.*longer"),
+        (IMAGES, lambda data: data[:9], "ends in its head, after 9 of 16 bytes"),
+        (IMAGES, lambda data: b"", "begins with nothing, expected 00000803"),
+        (IMAGES, lambda data: b"\0\0\x0d\3" + data[4:], "begins with 00000d03, expected 00000803"),
+        (IMAGES, lambda data: idx(np.zeros(6)), "begins with 00000801, expected 00000803"),
+        (IMAGES, lambda data: idx(np.zeros((0, 2, 3))), "holds no images: it is of 0 x 2 x 3"),
+        (IMAGES, lambda data: idx(np.zeros((6, 0, 3))), "holds no images: it is of 6 x 0 x 3"),
+        (LABELS, lambda data: idx(np.arange(5)), "has 6 images, .*labels-idx1-ubyte has 5 labels"),
+        (LABELS, lambda data: idx(np.arange(6) + 7), "label 10 of image 3 is out of range.*0 to 9"),
+    ],
+)
+def test_a_damaged_idx_file_is_named_with_what_was_expected(mnist, name, damage, message):
+    packed = mnist / f"{IMAGES}.gz"
+    if name == IMAGES:
+        packed.unlink()
+        data = idx(np.random.default_rng(0).integers(256, size=(6, 2, 3)))
+    else:
+        data = (mnist / name).read_bytes()
+    (mnist / name).write_bytes(damage(data))
+    with pytest.raises(ValueError, match=message) as caught:
+        load("mnist", root=str(mnist))
+    assert str(mnist / name) in str(caught.value)
+
+
+def test_sizes_in_a_head_that_no_memory_could_hold_are_only_counted(mnist):
+    (mnist / f"{IMAGES}.gz").unlink()
+    (mnist / IMAGES).write_bytes(b"\0\0\x08\3" + b"\xff" * 12 + b"x")
+    with pytest.raises(ValueError, match="bytes expected, got 17: it is cut off"):
+        load("mnist", root=str(mnist))
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-5], lambda data: b"no gzip" + data])
+def test_a_damaged_gzip_file_is_named(mnist, damage):
+    path = mnist / f"{IMAGES}.gz"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is no whole gzip file"):
+        load("mnist", root=str(mnist))
+
+
+def test_missing_files_are_asked_for(mnist, monkeypatch):
+    (mnist / LABELS).unlink()
+    with pytest.raises(FileNotFoundError, match=r"no train-labels-idx1-ubyte\.gz in .*task\.root="):
+        load("mnist", root=str(mnist))
+    monkeypatch.delenv("STRUCTNET_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"t10k-labels.*is not at hand.*mnist/"):
+        load("mnist")
+
+
+@pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason="STRUCTNET_DATA names no mnist/")
+def test_the_real_mnist():
+    splits = load("mnist", binarise="threshold")
+    assert [len(splits[name]) for name in ("train", "validation", "test")] == [50000, 10000, 10000]
+    assert splits["test"][0].structure == (28, 28)
+    labels = load("mnist", goal="class")
+    assert [int(labels["train"][i].y) for i in range(5)] == [5, 0, 4, 1, 9]
+
+
+# CIFAR-10
+
+
+def record(label, seed):
+    """An image as the format has it: label, then red, green and blue."""
+    image = np.random.default_rng(seed).integers(256, size=(32, 32, 3), dtype=np.uint8)
+    return bytes([label]) + image.transpose(2, 0, 1).tobytes(), image
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """Five training files of two images each, and a test image."""
+    for number in range(1, 6):
+        data = b"".join(record(label, 10 * number + label)[0] for label in (0, 9))
+        (tmp_path / f"data_batch_{number}.bin").write_bytes(data)
+    (tmp_path / "test_batch.bin.gz").write_bytes(gzip.compress(record(3, 0)[0]))
+    return tmp_path
+
+
+def test_cifar_images_are_read_as_pixels_of_three_channels(cifar):
+    task = sn.tasks.create("cifar10", root=str(cifar))
+    splits = task.load(DIAGONAL)
+    assert {name: len(some) for name, some in splits.items()} == {
+        "train": 9, "validation": 1, "test": 1
+    }  # fmt: skip
+    assert np.array_equal(splits["test"][0].y, record(3, 0)[1].reshape(-1, 3))
+    assert np.array_equal(splits["train"][1].y, record(9, 19)[1].reshape(-1, 3))
+    assert np.array_equal(splits["validation"][0].y, record(9, 59)[1].reshape(-1, 3))
+    assert (task.num_outputs, task.monitor, task.mode) == (768, "bits_per_dim", "min")
+    labels = load("cifar10", root=str(cifar), goal="class")
+    assert [sample.y for sample in labels["train"]] == [0, 9, 0, 9, 0, 9, 0, 9, 0]
+
+
+def test_a_subset_is_taken_where_the_whole_is_not(tmp_path, monkeypatch):
+    (tmp_path / "cifar10_subset").mkdir()
+    for name in ("data_batch_first4000", "test_batch_first1000"):
+        (tmp_path / "cifar10_subset" / f"{name}.bin").write_bytes(record(1, 1)[0] * 10)
+    monkeypatch.setenv("STRUCTNET_DATA", str(tmp_path))
+    assert len(load("cifar10")["train"]) == 9
+    monkeypatch.setenv("STRUCTNET_DATA", str(tmp_path / "nothing"))
+    with pytest.raises(FileNotFoundError, match=r"no data_batch_1\.bin, .*test_batch\.bin in"):
+        load("cifar10")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is of 0 bytes, expected a multiple of 3073"),
+        (record(1, 1)[0][:-1], "is of 3072 bytes, expected a multiple of 3073"),
+        (
+            record(1, 1)[0] + record(10, 1)[0],
+            "label 10 of image 1 is out of range, expected 0 to 9",
+        ),
+    ],
+)
+def test_a_damaged_cifar_file_is_named(cifar, data, message):
+    (cifar / "data_batch_2.bin").write_bytes(data)
+    with pytest.raises(ValueError, match=rf"data_batch_2\.bin.*{message}"):
+        load("cifar10", root=str(cifar))
+
+
+# Folders
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eight coloured images of several sizes in two folders."""
+    random = np.random.default_rng(0)
+    for number in range(8):
+        path = tmp_path / ("cats", "dogs")[number % 2] / f"{number}.{('png', 'JPG')[number // 4]}"
+        path.parent.mkdir(exist_ok=True)
+        size = (2 + number % 3, 4, 3)
+        Image.fromarray(random.integers(256, size=size, dtype=np.uint8)).save(path)
+    return tmp_path
+
+
+def test_images_of_different_sizes_are_in_one_batch(folder):
+    task = sn.tasks.create("images", root=str(folder))
+    splits = task.load(DIAGONAL)
+    assert sorted(map(len, splits.values())) == [1, 1, 6]
+    batch = collate(splits["train"], DIAGONAL)
+    assert len(set(batch.shapes)) > 1 and batch.x.shape == (batch.num_nodes, 3)
+    first = next(s for some in splits.values() for s in some if s.structure == (2, 4))
+    assert first.y.shape == (8, 3)
+    output = torch.zeros(batch.num_nodes, task.num_outputs)
+    assert float(task.measured(output, batch)["bits_per_dim"][0][0]) == pytest.approx(8)
+
+
+def test_pixels_of_a_png_are_what_was_saved(folder):
+    image = np.random.default_rng(0).integers(256, size=(2, 4, 3), dtype=np.uint8)
+    samples = [s for some in load("images", root=str(folder)).values() for s in some]
+    assert any(np.array_equal(s.y, image.reshape(-1, 3)) for s in samples)
+
+
+def test_the_split_is_the_seeds(folder):
+    def test_split(seed):
+        return load("images", root=str(folder), seed=seed)["test"][0].y.tobytes()
+
+    assert test_split(3) == test_split(3)
+    assert len({test_split(seed) for seed in range(9)}) > 1
+
+
+def test_classes_are_the_folders(folder):
+    task = sn.tasks.create("images", root=str(folder), goal="class")
+    splits = task.load(DIAGONAL)
+    assert task.classes == ["cats", "dogs"] and task.num_outputs == 2
+    assert sorted(int(s.y) for some in splits.values() for s in some) == [0] * 4 + [1] * 4
+    assert sn.tasks.create("images", root=str(folder), condition="class").condition == Classes(2)
+    (folder / "0.png").write_bytes((folder / "cats" / "0.png").read_bytes())
+    with pytest.raises(ValueError, match=r"0\.png is of no class"):
+        load("images", root=str(folder), goal="class")
+    assert load("images", root=str(folder))
+
+
+def test_modes_that_mean_grey_or_coloured_are_taken(tmp_path):
+    grey = Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8))
+    for number, image in enumerate((grey, grey.convert("1"), grey)):
+        image.save(tmp_path / f"{number}.png")
+    splits = load("images", root=str(tmp_path), channels=1)
+    assert all(s.y[:, 0].tolist() == [0, 255, 255, 0] for some in splits.values() for s in some)
+    for number in range(3):
+        grey.convert("RGB").quantize(4).save(tmp_path / f"{number}.png")
+    assert all(s.y.shape == (4, 3) for s in load("images", root=str(tmp_path))["train"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("L", r"mode L \(3 x 3, uint8\), expected RGB.*set task\.channels=1 if all are like it"),
+        ("RGBA", "mode RGBA .* expected RGB: task.channels=3 of 8 bits; convert it"),
+        ("I;16", "mode I;16 .*uint16.* expected RGB"),
+    ],
+)
+def test_an_image_of_other_channels_is_named(folder, mode, message):
+    if mode == "I;16":
+        Image.fromarray(np.full((3, 3), 60_000, np.uint16)).save(folder / "odd.png")
+    else:
+        Image.new(mode, (3, 3)).save(folder / "odd.png")
+    with pytest.raises(ValueError, match=rf"odd\.png has {message}"):
+        load("images", root=str(folder))
+
+
+@pytest.mark.parametrize("cut", [0, 10, 60])
+def test_an_unreadable_image_is_named(folder, cut):
+    path = folder / "cats" / "0.png"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ValueError, match=r"0\.png is no PNG or JPEG file that can be read"):
+        load("images", root=str(folder))
+
+
+def test_another_kind_of_file_under_a_name_of_ours_is_refused(folder):
+    Image.new("RGB", (2, 2)).save(folder / "odd.png", format="BMP")
+    with pytest.raises(ValueError, match=r"odd\.png is no PNG or JPEG"):
+        load("images", root=str(folder))
+
+
+def test_sizes_that_options_do_not_go_with_are_named(folder):
+    with pytest.raises(ValueError, match=r"2\.png: option 'size' divides.* 4 x 4|3 x 4"):
+        load("images", root=str(folder), size=2)
+    with pytest.raises(ValueError, match=r"condition=small takes images of one size"):
+        load("images", root=str(folder), condition="small")
+
+
+def test_folders_without_images_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"set task\.root=FOLDER"):
+        load("images")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nothing"):
+        load("images", root=str(tmp_path / "nothing"))
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(ValueError, match=r"no images \(\.png, \.jpg, \.jpeg\) below"):
+        load("images", root=str(tmp_path))
+    Image.new("RGB", (2, 2)).save(tmp_path / "one.png")
+    with pytest.raises(ValueError, match=r"1 images below .* take one at least each"):
+        load("images", root=str(tmp_path))
+    with pytest.raises(ValueError, match=r"'channels' is 1 .grey. or 3 .coloured., got 2"):
+        sn.tasks.create("images", channels=2)
