@@ -5,6 +5,8 @@ from structnet.plugins.grid import (  # noqa: F401
     digits,
     folder,
     mnist,
+    pixelcnn,
+    pixelrnn,
     segmentation,
     topology,
 )

@@ -11,8 +11,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from structnet.plugins.grid.condition import Classes, Small
+from structnet.plugins.grid.generation import blank, completions, draw, generate, sheet
 from structnet.plugins.grid.likelihood import create_likelihood, scaled
-from torch import Tensor
+from structnet.plugins.grid.pixelnet import PixelNet
+from torch import Tensor, nn
 
 import structnet as sn
 
@@ -20,22 +23,6 @@ Image = NDArray[np.uint8]
 SPLITS = ("train", "validation", "test")
 GOALS = ("pixels", "class")
 CONDITIONS = ("class", "small")
-
-
-class Classes(NamedTuple):
-    """A sample's condition is its class, a number below `count`."""
-
-    count: int
-
-
-class Small(NamedTuple):
-    """A sample's condition is the image itself, every `factor`-th pixel of every `factor`-th row.
-
-    It is (h / factor, w / factor, C), from -1 to 1.
-    """
-
-    channels: int
-    factor: int
 
 
 class Split(NamedTuple):
@@ -118,6 +105,7 @@ class PictureTask(sn.Task):
             self.sees, self.monitor = self.likelihood.sees, self.measure
         else:
             self.monitor, self.mode = "accuracy", "max"
+            self.generate = None
 
     @abc.abstractmethod
     def read_splits(self) -> dict[str, Split]:
@@ -153,6 +141,43 @@ class PictureTask(sn.Task):
             images, labels = self._splits["train"]
             self._splits["train"] = Split(images[: self.train_size], labels[: self.train_size])
         return {name: Pictures(self._splits[name], self._sample) for name in SPLITS}
+
+    def generate(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self,
+        net: nn.Module,
+        topology: sn.Topology,
+        *,
+        n: int = 64,
+        temperature: float = 1.0,
+        seed: int = 0,
+        class_: str | int | None = None,
+        complete: int | None = None,
+        small: str | None = None,
+        height: int | None = None,
+        width: int | None = None,
+    ) -> Any:
+        """A sheet of `n` new images, or of `complete` test images whose lower halves are drawn.
+
+        A class for all of them, or images of the run `small`, is what the net is given where it was
+        trained with a condition; else each of the classes in turn, or the test images'. Images are
+        of the size of the first test image.
+        """
+        shape = (height, width)
+        return generate(self, net, topology, n, temperature, seed, class_, complete, small, shape)
+
+    def illustrate(
+        self, net: nn.Module, topology: sn.Topology, samples: Sequence[sn.Sample]
+    ) -> dict[str, Any]:
+        """New images and completions; the same seed each time, so that sheets can be compared."""
+        if not isinstance(net, PixelNet):
+            return {}
+        some = [samples[place % len(samples)] for place in range(64)]
+        empty = [blank(one.structure, self.channels, one.condition) for one in some]
+        drawn = draw(self, net, topology, empty)
+        return {
+            "samples": sheet(map(self.picture, drawn), 8),
+            "completions": completions(self, net, topology, samples[:8]),
+        }
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         if self.goal == "class":

@@ -45,7 +45,7 @@ class Grid(sn.Topology):
 
     def predecessors(self, structure: Offset) -> Ints | tuple[Ints, ...]:
         shape = self.shape(structure)
-        tables = tuple(_table(offsets, shape) for offsets in self.offsets)
+        tables = tuple(neighbours(offsets, shape) for offsets in self.offsets)
         return tables if len(tables) > 1 else tables[0]
 
     def levels(self, structure: Offset) -> tuple[Ints | None, ...]:
@@ -209,7 +209,7 @@ def _step(dims: int, axis: int, step: int) -> str:
 
 # Read-only, as they are shared: a batch of images has few shapes.
 @lru_cache(256)
-def _table(offsets: tuple[Offset, ...], shape: Offset) -> Ints:
+def neighbours(offsets: tuple[Offset, ...], shape: Offset) -> Ints:
     """The predecessors (n, slots) of every node."""
     place = _places(shape)
     before = place[:, None] + np.array(offsets)
@@ -231,7 +231,7 @@ def _levels(offsets: tuple[Offset, ...], shape: Offset) -> Ints | None:
     weights = np.rint(np.linalg.lstsq(steps, -np.ones(len(steps)), rcond=None)[0]).astype(np.int64)
     level = _places(shape) @ weights
     level -= level.min()
-    follows = (_table(offsets, shape) >= 0).any(axis=1)
+    follows = (neighbours(offsets, shape) >= 0).any(axis=1)
     if (steps @ weights != -1).any() or (follows != (level > 0)).any():
         return None
     level.flags.writeable = False
