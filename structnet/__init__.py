@@ -31,6 +31,7 @@ _HOME = {
     "Readout": "structnet.readout",
     "Sizes": "structnet.net",
     "Recurrence": "structnet.recurrence",
+    "Run": "structnet.run",
     "RNN": "structnet.rnn",
 }
 __all__ = sorted((*_HOME, "DataWarning"))  # pyright: ignore[reportUnsupportedDunderAll]

@@ -11,7 +11,7 @@ from torch import nn
 
 from structnet.batch import Batch, Sample
 from structnet.diagnose import diagnose, largest_batch
-from structnet.run import Run
+from structnet.run import Run, write
 from structnet.task import Task
 from structnet.verdict import judge, save_diagnosis
 
@@ -49,6 +49,26 @@ class Diagnose(Callback):
         for layer in layers:
             name = layer.name.replace(", ", "_").replace(" ", "_")
             pl_module.log(f"gradient/{name}", judge(layer.gradient).change)
+
+
+class Illustrate(Callback):
+    """Saves the task's pictures of what the net has learned in DIR/samples."""
+
+    def __init__(self, run: Run, samples: Sequence[Sample], every: int):
+        self.run, self.samples, self.every = run, samples, every
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every:
+            return
+        net = pl_module.net
+        net.eval()
+        pictures = self.run.task.illustrate(net, self.run.topology, self.samples)
+        net.train()
+        for name, picture in pictures.items():
+            folder = self.run.directory / "samples"
+            folder.mkdir(exist_ok=True)
+            write(folder / f"{name}-{epoch:03}.png", picture.save)
 
 
 class Bar(RichProgressBar):
@@ -114,3 +134,10 @@ def diagnosis(
         return []
     batch = largest_batch(splits["validation"], run.topology, batch_nodes, run.task.group)
     return [Diagnose(run, net, batch, every)]
+
+
+def illustration(
+    run: Run, splits: dict[str, Sequence[Sample]], every: int | None
+) -> list[Callback]:
+    """Shows what the net makes of validation samples after `every` so many epochs, if given."""
+    return [] if every is None else [Illustrate(run, splits["validation"], every)]

@@ -68,6 +68,8 @@ def _train(run: Any, resume: bool) -> None:
     print("try next:")
     if run.task.reads_files:
         print(f"  structnet predict run={run.directory} path=FILE_OR_FOLDER")
+    if run.task.generate is not None:
+        print(f"  structnet generate run={run.directory} out=samples.png")
     print(f"  structnet test run={run.directory}")
     print("  structnet list")
 
@@ -147,6 +149,27 @@ def predict(words: list[str]) -> int:
         print(f"{one} ({label}{one.probability:.3f})")
     if len(found) > top:
         print(f"... {len(found) - top} more; top=N shows N", file=sys.stderr)
+    return 0
+
+
+def generate(words: list[str]) -> int:
+    refuse_flags(words)
+    options = dict(word.partition("=")[::2] for word in words)
+    if not options.get("run"):
+        raise ValueError("run=... is missing; see structnet --help")
+    from structnet.config import saved
+    from structnet.generate import generate
+    from structnet.run import Run, write
+
+    directory = Path(options.pop("run"))
+    out = Path(options.pop("out", "") or directory / "samples.png").expanduser()
+    if out.suffix.lower() != ".png":
+        raise ValueError(f"out is a .png file, got {out}")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"no folder {out.parent} to write {out.name} to")
+    made = generate(Run.compose(saved(str(directory)), directory), options)
+    write(out, made.save)
+    print(f"picture: {out}")
     return 0
 
 
@@ -240,6 +263,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "test": test,
     "predict": predict,
+    "generate": generate,
     "diagnose": diagnose,
     "draw": draw,
     "bench": bench,

@@ -21,6 +21,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet train -m topology=chain,bichain cell=lstm,gru     a sweep: every combination
   structnet test run=DIR                                      the test figures of a run again
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       what a run says of your files
+  structnet generate run=DIR [n=64] [out=FILE.png]            what a run draws by itself
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
   structnet draw topology=diagonal height=5 width=7           who comes before whom, as a picture
   structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, next to rivals
@@ -38,6 +39,10 @@ Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without 
   --json          for programs (list, predict, diagnose, bench)
   --device D      where bench measures: cpu (the default) or cuda
   --traceback     show where an error came from
+
+generate takes the options of the run's task, for images n, temperature, seed, class=LABEL,
+complete=N (test images, their lower halves drawn), small=DIR (a run that draws the small images of
+task.condition=small), height and width.
 
 draw takes the sizes of what the topology takes: length of a sequence, leaves (and seed) of a random
 tree, height and width of a grid and depth with topology.dims=3; out=FILE.png or FILE.svg.

@@ -5,6 +5,7 @@ DIR/model.safetensors    the best weights
 DIR/config.json          what else it takes to rebuild the model: configuration and vocabulary
 DIR/metrics.json         test, validation and baseline figures
 DIR/curve.png            the learning curve, from DIR/logs
+DIR/samples/             pictures of what the net made after an epoch, where a task has them
 DIR/checkpoints/         best.ckpt and last.ckpt, to resume from
 """
 
@@ -53,6 +54,11 @@ class Run:
         task.check(topology)
         _check_readout(config, task, topology)
         return cls(directory, config, task, topology)
+
+    @classmethod
+    def open(cls, directory: str | Path) -> "Run":
+        """The run that a directory holds; FileNotFoundError if there is none."""
+        return cls.compose(saved_config(directory), Path(directory))
 
     @classmethod
     def new(cls, config: Config) -> "Run":

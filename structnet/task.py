@@ -2,7 +2,7 @@
 
 import abc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +27,8 @@ class Task(abc.ABC):
 
     A task that predicts the input itself says in `sees`, for every output, how many of the features
     of its own node it may depend on. `condition` says to the net what a sample is given beside its
-    input, None for nothing.
+    input, None for nothing. Where a net can make samples by itself, `generate(net, topology)` does,
+    with options of its own; what it gives has `save(path)`.
     """
 
     structures: ClassVar[tuple[str, ...]] = ()
@@ -42,6 +43,7 @@ class Task(abc.ABC):
     input_size: int | None = None
     sees: Sequence[int] | None = None
     condition: Any = None
+    generate: Callable[..., Any] | None = None
 
     @abc.abstractmethod
     def load(self, topology: Topology) -> dict[str, Sequence[Sample]]:
@@ -59,6 +61,12 @@ class Task(abc.ABC):
     def reads_files(self) -> bool:
         """Whether there are samples in a user's files."""
         return type(self).read is not Task.read
+
+    def illustrate(
+        self, net: nn.Module, topology: Topology, samples: Sequence[Sample]
+    ) -> dict[str, Any]:
+        """Name -> a picture of what a net has learned, which has `save(path)`; as it trains."""
+        return {}
 
     def scores_nodes(self, topology: Topology) -> bool:
         """Whether there is a target for every node."""

@@ -16,7 +16,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from structnet.batch import Sample
-from structnet.callbacks import checkpoints, diagnosis, early_stopping, progress
+from structnet.callbacks import (
+    checkpoints,
+    diagnosis,
+    early_stopping,
+    illustration,
+    progress,
+)
 from structnet.loading import loader
 from structnet.module import OPTIMIZERS, SCHEDULES, Module
 from structnet.registry import did_you_mean
@@ -44,6 +50,7 @@ def fit(
     clip_value: float | None = None,
     patience: int | None = None,
     diagnose: int | None = None,
+    illustrate: int | None = 1,
     precision: str = "32-true",
     accelerator: str = "auto",
     deterministic: bool = False,
@@ -52,10 +59,11 @@ def fit(
 
     Gradients are clipped by norm, or by value where `clip_value` is given. `patience` counts epochs
     without a better validation figure. After every `diagnose` epochs, the gradient that reaches
-    each level is logged and saved in diagnose.json. `limit_batches` takes only so many batches of
-    each split. `precision`, `accelerator` and `deterministic` are Lightning's; there is one device.
-    Raises FloatingPointError when the loss or a gradient is not finite; the last checkpoint is
-    kept.
+    each level is logged and saved in diagnose.json; after every `illustrate` epochs, pictures of
+    what the net makes are saved in samples/, where the task has any. `limit_batches` takes only so
+    many batches of each split. `precision`, `accelerator` and `deterministic` are Lightning's;
+    there is one device. Raises FloatingPointError when the loss or a gradient is not finite; the
+    last checkpoint is kept.
     """
     _check_choice("optimizer", optimizer, OPTIMIZERS)
     _check_choice("schedule", schedule, SCHEDULES)
@@ -68,6 +76,7 @@ def fit(
         "clip_value": clip_value,
         "patience": patience,
         "diagnose": diagnose,
+        "illustrate": illustrate,
     }
     for name, value in positive.items():
         if value is not None and value <= 0:
@@ -104,6 +113,7 @@ def fit(
             progress(),
             *early_stopping(run.task, patience),
             *diagnosis(run, net, splits, diagnose, batch_nodes),
+            *illustration(run, splits, illustrate),
         ],
         logger=_loggers(run),
         enable_progress_bar=sys.stdout.isatty(),

@@ -162,6 +162,30 @@ def trained() -> Path:
     return directory
 
 
+# The smallest net that draws images.
+PIXELS = (
+    "task=digits",
+    "task.train_size=64",
+    "topology=diagonal",
+    "net=pixelrnn",
+    "net.hidden_size=4",
+    "net.num_layers=1",
+    "net.first_kernel=3",
+    "trainer.num_workers=0",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=1",
+)
+
+
+@cache
+def trained_on_pixels() -> Path:
+    """A run of one epoch that can draw, and that no test writes to."""
+    directory = _kept() / "pixels"
+    status, _, err = call("train", *PIXELS, f"run={directory}")
+    assert status == 0, err
+    return directory
+
+
 def copy_of_trained(folder: Path) -> Path:
     return Path(shutil.copytree(trained(), folder / "copied"))
 

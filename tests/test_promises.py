@@ -11,7 +11,17 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from commands import DATA, ROOT, SMALL, call, code_folder, opened, run_python, trained
+from commands import (
+    DATA,
+    ROOT,
+    SMALL,
+    call,
+    code_folder,
+    opened,
+    run_python,
+    trained,
+    trained_on_pixels,
+)
 
 import structnet as sn
 from structnet import registry
@@ -51,6 +61,7 @@ LEVELS = {
     "callbacks": 15,
     "train": 16,
     "predict": 14,
+    "generate": 14,
     "report": 14,
     "verdict": 14,
     "config": 17,
@@ -303,6 +314,7 @@ FILES = {
     "sst": "sst/trees/train.txt",
     "segmentation": "camvid_small/camvid_80x60.npz",
     "mnist": "mnist/train-images-idx3-ubyte.gz",
+    "cifar10": "cifar10_subset/data_batch_first4000.bin.gz",
 }
 
 
@@ -321,6 +333,9 @@ def test_an_experiment_takes_two_training_steps(name, tmp_path, monkeypatch):
     if task == "swapped":
         # A part of the standard library: real, and soon read.
         words.append(f"task.root={Path(sysconfig.get_path('stdlib'), 'email')}")
+    if config["net"].get("num_layers", 1) > 3:
+        # For a GPU.
+        words += ["trainer.batch_size=1", "net.num_layers=2"]
     rows = 1
     if "compare" in config:
         # Every row on every column, on little data and with one seed.
@@ -404,7 +419,8 @@ def test_a_command_of_the_readme_works(traced, line, tmp_path, monkeypatch):
             small = {"scale": 0.02, "repeats": 1, "threads": 1}
         words = [word for word in words if word.split("=")[0] not in small]
         words += [f"{key}={value}" for key, value in small.items()]
-    placed = {"run": trained(), "path": code_folder()}
+    run = trained_on_pixels() if command == "generate" else trained()
+    placed = {"run": run, "path": code_folder()}
     words = [f"{key}={placed[key]}" if (key := word.split("=")[0]) in placed else word
              for word in words]  # fmt: skip
     status, _, err = call(command, *words)
