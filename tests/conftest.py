@@ -135,6 +135,16 @@ def create_cells():
         yield pytest.param((name, options), id="-".join([name, *map(str, options.values())]))
 
 
+def create_kinds():
+    """One topology for each arity with and without initial states, as parameters of a test."""
+    found = {}
+    for one in create_topologies():
+        (topology,) = one.values
+        found.setdefault((topology.arities[0], topology.num_initial), one)
+    return found.values()
+
+
+every_kind = pytest.mark.parametrize("topology", list(create_kinds()))
 every_topology = pytest.mark.parametrize("topology", list(create_topologies()))
 every_cell = pytest.mark.parametrize("cell", list(create_cells()))
 

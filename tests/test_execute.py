@@ -15,6 +15,7 @@ from conftest import (
     batches,
     dags,
     every_cell,
+    every_kind,
     every_topology,
     everything,
     features,
@@ -154,14 +155,14 @@ def assert_batched_is_reference(layer, plans, tolerance=1e-12, dtype=torch.float
 
 @every_topology
 @every_cell
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(data=st.data(), seed=SEEDS)
 def test_batched_is_the_reference_in_outputs_states_and_gradients(topology, cell, data, seed):
     layer = recurrence(topology, cell, seed=seed)
     assert_batched_is_reference(layer, topology.plan(data.draw(batches(topology))))
 
 
-@every_topology
+@every_kind
 @every_cell
 @settings(max_examples=2)
 @given(data=st.data(), seed=SEEDS)
@@ -182,7 +183,7 @@ def test_a_cell_in_plain_pytorch_runs_batched(topology, cell, data, seed):
     assert_batched_is_reference(layer, topology.plan(data.draw(batches(topology))))
 
 
-@every_topology
+@every_kind
 @every_cell
 def test_an_empty_batch_runs(topology, cell):
     layer, plans = recurrence(topology, cell), topology.plan([])
@@ -342,7 +343,7 @@ def test_an_unordered_cell_has_one_weight_product_a_weight():
     assert sorted(shape for shape in backward.shapes if shape[0] == 5) == [(5, 4, 15), (5, 7, 5)]
 
 
-@every_topology
+@every_kind
 @every_cell
 def test_bf16_autocast_stays_close_and_keeps_the_states_in_float32(topology, cell):
     structures = {
