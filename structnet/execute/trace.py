@@ -21,13 +21,11 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 
 from structnet.cells.cell import checked_states
 from structnet.cells.product import Tape, recording
-from structnet.execute.trial import difference
+from structnet.execute.trial import difference, flaw, reason, refusal
 
 aten = torch.ops.aten
 # Stand-ins for sizes that vary.
 NODES, SLOTS, ROWS = 1021, 3, 4093
-# Sizes that a graph has to be right for.
-GUARDED = (*range(2, 34), 10**6)
 # What leaves numbers as they are and in their order.
 VIEWS = {
     aten.view.default,
@@ -96,9 +94,9 @@ class Trace:
         try:
             why = difference(self, stand_in)
         except RuntimeError as error:
-            raise _refusal(cell, _reason(error)) from error
+            raise refusal(cell, reason(error)) from error
         if why:
-            raise _refusal(cell, why)
+            raise refusal(cell, why)
         holders = self.graph.graph.find_nodes(op="placeholder")
         self._read = holders[1 : 1 + len(self.sizes)]
         self._local = holders[: 1 + len(self.sizes)]
@@ -153,9 +151,9 @@ class Trace:
                     decomposition_table={aten.addmm.default: _addmm, aten.copy.default: _copy},
                 )(self.z, *states, *self.tensors)
             except Exception as error:
-                raise _refusal(cell, _reason(error)) from error
-        if why := self._flaw(graph):
-            raise _refusal(cell, why)
+                raise refusal(cell, reason(error)) from error
+        if why := flaw(self, graph):
+            raise refusal(cell, why)
         return graph
 
     def call(
@@ -165,23 +163,6 @@ class Trace:
         with recording(_Alone()) if self.signature.alone else nullcontext():
             out = torch.func.functional_call(cell, tensors, (z, *states))
         return checked_states(cell, out, z)
-
-    def _flaw(self, graph: fx.GraphModule) -> str | None:
-        """Why the graph does not stand for the cell at every size and call."""
-        for node in graph.graph.nodes:
-            if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
-                return f"it draws random numbers ({node.target})"
-            if node.target is aten.copy_.default:
-                return "it changes what it is given, such as a buffer"
-        env: Any = self.fake.shape_env
-        for size, what in ((self.z.shape[0], "nodes"), (self.rows.shape[1], "slots")):
-            if isinstance(size, torch.SymInt) and not env.replace(size.node.expr).free_symbols:
-                return f"it makes a constant of the number of {what}, as len(z) or nn.GRUCell do"
-        for guard in env.guards:
-            symbols = guard.expr.free_symbols
-            if any(not guard.expr.subs(dict.fromkeys(symbols, n)) for n in GUARDED):
-                return f"it does other things for other sizes ({guard.expr})"
-        return None
 
     def _find_products(self) -> tuple[list[fx.Node], set[fx.Node]]:
         """Products of what belongs to nodes with what parameters make up alone; those of zeros."""
@@ -293,26 +274,6 @@ def copy_of(module: nn.Module, made: dict[nn.Module, nn.Module] | None = None) -
 
 def _expression(size: Any) -> Any:
     return size.node.expr if isinstance(size, torch.SymInt) else size
-
-
-def _reason(error: Exception) -> str:
-    """What torch says, or where that tells nothing, what it means."""
-    said = str(error).partition("\n")[0]
-    for sign, reason in {
-        "convert all Tensors to FakeTensors": "it has a tensor that is no parameter and no buffer",
-        "setup_context": "it has a backward of its own (torch.autograd.Function)",
-        "NYI: Functionalize": "it has a backward of its own (torch.autograd.Function)",
-    }.items():
-        if sign in said:
-            return reason
-    return said
-
-
-def _refusal(cell: nn.Module, why: str) -> ValueError:
-    return ValueError(
-        f"{type(cell).__name__} is no fixed graph of torch operations on its inputs, parameters "
-        f"and buffers: {why}; call it with executor='batched'"
-    )
 
 
 def _copy(into: Tensor, x: Tensor, non_blocking: bool = False) -> Tensor:

@@ -1,22 +1,45 @@
-"""A trace on trial: what its graph says beside what the cell says, on tensors with data.
+"""A trace on trial: does its graph stand for the cell, at every size and call?
 
-Branches on the number of slots, hooks and torch.no_grad leave nothing in a graph.
+Branches on the number of slots, hooks and torch.no_grad leave nothing in a graph: what it says is
+put beside what the cell says, on tensors with data.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+
+aten = torch.ops.aten
 
 if TYPE_CHECKING:
     from structnet.execute.trace import Trace
 
+# Sizes that a graph has to be right for.
+GUARDED = (*range(2, 34), 10**6)
 NODES = 2
 SLOTS = (1, 2, 4, 5, 7)
 # Of the largest value: the operations are the same ones.
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 COARSE = 0.1
+
+
+def flaw(trace: "Trace", graph: fx.GraphModule) -> str | None:
+    """Why the graph does not stand for the cell at every size and call."""
+    for node in graph.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            return f"it draws random numbers ({node.target})"
+        if node.target is aten.copy_.default:
+            return "it changes what it is given, such as a buffer"
+    env: Any = trace.fake.shape_env
+    for size, what in ((trace.z.shape[0], "nodes"), (trace.rows.shape[1], "slots")):
+        if isinstance(size, torch.SymInt) and not env.replace(size.node.expr).free_symbols:
+            return f"it makes a constant of the number of {what}, as len(z) or nn.GRUCell do"
+    for guard in env.guards:
+        symbols = guard.expr.free_symbols
+        if any(not guard.expr.subs(dict.fromkeys(symbols, n)) for n in GUARDED):
+            return f"it does other things for other sizes ({guard.expr})"
+    return None
 
 
 def difference(trace: "Trace", cell: nn.Module) -> str | None:
@@ -90,4 +113,24 @@ def _alike(ours: Tensor | None, theirs: Tensor | None) -> bool:
     scale = max(1.0, float(theirs.detach().abs().nan_to_num(0).max())) if theirs.numel() else 1.0
     return torch.allclose(
         ours.double(), theirs.double(), rtol=0, atol=tolerance * scale, equal_nan=True
+    )
+
+
+def reason(error: Exception) -> str:
+    """What torch says, or where that tells nothing, what it means."""
+    said = str(error).partition("\n")[0]
+    for sign, reason in {
+        "convert all Tensors to FakeTensors": "it has a tensor that is no parameter and no buffer",
+        "setup_context": "it has a backward of its own (torch.autograd.Function)",
+        "NYI: Functionalize": "it has a backward of its own (torch.autograd.Function)",
+    }.items():
+        if sign in said:
+            return reason
+    return said
+
+
+def refusal(cell: nn.Module, why: str) -> ValueError:
+    return ValueError(
+        f"{type(cell).__name__} is no fixed graph of torch operations on its inputs, parameters "
+        f"and buffers: {why}; call it with executor='batched'"
     )
