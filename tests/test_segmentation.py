@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from structnet.plugins.grid.baselines import fit_pixels
-from structnet.plugins.grid.segmentation import FILE, windows
+from structnet.plugins.grid.segmentation import FILE, places, windows
 
 import structnet as sn
 from structnet.batch import collate
@@ -45,7 +45,7 @@ def test_a_sample_has_a_class_a_pixel_and_none_where_void_is(root):
     assert np.array_equal(sample.y, np.where(labels == 11, sn.IGNORE, labels))
     assert (sample.y == sn.IGNORE).any()
     image = arrays()["test_images"][1].reshape(-1, 3)
-    assert np.allclose(sample.x, image / 127.5 - 1) and sample.x.dtype == np.float32
+    assert np.allclose(sample.x[:, :3], image / 127.5 - 1) and sample.x.dtype == np.float32
 
 
 def measure(task, output, batch):
@@ -91,9 +91,14 @@ def test_a_window_is_the_pixels_around_in_their_order():
     assert np.array_equal(seen[..., 1, 1, :], image)
 
 
+def test_a_pixel_knows_its_place():
+    assert places((2, 3)).tolist() == [[-1, -1], [-1, 0], [-1, 1], [1, -1], [1, 0], [1, 1]]
+    assert places((1, 1)).tolist() == [[0, 0]]
+
+
 def test_a_window_widens_the_input(root):
     task, splits = create(root, window=5)
-    assert task.input_size == splits["test"][0].x.shape[1] == 75
+    assert task.input_size == splits["test"][0].x.shape[1] == 77
     for window in (0, 2):
         with pytest.raises(ValueError, match=f"'window' is an odd number from 1 on, got {window}"):
             sn.tasks.create("segmentation", window=window)

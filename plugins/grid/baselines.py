@@ -69,7 +69,7 @@ def fit_pixels(
     """Predicted classes of all test pixels; training pixels of class `ignore` are left out.
 
     "place" is the most frequent class at a place of the image (images being of one size), "pixel" a
-    boosted classifier (scikit-learn's histogram gradient boosting) of a pixel's features and place.
+    boosted classifier (scikit-learn's histogram gradient boosting) of a pixel's features.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -90,11 +90,8 @@ def fit_pixels(
 
 
 def _pixels(images: Sequence[Labelled]) -> tuple[NDArray, NDArray[np.int64]]:
-    """Features and place, and class, of the pixels of all images."""
-    features = [
-        np.concatenate([x, np.indices(shape).reshape(2, -1).T], axis=1) for shape, x, _ in images
-    ]
-    return np.concatenate(features), np.concatenate([y for _, _, y in images])
+    """Features and class of the pixels of all images."""
+    return np.concatenate([x for _, x, _ in images]), np.concatenate([y for _, _, y in images])
 
 
 def neighbours(image: Image, levels: int) -> Codes:

@@ -28,9 +28,10 @@ class Segmentation(sn.Task):
     a sixth of its height and width: camvid_80x60.npz in `root`, or in camvid_small/ of the folder
     that STRUCTNET_DATA names. "accuracy" is the share of pixels, "mean_iou" the mean over classes
     of intersection over union, all images together; pixels of no class (void) are left out of both
-    and of the loss. A pixel enters with the `window` x `window` pixels around it, from -1 to 1. In
-    the loss a class counts for its share of the training pixels to the power -`balance`: 1 is the
-    balance of Eigen and Fergus (2015), section 6.2, under which all classes count alike.
+    and of the loss. A pixel enters with the `window` x `window` pixels around it and its place,
+    row and column, all from -1 to 1. In the loss a class counts for its share of the training
+    pixels to the power -`balance`: 1 is the balance of Eigen and Fergus (2015), section 6.2, under
+    which all classes count alike.
     """
 
     structures = ("grid",)
@@ -46,7 +47,7 @@ class Segmentation(sn.Task):
         if balance < 0:
             raise ValueError(f"option 'balance' is at least 0, got {balance}")
         self.root, self.window, self.balance = root, window, balance
-        self.input_size = 3 * window * window
+        self.input_size = 3 * window * window + 2
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return True
@@ -99,7 +100,8 @@ class Segmentation(sn.Task):
         }
 
     def _sample(self, image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> sn.Sample:
-        x = windows(image.astype(np.float32) / 127.5 - 1, self.window)
+        around = windows(image.astype(np.float32) / 127.5 - 1, self.window)
+        x = np.concatenate([around, places(labels.shape)], axis=1)
         y = np.where(labels == VOID, sn.IGNORE, labels.astype(np.int64))
         return sn.Sample(labels.shape, x, y.ravel())
 
@@ -110,6 +112,12 @@ def windows(image: NDArray, size: int) -> NDArray:
     framed = np.pad(image, ((around, around), (around, around), (0, 0)), mode="edge")
     view = np.lib.stride_tricks.sliding_window_view(framed, (size, size), (0, 1))
     return view.transpose(0, 1, 3, 4, 2).reshape(image.shape[0] * image.shape[1], -1)
+
+
+def places(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Row and column (n, 2) of every pixel, from -1 to 1; 0 where there is only one."""
+    axes = [np.linspace(-1, 1, size, dtype=np.float32) if size > 1 else [0.0] for size in shape]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.float32)
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
