@@ -106,6 +106,12 @@ def _resume(directory: str, words: list[str]) -> int:
             "as the first epoch did not end; start the run again"
         )
     config = override(run.config, words)
+    done = run.read_checkpoint("last.ckpt")["epoch"] + 1
+    if config["trainer"]["max_epochs"] < done:
+        raise ValueError(
+            f"{directory} has been trained for {done} epochs already; take "
+            f"trainer.max_epochs={done} or more"
+        )
     run = Run.compose(config, run.directory)
     _train(run, resume=True)
     return 0
@@ -163,11 +169,12 @@ def generate(words: list[str]) -> int:
 
     directory = Path(options.pop("run"))
     out = Path(options.pop("out", "") or directory / "samples.png").expanduser()
-    if out.suffix.lower() != ".png":
+    run = Run.compose(saved(str(directory)), directory)
+    if out.suffix.lower() != ".png" or out.is_dir():
         raise ValueError(f"out is a .png file, got {out}")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"no folder {out.parent} to write {out.name} to")
-    made = generate(Run.compose(saved(str(directory)), directory), options)
+    made = generate(run, options)
     write(out, made.save)
     print(f"picture: {out}")
     return 0

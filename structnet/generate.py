@@ -1,6 +1,7 @@
 """What a trained net makes by itself."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from keyword import iskeyword
 from typing import Any
 
@@ -34,6 +35,9 @@ def generate(run: Run, words: Mapping[str, str]) -> Any:
 
 
 def _plain(value: str, key: str) -> Any:
+    # YAML takes 1e-3 for a word.
+    with suppress(ValueError):
+        return int(value) if value.isdigit() else float(value)
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError as error:

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads our lines has seen enough; nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ArithmeticError, ImportError, LookupError, OSError, ValueError) as error:
+    except (ArithmeticError, ImportError, LookupError, MemoryError, OSError, ValueError) as error:
         if traceback:
             raise
         print(f"structnet: error: {error}", file=sys.stderr)

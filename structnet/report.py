@@ -22,7 +22,7 @@ def print_table(run: Run, metrics: Figures) -> None:
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
-    model = f"{run.config['topology']['name']} {run.config['cell']['name']}"
+    model = " ".join(run.parts)
     rows = {**metrics.get("baselines", {}), model: metrics["test"]}
     for name, figures in rows.items():
         style = "bold" if name == model else None
@@ -60,7 +60,7 @@ def draw_curve(run: Run) -> None:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     loss_axes = figure.subplots()
     loss_axes.plot(*losses, color="tab:blue", linewidth=1, label="training loss")
-    loss_axes.set(xlabel="step", ylabel="training loss (nats)")
+    loss_axes.set(xlabel="step", ylabel=f"training loss ({run.task.loss_unit})")
     score_axes = loss_axes.twinx()
     score_axes.plot(*scores, color="tab:orange", marker="o", label=f"validation {monitor}")
     score_axes.set(ylabel=f"validation {monitor}")

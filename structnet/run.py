@@ -95,6 +95,11 @@ class Run:
                     RUNS.rmdir()
 
     @property
+    def parts(self) -> list[str]:
+        """What the net is made of, by name."""
+        return _parts(self.config)
+
+    @property
     def checkpoints(self) -> Path:
         return self.directory / "checkpoints"
 
@@ -209,6 +214,8 @@ def write(path: Path, save: Callable[[Path], Any]) -> None:
     try:
         save(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -238,7 +245,14 @@ def _new_directory(config: Config) -> Path:
                 f"or go on with: structnet train resume={directory}"
             )
         return directory
-    return new_directory("-".join(config[group]["name"] for group in ("task", "topology", "cell")))
+    return new_directory("-".join((config["task"]["name"], *_parts(config))))
+
+
+def _parts(config: Config) -> list[str]:
+    """What the run's net is made of, by name: its topology and cell, or the net that uses none."""
+    name = config["net"]["name"]
+    recurrent = getattr(registry.nets[name], "is_recurrent", True)
+    return [config[group]["name"] for group in ("topology", "cell")] if recurrent else [name]
 
 
 def _is_free(directory: Path) -> bool:

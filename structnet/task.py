@@ -36,6 +36,7 @@ class Task(abc.ABC):
     kinds: Sequence[str] = ()
     monitor: str = "accuracy"
     mode: str = "max"
+    loss_unit: ClassVar[str] = "nats"
     wanted: ClassVar[str | None] = None
     group: ClassVar[int] = 1
     # A task over tokens has a vocabulary, one over features an input size.

@@ -81,6 +81,12 @@ def test_generate_draws_a_sheet(runs, tmp_path, run, words, shape):
     assert files_below(tmp_path) == {"new.png"}
 
 
+def test_numbers_may_have_exponents(runs, tmp_path):
+    status, _, err = call("generate", f"run={runs / 'plain'}", "n=1", "temperature=1e-3",
+                          f"out={tmp_path / 'a.png'}")  # fmt: skip
+    assert status == 0, err
+
+
 def test_a_seed_and_a_temperature_decide_what_is_drawn(runs, tmp_path):
     def drawn(*words):
         assert call("generate", f"run={runs / 'plain'}", "n=4", *words, f"out={tmp_path / 'a.png'}")
@@ -113,6 +119,9 @@ def test_the_upper_half_is_kept_and_everything_else_is_drawn(runs):
         (["temprature=2"], "did you mean 'temperature'"),
         (["height=0"], "got \\(0, 8\\)"),
         (["out=a.jpg"], "out is a .png file, got a.jpg"),
+        (["out=/proc/a.png", "n=1"], "cannot write /proc/a.png"),
+        (["complete=2", "class=3"], "complete=... is of test images: leave out class"),
+        (["complete=99999"], "complete is at most 360"),
         (["out=nowhere/a.png"], "no folder nowhere"),
     ],
 )
@@ -127,7 +136,11 @@ def test_generate_says_what_is_wrong_with_a_word(runs, words, message, tmp_path,
 def test_generate_refuses_an_unknown_class_and_runs_that_do_not_fit(runs):
     assert "no class '11' among" in refused("generate", f"run={runs / 'class'}", "class=11")
     assert "no run in" in refused("generate", f"run={runs / 'small'}", "small=nowhere")
+    for other in ("plain", "small"):
+        message = refused("generate", f"run={runs / 'small'}", f"small={runs / other}")
+        assert "4 x 4 pixels" in message and "task.size=4" in message
     assert "run=... is missing" in refused("generate", "n=3")
+    assert "no run in" in refused("generate", "run=nowhere")
     assert "nothing to generate" in refused("generate", f"run={trained()}")
 
 

@@ -3,6 +3,7 @@
 import gzip
 import os
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_idx_files_are_read_packed_and_plain(mnist):
 
 def test_mnist_is_black_and_white_unless_told_otherwise(mnist):
     task = sn.tasks.create("mnist", root=str(mnist))
-    assert (task.levels, task.num_outputs, task.monitor) == (2, 1, "nats")
+    assert (task.levels, task.num_outputs, task.monitor) == (2, 1, "nats_per_image")
     for how in ("static", "threshold", "dynamic"):
         splits = load("mnist", root=str(mnist), binarise=how)
         assert {0, 1} == {int(v) for sample in splits["train"] for v in sample.y[:, 0]}
@@ -108,6 +109,15 @@ def test_a_damaged_gzip_file_is_named(mnist, damage):
     path = mnist / f"{IMAGES}.gz"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is no whole gzip file"):
+        load("mnist", root=str(mnist))
+
+
+def test_too_few_images_for_a_validation_split_are_refused(mnist):
+    for what, array in (("images-idx3", np.zeros((5, 2, 3))), ("labels-idx1", np.zeros(5))):
+        for suffix in ("", ".gz"):
+            (mnist / f"train-{what}-ubyte{suffix}").unlink(missing_ok=True)
+        (mnist / f"train-{what}-ubyte").write_bytes(idx(array))
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte has 5 images.*at least 6"):
         load("mnist", root=str(mnist))
 
 
@@ -167,7 +177,8 @@ def test_a_subset_is_taken_where_the_whole_is_not(tmp_path, monkeypatch):
     for name in ("data_batch_first4000", "test_batch_first1000"):
         (tmp_path / "cifar10_subset" / f"{name}.bin").write_bytes(record(1, 1)[0] * 10)
     monkeypatch.setenv("STRUCTNET_DATA", str(tmp_path))
-    assert len(load("cifar10")["train"]) == 9
+    with pytest.warns(sn.DataWarning, match="CIFAR-10 is not whole here: .*cifar10_subset"):
+        assert len(load("cifar10")["train"]) == 9
     monkeypatch.setenv("STRUCTNET_DATA", str(tmp_path / "nothing"))
     with pytest.raises(FileNotFoundError, match=r"no data_batch_1\.bin, .*test_batch\.bin in"):
         load("cifar10")
@@ -290,6 +301,33 @@ def test_sizes_that_options_do_not_go_with_are_named(folder):
         load("images", root=str(folder), size=2)
     with pytest.raises(ValueError, match=r"condition=small takes images of one size"):
         load("images", root=str(folder), condition="small")
+
+
+def test_colours_of_16_bits_are_refused(folder):
+    rows = b"".join(b"\0" + bytes(range(12)) for _ in range(2))
+
+    def chunk(kind, data):
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    head = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    (folder / "wide.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    with pytest.raises(ValueError, match=r"wide\.png has 16 bits a channel, expected 8"):
+        load("images", root=str(folder), channels=3)
+
+
+def test_a_photograph_stands_upright_and_hidden_folders_are_passed_over(tmp_path):
+    from PIL import Image
+
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for number in range(3):
+        Image.new("RGB", (8, 4)).save(tmp_path / f"{number}.jpg", exif=turned)
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "broken.png").write_bytes(b"nothing")
+    splits = load("images", root=str(tmp_path), channels=3)
+    assert [one.structure for some in splits.values() for one in some] == [(8, 4)] * 3
 
 
 def test_folders_without_images_are_refused(tmp_path):

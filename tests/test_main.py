@@ -300,6 +300,14 @@ def test_a_run_that_was_moved_is_resumed_and_its_best_weights_are_kept(place):
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
 
 
+def test_a_run_is_not_resumed_to_fewer_epochs_than_it_has(place):
+    run = copy_of_trained(place)
+    done = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] + 1
+    message = refused("train", f"resume={run}", f"trainer.max_epochs={done - 1}" if done > 1 else
+                      "trainer.max_epochs=0")  # fmt: skip
+    assert f"trained for {done} epochs already; take trainer.max_epochs={done} or more" in message
+
+
 def test_only_a_run_with_a_checkpoint_is_resumed(place):
     run = copy_of_trained(place)
     shutil.rmtree(run / "checkpoints")

@@ -70,12 +70,12 @@ def test_nats_are_per_image_bits_and_the_loss_per_dimension():
     batch = collate(splits["test"][:4], DIAGONAL)
     uniform = torch.zeros(batch.num_nodes, task.num_outputs)
     assert measure(task, uniform, batch) == pytest.approx(
-        {"nats": 64 * math.log(17), "bits_per_dim": math.log2(17)}
+        {"nats_per_image": 64 * math.log(17), "bits_per_dim": math.log2(17)}
     )
     assert task.loss(uniform, batch).item() == pytest.approx(math.log(17))
     sure = 100 * torch.nn.functional.one_hot(batch.y[:, 0], 17).float()
-    assert measure(task, sure, batch) == {"nats": 0, "bits_per_dim": 0}
-    assert (task.monitor, task.mode) == ("nats", "min")
+    assert measure(task, sure, batch) == {"nats_per_image": 0, "bits_per_dim": 0}
+    assert (task.monitor, task.mode) == ("nats_per_image", "min")
     with pytest.raises(ValueError, match="readout=every"):
         task.loss(uniform[:4], batch)
 
@@ -92,7 +92,7 @@ def test_bits_per_dimension_of_images_of_several_sizes_count_every_dimension_ali
     # The second image's pixels cost nothing.
     output[8:, 0] = 100
     assert measure(task, output, batch) == pytest.approx(
-        {"nats": 8 * math.log(17) / 2, "bits_per_dim": 0.8 * math.log2(17)}
+        {"nats_per_image": 8 * math.log(17) / 2, "bits_per_dim": 0.8 * math.log2(17)}
     )
 
 
@@ -220,9 +220,9 @@ def test_counts_of_independent_pixels_are_their_entropy_where_there_are_many_of_
     )
     entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share)).sum()
     found = fit_densities(train, test, 2)
-    assert found["independent"]["nats"] == pytest.approx(entropy, abs=0.05)
+    assert found["independent"]["nats_per_image"] == pytest.approx(entropy, abs=0.05)
     assert found["independent"]["bits_per_dim"] * 4 * math.log(2) == pytest.approx(
-        found["independent"]["nats"]
+        found["independent"]["nats_per_image"]
     )
 
 
@@ -233,7 +233,7 @@ def test_counts_are_distributions_over_all_values_of_a_pixel_given_those_before(
     total = dict.fromkeys(("independent", "neighbours"), 0.0)
     for value in range(levels):
         for name, figures in fit_densities(train, [np.full((1, 1, 1), value)], levels).items():
-            total[name] += math.exp(-figures["nats"])
+            total[name] += math.exp(-figures["nats_per_image"])
     assert total == pytest.approx(dict.fromkeys(total, 1))
     # A context is the same whatever follows.
     image = train[0]
@@ -246,8 +246,8 @@ def test_neighbours_tell_more_of_real_digits_than_a_pixel_alone():
     for options in ({}, {"binarise": "static"}):
         task, _ = create(**options)
         found = task.baselines()
-        assert found["neighbours"]["nats"] < 64 * math.log(task.levels)
-        assert found["independent"]["nats"] < 64 * math.log(task.levels)
+        assert found["neighbours"]["nats_per_image"] < 64 * math.log(task.levels)
+        assert found["independent"]["nats_per_image"] < 64 * math.log(task.levels)
 
 
 def test_images_of_several_sizes_have_baselines_too():

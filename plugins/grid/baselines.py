@@ -149,4 +149,4 @@ def _count(
         nats -= seen[context[known], symbol[known]].sum() + unseen[symbol[~known]].sum()
         dimensions += image.size
     nats = float(nats)
-    return {"nats": nats / len(test), "bits_per_dim": nats / dimensions / math.log(2)}
+    return {"nats_per_image": nats / len(test), "bits_per_dim": nats / dimensions / math.log(2)}

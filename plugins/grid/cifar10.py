@@ -1,5 +1,6 @@
 """CIFAR-10: small photographs in binary files."""
 
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,7 +73,15 @@ class CIFAR10(PictureTask):
         subset = [(name, name.removesuffix(".gz")) for name in SUBSET]
         for name, files in (("cifar10", official), ("cifar10", subset), ("cifar10_subset", subset)):
             with suppress(FileNotFoundError):
-                return locate(self.root, name, files)
+                found = locate(self.root, name, files)
+                if files is subset and self.root is None:
+                    warnings.warn(
+                        f"CIFAR-10 is not whole here: {found[0].parent} holds its subset of 4,000 "
+                        "training images, which figures of the whole don't compare with",
+                        sn.DataWarning,
+                        stacklevel=2,
+                    )
+                return found
         return locate(self.root, "cifar10", official)
 
     def _read(self, path: Path) -> Split:

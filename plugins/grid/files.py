@@ -96,7 +96,14 @@ def image_files(folder: Path) -> list[Path]:
     """The PNG and JPEG files below a folder, by name; errors say what was looked for, and where."""
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}; set task.root=FOLDER to one with images")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        # What is hidden is no data: thumbnails, caches.
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
     if not files:
         raise ValueError(f"no images ({', '.join(SUFFIXES)}) below {folder}")
     return files
@@ -105,14 +112,17 @@ def image_files(folder: Path) -> list[Path]:
 def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
     """An image (h, w, channels) of 8 bits a channel.
 
-    Palettes are resolved, and black and white is grey. ValueError, naming the file, if it cannot be
-    read, or has other channels or more bits.
+    Palettes and orientation are resolved, and black and white is grey. ValueError, naming the file,
+    if it cannot be read, or has other channels or more bits.
     """
     # Imported here: few tasks read pictures.
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
+            # Pillow keeps only the upper halves of 16-bit colours.
+            wide = any("16" in str(tile[3]) for tile in image.tile)
+            image = ImageOps.exif_transpose(image)
             image.load()
             if image.mode == "1":
                 image = image.convert("L")
@@ -121,6 +131,8 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
             mode, values = image.mode, np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is no PNG or JPEG file that can be read: {error}") from error
+    if wide and mode == "RGB":
+        raise ValueError(f"{path} has 16 bits a channel, expected 8; convert it, or take it out")
     if mode != MODES[channels]:
         others = [str(number) for number, of in MODES.items() if of == mode]
         way = f"set task.channels={others[0]} if all are like it" if others else "convert it"

@@ -92,7 +92,11 @@ def generate(
     for option, value in (("n", n), ("complete", complete)):
         if value is not None and value < 1:
             raise ValueError(f"{option} is at least 1, got {value}")
+    if complete is not None and (label, small, *shape) != (None,) * 4:
+        raise ValueError("complete=... is of test images: leave out class, small, height and width")
     test = task.load(topology)["test"]
+    if complete is not None and complete > len(test):
+        raise ValueError(f"complete is at most {len(test)}, as many test images as there are")
     options = {"temperature": temperature, "seed": seed, "bar": True}
     if complete is not None:
         return completions(task, net, topology, test[:complete], **options)
@@ -184,10 +188,14 @@ def _small_images(
     run = sn.Run.open(directory)
     net, made = run.load_net(), run.task
     like = np.shape(test[0].condition)
+    wanted = f"{like[0]} x {like[1]} pixels in {like[2]} channels of {task.levels} levels"
     if getattr(made, "levels", None) != task.levels or getattr(made, "channels", None) != like[2]:
+        raise ValueError(f"small={directory} draws other images than this run is given: {wanted}")
+    drawn_of = made.load(run.topology)["test"][0].structure
+    if drawn_of != like[:2] or made.condition is not None:
         raise ValueError(
-            f"{directory} draws other images than this run is given: they have {like[2]} channels "
-            f"of {task.levels} levels"
+            f"small={directory} draws other images than this run is given, {wanted}: train one "
+            f"with task.size={like[0]} and without task.condition"
         )
     samples = [blank(like[:2], like[2]) for _ in range(n)]
     drawn = draw(made, net, run.topology, samples, **options)  # pyright: ignore[reportArgumentType]

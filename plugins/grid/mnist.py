@@ -70,6 +70,11 @@ class MNIST(PictureTask):
             refuse_labels(labels_path, labels, len(self.classes))
             read[split] = Split(images[..., None], labels.astype(np.int64))
         images, labels = read["train"]
+        if len(images) < 6:
+            raise ValueError(
+                f"{paths[0]} has {len(images)} images, of which one in six is for validation: "
+                "at least 6 are needed"
+            )
         cut = len(images) - len(images) // 6
         splits = {
             "train": Split(images[:cut], labels[:cut]),

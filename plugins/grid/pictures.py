@@ -55,7 +55,7 @@ class PictureTask(sn.Task):
 
     `goal=pixels`: the distribution of every pixel given those before it, in raster order, its
     channels in theirs. The loss is in nats per dimension (a channel of a pixel), the metrics are
-    "nats" per image, and "bits_per_dim", bits per dimension; both are upper bounds on how few an
+    "nats_per_image", and "bits_per_dim", bits per dimension; both are upper bounds on how few an
     image can be coded in. `likelihood` is bernoulli, softmax or logistics with `mixtures` of them;
     null takes bernoulli for binary images, softmax for others. `condition` gives the net the
     image's class, or, small, the image's every `factor`-th pixel each way. `goal=class`: the
@@ -66,10 +66,11 @@ class PictureTask(sn.Task):
     """
 
     structures = ("grid",)
-    monitor = "nats"
+    monitor = "nats_per_image"
+    loss_unit = "nats per channel of a pixel"
     mode = "min"
     # What a run of the goal `pixels` is judged by.
-    measure: ClassVar[str] = "nats"
+    measure: ClassVar[str] = "nats_per_image"
 
     def __init__(
         self,
@@ -191,7 +192,7 @@ class PictureTask(sn.Task):
 
         if self.goal == "class":
             return super().metrics()
-        return {name: MeanMetric() for name in ("nats", "bits_per_dim")}
+        return {name: MeanMetric() for name in ("nats_per_image", "bits_per_dim")}
 
     def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
         """Values, and how much each of them counts; of classes, scores and labels."""
@@ -201,7 +202,7 @@ class PictureTask(sn.Task):
         nats = pixels.new_zeros(batch.num_samples).index_add(0, batch.sample_of_node(), pixels)
         dimensions = batch.ptr.diff() * self.channels
         return {
-            "nats": (nats, torch.ones_like(nats)),
+            "nats_per_image": (nats, torch.ones_like(nats)),
             "bits_per_dim": (nats / (dimensions * math.log(2)), dimensions),
         }
 

@@ -28,6 +28,8 @@ class PixelCNN(PixelNet):
     - `condition_size`: the features that a class or a small image becomes.
     """
 
+    is_recurrent = False
+
     def __init__(
         self,
         sizes: sn.Sizes,
