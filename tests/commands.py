@@ -178,10 +178,10 @@ PIXELS = (
 
 
 @cache
-def trained_on_pixels() -> Path:
+def trained_on_pixels(*words: str) -> Path:
     """A run of one epoch that can draw, and that no test writes to."""
-    directory = _kept() / "pixels"
-    status, _, err = call("train", *PIXELS, f"run={directory}")
+    directory = _kept() / "-".join(["pixels", *words]).replace("=", "-")
+    status, _, err = call("train", *PIXELS, *words, f"run={directory}")
     assert status == 0, err
     return directory
 

@@ -15,7 +15,7 @@ import structnet as sn
 from structnet.bench.floor import Floor
 from structnet.bench.rivals import ours, rivals
 from structnet.bench.stopwatch import measure, peak_bytes
-from structnet.bench.structures import Dag, Sizes, binary_tree, child_table, dependency_trees, draw
+from structnet.bench.structures import Sizes, binary_tree, child_table, dependency_trees, draw
 from structnet.bench.suite import CPU, Memory, PlainCell, run_suite, states_and_gates
 from structnet.bench.workload import Setting, Work, measure_case
 
@@ -206,7 +206,7 @@ def create(choice):
 
 
 def test_a_random_graph_has_three_predecessors_in_the_mean():
-    (graph,) = draw(Dag(), Sizes(4000, 4000), 1, seed=0)
+    (graph,) = draw(create({"name": "graph"}), Sizes(4000, 4000), 1, seed=0)
     assert graph.index.shape[1] / 4000 == pytest.approx(3, rel=0.05)
     assert (graph.index[0] < graph.index[1]).all()
 
@@ -245,7 +245,7 @@ def test_the_peak_is_what_torch_holds_at_once():
 
 
 def test_states_and_gates_are_counted_by_edges():
-    case = case_of(Dag(), sizes=Sizes(50, 50), batch=1)
+    case = case_of({"name": "graph"}, sizes=Sizes(50, 50), batch=1)
     (plan,) = case.plans
     # Three node gates, two states, and a forget gate for every row that is read.
     expected = 8 * 4 * (5 * plan.num_nodes + len(plan.rows))

@@ -419,8 +419,11 @@ def test_a_command_of_the_readme_works(traced, line, tmp_path, monkeypatch):
             small = {"scale": 0.02, "repeats": 1, "threads": 1}
         words = [word for word in words if word.split("=")[0] not in small]
         words += [f"{key}={value}" for key, value in small.items()]
-    run = trained_on_pixels() if command == "generate" else trained()
-    placed = {"run": run, "path": code_folder()}
+    placed = {"run": trained(), "path": code_folder()}
+    if command == "generate":
+        two_stages = any(word.startswith("small=") for word in words)
+        placed["run"] = trained_on_pixels(*["task.condition=small"] * two_stages)
+        placed["small"] = trained_on_pixels("task.size=4") if two_stages else None
     words = [f"{key}={placed[key]}" if (key := word.split("=")[0]) in placed else word
              for word in words]  # fmt: skip
     status, _, err = call(command, *words)

@@ -47,7 +47,7 @@ def draw(topology: Topology, sizes: Sizes, count: int, seed: int) -> list[Any]:
             else binary_tree(size, random, topology.arity)
         ),
         "grid": lambda size: (size,) * getattr(topology, "dims", 2),
-        "dag": lambda size: dag(size, random),
+        "graph": lambda size: dag(size, random),
     }
     if topology.takes not in kind:
         raise ValueError(
@@ -97,16 +97,6 @@ def dag(size: int, random: np.random.Generator, degree: float = 3.0) -> Edges:
     count[0] = 0
     target = np.repeat(np.arange(size), count)
     return Edges(np.stack([random.integers(0, np.maximum(target, 1)), target]), size)
-
-
-class Dag(Topology):
-    """Any number of predecessors. Structure: `Edges`."""
-
-    takes = "dag"
-    arity = None
-
-    def predecessors(self, structure: Edges) -> Edges:
-        return structure
 
 
 def dependency_trees(num_nodes: int) -> list[Ints]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from structnet.bench.rivals import Case, ours
 from structnet.bench.stopwatch import measure, peak_bytes
-from structnet.bench.structures import Dag, Sizes
+from structnet.bench.structures import Sizes
 from structnet.bench.workload import OURS, Figures, Setting, Work, measure_case, samples_of
 from structnet.loading import loader
 from structnet.registry import did_you_mean
@@ -268,7 +268,7 @@ CPU: dict[str, Ratios | Growth | Memory | Planning] = {
     "linear-ssm": _growth("ssm"),
     "dag-1m": Memory(
         Work(
-            Dag(),
+            {"name": "graph"},
             LSTM,
             Sizes(1_000_000, 1_000_000),
             batch=1,

@@ -15,7 +15,6 @@ from structnet.bench.stopwatch import Time, measure, peak_bytes
 from structnet.bench.structures import Sizes, dependency_trees, draw
 from structnet.recurrence import Recurrence
 from structnet.run import component, create
-from structnet.topology import Topology
 
 Figures = dict[str, Any]
 OURS, FLOOR = "structnet", "floor"
@@ -36,12 +35,12 @@ class Setting:
 class Work:
     """A composition and the sizes of a batch.
 
-    `topology` and `cell` are names with options, or an object and what makes a cell; the batch has
+    `topology` is a name with options, `cell` as well, or what makes a cell; the batch has
     `batch` random structures of `sizes`, or `dependency_nodes` words of dependency trees. `kernels`
     calls the layer as sn.RNN is called, which may use torch's kernels.
     """
 
-    topology: Mapping[str, Any] | Topology
+    topology: Mapping[str, Any]
     cell: Mapping[str, Any] | Callable
     sizes: Sizes = TWENTY
     batch: int = 64
@@ -72,11 +71,7 @@ class Work:
 
     def build(self, seed: int, device: str) -> Case:
         torch.manual_seed(seed)
-        topology = (
-            self.topology
-            if isinstance(self.topology, Topology)
-            else create(registry.topologies, self.topology)
-        )
+        topology = create(registry.topologies, self.topology)
         named = None
         cell = self.cell
         if isinstance(cell, Mapping):
