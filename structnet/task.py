@@ -70,7 +70,7 @@ class Task(abc.ABC):
         return {}
 
     def node_names(self, sample: Sample) -> Sequence[str] | None:
-        """What a picture calls the nodes of a sample, in their order; None where they have no names.
+        """What a picture calls the nodes of a sample, in order; None where they have no names.
 
         These are a node's words, where the task has a vocabulary.
         """
