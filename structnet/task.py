@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from structnet.batch import Batch, Sample, Vocabulary
+from structnet.batch import Batch, Sample, Tokens, Vocabulary
 from structnet.registry import topologies
 from structnet.topology import Topology
 
@@ -71,6 +71,15 @@ class Task(abc.ABC):
     ) -> dict[str, Any]:
         """Name -> a picture of what a net has learned, which has `save(path)`; as it trains."""
         return {}
+
+    def node_names(self, sample: Sample) -> Sequence[str] | None:
+        """What a picture calls the nodes of a sample, in order; None where they have no names.
+
+        These are a node's words, where the task has a vocabulary.
+        """
+        if self.vocabulary is None or not isinstance(sample.x, Tokens):
+            return None
+        return [" ".join(words) for words in self.vocabulary.words(sample.x)]
 
     def scores_nodes(self, topology: Topology) -> bool:
         """Whether there is a target for every node."""
