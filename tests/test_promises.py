@@ -36,6 +36,7 @@ LEVELS = {
     "memory": 0,
     "words": 1,
     "levels": 1,
+    "edges": 1,
     "plan": 2,
     "topology": 3,
     "batch": 4,
