@@ -91,6 +91,20 @@ def check_fields(data: Any) -> None:
                 raise ValueError(f"{name} is {values[tuple(at)].item()} at {what} {at[0]}{column}")
 
 
+def check_apart(index: Any, ptr: NDArray[np.integer]) -> None:
+    """ValueError for an edge (2, E) between samples; sample b owns the nodes ptr[b]:ptr[b + 1]."""
+    index = as_array(index)
+    sample = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))[index]
+    between = sample[0] != sample[1]
+    if between.any():
+        edge = int(np.argmax(between))
+        source, target = (
+            f"node {index[row, edge] - ptr[sample[row, edge]]} of sample {sample[row, edge]}"
+            for row in (0, 1)
+        )
+        raise ValueError(f"edge {edge} of the batch leads from {source} to {target}")
+
+
 def _checked_index(index: NDArray[Any], num_nodes: int, name: str) -> NDArray[np.int64]:
     if index.ndim != 2 or len(index) != 2:
         raise ValueError(f"{name} is (2, edges), got an array of shape {index.shape}")
