@@ -41,8 +41,11 @@ def run_checkpointed(
     outputs, states = [], []
     cuts = list(windows(plan, length))
     for (start, stop, window, carried), later in zip(cuts, _later(plan, cuts), strict=True):
-        at = torch.searchsorted(live, carried)
-        given = [torch.cat([own, kept[at]]) for own, kept in zip(initial, held, strict=True)]
+        own_at = carried[carried < first] - 1
+        at = torch.searchsorted(live, carried[carried >= first])
+        given = [
+            torch.cat([own[own_at], kept[at]]) for own, kept in zip(initial, held, strict=True)
+        ]
         output, *new = _Recomputed.apply(
             step, cell, window, len(given), x[start:stop], *given, *tensors
         )
@@ -57,10 +60,11 @@ def run_checkpointed(
 
 
 def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Tensor]:
-    """The rows that windows after each one read."""
+    """The rows that windows after each one read; initial states are at hand throughout."""
+    first = 1 + plan.num_initial
     found = [plan.rows[:0]]
     for _, _, _, carried in reversed(cuts[1:]):
-        found.append(torch.unique(torch.cat([found[-1], carried])))
+        found.append(torch.unique(torch.cat([found[-1], carried[carried >= first]])))
     return found[::-1]
 
 

@@ -27,10 +27,12 @@ def run_windows(
     own = initial or tuple(state[1:first] for state in known)
     parts = []
     for start, stop, window, carried in windows(plan, length):
-        given = initial
+        given = None
         if len(carried):
-            pairs = zip(own, known, strict=True)
-            given = tuple(torch.cat([state, buffer[carried]]) for state, buffer in pairs)
+            given = tuple(
+                torch.cat([state[carried[carried < first] - 1], buffer[carried[carried >= first]]])
+                for state, buffer in zip(own, known, strict=True)
+            )
         states = run(cell, window, z[start:stop], given)
         for buffer, state in zip(known, states, strict=True):
             buffer[first + start : first + stop] = state.detach()
@@ -41,19 +43,19 @@ def run_windows(
 
 
 def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
-    """Of each window the ranks from start to stop, its plan, and the rows it reads of earlier ones.
+    """Of each window the ranks from start to stop, its plan, and the rows it reads from outside.
 
-    The window's initial states are the plan's own, then those rows.
+    These, initial states of the plan and then nodes of earlier windows, are its initial states.
     """
     first = 1 + plan.num_initial
     bounds = [*plan.levels[:-1:length], plan.levels[-1]]
     ends = {start: offset for start, _, _, offset in plan.steps} | {bounds[-1]: len(plan.rows)}
     for start, stop in pairwise(bounds):
         rows = plan.rows[ends[start] : ends[stop]]
-        is_earlier = (rows >= first) & (rows < first + start)
-        carried, place = torch.unique(rows[is_earlier], return_inverse=True)
-        shifted = torch.where(rows < first, rows, rows - start + len(carried))
-        shifted[is_earlier] = first + place
+        is_outside = (rows > 0) & (rows < first + start)
+        carried, place = torch.unique(rows[is_outside], return_inverse=True)
+        shifted = torch.where(rows > 0, rows - (first + start) + 1 + len(carried), 0)
+        shifted[is_outside] = 1 + place
         nodes = torch.arange(stop - start, device=rows.device)
         steps = tuple(
             (a - start, b - start, slots, offset - ends[start])
@@ -64,8 +66,6 @@ def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
         yield (
             start,
             stop,
-            Plan(
-                nodes, nodes, levels, shifted, steps, nodes[:0], first - 1 + len(carried), plan.ptr
-            ),
+            Plan(nodes, nodes, levels, shifted, steps, nodes[:0], len(carried), plan.ptr),
             carried,
         )
