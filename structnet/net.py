@@ -22,7 +22,7 @@ from structnet.topology import Topology
 class Sizes:
     """What a task wires a net to: a vocabulary or an input size, and the outputs of its head.
 
-    `sees` and `condition` are the `Task`'s.
+    `sees`, `condition` and `edge_size` are the `Task`'s.
     """
 
     vocabulary: Vocabulary | None
@@ -30,6 +30,7 @@ class Sizes:
     num_outputs: int
     sees: Sequence[int] | None = None
     condition: Any = None
+    edge_size: int | None = None
 
 
 @nets.register("stack")
@@ -37,8 +38,9 @@ class Net(nn.Module):
     """Layers of one recurrence on top of each other, a readout and a linear head.
 
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
-    gives (B, outputs), or (N, outputs) where the readout is per node. `skip` and `dropout` are the
-    `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop`, `truncate` and `save` every
+    gives (B, outputs), or (N, outputs) where the readout is per node. Every layer reads the
+    features of edges, where the task has some, unless `edges` is false. `skip` and `dropout` are
+    the `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop`, `truncate` and `save` every
     `Recurrence`'s, `word_dropout` and `embedding_dropout` the `Embedding`'s. ValueError for a task
     that predicts what a node reads: it would be seen. Where `parameters` is
     given, it decides in place of `hidden_size`: the net is the widest that has at most so many.
@@ -63,6 +65,7 @@ class Net(nn.Module):
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
         truncate: int | None = None,
+        edges: bool = True,
         executor: str = "auto",
         save: str = "gates",
     ):
@@ -83,7 +86,9 @@ class Net(nn.Module):
             zoneout=zoneout,
             weight_drop=weight_drop,
             truncate=truncate,
+            edge_size=sizes.edge_size if edges else None,
         )
+        self.reads_edges = edges and sizes.edge_size is not None
         size, self.input = _input(sizes, embedding_size, word_dropout, embedding_dropout)
 
         def above(width: int) -> tuple[Stack, Readout, nn.Linear]:
@@ -104,7 +109,8 @@ class Net(nn.Module):
         return self.stack.layers
 
     def forward(self, batch: Batch) -> Tensor:
-        h = self.stack(self.input(batch.x), batch.plans)
+        edge_x = batch.edge_x if self.reads_edges else None
+        h = self.stack(self.input(batch.x), batch.plans, edge_x)
         return self.head(self.readout(h, batch))
 
 

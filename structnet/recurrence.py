@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from structnet import registry
 from structnet.cells.cell import Cell
 from structnet.checkpoint import run_checkpointed
+from structnet.edge_features import EdgeFeatures, check_executor
 from structnet.execute import SCANS
 from structnet.execute import executor as find_executor
 from structnet.execute.order import reorder
@@ -37,6 +38,9 @@ class Recurrence(nn.Module):
     with weights and of the cell; with recompute the compiled executor keeps the states alone, with
     windows any executor keeps only what every sqrt(L)-th of L levels reads of those before.
 
+    With `edge_size`, features of edges are projected and added to the gates that come once per
+    predecessor, on topologies whose predecessors are edges.
+
     Called with x (N, input_size), the nodes of the batch in the order given, and the topology's
     plans, it gives (N, directions * hidden_size) in the same order.
     """
@@ -54,6 +58,7 @@ class Recurrence(nn.Module):
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
         truncate: int | None = None,
+        edge_size: int | None = None,
         **options: Any,
     ):
         """ValueError for an unknown executor or option, KeyError for an unknown name."""
@@ -78,6 +83,9 @@ class Recurrence(nn.Module):
         )
         _check_cells(self.cells, executor)
         self._check_save()
+        self.edges = None
+        if edge_size is not None:
+            self.edges = EdgeFeatures(edge_size, list(self.cells), executor, save)
         self.noise.check(self.cells[0], self.cells[0].state_sizes)
         self.output_size = len(self.cells) * _output_size(self.cells[0])
 
@@ -88,15 +96,17 @@ class Recurrence(nn.Module):
         x: Tensor,
         plans: Sequence[Plan],
         *,
+        edge_x: Tensor | None = None,
         initial: Sequence[Tensor] | None = None,
         return_states: bool = False,
         executor: str | None = None,
     ) -> Tensor | tuple[Tensor, tuple[Tensor, ...]]:
         """The output h, or (h, states) with every state (N, directions * size) of the cell.
 
-        `initial` has a tensor (M, directions * size) per state for the M initial states of the
-        plans (on chains one a sample); zeros where it is None. ValueError for sizes that don't
-        fit the plans.
+        `edge_x` (E, edge_size) are the features of the edges, in the order that the samples list
+        them, where the layer has an `edge_size`. `initial` has a tensor (M, directions * size) per
+        state for the M initial states of the plans (on chains one a sample); zeros where it is
+        None. ValueError for sizes that don't fit the plans.
         """
         executor = executor or self.executor
         run = find_executor(executor)
@@ -105,16 +115,17 @@ class Recurrence(nn.Module):
             run = partial(run_windows, run, self.truncate)
         self._check(x, plans)
         starts = self._split_initial(initial, plans)
+        edges = self._edge_terms(edge_x, plans, executor)
         by_direction = [
             self._run_direction(
-                partial(self._step, run, again, return_states, cell),
+                partial(self._step, run, again, return_states, cell, own),
                 cell,
                 x,
                 plan,
                 start,
                 return_states,
             )
-            for cell, plan, start in zip(self.cells, plans, starts, strict=True)
+            for cell, plan, start, own in zip(self.cells, plans, starts, edges, strict=True)
         ]
         outputs, states = zip(*by_direction, strict=True)
         is_state = all(state and h is state[0] for h, state in by_direction)
@@ -128,6 +139,7 @@ class Recurrence(nn.Module):
         again: bool,
         with_states: bool,
         cell: Cell,
+        edges: Tensor | None,
         plan: Plan,
         x: Tensor,
         initial: tuple[Tensor, ...] | None,
@@ -140,7 +152,7 @@ class Recurrence(nn.Module):
         if run in SCANS and can_scan(cell, plan) and not any(vars(self.noise).values()):
             keep = with_states or self.save == "windows"
             return scan_output(cell, plan, z, initial, keep)
-        states = self.noise.run(run, cell, plan, z, initial, self.training)
+        states = self.noise.run(run, cell, plan, z, initial, self.training, edges)
         return cell.output(z, *states) if hasattr(cell, "output") else states[0], states
 
     def _run_direction(
@@ -169,6 +181,23 @@ class Recurrence(nn.Module):
         if is_state:
             return ordered[0], ordered
         return reorder(output, plan.rank, plan.order), ordered
+
+    def _edge_terms(
+        self, edge_x: Tensor | None, plans: Sequence[Plan], executor: str
+    ) -> Sequence[Tensor | None]:
+        """What edges add to gates, a direction each."""
+        if (edge_x is None) != (self.edges is None):
+            raise ValueError(
+                "this layer has no edge_size for edge_x: make it with edge_size=D, or leave edge_x "
+                "out"
+                if self.edges is None
+                else f"this layer reads features of edges: give edge_x (edges, "
+                f"{self.edges.edge_size}), or make it without edge_size"
+            )
+        if self.edges is None:
+            return [None] * len(plans)
+        check_executor(executor)
+        return self.edges(edge_x, plans)
 
     def _check_save(self) -> None:
         if self.save not in SAVES:

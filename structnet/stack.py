@@ -54,11 +54,11 @@ class Stack(nn.Module):
             size = made.output_size + size * (skip == "dense")
         self.output_size = size
 
-    def forward(self, x: Tensor, plans: Sequence[Plan]) -> Tensor:
+    def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
         x = h = self.dropout(x)
         for depth, layer in enumerate(self.layers):
             given = torch.cat([h, x], dim=1) if self.skip == "input" and depth else h
-            out = self.dropout(layer(given, plans))
+            out = self.dropout(layer(given, plans, edge_x=edge_x))
             h = self._combine(depth, h, out)
         return h
 

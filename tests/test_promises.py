@@ -48,6 +48,7 @@ LEVELS = {
     "noise": 8,
     "windows": 8,
     "checkpoint": 9,
+    "edge_features": 8,
     "recurrence": 10,
     "rnn": 11,
     "bench": 18,

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from structnet.cells.aggregate import make_aggregate
+from structnet.cells.aggregate import Attention, make_aggregate
+from structnet.cells.edge_terms import edge_terms, giving
 from structnet.cells.product import masked, no_predecessors, product
 
 Gates = tuple[Tensor, ...]
@@ -106,6 +107,11 @@ class Cell(nn.Module, abc.ABC):
                 )
             self.diagonal_recurrent = nn.Parameter(torch.ones(slots, len(self.diagonal), size))
 
+    @property
+    def edge_columns(self) -> int:
+        """How many numbers an edge's features enter as: those of edge gates, then a score's."""
+        return len(self.edge_gates) * self.hidden_size + isinstance(self.pool, Attention)
+
     @abc.abstractmethod
     def forward(self, z: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]: ...
 
@@ -175,7 +181,11 @@ class Cell(nn.Module, abc.ABC):
 
     def pooled(self, h: Tensor) -> Tensor:
         """What node gates read: ordered slots (n, K, H), or unordered ones as one (n, 1, H)."""
-        return h if self.pool is None else self.pool(h).unsqueeze(1)
+        if self.pool is None:
+            return h
+        if isinstance(self.pool, Attention) and (terms := edge_terms()) is not None:
+            return self.pool(h, terms[..., -1:]).unsqueeze(1)
+        return self.pool(h).unsqueeze(1)
 
     def recur(self, h: Tensor, pooled: Tensor | None = None) -> tuple[Gates, Gates]:
         """Node gates (n, H) and edge gates (n, K, H) of the predecessors' half.
@@ -193,7 +203,11 @@ class Cell(nn.Module, abc.ABC):
             node, edge = both.split([node_size, both.shape[1] - node_size], dim=1)
             node = _chunks(node, size)
             edge = edge.unflatten(1, (-1, self.arity, size)).unbind(1) if edge.shape[1] else ()
-        return self._with_diagonal(h, pooled, node, edge) if self.diagonal else (node, edge)
+        if self.diagonal:
+            node, edge = self._with_diagonal(h, pooled, node, edge)
+        if self.edge_gates and (terms := edge_terms()) is not None:
+            edge = _add(edge, terms[..., : len(edge) * size].split(size, dim=-1))
+        return node, edge
 
     def new_recurrent(self) -> nn.Parameter:
         """A recurrent matrix for one more node gate, to be made in `_add_recurrent`."""
@@ -260,9 +274,21 @@ def _add(left: Gates, right: Gates) -> Gates:
     return tuple(a + b for a, b in zip(left, right, strict=True))
 
 
-def call(cell: Any, z: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-    """The states of a cell's nodes; ValueError where they are not those that it declares."""
-    return checked_states(cell, cell(z, *states), z)
+def call(cell: Any, z: Tensor, *states: Tensor, edges: Tensor | None = None) -> tuple[Tensor, ...]:
+    """The states of a cell's nodes, given the terms of their edges (n, K, edge_columns).
+
+    ValueError where they are not those that it declares, and where it does not take the terms.
+    """
+    if edges is None:
+        return checked_states(cell, cell(z, *states), z)
+    with giving(edges) as given:
+        out = cell(z, *states)
+    if not given.taken:
+        raise ValueError(
+            f"{type(cell).__name__} takes no edge features, as it calls neither `gates` nor "
+            "`recur`; leave edge_size out for this cell"
+        )
+    return checked_states(cell, out, z)
 
 
 def checked_states(cell: Any, out: Any, z: Tensor) -> tuple[Tensor, ...]:
