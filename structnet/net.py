@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from structnet.batch import Batch, Tokens, Vocabulary
 from structnet.cells.cell import Cell
+from structnet.convolution import Convolution
 from structnet.readout import Readout
 from structnet.recurrence import Recurrence
 from structnet.registry import nets
@@ -37,6 +38,9 @@ class Sizes:
 class Net(nn.Module):
     """Layers of one recurrence on top of each other, a readout and a linear head.
 
+    `before` and `after` are a `Convolution` over the structure's edges below and above them: gcn,
+    gat, gin or sage. It shows a node its successors too.
+
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
     gives (B, outputs), or (N, outputs) where the readout is per node. Every layer reads the
     features of edges, where the task has some, unless `edges` is false. `skip` and `dropout` are
@@ -57,6 +61,8 @@ class Net(nn.Module):
         hidden_size: int = 128,
         parameters: int | None = None,
         num_layers: int = 1,
+        before: str | None = None,
+        after: str | None = None,
         skip: str = "none",
         dropout: float = 0.3,
         word_dropout: float = 10.0,
@@ -91,17 +97,23 @@ class Net(nn.Module):
         self.reads_edges = edges and sizes.edge_size is not None
         size, self.input = _input(sizes, embedding_size, word_dropout, embedding_dropout)
 
-        def above(width: int) -> tuple[Stack, Readout, nn.Linear]:
+        def above(width: int) -> tuple[nn.Module | None, ...]:
             """What stands on the input layer, with states of so many numbers."""
+            below = Convolution(before, size, width) if before else None
             stack = Stack(
-                lambda size: layer(size, width), size, num_layers, skip=skip, dropout=dropout
+                lambda size: layer(size, width),
+                width if below else size,
+                num_layers,
+                skip=skip,
+                dropout=dropout,
             )
+            on_top = Convolution(after, *[stack.output_size] * 2) if after else None
             read = readout(stack.output_size, len(topology.directions))
-            return stack, read, nn.Linear(read.output_size, sizes.num_outputs)
+            return below, stack, on_top, read, nn.Linear(read.output_size, sizes.num_outputs)
 
         if parameters is not None:
             hidden_size = _largest(lambda width: _count(self.input, *above(width)), parameters)
-        self.stack, self.readout, self.head = above(hidden_size)
+        self.before, self.stack, self.after, self.readout, self.head = above(hidden_size)
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -110,7 +122,12 @@ class Net(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         edge_x = batch.edge_x if self.reads_edges else None
-        h = self.stack(self.input(batch.x), batch.plans, edge_x)
+        h = self.input(batch.x)
+        if self.before is not None:
+            h = self.before(h, batch.plans[0])
+        h = self.stack(h, batch.plans, edge_x)
+        if self.after is not None:
+            h = self.after(h, batch.plans[0])
         return self.head(self.readout(h, batch))
 
 
@@ -137,8 +154,8 @@ def _largest(count: Callable[[int], int], limit: int) -> int:
         return bisect_right(range(above), limit, lo=above // 2, key=count) - 1
 
 
-def _count(*modules: nn.Module) -> int:
-    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+def _count(*modules: nn.Module | None) -> int:
+    return sum(one.numel() for module in modules if module for one in module.parameters())
 
 
 class Embedding(nn.EmbeddingBag):

@@ -69,6 +69,29 @@ class Plan:
             head = head[head]
         return torch.argsort(head, stable=True)
 
+    @cached_property
+    def arrows(self) -> torch.Tensor:
+        """Who feeds whom, (2, R), at every place in `rows`; both `num_nodes` where nobody does.
+
+        Initial states are nobody. It is made on the plan's device, without waiting for it.
+        """
+        with torch.inference_mode(False):
+            steps = torch.tensor(self.steps, dtype=torch.int64).view(-1, 4)
+            if self.rows.is_cuda:
+                steps = steps.pin_memory()
+            start, stop, slots, _ = steps.to(self.rows.device, non_blocking=True).unbind(1)
+            each = slots.repeat_interleave(stop - start, output_size=self.num_nodes)
+            target = self.order.repeat_interleave(each, output_size=len(self.rows))
+            before = self.rows - (1 + self.num_initial)
+            source = self.order[before.clamp(min=0)] if self.num_nodes else before
+            return torch.stack([source, target]).where(before >= 0, self.num_nodes)
+
+    @cached_property
+    def links(self) -> torch.Tensor:
+        """The arrows and their opposites, (2, 2 R)."""
+        with torch.inference_mode(False):
+            return torch.cat([self.arrows, self.arrows.flip(0)], dim=1)
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Plan":
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
