@@ -15,7 +15,7 @@ from structnet.convolution import Convolution
 from structnet.readout import Readout
 from structnet.recurrence import Recurrence
 from structnet.registry import nets
-from structnet.stack import Stack
+from structnet.stack import Apart, Stack
 from structnet.topology import Topology
 
 
@@ -39,7 +39,8 @@ class Net(nn.Module):
     """Layers of one recurrence on top of each other, a readout and a linear head.
 
     `before` and `after` are a `Convolution` over the structure's edges below and above them: gcn,
-    gat, gin or sage. It shows a node its successors too.
+    gat, gin or sage. It shows a node its successors too. `apart` gives every direction a stack of
+    its own; without, every layer sees both directions of the one below.
 
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
     gives (B, outputs), or (N, outputs) where the readout is per node. Every layer reads the
@@ -63,6 +64,7 @@ class Net(nn.Module):
         num_layers: int = 1,
         before: str | None = None,
         after: str | None = None,
+        apart: bool = False,
         skip: str = "none",
         dropout: float = 0.3,
         word_dropout: float = 10.0,
@@ -84,8 +86,7 @@ class Net(nn.Module):
             )
         layer = partial(
             Recurrence,
-            topology,
-            cell,
+            cell=cell,
             executor=executor,
             save=save,
             recurrent_dropout=recurrent_dropout,
@@ -100,13 +101,17 @@ class Net(nn.Module):
         def above(width: int) -> tuple[nn.Module | None, ...]:
             """What stands on the input layer, with states of so many numbers."""
             below = Convolution(before, size, width) if before else None
-            stack = Stack(
-                lambda size: layer(size, width),
-                width if below else size,
-                num_layers,
-                skip=skip,
-                dropout=dropout,
-            )
+
+            def stack_on(topology: Topology) -> Stack:
+                return Stack(
+                    lambda size: layer(topology, input_size=size, hidden_size=width),
+                    width if below else size,
+                    num_layers,
+                    skip=skip,
+                    dropout=dropout,
+                )
+
+            stack = Apart(stack_on, topology) if apart else stack_on(topology)
             on_top = Convolution(after, *[stack.output_size] * 2) if after else None
             read = readout(stack.output_size, len(topology.directions))
             return below, stack, on_top, read, nn.Linear(read.output_size, sizes.num_outputs)
@@ -116,7 +121,7 @@ class Net(nn.Module):
         self.before, self.stack, self.after, self.readout, self.head = above(hidden_size)
 
     @property
-    def layers(self) -> nn.ModuleList:
+    def layers(self) -> Sequence[Recurrence]:
         """The recurrences, from the input on."""
         return self.stack.layers
 

@@ -13,7 +13,10 @@ from structnet.plan import Namer, Plan, index_array, schedule
 
 
 class Edges(NamedTuple):
-    """Predecessors of `num_nodes` nodes as an edge list (2, E): row 0 feeds row 1."""
+    """Predecessors of `num_nodes` nodes as an edge list (2, E): row 0 feeds row 1.
+
+    A source of -1 stands for none: the edge isn't read.
+    """
 
     index: ArrayLike
     num_nodes: int
@@ -132,7 +135,7 @@ def _plan_unordered(tables: list[Any], num_initial: int, levels: Ints | None) ->
         return f"sample {sample[at]}, node {index[1][at]}"
 
     target = _shift(index[1], sample, ptr, 0, 0, target_of)
-    source = _shift(index[0], sample, ptr, 0, num_initial, source_of)
+    source = _shift(index[0], sample, ptr, -1, num_initial, source_of)
     return schedule(
         np.stack([source, target]),
         num_nodes=int(ptr[-1]),

@@ -17,6 +17,11 @@ class LSTM(Cell):
     Tree-LSTM of Tai et al. (2015), eq. 9-14 and 2-8; on a grid the 2-D LSTM of Graves et al.
     (2007).
 
+    With features of edges, W e is added to f_k. Peng et al. (2017), "Cross-sentence n-ary relation
+    extraction with graph LSTMs", is this cell on two graphs, of edges that lead forward and
+    backward in a text, with the one-hot kind of an edge for its features; where they have a matrix
+    U for every kind of edge, here the kind shifts the forget gate.
+
     - `forget_bias`: where the forget gates' biases start (Jozefowicz et al. 2015).
     - `chrono`: the longest dependency in steps, by which they start at b_f = log(U[1, chrono - 1])
       and the input gate's at -b_f instead (Tallec and Ollivier 2018, eq. 16).
