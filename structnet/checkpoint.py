@@ -5,20 +5,23 @@ cost", section 4). With windows of sqrt(L) of L levels, what is kept beside inpu
 with sqrt(L) on chains and grids.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from structnet.cells.cell import Cell
 from structnet.execute.again import Recalled
 from structnet.plan import Plan
+from structnet.registry import did_you_mean
 from structnet.windows import windows
 
 States = tuple[Tensor, ...]
 # Of a window's plan, its x by rank and its initial states: the output and the states.
 Step = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
+SAVES = ("gates", "recompute", "windows")
 
 
 def run_checkpointed(
@@ -118,3 +121,31 @@ class _Recomputed(torch.autograd.Function):
             None,
             *(next(found) if one.requires_grad else None for one in inputs),
         )
+
+
+def check_save(save: str, executor: str, cells: Iterable[nn.Module], has_noise: bool) -> None:
+    """ValueError for what is no way to save, or goes without that executor, cell or noise."""
+    if save not in SAVES:
+        raise ValueError(f"no save {save!r} {did_you_mean(save, SAVES)}")
+    if save == "gates":
+        return
+    if save == "recompute" and executor != "compiled":
+        raise ValueError(
+            f"save='recompute' is for executor='compiled', got {executor!r}; "
+            "take save='windows' with others"
+        )
+    if has_noise:
+        raise ValueError(
+            f"save={save!r} goes without truncate, recurrent_dropout, zoneout and weight_drop"
+        )
+    for cell in cells:
+        if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
+            raise ValueError(
+                f"save={save!r} calls `project` on some nodes at a time, and the batch "
+                f"norm in {type(cell).__name__} is of all; take save='gates'"
+            )
+        if save == "recompute" and getattr(type(cell), "output", Cell.output) is not Cell.output:
+            raise ValueError(
+                f"save='recompute' is for cells whose output is a state, not "
+                f"{type(cell).__name__}; take save='windows'"
+            )

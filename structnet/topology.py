@@ -180,9 +180,8 @@ def _plan_unordered(
     first = _first_initial(ptr, num_initial)
     target = _shift(index[1], sample, ptr, 0, np.zeros_like(ptr), target_of)
     source = _shift(index[0], sample, ptr, -1, first, source_of)
-    read = source >= 0
     return schedule(
-        np.stack([source[read], target[read]]),
+        np.stack([source, target]),
         num_nodes=int(ptr[-1]),
         num_initial=int(first[-1]),
         ptr=ptr if samples is None else samples,

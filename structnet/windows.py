@@ -18,22 +18,31 @@ States = tuple[Tensor, ...]
 
 
 def run_windows(
-    run: Callable, length: int, cell: Any, plan: Plan, z: Tensor, initial: States | None
+    run: Callable,
+    length: int,
+    cell: Any,
+    plan: Plan,
+    z: Tensor,
+    initial: States | None,
+    edges: Tensor | None = None,
 ) -> States:
     """What the executor `run` gives, window by window of `length` levels."""
+    place = 0
     first = 1 + plan.num_initial
     like = next(cell.parameters(), z)
     known = [like.new_zeros(first + plan.num_nodes, size) for size in cell.state_sizes]
-    own = initial or tuple(state[1:first] for state in known)
+    before = initial or tuple(state[1:first] for state in known)
     parts = []
     for start, stop, window, carried in windows(plan, length):
         given = None
         if len(carried):
             given = tuple(
                 torch.cat([state[carried[carried < first] - 1], buffer[carried[carried >= first]]])
-                for state, buffer in zip(own, known, strict=True)
+                for state, buffer in zip(before, known, strict=True)
             )
-        states = run(cell, window, z[start:stop], given)
+        own = {} if edges is None else {"edges": edges[place : place + len(window.rows)]}
+        place += len(window.rows)
+        states = run(cell, window, z[start:stop], given, **own)
         for buffer, state in zip(known, states, strict=True):
             buffer[first + start : first + stop] = state.detach()
         parts.append(states)

@@ -139,6 +139,31 @@ def test_a_batch_of_a_loader_goes_straight_into_a_layer():
         h.sum().backward()
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("graph", {}), ("ordered_graph", {}), ("ordered_graph", {"unvisited": "nothing"})],
+)
+def test_features_of_edges_come_along_in_any_order(name, options):
+    topology = sn.topologies.create(name, direction="both", **options)
+    layer = recurrence(topology, "lstm", edge_size=2)
+    pairs = [(0, 1), (0, 2), (2, 3), (1, 3)]
+    if name == "ordered_graph":
+        pairs += [(v, u) for u, v in pairs]
+    data = [sample(4, pairs), sample(1, []), sample(4, pairs)]
+    for one in data:
+        one.x, one.edge_attr = one.x.double(), torch.randn(one.num_edges, 2).double()
+    batch = Batch.from_data_list(data)
+    h = layer(batch.x, batch)
+    assert_same(h, layer(batch.x, batch, executor="reference"))
+    given = layer(batch.x, topology.plan(batch), edge_x=batch.edge_attr)
+    assert h.equal(given)
+    shuffle = torch.randperm(batch.num_edges)
+    batch.edge_index, batch.edge_attr = batch.edge_index[:, shuffle], batch.edge_attr[shuffle]
+    assert_same(layer(batch.x, batch), h)
+    batch.edge_attr = batch.edge_attr.flip(0)
+    assert not torch.allclose(layer(batch.x, batch), h)
+
+
 @pytest.mark.parametrize("options", [{}, {"direction": "both"}])
 def test_a_batch_is_planned_as_its_samples(options):
     data = [GOOD, sample(1, []), sample(3, [(2, 0), (2, 0)])]

@@ -50,6 +50,8 @@ LEVELS = {
     "noise": 8,
     "windows": 8,
     "checkpoint": 9,
+    "convolution": 5,
+    "edge_features": 8,
     "recurrence": 10,
     "rnn": 11,
     "bench": 18,
