@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from structnet.batch import Batch, Sample, collate
-from structnet.cells.cell import Cell, as_states
+from structnet.cells.cell import Cell
+from structnet.cells.states import as_states
 from structnet.execute.batched import run_batched
 from structnet.gates import Radius, Saturation, gate_saturation, spectral_radii
 from structnet.loading import Batches

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from structnet.cells.cell import Cell, as_states
+from structnet.cells.cell import Cell
 from structnet.cells.edge_terms import giving
 from structnet.cells.linear import LinearCell
+from structnet.cells.states import as_states
 from structnet.noise import States
 from structnet.plan import Plan
 

@@ -15,7 +15,7 @@ from structnet.convolution import Convolution
 from structnet.readout import Readout
 from structnet.recurrence import Recurrence
 from structnet.registry import nets
-from structnet.stack import Apart, Stack
+from structnet.stack import stacked
 from structnet.topology import Topology
 
 
@@ -78,12 +78,7 @@ class Net(nn.Module):
         save: str = "gates",
     ):
         super().__init__()
-        if sizes.sees is not None:
-            others = [name for name in nets.names() if nets[name] is not Net]
-            raise ValueError(
-                "the task predicts the input of every node, which net 'stack' would show: take a "
-                f"net that hides it, of {others}"
-            )
+        _refuse_seen(sizes)
         layer = partial(
             Recurrence,
             cell=cell,
@@ -101,17 +96,15 @@ class Net(nn.Module):
         def above(width: int) -> tuple[nn.Module | None, ...]:
             """What stands on the input layer, with states of so many numbers."""
             below = Convolution(before, size, width) if before else None
-
-            def stack_on(topology: Topology) -> Stack:
-                return Stack(
-                    lambda size: layer(topology, input_size=size, hidden_size=width),
-                    width if below else size,
-                    num_layers,
-                    skip=skip,
-                    dropout=dropout,
-                )
-
-            stack = Apart(stack_on, topology) if apart else stack_on(topology)
+            stack = stacked(
+                partial(layer, hidden_size=width),
+                topology,
+                width if below else size,
+                num_layers,
+                apart=apart,
+                skip=skip,
+                dropout=dropout,
+            )
             on_top = Convolution(after, *[stack.output_size] * 2) if after else None
             read = readout(stack.output_size, len(topology.directions))
             return below, stack, on_top, read, nn.Linear(read.output_size, sizes.num_outputs)
@@ -134,6 +127,15 @@ class Net(nn.Module):
         if self.after is not None:
             h = self.after(h, batch.plans[0])
         return self.head(self.readout(h, batch))
+
+
+def _refuse_seen(sizes: Sizes) -> None:
+    if sizes.sees is not None:
+        others = [name for name in nets.names() if nets[name] is not Net]
+        raise ValueError(
+            "the task predicts the input of every node, which net 'stack' would show: take a "
+            f"net that hides it, of {others}"
+        )
 
 
 def _input(

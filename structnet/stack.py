@@ -79,6 +79,25 @@ class Stack(nn.Module):
         return out
 
 
+def stacked(
+    layer: Callable[..., Recurrence],
+    topology: Topology,
+    input_size: int,
+    num_layers: int,
+    *,
+    apart: bool = False,
+    **options: Any,
+) -> "Stack | Apart":
+    """A stack on a topology, or `apart` one a direction; `layer` takes the topology first."""
+
+    def stack(topology: Topology) -> Stack:
+        return Stack(
+            lambda size: layer(topology, input_size=size), input_size, num_layers, **options
+        )
+
+    return Apart(stack, topology) if apart else stack(topology)
+
+
 class Apart(nn.Module):
     """A stack of its own for every direction of a topology, which sees nothing of the others.
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell, call
+from structnet.cells.cell import Cell
 from structnet.cells.product import Product, Tape, recording
+from structnet.cells.states import call
 from structnet.execute.sweep import (
     Step,
     gradient_buffers,

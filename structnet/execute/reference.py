@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell, call
+from structnet.cells.cell import Cell
+from structnet.cells.states import call
 from structnet.plan import Plan
 
 
