@@ -29,7 +29,7 @@ class Graph:
     known: Tensor
 
     def summary(self, per_node: bool) -> Tensor:
-        """Features without structure, a row a target: a node's own, or the sum and number of all."""
+        """Features without structure, a row a target: of a node, or the sum over all and n."""
         if per_node:
             return self.x
         return torch.cat([self.x.sum(0), self.x.new_tensor([len(self.x)])])[None]
@@ -65,7 +65,7 @@ def kind_of(graphs: Sequence[Any], name: str) -> str:
         except ValueError as error:
             raise ValueError(
                 f"graph {number} of {name} is directed and has a cycle ({error}): no topology "
-                "takes it as it is; task.undirected=true takes every edge both ways, for ordered_graph"
+                "takes it as it is; task.undirected=true takes every edge both ways"
             ) from error
     return "graph"
 
