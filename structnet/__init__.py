@@ -4,6 +4,7 @@ Names are imported on first use, so that the command line answers `--help` witho
 """
 
 import importlib
+from functools import cache
 
 _HOME = {
     "cells": "structnet.cells",
@@ -41,6 +42,7 @@ class DataWarning(UserWarning):
     """Data that was passed over."""
 
 
+@cache
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module 'structnet' has no attribute {name!r}")
