@@ -99,7 +99,7 @@ def _by_frontier(source: Ints, target: Ints, num_nodes: int) -> Ints:
     while frontier.size:
         level[frontier] = depth
         done += frontier.size
-        fed = successor[_ranges(start[frontier], count[frontier])]
+        fed = successor[ranges(start[frontier], count[frontier])]
         np.subtract.at(waiting, fed, 1)
         ready = fed[waiting[fed] == 0]
         # A node fed by several of the frontier's nodes counts once.
@@ -112,10 +112,10 @@ def _by_frontier(source: Ints, target: Ints, num_nodes: int) -> Ints:
     return level
 
 
-def _ranges(start: Ints, count: Ints) -> Ints:
+def ranges(start: Ints, count: Ints) -> Ints:
     """start[0], start[0] + 1, ... for count[0] places, then the same from start[1], ..."""
     end = np.cumsum(count)
-    return np.arange(end[-1]) + np.repeat(start - end + count, count)
+    return np.arange(count.sum()) + np.repeat(start - end + count, count)
 
 
 def _find_cycle(source: Ints, target: Ints, stuck: NDArray[np.bool_]) -> list[int]:

@@ -41,6 +41,7 @@ LEVELS = {
     "batch": 4,
     "loading": 5,
     "task": 5,
+    "closure": 6,
     "cells": 6,
     "execute": 7,
     "sequences": 8,
