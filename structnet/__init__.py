@@ -14,7 +14,7 @@ _HOME = {
     "tasks": "structnet.registry",
     "Plan": "structnet.plan",
     "schedule": "structnet.plan",
-    "Edges": "structnet.topology",
+    "Edges": "structnet.edges",
     "Topology": "structnet.topology",
     "Batch": "structnet.batch",
     "Batches": "structnet.loading",
@@ -34,6 +34,7 @@ _HOME = {
     "Readout": "structnet.readout",
     "Sizes": "structnet.net",
     "Recurrence": "structnet.recurrence",
+    "Regression": "structnet.regression",
     "Run": "structnet.run",
     "RNN": "structnet.rnn",
 }

@@ -27,8 +27,10 @@ class Task(abc.ABC):
 
     A task that predicts the input itself says in `sees`, for every output, how many of the features
     of its own node it may depend on. `condition` says to the net what a sample is given beside its
-    input, None for nothing. Where a net can make samples by itself, `generate(net, topology)` does,
-    with options of its own; what it gives has `save(path)`.
+    input, None for nothing. `learned` names attributes of plain data that `load` takes from the
+    training data, as it does a vocabulary, and that a saved net brings back. Where a net can make
+    samples by itself, `generate(net, topology)` does, with options of its own; what it gives has
+    `save(path)`.
     """
 
     structures: ClassVar[tuple[str, ...]] = ()
@@ -39,6 +41,7 @@ class Task(abc.ABC):
     loss_unit: ClassVar[str] = "nats"
     wanted: ClassVar[str | None] = None
     group: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = ()
     # A task over tokens has a vocabulary, one over features an input size.
     vocabulary: Vocabulary | None = None
     input_size: int | None = None
@@ -50,8 +53,8 @@ class Task(abc.ABC):
     def load(self, topology: Topology) -> dict[str, Sequence[Sample]]:
         """Read the data: the splits train, validation and test, structured for the topology.
 
-        A vocabulary that is already there is kept. FileNotFoundError names the files that are
-        missing, where they were looked for and how to point to them.
+        A vocabulary that is already there is kept, as is what else is `learned`. FileNotFoundError
+        names the files that are missing, where they were looked for and how to point to them.
         """
 
     def read(self, path: Path, topology: Topology) -> Iterator[Sample]:

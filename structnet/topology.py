@@ -3,20 +3,14 @@
 import abc
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from structnet.edges import Edges
 from structnet.levels import Ints
 from structnet.plan import Namer, Plan, index_array, schedule
-
-
-class Edges(NamedTuple):
-    """Predecessors of `num_nodes` nodes as an edge list (2, E): row 0 feeds row 1."""
-
-    index: ArrayLike
-    num_nodes: int
 
 
 class Topology(abc.ABC):
@@ -24,14 +18,14 @@ class Topology(abc.ABC):
 
     `takes` names the kind of structure (sequence, tree, grid or graph): tasks offer their data by
     it. `arity` is the number of ordered slots, or None for any number of unordered predecessors.
-    `num_initial` is the number of initial states of a sample: in its table, entry n + j (n nodes)
-    stands for initial state j.
+    `num_initial` is the number of initial states of a sample, or None for one a node: in its table,
+    entry n + j (n nodes) stands for initial state j.
     """
 
     takes: ClassVar[str] = "graph"
     arity: int | None = 1
     directions: tuple[str, ...] = ("forward",)
-    num_initial: int = 0
+    num_initial: int | None = 0
 
     @abc.abstractmethod
     def predecessors(self, structure: Any) -> Any:
@@ -107,18 +101,21 @@ def _known(levels: list[Ints | None]) -> Ints | None:
     return np.concatenate(known) if known and len(known) == len(levels) else None
 
 
-def _plan_ordered(tables: list[Any], arity: int, num_initial: int, levels: Ints | None) -> Plan:
+def _plan_ordered(
+    tables: list[Any], arity: int, num_initial: int | None, levels: Ints | None
+) -> Plan:
     tables = [_checked(table, sample, arity) for sample, table in enumerate(tables)]
     sizes = [len(table) for table in tables]
     table = np.concatenate(tables) if tables else np.zeros((0, arity), np.int64)
     sample = np.repeat(np.arange(len(sizes)), sizes)[:, None]
     ptr = _offsets(sizes)
     name = Namer(ptr)
-    shifted = _shift(table, sample, ptr, -1, num_initial, lambda at: name(at[0]))
-    return schedule(shifted, num_initial=num_initial * len(sizes), ptr=ptr, levels=levels)
+    first = _first_initial(ptr, num_initial)
+    shifted = _shift(table, sample, ptr, -1, first, lambda at: name(at[0]))
+    return schedule(shifted, num_initial=int(first[-1]), ptr=ptr, levels=levels)
 
 
-def _plan_unordered(tables: list[Any], num_initial: int, levels: Ints | None) -> Plan:
+def _plan_unordered(tables: list[Any], num_initial: int | None, levels: Ints | None) -> Plan:
     edges = [_as_edges(table, sample) for sample, table in enumerate(tables)]
     ptr = _offsets([one.num_nodes for one in edges])
     index = np.concatenate([np.zeros((2, 0), np.int64), *(one.index for one in edges)], axis=1)
@@ -131,12 +128,14 @@ def _plan_unordered(tables: list[Any], num_initial: int, levels: Ints | None) ->
     def source_of(at: tuple[int, ...]) -> str:
         return f"sample {sample[at]}, node {index[1][at]}"
 
-    target = _shift(index[1], sample, ptr, 0, 0, target_of)
-    source = _shift(index[0], sample, ptr, 0, num_initial, source_of)
+    first = _first_initial(ptr, num_initial)
+    target = _shift(index[1], sample, ptr, 0, np.zeros_like(ptr), target_of)
+    source = _shift(index[0], sample, ptr, -1, first, source_of)
+    read = source >= 0
     return schedule(
-        np.stack([source, target]),
+        np.stack([source[read], target[read]]),
         num_nodes=int(ptr[-1]),
-        num_initial=num_initial * len(counts),
+        num_initial=int(first[-1]),
         ptr=ptr,
         levels=levels,
     )
@@ -157,7 +156,7 @@ def _as_edges(table: Any, sample: int) -> Edges:
 
     if isinstance(table, Edges):
         index = index_array(table.index, lambda edge: f"sample {sample}, edge {edge}", columns=2)
-        return Edges(index, table.num_nodes)
+        return Edges(index, int(table.num_nodes))
     table = index_array(table, name, columns=None)
     target, slot = np.nonzero(table != -1)
     return Edges(np.stack([table[target, slot], target]), len(table))
@@ -167,22 +166,28 @@ def _offsets(sizes: Sequence[int]) -> Ints:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
 
 
+def _first_initial(ptr: Ints, num_initial: int | None) -> Ints:
+    """The first initial state of every sample, and how many there are."""
+    return ptr if num_initial is None else num_initial * np.arange(len(ptr))
+
+
 def _shift(
     nodes: Ints,
     sample: Ints,
     ptr: Ints,
     low: int,
-    num_initial: int,
+    first: Ints,
     where: Callable[[tuple[int, ...]], str],
 ) -> Ints:
     """Number the samples' nodes, and behind them their initial states, through the whole batch."""
     size = np.diff(ptr)[sample]
-    wrong = (nodes < low) | (nodes >= size + num_initial)
+    ends = size + np.diff(first)[sample]
+    wrong = (nodes < low) | (nodes >= ends)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        end = np.broadcast_to(size, nodes.shape)[at] + num_initial
+        end = np.broadcast_to(ends, nodes.shape)[at]
         raise ValueError(
             f"index {nodes[at]} at {where(at)} is out of range, {low} to {end - 1} are possible"
         )
-    initial = ptr[-1] + sample * num_initial + nodes - size
+    initial = ptr[-1] + first[sample] + nodes - size
     return np.where(nodes < size, np.where(nodes < 0, nodes, nodes + ptr[sample]), initial)

@@ -36,12 +36,14 @@ LEVELS = {
     "memory": 0,
     "words": 1,
     "levels": 1,
+    "edges": 1,
     "plan": 2,
     "topology": 3,
     "batch": 4,
     "loading": 5,
     "task": 5,
     "closure": 6,
+    "regression": 6,
     "cells": 6,
     "execute": 7,
     "sequences": 8,
@@ -316,6 +318,10 @@ FILES = {
     "segmentation": "camvid_small/camvid_80x60.npz",
     "mnist": "mnist/train-images-idx3-ubyte.gz",
     "cifar10": "cifar10_subset/data_batch_first4000.bin.gz",
+    "enas": "dags/enas/final_structures6.txt",
+    "mutag": "molecules/mutag/MUTAG.txt",
+    "nci1": "molecules/nci1/NCI1.txt.gz",
+    "esol": "molecules/esol/delaney-processed.csv",
 }
 
 
@@ -340,7 +346,11 @@ def test_an_experiment_takes_two_training_steps(name, tmp_path, monkeypatch):
     rows = 1
     if "compare" in config:
         # Every row on every column, on little data and with one seed.
-        words += ["task.train_size=70", "compare.seeds=[0]"]
+        words.append("compare.seeds=[0]")
+        if "train_size" in config["task"]:
+            words.append("task.train_size=70")
+        if "folds" in config["compare"]:
+            words.append("compare.folds=[1]")
         rows = len(config["compare"]["rows"]) * len(config["compare"]["columns"])
     monkeypatch.setattr(sn.tasks[task], "baselines", lambda self: {})
     status, _, err = call(*words, "run=out")
