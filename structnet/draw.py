@@ -90,13 +90,8 @@ def level_of_nodes(plan: Plan) -> NDArray[np.int64]:
 
 def arrows(plan: Plan) -> NDArray[np.int64]:
     """(E, 2): who feeds whom; initial states are nobody."""
-    order, rows = plan.order.numpy(), plan.rows.numpy() - (1 + plan.num_initial)
-    pairs = [np.zeros((0, 2), np.int64)]
-    for start, stop, slots, offset in plan.steps:
-        source = rows[offset : offset + (stop - start) * slots]
-        target = np.repeat(order[start:stop], slots)
-        pairs.append(np.stack([order[source], target], 1)[source >= 0])
-    return np.concatenate(pairs)
+    found = plan.arrows.T.numpy()
+    return found[found[:, 0] < plan.num_nodes]
 
 
 def _layered(plan: Plan) -> Points:
