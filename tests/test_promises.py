@@ -43,6 +43,7 @@ LEVELS = {
     "batch": 4,
     "loading": 5,
     "task": 5,
+    "closure": 6,
     "regression": 6,
     "cells": 6,
     "execute": 7,
@@ -71,9 +72,13 @@ LEVELS = {
     "verdict": 14,
     "config": 17,
     "compare": 18,
+    "layout": 3,
+    "arrows": 4,
     "draw": 19,
-    "commands": 20,
-    "main": 21,
+    "show": 20,
+    "drawing": 21,
+    "commands": 22,
+    "main": 23,
 }
 SOURCES = [path for path in SOURCES if "structnet/plugins" not in path.as_posix()
            and "structnet/conf" not in path.as_posix()]  # fmt: skip
