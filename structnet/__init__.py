@@ -13,7 +13,7 @@ _HOME = {
     "tasks": "structnet.registry",
     "Plan": "structnet.plan",
     "schedule": "structnet.plan",
-    "Edges": "structnet.topology",
+    "Edges": "structnet.edges",
     "Topology": "structnet.topology",
     "Batch": "structnet.batch",
     "Batches": "structnet.loading",

@@ -153,7 +153,7 @@ def _conditions(samples: Sequence[Sample]) -> Tensor | None:
 
 def _shapes(samples: Sequence[Sample]) -> tuple[tuple[int, ...], ...]:
     shapes = [sample.structure for sample in samples]
-    return tuple(shapes) if all(isinstance(shape, tuple) for shape in shapes) else ()
+    return tuple(shapes) if all(type(shape) is tuple for shape in shapes) else ()
 
 
 def _concatenate(inputs: list[Any]) -> Any:

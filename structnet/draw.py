@@ -95,7 +95,8 @@ def arrows(plan: Plan) -> NDArray[np.int64]:
     for start, stop, slots, offset in plan.steps:
         source = rows[offset : offset + (stop - start) * slots]
         target = np.repeat(order[start:stop], slots)
-        pairs.append(np.stack([order[source], target], 1)[source >= 0])
+        inner = source >= 0
+        pairs.append(np.stack([order[source[inner]], target[inner]], 1))
     return np.concatenate(pairs)
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from structnet.levels import Cycle, Ints, node_levels, stable_order
+from structnet.places import Namer, cycle_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,20 +111,6 @@ def schedule(
     _check_range(edges[0], 0, num_nodes + num_initial, lambda at: f"source of edge {at[0]}")
     _check_range(edges[1], 0, num_nodes, lambda at: f"target of edge {at[0]}")
     return _plan_edges(edges[0], edges[1], num_nodes, num_initial, name, levels)
-
-
-class Namer:
-    """`sample 3, node 5`, counted within the sample."""
-
-    def __init__(self, ptr: ArrayLike | None = None):
-        self.ptr = np.zeros(1, np.int64) if ptr is None else np.asarray(ptr)
-
-    def __call__(self, node: int) -> str:
-        sample = self.sample(node)
-        return f"sample {sample}, node {node - self.ptr[sample]}"
-
-    def sample(self, node: int) -> int:
-        return int(np.searchsorted(self.ptr, node, side="right")) - 1
 
 
 def index_array(values: Any, name: Callable[[int], str], columns: int | None) -> Ints:
@@ -236,12 +223,7 @@ def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer, known: Ints
     try:
         return node_levels(source, target, num_nodes)
     except Cycle as cycle:
-        sample = name.sample(cycle.nodes[0])
-        nodes = [int(node - name.ptr[sample]) for node in (*cycle.nodes, cycle.nodes[0])]
-        path = " -> ".join(map(str, nodes if len(nodes) < 12 else [*nodes[:10], "...", nodes[-1]]))
-        raise ValueError(
-            f"cycle in sample {sample}, node {path}: no node can come before itself"
-        ) from None
+        raise cycle_error(cycle.nodes, source, target, name) from None
 
 
 def _checked_levels(level: Ints, source: Ints, target: Ints, num_nodes: int, name: Namer) -> Ints:

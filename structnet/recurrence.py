@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from structnet import registry
 from structnet.cells.cell import Cell
 from structnet.checkpoint import run_checkpointed
+from structnet.edges import is_data
 from structnet.execute import SCANS
 from structnet.execute import executor as find_executor
 from structnet.execute.order import reorder
@@ -38,7 +39,11 @@ class Recurrence(nn.Module):
     windows any executor keeps only what every sqrt(L)-th of L levels reads of those before.
 
     Called with x (N, input_size), the nodes of the batch in the order given, and the topology's
-    plans, it gives (N, directions * hidden_size) in the same order.
+    plans, or a torch_geometric Batch or Data to plan, it gives (N, directions * hidden_size) in the
+    same order.
+
+    A cell that `reads_own` states of its node is for topologies with one initial state a node:
+    these are the states, null states where none are given.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Recurrence(nn.Module):
             topology = registry.topologies.create(topology)
         if not isinstance(cell, str) and options:
             raise ValueError(f"options {sorted(options)} are for a cell given by name")
+        self.topology = topology
         self.directions, self.arities = topology.directions, topology.arities
         self.input_size = input_size
         self.cells = nn.ModuleList(
@@ -76,7 +82,7 @@ class Recurrence(nn.Module):
             else cell(input_size, hidden_size, arity)
             for arity in topology.arities
         )
-        _check_cells(self.cells, executor)
+        _check_cells(self.cells, executor, topology)
         self._check_save()
         self.noise.check(self.cells[0], self.cells[0].state_sizes)
         self.output_size = len(self.cells) * _output_size(self.cells[0])
@@ -86,7 +92,7 @@ class Recurrence(nn.Module):
     def forward(
         self,
         x: Tensor,
-        plans: Sequence[Plan],
+        plans: Any,
         *,
         initial: Sequence[Tensor] | None = None,
         return_states: bool = False,
@@ -95,9 +101,11 @@ class Recurrence(nn.Module):
         """The output h, or (h, states) with every state (N, directions * size) of the cell.
 
         `initial` has a tensor (M, directions * size) per state for the M initial states of the
-        plans (on chains one a sample); zeros where it is None. ValueError for sizes that don't
-        fit the plans.
+        plans (on chains one a sample, on ordered graphs one a node); zeros where it is None.
+        ValueError for sizes that don't fit the plans, and for what `Topology.plan` refuses.
         """
+        if is_data(plans):
+            plans = [plan.to(x.device) for plan in self.topology.plan(plans)]
         executor = executor or self.executor
         run = find_executor(executor)
         again = self.save == "recompute" and executor == "compiled"
@@ -109,7 +117,7 @@ class Recurrence(nn.Module):
             self._run_direction(
                 partial(self._step, run, again, return_states, cell),
                 cell,
-                x,
+                _with_own(cell, x, start),
                 plan,
                 start,
                 return_states,
@@ -199,6 +207,11 @@ class Recurrence(nn.Module):
     def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
         if isinstance(plans, Plan):
             raise ValueError("plans are a sequence with one for each direction, got a single Plan")
+        for plan in plans:
+            if not isinstance(plan, Plan):
+                raise ValueError(
+                    f"plans are what the topology's `plan` makes, got a {type(plan).__name__}"
+                )
         if len(plans) != len(self.cells):
             raise ValueError(
                 f"{len(plans)} plans for {len(self.cells)} directions {self.directions}; "
@@ -230,8 +243,23 @@ class Recurrence(nn.Module):
         return [tuple(chunk[direction] for chunk in chunks) for direction in range(count)]
 
 
-def _check_cells(cells: nn.ModuleList, executor: str) -> None:
+def _with_own(cell: Cell, x: Tensor, initial: tuple[Tensor, ...] | None) -> Tensor:
+    """The input, behind it the initial states of the nodes themselves where the cell reads them."""
+    if not getattr(cell, "reads_own", False):
+        return x
+    if initial is None:
+        return nn.functional.pad(x, (0, sum(cell.state_sizes)))
+    return torch.cat([x, *initial], dim=1)
+
+
+def _check_cells(cells: nn.ModuleList, executor: str, topology: Topology) -> None:
     for cell in cells:
+        if getattr(cell, "reads_own", False) and topology.num_initial is not None:
+            raise ValueError(
+                f"{type(cell).__name__} with own=true reads a node's own states in the layer "
+                f"below, and {type(topology).__name__} has no initial state for every node; take "
+                "own=false, or topology ordered_graph with unvisited=previous"
+            )
         for needed in ("project", "state_sizes"):
             if not hasattr(cell, needed):
                 raise ValueError(

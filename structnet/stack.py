@@ -19,7 +19,8 @@ class Stack(nn.Module):
     projection where the sizes differ), mixes both by a gate of what enters ("highway", Srivastava
     et al. 2015, eq. 3), gives every layer and the outside all outputs below ("dense", Huang et al.
     2017, eq. 2), or gives every layer the input as well ("input", Graves 2013, section 2.1).
-    `dropout` acts on what enters and leaves every layer.
+    `dropout` acts on what enters and leaves every layer. On topologies with one initial state a
+    node, these are its states in the layer below; the first layer has none.
 
     Called with x (N, input_size) and plans it gives (N, output_size), in node order.
     """
@@ -56,10 +57,14 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, plans: Sequence[Plan]) -> Tensor:
         x = h = self.dropout(x)
+        states = None
         for depth, layer in enumerate(self.layers):
             given = torch.cat([h, x], dim=1) if self.skip == "input" and depth else h
-            out = self.dropout(layer(given, plans))
-            h = self._combine(depth, h, out)
+            if layer.topology.num_initial is None:
+                out, states = layer(given, plans, initial=states, return_states=True)
+            else:
+                out = layer(given, plans)
+            h = self._combine(depth, h, self.dropout(out))
         return h
 
     def _combine(self, depth: int, h: Tensor, out: Tensor) -> Tensor:

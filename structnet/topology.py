@@ -2,21 +2,16 @@
 
 import abc
 from collections.abc import Callable, Hashable, Sequence
-from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from structnet.edges import Edges, as_array, check_apart, check_fields, is_data
 from structnet.levels import Ints
-from structnet.plan import Namer, Plan, index_array, schedule
-
-
-class Edges(NamedTuple):
-    """Predecessors of `num_nodes` nodes as an edge list (2, E): row 0 feeds row 1."""
-
-    index: ArrayLike
-    num_nodes: int
+from structnet.places import Namer
+from structnet.plan import Plan, index_array, schedule
 
 
 class Topology(abc.ABC):
@@ -24,14 +19,16 @@ class Topology(abc.ABC):
 
     `takes` names the kind of structure (sequence, tree, grid or graph): tasks offer their data by
     it. `arity` is the number of ordered slots, or None for any number of unordered predecessors.
-    `num_initial` is the number of initial states of a sample: in its table, entry n + j (n nodes)
-    stands for initial state j.
+    `num_initial` is the number of initial states of a sample, or None for one a node: in its table,
+    entry n + j (n nodes) stands for initial state j. `joins` says that `predecessors` takes graphs
+    side by side as one, so that a torch_geometric Batch is read at once.
     """
 
     takes: ClassVar[str] = "graph"
+    joins: ClassVar[bool] = False
     arity: int | None = 1
     directions: tuple[str, ...] = ("forward",)
-    num_initial: int = 0
+    num_initial: int | None = 0
 
     @abc.abstractmethod
     def predecessors(self, structure: Any) -> Any:
@@ -56,38 +53,66 @@ class Topology(abc.ABC):
         """The arity in each direction."""
         return (self.arity,) * len(self.directions)
 
-    def plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
+    def plan(self, structures: Any) -> tuple[Plan, ...]:
         """One plan a direction for a batch; nodes are the samples' nodes, concatenated.
 
-        ValueError, naming sample and node, for an index that is no integer or out of range, and
-        for a cycle. Plans of structures that are plain numbers are cached.
+        `structures` is a sequence with one a sample, or a torch_geometric Batch or Data itself.
+        ValueError, naming sample and node, for an index that is no integer or out of range, for a
+        cycle, and for features of a Data that are not one a node or edge, or not finite. Plans of
+        structures that are plain numbers are cached.
         """
+        if is_data(structures):
+            return self._plan_data(structures)
         if isinstance(self, Hashable) and all(map(_is_shape, structures)):
             return _cached_plan(self, tuple(structures))
         return self._plan(structures)
 
     def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
         samples = [self._tables(structure, i) for i, structure in enumerate(structures)]
+        return self._plan_tables(samples, [self.levels(structure) for structure in structures])
+
+    def _plan_data(self, data: Any) -> tuple[Plan, ...]:
+        """A plan of torch_geometric's Data, or of a Batch of them."""
+        ptr = getattr(data, "ptr", None)
+        if ptr is None:
+            return self._plan([data])
+        if not self.joins:
+            return self._plan(data.to_data_list())
+        ptr = as_array(ptr)
+        try:
+            check_fields(data)
+            tables = self.predecessors(data)
+            check_apart(data.edge_index, ptr)
+        except ValueError:
+            # Sample by sample, the error says where.
+            for sample, one in enumerate(data.to_data_list()):
+                self._tables(one, sample)
+            raise
+        return self._plan_tables([tables], [self.levels(data)], ptr)
+
+    def _plan_tables(
+        self, samples: list[Any], levels: list[Any], ptr: Ints | None = None
+    ) -> tuple[Plan, ...]:
+        """A plan a direction; `ptr` says what belongs to which sample within a single table."""
         if len(self.directions) == 1:
             samples = [(tables,) for tables in samples]
-        levels = [self.levels(structure) for structure in structures]
         return tuple(
-            self._plan_direction(
-                [tables[d] for tables in samples], arity, _known([one[d] for one in levels])
+            (_plan_unordered if arity is None else partial(_plan_ordered, arity=arity))(
+                [tables[d] for tables in samples],
+                num_initial=self.num_initial,
+                levels=_known([one[d] for one in levels]),
+                samples=ptr,
             )
             for d, arity in enumerate(self.arities)
         )
 
     def _tables(self, structure: Any, sample: int) -> Any:
         try:
+            if is_data(structure):
+                check_fields(structure)
             return self.predecessors(structure)
         except ValueError as error:
             raise ValueError(f"sample {sample}: {error}") from error
-
-    def _plan_direction(self, tables: list[Any], arity: int | None, levels: Ints | None) -> Plan:
-        if arity is None:
-            return _plan_unordered(tables, self.num_initial, levels)
-        return _plan_ordered(tables, arity, self.num_initial, levels)
 
 
 def _is_shape(structure: Any) -> bool:
@@ -107,18 +132,29 @@ def _known(levels: list[Ints | None]) -> Ints | None:
     return np.concatenate(known) if known and len(known) == len(levels) else None
 
 
-def _plan_ordered(tables: list[Any], arity: int, num_initial: int, levels: Ints | None) -> Plan:
+def _plan_ordered(
+    tables: list[Any],
+    *,
+    arity: int,
+    num_initial: int | None,
+    levels: Ints | None,
+    samples: Ints | None,
+) -> Plan:
     tables = [_checked(table, sample, arity) for sample, table in enumerate(tables)]
     sizes = [len(table) for table in tables]
     table = np.concatenate(tables) if tables else np.zeros((0, arity), np.int64)
     sample = np.repeat(np.arange(len(sizes)), sizes)[:, None]
     ptr = _offsets(sizes)
     name = Namer(ptr)
-    shifted = _shift(table, sample, ptr, -1, num_initial, lambda at: name(at[0]))
-    return schedule(shifted, num_initial=num_initial * len(sizes), ptr=ptr, levels=levels)
+    first = _first_initial(ptr, num_initial)
+    shifted = _shift(table, sample, ptr, -1, first, lambda at: name(at[0]))
+    ptr = ptr if samples is None else samples
+    return schedule(shifted, num_initial=int(first[-1]), ptr=ptr, levels=levels)
 
 
-def _plan_unordered(tables: list[Any], num_initial: int, levels: Ints | None) -> Plan:
+def _plan_unordered(
+    tables: list[Any], *, num_initial: int | None, levels: Ints | None, samples: Ints | None
+) -> Plan:
     edges = [_as_edges(table, sample) for sample, table in enumerate(tables)]
     ptr = _offsets([one.num_nodes for one in edges])
     index = np.concatenate([np.zeros((2, 0), np.int64), *(one.index for one in edges)], axis=1)
@@ -131,13 +167,15 @@ def _plan_unordered(tables: list[Any], num_initial: int, levels: Ints | None) ->
     def source_of(at: tuple[int, ...]) -> str:
         return f"sample {sample[at]}, node {index[1][at]}"
 
-    target = _shift(index[1], sample, ptr, 0, 0, target_of)
-    source = _shift(index[0], sample, ptr, 0, num_initial, source_of)
+    first = _first_initial(ptr, num_initial)
+    target = _shift(index[1], sample, ptr, 0, np.zeros_like(ptr), target_of)
+    source = _shift(index[0], sample, ptr, -1, first, source_of)
+    read = source >= 0
     return schedule(
-        np.stack([source, target]),
+        np.stack([source[read], target[read]]),
         num_nodes=int(ptr[-1]),
-        num_initial=num_initial * len(counts),
-        ptr=ptr,
+        num_initial=int(first[-1]),
+        ptr=ptr if samples is None else samples,
         levels=levels,
     )
 
@@ -157,7 +195,7 @@ def _as_edges(table: Any, sample: int) -> Edges:
 
     if isinstance(table, Edges):
         index = index_array(table.index, lambda edge: f"sample {sample}, edge {edge}", columns=2)
-        return Edges(index, table.num_nodes)
+        return Edges(index, int(table.num_nodes))
     table = index_array(table, name, columns=None)
     target, slot = np.nonzero(table != -1)
     return Edges(np.stack([table[target, slot], target]), len(table))
@@ -167,22 +205,28 @@ def _offsets(sizes: Sequence[int]) -> Ints:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
 
 
+def _first_initial(ptr: Ints, num_initial: int | None) -> Ints:
+    """The first initial state of every sample, and how many there are."""
+    return ptr if num_initial is None else num_initial * np.arange(len(ptr))
+
+
 def _shift(
     nodes: Ints,
     sample: Ints,
     ptr: Ints,
     low: int,
-    num_initial: int,
+    first: Ints,
     where: Callable[[tuple[int, ...]], str],
 ) -> Ints:
     """Number the samples' nodes, and behind them their initial states, through the whole batch."""
     size = np.diff(ptr)[sample]
-    wrong = (nodes < low) | (nodes >= size + num_initial)
+    ends = size + np.diff(first)[sample]
+    wrong = (nodes < low) | (nodes >= ends)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        end = np.broadcast_to(size, nodes.shape)[at] + num_initial
+        end = np.broadcast_to(ends, nodes.shape)[at]
         raise ValueError(
             f"index {nodes[at]} at {where(at)} is out of range, {low} to {end - 1} are possible"
         )
-    initial = ptr[-1] + sample * num_initial + nodes - size
+    initial = ptr[-1] + first[sample] + nodes - size
     return np.where(nodes < size, np.where(nodes < 0, nodes, nodes + ptr[sample]), initial)

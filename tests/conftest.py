@@ -105,11 +105,23 @@ def graph_data(draw):
     return Data(edge_index=torch.tensor(pairs).reshape(-1, 2).T.long(), num_nodes=len(before))
 
 
+@st.composite
+def undirected(draw, max_nodes=8):
+    """An undirected graph with scores, some of them equal; every edge in both directions."""
+    before = draw(dags(max_nodes))
+    pairs = [(u, v) for v, some in enumerate(before) for u in some]
+    pairs = draw(st.permutations([*pairs, *((v, u) for u, v in pairs)]))
+    score = draw(st.lists(st.integers(0, 3), min_size=len(before), max_size=len(before)))
+    index = np.array(pairs, np.int64).reshape(-1, 2).T
+    return sn.Edges(index, len(before), np.array(score, np.float64))
+
+
 STRUCTURES = {
     "sequence": lambda topology: lengths(),
     "tree": lambda topology: trees(topology.arity or 4),
     "grid": lambda topology: st.tuples(st.integers(1, 3), st.integers(1, 4)),
     "graph": lambda topology: graph_data(),
+    "undirected": lambda topology: undirected(),
     "dag": lambda topology: dags(),
 }
 
@@ -171,9 +183,9 @@ def graphs_of(topology, structures):
                 size, pairs = one.num_nodes, np.asarray(one.index).T.tolist()
             else:
                 size = len(one)
-                pairs = [(u, v) for v, row in enumerate(one) for u in row if 0 <= u < size]
+                pairs = [(u, v) for v, row in enumerate(one) for u in row]
             graph.add_nodes_from(range(first, first + size))
-            graph.add_edges_from((first + u, first + v) for u, v in pairs)
+            graph.add_edges_from((first + u, first + v) for u, v in pairs if 0 <= u < size)
         first += size
     return graphs
 

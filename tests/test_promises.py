@@ -36,6 +36,8 @@ LEVELS = {
     "memory": 0,
     "words": 1,
     "levels": 1,
+    "edges": 1,
+    "places": 1,
     "plan": 2,
     "topology": 3,
     "batch": 4,

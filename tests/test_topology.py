@@ -30,7 +30,8 @@ def test_a_batch_is_its_samples_side_by_side(topology, data):
     sizes = [topology.plan([structure])[0].num_nodes for structure in structures]
     for plan, graph in zip(plans, graphs_of(topology, structures), strict=True):
         assert plan.num_nodes == sum(sizes) == len(graph)
-        assert plan.num_initial == topology.num_initial * len(structures)
+        states = topology.num_initial
+        assert plan.num_initial == (sum(sizes) if states is None else states * len(structures))
         assert plan.sinks.tolist() == [node for node in sorted(graph) if not graph.out_degree(node)]
         level = torch.repeat_interleave(torch.tensor(plan.level_sizes))[plan.rank]
         for node in graph:

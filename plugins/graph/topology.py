@@ -2,12 +2,18 @@
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import structnet as sn
 
 DIRECTIONS = {"forward": ("forward",), "backward": ("backward",), "both": ("forward", "backward")}
+
+
+def directions_of(direction: str) -> tuple[str, ...]:
+    """The directions that an option names; ValueError for others."""
+    if direction not in DIRECTIONS:
+        raise ValueError(
+            f"option 'direction' is 'forward', 'backward' or 'both', got {direction!r}"
+        )
+    return DIRECTIONS[direction]
 
 
 @sn.topologies.register("graph")
@@ -19,26 +25,16 @@ class Graph(sn.Topology):
     """
 
     takes = "graph"
+    joins = True
     arity = None
 
     def __init__(self, *, direction: str = "forward"):
-        if direction not in DIRECTIONS:
-            raise ValueError(
-                f"option 'direction' is 'forward', 'backward' or 'both', got {direction!r}"
-            )
-        self.directions = DIRECTIONS[direction]
+        self.directions = directions_of(direction)
 
     def predecessors(self, structure: Any) -> Any:
-        index, num_nodes = edges_of(structure)
+        index, num_nodes, _ = sn.Edges.of(structure)
         tables = [
             sn.Edges(index if direction == "forward" else index[::-1], num_nodes)
             for direction in self.directions
         ]
         return tuple(tables) if len(tables) > 1 else tables[0]
-
-
-def edges_of(structure: Any) -> tuple[NDArray[np.integer], int]:
-    """The edges (2, E) of a structure and the number of its nodes."""
-    if isinstance(structure, sn.Edges):
-        return np.asarray(structure.index), structure.num_nodes
-    return np.asarray(structure.edge_index), int(structure.num_nodes)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from structnet.edges import Edges
 from structnet.registry import did_you_mean
 from structnet.task import data_folder
-from structnet.topology import Edges, Topology
+from structnet.topology import Topology
 
 Ints = NDArray[np.int64]
 EWT = "UD_English-EWT/en_ewt-ud-train.conllu.gz"
@@ -48,6 +49,7 @@ def draw(topology: Topology, sizes: Sizes, count: int, seed: int) -> list[Any]:
         ),
         "grid": lambda size: (size,) * getattr(topology, "dims", 2),
         "graph": lambda size: dag(size, random),
+        "undirected": lambda size: undirected(size, random),
     }
     if topology.takes not in kind:
         raise ValueError(
@@ -97,6 +99,12 @@ def dag(size: int, random: np.random.Generator, degree: float = 3.0) -> Edges:
     count[0] = 0
     target = np.repeat(np.arange(size), count)
     return Edges(np.stack([random.integers(0, np.maximum(target, 1)), target]), size)
+
+
+def undirected(size: int, random: np.random.Generator) -> Edges:
+    """A graph of as many random edges, each in both directions, with random scores."""
+    index = np.asarray(dag(size, random).index)
+    return Edges(np.concatenate([index, index[::-1]], 1), size, random.random(size))
 
 
 def dependency_trees(num_nodes: int) -> list[Ints]:

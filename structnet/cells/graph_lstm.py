@@ -17,31 +17,27 @@ class GraphLSTM(Cell):
     m = sum_j g_j m_j / K + g m_i + u c, h = tanh(s(o) m).
 
     Liang et al. (2016), eq. 1 and 2; their neighbours not yet visited are initial states here.
-    With `own`, the last 2 * hidden_size columns of the input are h_i and m_i; without, as in the
-    first layer, there are none. On ordered slots an edge gate sees every slot, and K counts the
-    absent ones too.
+    With `own`, h_i and m_i are read, on topologies that give a node its states of the layer below,
+    null states in the first layer; without, there are none. On ordered slots an edge gate sees
+    every slot, and K counts the absent ones too.
     """
 
     node_gates = ("u", "o", "c")
     edge_gates = ("f",)
 
     def __init__(self, input_size: int, hidden_size: int, arity: int | None, *, own: bool = False):
-        if own and input_size <= 2 * hidden_size:
-            raise ValueError(
-                f"option 'own' is for inputs of features and {2 * hidden_size} states, got "
-                f"input_size {input_size}; widen the input or leave it False"
-            )
-        self.own = own
-        super().__init__(input_size - 2 * hidden_size * own, hidden_size, arity)
+        self.reads_own = own
+        super().__init__(input_size, hidden_size, arity)
 
     def _add_recurrent(self) -> None:
         super()._add_recurrent()
-        if self.own:
+        if self.reads_own:
             size = self.hidden_size
             self.recurrent_own = nn.Parameter(torch.empty(size, 4 * size))
 
     def project(self, x: Tensor) -> Tensor:
-        if not self.own:
+        """z (N, G) of the input (N, input_size), with `own` followed by h and m of the nodes."""
+        if not self.reads_own:
             return self.input(x)
         size = self.hidden_size
         features, h, m = x.split([self.input_size, size, size], dim=1)

@@ -1,0 +1,130 @@
+"""Edges of a graph, read from what is given and checked.
+
+torch_geometric's Data and Batch are known by what they have: nothing of it is imported.
+"""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+# What torch_geometric keeps a row of for every node, and for every edge.
+NODE_FIELDS, EDGE_FIELDS = ("x", "score"), ("edge_attr",)
+
+
+class Edges(NamedTuple):
+    """A graph of `num_nodes` nodes as an edge list `index` (2, E): row 0 feeds row 1.
+
+    Where they are predecessors, a source of -1 stands for none: the edge isn't read. `score` (n,)
+    is what the nodes of an undirected graph are ordered by.
+    """
+
+    index: ArrayLike
+    num_nodes: int
+    score: ArrayLike | None = None
+
+    @classmethod
+    def of(cls, graph: Any) -> "Edges":
+        """The edges of a graph, `Edges` or torch_geometric Data, as arrays.
+
+        ValueError, naming edge or node, for indices that are no integers or out of range, and for
+        a number of nodes that is missing.
+        """
+        if isinstance(graph, Edges):
+            index, num_nodes, score, name = graph.index, graph.num_nodes, graph.score, "index"
+        elif is_data(graph):
+            index, num_nodes, name = graph.edge_index, count_nodes(graph), "edge_index"
+            score = getattr(graph, "score", None)
+        else:
+            raise ValueError(
+                "a graph is sn.Edges or a torch_geometric Data with edge_index, "
+                f"got {type(graph).__name__}"
+            )
+        index = _checked_index(as_array(index), num_nodes, name)
+        return cls(index, num_nodes, None if score is None else _checked_score(score, num_nodes))
+
+
+def is_data(structure: Any) -> bool:
+    """Whether it is a torch_geometric Data or Batch with edges, or looks like one."""
+    return getattr(structure, "edge_index", None) is not None
+
+
+def as_array(values: Any) -> NDArray[Any]:
+    if isinstance(values, torch.Tensor):
+        return values.detach().cpu().numpy()
+    return np.asarray(values)
+
+
+def count_nodes(data: Any) -> int:
+    """The number of nodes of a Data; ValueError where it would be guessed from the edges."""
+    with warnings.catch_warnings():
+        # torch_geometric warns where it takes the largest index for the last node.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            num_nodes = data.num_nodes
+        except UserWarning:
+            num_nodes = None
+    if num_nodes is None:
+        raise ValueError(
+            "num_nodes is missing, and edge_index doesn't tell of nodes without edges: set "
+            "data.num_nodes, or data.x with a row for every node"
+        )
+    return int(num_nodes)
+
+
+def check_fields(data: Any) -> None:
+    """ValueError for features of a Data that are not one a node or edge, or not finite."""
+    count = {"node": count_nodes(data), "edge": int(np.shape(data.edge_index)[-1])}
+    for what, names in (("node", NODE_FIELDS), ("edge", EDGE_FIELDS)):
+        for name in names:
+            values = getattr(data, name, None)
+            if values is None:
+                continue
+            values = torch.as_tensor(values)
+            if len(values) != count[what]:
+                raise ValueError(f"{name} has {len(values)} rows for {count[what]} {what}s")
+            if not torch.isfinite(values).all():
+                at = torch.nonzero(~torch.isfinite(values))[0].tolist()
+                column = f", column {at[1]}" if len(at) > 1 else ""
+                raise ValueError(f"{name} is {values[tuple(at)].item()} at {what} {at[0]}{column}")
+
+
+def check_apart(index: Any, ptr: NDArray[np.integer]) -> None:
+    """ValueError for an edge (2, E) between samples; sample b owns the nodes ptr[b]:ptr[b + 1]."""
+    index = as_array(index)
+    sample = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))[index]
+    between = sample[0] != sample[1]
+    if between.any():
+        edge = int(np.argmax(between))
+        source, target = (
+            f"node {index[row, edge] - ptr[sample[row, edge]]} of sample {sample[row, edge]}"
+            for row in (0, 1)
+        )
+        raise ValueError(f"edge {edge} of the batch leads from {source} to {target}")
+
+
+def _checked_index(index: NDArray[Any], num_nodes: int, name: str) -> NDArray[np.int64]:
+    if index.ndim != 2 or len(index) != 2:
+        raise ValueError(f"{name} is (2, edges), got an array of shape {index.shape}")
+    if index.size and not np.issubdtype(index.dtype, np.integer):
+        raise ValueError(f"{name} is of integers, got {index.dtype} ({index[0, 0]} at edge 0)")
+    wrong = (index < 0) | (index >= num_nodes)
+    if wrong.any():
+        row, edge = (int(i) for i in np.argwhere(wrong)[0])
+        end = ("source", "target")[row]
+        raise ValueError(
+            f"{name} has node {index[row, edge]} as the {end} of edge {edge}, "
+            f"there are {num_nodes} nodes, numbered from 0 on"
+        )
+    return index.astype(np.int64, copy=False)
+
+
+def _checked_score(score: Any, num_nodes: int) -> NDArray[Any]:
+    score = as_array(score)
+    if score.shape != (num_nodes,):
+        raise ValueError(f"score is one number a node, ({num_nodes},), got {score.shape}")
+    if np.isnan(score).any():
+        raise ValueError(f"score is nan at node {int(np.argmax(np.isnan(score)))}")
+    return score
