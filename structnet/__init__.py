@@ -31,6 +31,7 @@ _HOME = {
     "Readout": "structnet.readout",
     "Sizes": "structnet.net",
     "Recurrence": "structnet.recurrence",
+    "Regression": "structnet.regression",
     "Run": "structnet.run",
     "RNN": "structnet.rnn",
 }

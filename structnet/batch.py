@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from structnet.plan import Plan
 from structnet.topology import Topology
+
+# How a person sees a word that is not in the vocabulary.
+UNKNOWN = "?"
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,3 +198,9 @@ class Vocabulary:
         flat = [ids.get(word, 0) for bag in words for word in bag]
         counts = np.fromiter(map(len, words), np.int64, len(words))
         return Tokens(np.array(flat, np.int64), _offsets(counts))
+
+    def words(self, tokens: Tokens) -> list[list[str]]:
+        """The words of every node; of an unknown one UNKNOWN is left."""
+        known = [UNKNOWN, *self.counts]
+        flat = [known[i] for i in tokens.ids.tolist()]
+        return [flat[a:b] for a, b in pairwise(tokens.ptr.tolist())]

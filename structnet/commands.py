@@ -151,8 +151,8 @@ def predict(words: list[str]) -> int:
         print(json.dumps([one.as_dict() for one in found[:top]], indent=1))
         return 0
     for one in found[:top]:
-        label = "" if run.task.wanted else f"{one.label}, "
-        print(f"{one} ({label}{one.probability:.3f})")
+        verdict = f"{one.probability:.3f}" if run.task.wanted else one.verdict
+        print(f"{one} ({verdict})")
     if len(found) > top:
         print(f"... {len(found) - top} more; top=N shows N", file=sys.stderr)
     return 0

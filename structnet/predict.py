@@ -5,57 +5,77 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from structnet.batch import Origin
 from structnet.loading import loader
+from structnet.regression import Regression
 from structnet.run import Run
+from structnet.task import Task
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A sample's class and its probability."""
+    """A sample's class and its probability, or its number and the number's unit."""
 
     origin: Origin
-    label: str
-    probability: float
+    label: str | None = None
+    probability: float | None = None
+    value: float | None = None
+    unit: str = ""
 
     def __str__(self) -> str:
         return f"{self.origin.path}:{self.origin.line}: {self.origin.text}"
 
+    @property
+    def verdict(self) -> str:
+        if self.value is not None:
+            return f"{self.value:.5g} {self.unit}".rstrip()
+        return f"{self.label}, {self.probability:.3f}"
+
     def as_dict(self) -> dict[str, Any]:
-        return {
+        place = {
             "file": str(self.origin.path),
             "line": self.origin.line,
             "text": self.origin.text,
-            "class": self.label,
-            "probability": round(self.probability, 6),
         }
+        if self.probability is None:
+            return {**place, "value": self.value, "unit": self.unit}
+        return {**place, "class": self.label, "probability": round(self.probability, 6)}
 
 
 def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     """Predictions for the samples of a file or folder.
 
     Where the task searches for a class, the samples most probably of it come first; elsewhere
-    each sample has its most probable class, in the order read.
+    each sample has its most probable class, or its number, in the order read.
     """
     task = run.task
     samples = list(task.read(path, run.topology))
     batch_nodes = run.config["trainer"]["batch_nodes"]
     batches = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
     found: dict[int, Prediction] = {}
-    wanted = None if task.wanted is None else list(task.classes).index(task.wanted)
     with torch.inference_mode():
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
-            scores = task.sample_output(net(batch), batch).softmax(dim=1)
-            best = scores.argmax(dim=1).tolist()
-            for index, row, label in zip(
-                indices[:: task.group], scores.tolist(), best, strict=True
-            ):
-                label = label if wanted is None else wanted
-                origin = samples[index].origin
-                found[index] = Prediction(origin, task.classes[label], row[label])
+            verdicts = _verdicts(task, task.sample_output(net(batch), batch))
+            for index, verdict in zip(indices[:: task.group], verdicts, strict=True):
+                found[index] = Prediction(samples[index].origin, **verdict)
     predictions = [found[index] for index in range(0, len(samples), task.group)]
-    if wanted is not None:
-        predictions.sort(key=lambda prediction: -prediction.probability)
+    if task.wanted is not None:
+        predictions.sort(key=lambda prediction: -(prediction.probability or 0))
     return predictions
+
+
+def _verdicts(task: Task, output: Tensor) -> list[dict[str, Any]]:
+    """What is said of every sample, given the net's outputs for it."""
+    if isinstance(task, Regression):
+        return [{"value": value, "unit": task.unit} for value in task.values(output).tolist()]
+    scores = output.softmax(dim=1)
+    if task.wanted is None:
+        labels = scores.argmax(dim=1).tolist()
+    else:
+        labels = [list(task.classes).index(task.wanted)] * len(scores)
+    return [
+        {"label": task.classes[label], "probability": row[label]}
+        for label, row in zip(labels, scores.tolist(), strict=True)
+    ]

@@ -2,7 +2,8 @@
 
 DIR/config.yaml          the composed configuration, plain data
 DIR/model.safetensors    the best weights
-DIR/config.json          what else it takes to rebuild the model: configuration and vocabulary
+DIR/config.json          what else it takes to rebuild the model: configuration, vocabulary and
+                         what else the task learned from its data
 DIR/metrics.json         test, validation and baseline figures
 DIR/curve.png            the learning curve, from DIR/logs
 DIR/samples/             pictures of what the net made after an epoch, where a task has them
@@ -132,17 +133,19 @@ class Run:
 
     def save_description(self) -> None:
         words = None if self.task.vocabulary is None else self.task.vocabulary.counts
-        self.save_json("config.json", {"config": dict(self.config), "vocabulary": words})
+        learned = {name: getattr(self.task, name) for name in self.task.learned}
+        described = {"config": dict(self.config), "vocabulary": words, "learned": learned}
+        self.save_json("config.json", described)
 
     def load_net(self) -> nn.Module:
-        """The saved net, which brings its vocabulary to the task; FileNotFoundError if none is."""
+        """The saved net, which brings the task what it learned; FileNotFoundError if none is."""
         for name in ("model.safetensors", "config.json"):
             if not (self.directory / name).is_file():
                 raise FileNotFoundError(
                     f"no model in {self.directory}: it has no {name}; if the run was stopped, "
                     f"go on with: structnet train resume={self.directory}"
                 )
-        self.load_vocabulary()
+        self.load_learned()
         net = self.build_net()
         weights = self.directory / "model.safetensors"
         try:
@@ -152,15 +155,19 @@ class Run:
             raise ValueError(f"{weights} does not hold this net's weights: {reason}") from error
         return net.eval()
 
-    def load_vocabulary(self) -> None:
-        """Give the task the words that the net was trained with."""
+    def load_learned(self) -> None:
+        """Give the task the words and all else that the net was trained with."""
         file = self.directory / "config.json"
         try:
-            words = json.loads(file.read_text())["vocabulary"]
+            described = json.loads(file.read_text())
+            words = described["vocabulary"]
+            learned = {name: described["learned"][name] for name in self.task.learned}
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{file} is not a saved model's description: {error}") from error
         if words is not None:
             self.task.vocabulary = Vocabulary(words)
+        for name, value in learned.items():
+            setattr(self.task, name, value)
 
     def save_json(self, name: str, value: Any) -> None:
         text = json.dumps(value, indent=1) + "\n"

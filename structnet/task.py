@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from structnet.batch import Batch, Sample, Vocabulary
+from structnet.batch import Batch, Sample, Tokens, Vocabulary
 from structnet.registry import topologies
 from structnet.topology import Topology
 
@@ -27,8 +27,10 @@ class Task(abc.ABC):
 
     A task that predicts the input itself says in `sees`, for every output, how many of the features
     of its own node it may depend on. `condition` says to the net what a sample is given beside its
-    input, None for nothing. Where a net can make samples by itself, `generate(net, topology)` does,
-    with options of its own; what it gives has `save(path)`.
+    input, None for nothing. `learned` names attributes of plain data that `load` takes from the
+    training data, as it does a vocabulary, and that a saved net brings back. Where a net can make
+    samples by itself, `generate(net, topology)` does, with options of its own; what it gives has
+    `save(path)`.
     """
 
     structures: ClassVar[tuple[str, ...]] = ()
@@ -39,6 +41,7 @@ class Task(abc.ABC):
     loss_unit: ClassVar[str] = "nats"
     wanted: ClassVar[str | None] = None
     group: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = ()
     # A task over tokens has a vocabulary, one over features an input size.
     vocabulary: Vocabulary | None = None
     input_size: int | None = None
@@ -50,8 +53,8 @@ class Task(abc.ABC):
     def load(self, topology: Topology) -> dict[str, Sequence[Sample]]:
         """Read the data: the splits train, validation and test, structured for the topology.
 
-        A vocabulary that is already there is kept. FileNotFoundError names the files that are
-        missing, where they were looked for and how to point to them.
+        A vocabulary that is already there is kept, as is what else is `learned`. FileNotFoundError
+        names the files that are missing, where they were looked for and how to point to them.
         """
 
     def read(self, path: Path, topology: Topology) -> Iterator[Sample]:
@@ -68,6 +71,15 @@ class Task(abc.ABC):
     ) -> dict[str, Any]:
         """Name -> a picture of what a net has learned, which has `save(path)`; as it trains."""
         return {}
+
+    def node_names(self, sample: Sample) -> Sequence[str] | None:
+        """What a picture calls the nodes of a sample, in order; None where they have no names.
+
+        These are a node's words, where the task has a vocabulary.
+        """
+        if self.vocabulary is None or not isinstance(sample.x, Tokens):
+            return None
+        return [" ".join(words) for words in self.vocabulary.words(sample.x)]
 
     def scores_nodes(self, topology: Topology) -> bool:
         """Whether there is a target for every node."""

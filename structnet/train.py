@@ -158,7 +158,7 @@ def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
     """Read the data, train the run's net from the start or the last checkpoint, and test it."""
     started = time.monotonic()
     if resume:
-        run.load_vocabulary()
+        run.load_learned()
     splits = run.task.load(run.topology)
     read_s = time.monotonic() - started
     counts = ", ".join(

@@ -43,6 +43,7 @@ LEVELS = {
     "batch": 4,
     "loading": 5,
     "task": 5,
+    "regression": 6,
     "cells": 6,
     "execute": 7,
     "sequences": 8,

@@ -107,3 +107,14 @@ def test_only_missing_files_are_named_with_the_folder_that_was_looked_in(tmp_pat
     message = str(caught.value)
     assert "b.txt, c.txt" in message and "a.txt" not in message.replace(str(tmp_path), "")
     assert str(tmp_path) in message and "task.root=" in message and "STRUCTNET_DATA" in message
+
+
+def test_nodes_are_named_by_their_words():
+    words = [("a", "b"), (), ("seldom",)]
+    task = Parity()
+    sample = sn.Sample(3, np.zeros((3, 1)), 0)
+    assert task.node_names(sample) is None
+    task.vocabulary = sn.Vocabulary({"a": 2, "b": 1})
+    assert task.node_names(sample) is None
+    tokens = task.vocabulary.tokens(words)
+    assert task.node_names(sn.Sample(3, tokens, 0)) == ["a b", "", "?"]

@@ -1,3 +1,3 @@
 """Graphs: recurrence along any DAG, and over undirected graphs in an order of their nodes."""
 
-from structnet.plugins.graph import callgraph, ordered, topology  # noqa: F401
+from structnet.plugins.graph import callgraph, enas, ordered, topology  # noqa: F401

@@ -1,0 +1,51 @@
+"""Models without structure, to compare with.
+
+A split is its features (n, F) and its targets (n,).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+Table = tuple[NDArray, NDArray]
+
+# Of ridge regression; leave-one-out error on the training split chooses.
+PENALTIES = np.logspace(-3, 3, 13)
+
+
+def fit_numbers(train: Table, test: Table) -> dict[str, dict[str, float]]:
+    """Test figures of the mean of the training targets, ridge regression and boosted trees."""
+    models = {
+        "mean": DummyRegressor(),
+        "ridge": make_pipeline(StandardScaler(), RidgeCV(PENALTIES)),
+        "boosted trees": HistGradientBoostingRegressor(max_iter=500, learning_rate=0.05),
+    }
+    y, deviation = test[1], train[1].std() or 1.0
+    return {
+        name: _errors(model.fit(*train).predict(test[0]), y, deviation)
+        for name, model in models.items()
+    }
+
+
+def fit_classes(train: Table, test: Table) -> dict[str, dict[str, float]]:
+    """Test accuracy of the most frequent class, and of logistic regression."""
+    frequent = np.bincount(train[1]).argmax()
+    figures = {"majority": {"accuracy": float(np.mean(test[1] == frequent))}}
+    if len(np.unique(train[1])) > 1:
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(*train)
+        figures["logistic"] = {"accuracy": float(model.score(*test))}
+    return figures
+
+
+def _errors(predicted: NDArray, y: NDArray, deviation: float) -> dict[str, float]:
+    rmse = float(np.sqrt(np.mean((predicted - y) ** 2)))
+    mae = float(np.mean(np.abs(predicted - y)))
+    figures = {"rmse": rmse, "relative_rmse": rmse / float(deviation), "mae": mae}
+    # What is the same everywhere has no correlation.
+    if predicted.std() > 0 and y.std() > 0:
+        figures["pearson"] = float(np.corrcoef(predicted, y)[0, 1])
+    return figures
