@@ -58,13 +58,20 @@ class Function:
     uses: list[Use]
 
     @cached_property
-    def beside(self) -> list[list[int]]:
-        """The nodes that every node has an edge from or to."""
-        beside: list[list[int]] = [[] for _ in self.words]
+    def before(self) -> list[list[int]]:
+        """The nodes whose values every node takes."""
+        before: list[list[int]] = [[] for _ in self.words]
         for source, target in self.edges:
-            beside[source].append(target)
-            beside[target].append(source)
-        return beside
+            before[target].append(source)
+        return before
+
+    @cached_property
+    def after(self) -> list[list[int]]:
+        """The nodes that take every node's value."""
+        after: list[list[int]] = [[] for _ in self.words]
+        for source, target in self.edges:
+            after[source].append(target)
+        return after
 
 
 def functions(path: Path) -> Iterator[Function]:
