@@ -1,3 +1,10 @@
 """Graphs: recurrence along any DAG, and over undirected graphs in an order of their nodes."""
 
-from structnet.plugins.graph import callgraph, enas, ordered, topology  # noqa: F401
+from structnet.plugins.graph import (  # noqa: F401
+    callgraph,
+    enas,
+    ordered,
+    river,
+    superpixels,
+    topology,
+)
