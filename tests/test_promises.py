@@ -294,7 +294,8 @@ def requirements(*extras):
 def test_tested_versions_are_within_the_honest_ranges():
     from packaging.requirements import Requirement
 
-    lines = (line.split("#")[0].strip() for line in (ROOT / "constraints.txt").open())
+    text = (ROOT / "constraints.txt").read_text()
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
     pinned = {pin.name.lower(): pin.specifier for pin in map(Requirement, filter(None, lines))}
     for requirement in requirements("molecules", "superpixels", "test"):
         assert requirement.name.lower() in pinned, f"{requirement.name} is not pinned"
