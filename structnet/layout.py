@@ -35,14 +35,8 @@ def level_of_nodes(plan: Plan) -> Ints:
 
 def arrows(plan: Plan) -> Ints:
     """(E, 2): who feeds whom; initial states are nobody."""
-    order, rows = plan.order.numpy(), plan.rows.numpy() - (1 + plan.num_initial)
-    pairs = [np.zeros((0, 2), np.int64)]
-    for start, stop, slots, offset in plan.steps:
-        source = rows[offset : offset + (stop - start) * slots]
-        target = np.repeat(order[start:stop], slots)
-        inner = source >= 0
-        pairs.append(np.stack([order[source[inner]], target[inner]], 1))
-    return np.concatenate(pairs)
+    found = plan.arrows.T.numpy()
+    return found[found[:, 0] < plan.num_nodes]
 
 
 def layered(plan: Plan, width: Points, height: float, gap: float) -> Layout:

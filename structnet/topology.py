@@ -2,15 +2,16 @@
 
 import abc
 from collections.abc import Callable, Hashable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from structnet.edges import Edges
+from structnet.edges import Edges, as_array, check_apart, check_fields, is_data, join
 from structnet.levels import Ints
-from structnet.plan import Namer, Plan, index_array, schedule
+from structnet.places import Namer
+from structnet.plan import Plan, index_array, schedule
 
 
 class Topology(abc.ABC):
@@ -19,10 +20,12 @@ class Topology(abc.ABC):
     `takes` names the kind of structure (sequence, tree, grid or graph): tasks offer their data by
     it. `arity` is the number of ordered slots, or None for any number of unordered predecessors.
     `num_initial` is the number of initial states of a sample, or None for one a node: in its table,
-    entry n + j (n nodes) stands for initial state j.
+    entry n + j (n nodes) stands for initial state j. `joins` says that `predecessors` takes graphs
+    side by side as one, so that a batch of `Edges`, or a torch_geometric Batch, is read at once.
     """
 
     takes: ClassVar[str] = "graph"
+    joins: ClassVar[bool] = False
     arity: int | None = 1
     directions: tuple[str, ...] = ("forward",)
     num_initial: int | None = 0
@@ -50,38 +53,76 @@ class Topology(abc.ABC):
         """The arity in each direction."""
         return (self.arity,) * len(self.directions)
 
-    def plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
+    def plan(self, structures: Any) -> tuple[Plan, ...]:
         """One plan a direction for a batch; nodes are the samples' nodes, concatenated.
 
-        ValueError, naming sample and node, for an index that is no integer or out of range, and
-        for a cycle. Plans of structures that are plain numbers are cached.
+        `structures` is a sequence with one a sample, or a torch_geometric Batch or Data itself.
+        ValueError, naming sample and node, for an index that is no integer or out of range, for a
+        cycle, and for features of a Data that are not one a node or edge, or not finite. Plans of
+        structures that are plain numbers are cached.
         """
+        if is_data(structures):
+            return self._plan_data(structures)
         if isinstance(self, Hashable) and all(map(_is_shape, structures)):
             return _cached_plan(self, tuple(structures))
         return self._plan(structures)
 
     def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
+        if self.joins and len(structures) > 1 and all(isinstance(s, Edges) for s in structures):
+            return self._plan_joined(lambda: join(structures), structures)
         samples = [self._tables(structure, i) for i, structure in enumerate(structures)]
+        return self._plan_tables(samples, [self.levels(structure) for structure in structures])
+
+    def _plan_data(self, data: Any) -> tuple[Plan, ...]:
+        """A plan of torch_geometric's Data, or of a Batch of them."""
+        if getattr(data, "ptr", None) is None:
+            return self._plan([data])
+        if not self.joins:
+            return self._plan(data.to_data_list())
+        return self._plan_joined(lambda: (data, as_array(data.ptr)), data)
+
+    def _plan_joined(
+        self, joined: Callable[[], tuple[Any, Ints]], structures: Any
+    ) -> tuple[Plan, ...]:
+        """A plan of graphs as one graph, sample b of which owns the nodes `ptr[b]:ptr[b + 1]`."""
+        try:
+            graph, ptr = joined()
+            tables = self._read(graph)
+            check_apart(graph.edge_index if is_data(graph) else graph.index, ptr)
+        except ValueError:
+            # Sample by sample, the error says where.
+            samples = structures.to_data_list() if is_data(structures) else structures
+            for number, structure in enumerate(samples):
+                self._tables(structure, number)
+            raise
+        return self._plan_tables([tables], [self.levels(graph)], ptr)
+
+    def _plan_tables(
+        self, samples: list[Any], levels: list[Any], ptr: Ints | None = None
+    ) -> tuple[Plan, ...]:
+        """A plan a direction; `ptr` says what belongs to which sample within a single table."""
         if len(self.directions) == 1:
             samples = [(tables,) for tables in samples]
-        levels = [self.levels(structure) for structure in structures]
         return tuple(
-            self._plan_direction(
-                [tables[d] for tables in samples], arity, _known([one[d] for one in levels])
+            (_plan_unordered if arity is None else partial(_plan_ordered, arity=arity))(
+                [tables[d] for tables in samples],
+                num_initial=self.num_initial,
+                levels=_known([one[d] for one in levels]),
+                samples=ptr,
             )
             for d, arity in enumerate(self.arities)
         )
 
     def _tables(self, structure: Any, sample: int) -> Any:
         try:
-            return self.predecessors(structure)
+            return self._read(structure)
         except ValueError as error:
             raise ValueError(f"sample {sample}: {error}") from error
 
-    def _plan_direction(self, tables: list[Any], arity: int | None, levels: Ints | None) -> Plan:
-        if arity is None:
-            return _plan_unordered(tables, self.num_initial, levels)
-        return _plan_ordered(tables, arity, self.num_initial, levels)
+    def _read(self, structure: Any) -> Any:
+        if is_data(structure):
+            check_fields(structure)
+        return self.predecessors(structure)
 
 
 def _is_shape(structure: Any) -> bool:
@@ -102,7 +143,12 @@ def _known(levels: list[Ints | None]) -> Ints | None:
 
 
 def _plan_ordered(
-    tables: list[Any], arity: int, num_initial: int | None, levels: Ints | None
+    tables: list[Any],
+    *,
+    arity: int,
+    num_initial: int | None,
+    levels: Ints | None,
+    samples: Ints | None,
 ) -> Plan:
     tables = [_checked(table, sample, arity) for sample, table in enumerate(tables)]
     sizes = [len(table) for table in tables]
@@ -112,10 +158,13 @@ def _plan_ordered(
     name = Namer(ptr)
     first = _first_initial(ptr, num_initial)
     shifted = _shift(table, sample, ptr, -1, first, lambda at: name(at[0]))
+    ptr = ptr if samples is None else samples
     return schedule(shifted, num_initial=int(first[-1]), ptr=ptr, levels=levels)
 
 
-def _plan_unordered(tables: list[Any], num_initial: int | None, levels: Ints | None) -> Plan:
+def _plan_unordered(
+    tables: list[Any], *, num_initial: int | None, levels: Ints | None, samples: Ints | None
+) -> Plan:
     edges = [_as_edges(table, sample) for sample, table in enumerate(tables)]
     ptr = _offsets([one.num_nodes for one in edges])
     index = np.concatenate([np.zeros((2, 0), np.int64), *(one.index for one in edges)], axis=1)
@@ -131,12 +180,11 @@ def _plan_unordered(tables: list[Any], num_initial: int | None, levels: Ints | N
     first = _first_initial(ptr, num_initial)
     target = _shift(index[1], sample, ptr, 0, np.zeros_like(ptr), target_of)
     source = _shift(index[0], sample, ptr, -1, first, source_of)
-    read = source >= 0
     return schedule(
-        np.stack([source[read], target[read]]),
+        np.stack([source, target]),
         num_nodes=int(ptr[-1]),
         num_initial=int(first[-1]),
-        ptr=ptr,
+        ptr=ptr if samples is None else samples,
         levels=levels,
     )
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import assert_same, everything, features, random_tree, randomise, recurrence
+from conftest import assert_same, features, random_tree, randomise, recurrence
 from equations_memory import forget_gate
 
 import structnet as sn
@@ -136,68 +136,6 @@ def test_on_ordered_slots_a_recursive_tensor_network_is_that_of_the_paper():
     assert_same(layer(x, plans), torch.stack([p[node] for node in range(5)]))
 
 
-def graph_lstm_in_a_loop(cell, x, neighbours):
-    """Liang et al. (2016), eq. 1 and 2, all neighbours visited before."""
-    size = cell.hidden_size
-    W, b = cell.input.weight, cell.input.bias
-    W = dict(zip("uocf", W.split(size), strict=True))
-    b = dict(zip("uocf", b.split(size), strict=True))
-    Un = dict(zip("uoc", cell.recurrent.T.split(size), strict=True))
-    Uf_n = cell.recurrent_edge.T
-    nothing = x.new_zeros(size)
-    h, m = [], []
-    for node, of_node in enumerate(neighbours):
-        f_i, h_i, m_i = x[node], nothing, nothing
-        U = dict.fromkeys("uocf", x.new_zeros(size, size))
-        if cell.own:
-            f_i, h_i, m_i = x[node].split([len(x[node]) - 2 * size, size, size])
-            U = dict(zip("uocf", cell.recurrent_own.T.split(size), strict=True))
-        count = len(of_node)
-        h_mean = sum((h[j] for j in of_node), nothing) / max(count, 1)
-        g_u, g_o, g_c = (W[g] @ f_i + U[g] @ h_i + Un[g] @ h_mean + b[g] for g in "uoc")
-        g_own = torch.sigmoid(W["f"] @ f_i + U["f"] @ h_i + b["f"])
-        m_new = g_own * m_i + torch.sigmoid(g_u) * torch.tanh(g_c)
-        for j in of_node:
-            m_new = m_new + torch.sigmoid(W["f"] @ f_i + Uf_n @ h[j] + b["f"]) * m[j] / count
-        m.append(m_new)
-        h.append(torch.tanh(torch.sigmoid(g_o) * m_new))
-    return torch.stack(h), torch.stack(m)
-
-
-@pytest.mark.parametrize("own", [False, True])
-def test_on_a_graph_a_graph_lstm_is_that_of_the_paper(own):
-    neighbours = [[], [0], [], [0, 1, 2], [3, 1], [3, 4, 0]]
-    topology = sn.topologies.create("any_dag")
-    plans = topology.plan([neighbours])
-    layer = recurrence(topology, "graph_lstm", 11, 4, own=own)
-    x = features(plans, 11)
-    _, found = layer(x, plans, return_states=True)
-    expected = graph_lstm_in_a_loop(layer.cells[0], x, neighbours)
-    inputs = [x, *layer.parameters()]
-    for state, wanted in zip(found, expected, strict=True):
-        assert_same(state, wanted)
-        weight = torch.randn_like(state)
-        for one, other in zip(
-            torch.autograd.grad((state * weight).sum(), inputs, retain_graph=True),
-            torch.autograd.grad((wanted * weight).sum(), inputs, retain_graph=True),
-            strict=True,
-        ):
-            assert_same(one, other)
-
-
-@pytest.mark.parametrize(
-    ("name", "structure"), [("bichain", 4), ("tree", TREE), ("any_dag", [[], [0], [0, 1], [2]])]
-)
-def test_a_graph_lstm_takes_up_its_own_states_on_every_arity(name, structure):
-    topology = sn.topologies.create(name)
-    plans = topology.plan([structure])
-    layer = recurrence(topology, "graph_lstm", 7, 3, own=True)
-    x = features(plans, 7)
-    reference = everything(layer, x, plans, executor="reference")
-    assert_same(everything(layer, x, plans), reference)
-    assert (reference["gradient of x"].abs() > 0).all()
-
-
 @pytest.mark.parametrize(
     ("name", "sizes", "options", "message"),
     [
@@ -205,7 +143,6 @@ def test_a_graph_lstm_takes_up_its_own_states_on_every_arity(name, structure):
         ("mlstm", (3, 4), {"forget": "tanh"}, "'forget' is 'sigmoid' or 'exp', got 'tanh'"),
         ("mlstm", (3, 4), {"heads": 3}, "'heads' is a divisor of hidden_size = 4, got 3"),
         ("mlstm", (3, 4), {"heads": 0}, "'heads' is a divisor of hidden_size = 4, got 0"),
-        ("graph_lstm", (8, 4), {"own": True}, "features and 8 states, got input_size 8"),
     ],
 )
 def test_options_out_of_range_are_refused(name, sizes, options, message):

@@ -37,6 +37,7 @@ LEVELS = {
     "words": 1,
     "levels": 1,
     "edges": 1,
+    "places": 1,
     "plan": 2,
     "topology": 3,
     "batch": 4,
@@ -51,6 +52,8 @@ LEVELS = {
     "noise": 8,
     "windows": 8,
     "checkpoint": 9,
+    "convolution": 5,
+    "edge_features": 8,
     "recurrence": 10,
     "rnn": 11,
     "bench": 18,
@@ -277,33 +280,34 @@ def test_every_package_is_installed_and_every_plugin_has_its_door():
     assert set(doors.values()) == {f"structnet.plugins.{path.parent.name}" for path in folders}
 
 
+def requirements(*extras):
+    """What the distribution needs, and its extras."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = list(project["dependencies"])
+    for extra in extras:
+        texts += project["optional-dependencies"][extra]
+    return [one for one in map(Requirement, texts) if one.name != "structnet"]
+
+
 def test_tested_versions_are_within_the_honest_ranges():
     from packaging.requirements import Requirement
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    optional = project.get("optional-dependencies", {})
-    needed = [*project["dependencies"], *optional.get("test", [])]
-    pinned = {}
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
-        line = line.split("#")[0].strip()
-        if line:
-            pin = Requirement(line)
-            pinned[pin.name.lower()] = str(pin.specifier).removeprefix("==")
-    for text in needed:
-        requirement = Requirement(text)
+    text = (ROOT / "constraints.txt").read_text()
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    pinned = {pin.name.lower(): pin.specifier for pin in map(Requirement, filter(None, lines))}
+    for requirement in requirements("molecules", "superpixels", "test"):
         assert requirement.name.lower() in pinned, f"{requirement.name} is not pinned"
-        version = pinned[requirement.name.lower()]
-        assert requirement.specifier.contains(version), f"{text} excludes {version}"
+        version = str(pinned[requirement.name.lower()]).removeprefix("==")
+        assert requirement.specifier.contains(version), f"{requirement} excludes {version}"
 
 
 def test_third_parties_that_are_imported_are_required():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    from packaging.requirements import Requirement
-
-    required = {Requirement(text).name.lower() for text in project["dependencies"]}
+    required = {one.name.lower() for one in requirements("molecules", "superpixels")}
     known = {"sklearn": "scikit-learn", "yaml": "pyyaml", "hydra": "hydra-core",
              "omegaconf": "hydra-core", "torch_geometric": "torch-geometric",
-             "PIL": "pillow"}  # fmt: skip
+             "PIL": "pillow", "skimage": "scikit-image"}  # fmt: skip
     import sys
 
     for path in SOURCES:

@@ -32,6 +32,7 @@ class OrderedGraph(sn.Topology):
     """
 
     takes = "undirected"
+    joins = True
     arity = None
 
     def __init__(

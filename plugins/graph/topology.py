@@ -25,6 +25,7 @@ class Graph(sn.Topology):
     """
 
     takes = "graph"
+    joins = True
     arity = None
 
     def __init__(self, *, direction: str = "forward"):

@@ -22,6 +22,7 @@ class Tree(sn.Topology):
     """
 
     takes = "tree"
+    joins = True
 
     def __init__(self, *, arity: int | None = 2, direction: str = "up"):
         if arity is not None and arity < 1:
