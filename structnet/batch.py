@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from structnet.plan import Plan
-from structnet.topology import Topology
+from structnet.topology import Edges, Topology
 
 # How a person sees a word that is not in the vocabulary.
 UNKNOWN = "?"
@@ -54,7 +54,8 @@ class Sample:
 
     `x` is an array (n, D) or `Tokens` of n nodes; `y` a scalar, or an array with a target a node.
     `kind` is an index into the task's `kinds`. `condition` is what the net is given beside `x`, a
-    number or an array of one shape in all samples.
+    number or an array of one shape in all samples. `edge_x` is an array (E, D) for the edges of a
+    structure that has some, in their order.
     """
 
     structure: Any
@@ -63,6 +64,7 @@ class Sample:
     kind: int = 0
     origin: Origin | None = None
     condition: Any = None
+    edge_x: Any = None
 
     @property
     def num_nodes(self) -> int:
@@ -74,8 +76,8 @@ class Batch:
     """Samples together: their nodes concatenated, sample b owning `ptr[b]:ptr[b + 1]`.
 
     `x` (N, D) or `Tokens`, `plans` one a direction, `y` (B,) or (N,), `kind` (B,), `condition`
-    (B, ...) or None. `shapes` are the structures where these are sizes, as those of grids are, ()
-    of others.
+    (B, ...) or None, `edge_x` (E, D) or None, for the edges of all samples. `shapes` are the
+    structures where these are sizes, as those of grids are, () of others.
     """
 
     x: Any
@@ -85,6 +87,7 @@ class Batch:
     kind: Tensor
     condition: Tensor | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
+    edge_x: Tensor | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -112,13 +115,10 @@ class Batch:
         def move(value: Any) -> Any:
             if isinstance(value, tuple):
                 return tuple(map(move, value))
-            return getattr(value, method)(*args, **kwargs)
+            # Numbers and what is None are nowhere.
+            return getattr(value, method)(*args, **kwargs) if hasattr(value, method) else value
 
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        del moved["shapes"]
-        if self.condition is None:
-            del moved["condition"]
-        return replace(self, **{name: move(value) for name, value in moved.items()})
+        return replace(self, **{one.name: move(getattr(self, one.name)) for one in fields(self)})
 
 
 def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
@@ -135,6 +135,7 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
         kind=torch.tensor([sample.kind for sample in samples]),
         condition=_conditions(samples),
         shapes=_shapes(samples),
+        edge_x=_edge_features(samples, topology),
     )
 
 
@@ -147,6 +148,28 @@ def _refuse_unequal(samples: Sequence[Sample], topology: Topology) -> None:
                 f"sample {index} of the batch{where} has input for {sample.num_nodes} nodes, "
                 f"its structure has {nodes}"
             )
+
+
+def _edge_features(samples: Sequence[Sample], topology: Topology) -> Tensor | None:
+    given = [sample.edge_x for sample in samples]
+    if all(edge_x is None for edge_x in given):
+        return None
+    for index, sample in enumerate(samples):
+        if sample.edge_x is None:
+            raise ValueError(f"sample {index} of the batch has no edge_x, others have")
+        edges = _count_edges(sample.structure, topology)
+        if edges != len(sample.edge_x):
+            raise ValueError(
+                f"sample {index} of the batch has edge_x of {len(sample.edge_x)} rows, its "
+                f"structure has {edges} edges"
+            )
+    return torch.from_numpy(np.concatenate(given))
+
+
+def _count_edges(structure: Any, topology: Topology) -> int:
+    if isinstance(structure, Edges):
+        return np.shape(structure.index)[1]
+    return topology.plan([structure])[0].num_edges
 
 
 def _conditions(samples: Sequence[Sample]) -> Tensor | None:

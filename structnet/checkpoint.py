@@ -5,20 +5,23 @@ cost", section 4). With windows of sqrt(L) of L levels, what is kept beside inpu
 with sqrt(L) on chains and grids.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from structnet.cells.cell import Cell
 from structnet.execute.again import Recalled
 from structnet.plan import Plan
+from structnet.registry import did_you_mean
 from structnet.windows import windows
 
 States = tuple[Tensor, ...]
 # Of a window's plan, its x by rank and its initial states: the output and the states.
 Step = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
+SAVES = ("gates", "recompute", "windows")
 
 
 def run_checkpointed(
@@ -41,8 +44,11 @@ def run_checkpointed(
     outputs, states = [], []
     cuts = list(windows(plan, length))
     for (start, stop, window, carried), later in zip(cuts, _later(plan, cuts), strict=True):
-        at = torch.searchsorted(live, carried)
-        given = [torch.cat([own, kept[at]]) for own, kept in zip(initial, held, strict=True)]
+        own_at = carried[carried < first] - 1
+        at = torch.searchsorted(live, carried[carried >= first])
+        given = [
+            torch.cat([own[own_at], kept[at]]) for own, kept in zip(initial, held, strict=True)
+        ]
         output, *new = _Recomputed.apply(
             step, cell, window, len(given), x[start:stop], *given, *tensors
         )
@@ -57,10 +63,11 @@ def run_checkpointed(
 
 
 def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Tensor]:
-    """The rows that windows after each one read."""
+    """The rows that windows after each one read; initial states are at hand throughout."""
+    first = 1 + plan.num_initial
     found = [plan.rows[:0]]
     for _, _, _, carried in reversed(cuts[1:]):
-        found.append(torch.unique(torch.cat([found[-1], carried])))
+        found.append(torch.unique(torch.cat([found[-1], carried[carried >= first]])))
     return found[::-1]
 
 
@@ -114,3 +121,31 @@ class _Recomputed(torch.autograd.Function):
             None,
             *(next(found) if one.requires_grad else None for one in inputs),
         )
+
+
+def check_save(save: str, executor: str, cells: Iterable[nn.Module], has_noise: bool) -> None:
+    """ValueError for what is no way to save, or goes without that executor, cell or noise."""
+    if save not in SAVES:
+        raise ValueError(f"no save {save!r} {did_you_mean(save, SAVES)}")
+    if save == "gates":
+        return
+    if save == "recompute" and executor != "compiled":
+        raise ValueError(
+            f"save='recompute' is for executor='compiled', got {executor!r}; "
+            "take save='windows' with others"
+        )
+    if has_noise:
+        raise ValueError(
+            f"save={save!r} goes without truncate, recurrent_dropout, zoneout and weight_drop"
+        )
+    for cell in cells:
+        if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
+            raise ValueError(
+                f"save={save!r} calls `project` on some nodes at a time, and the batch "
+                f"norm in {type(cell).__name__} is of all; take save='gates'"
+            )
+        if save == "recompute" and getattr(type(cell), "output", Cell.output) is not Cell.output:
+            raise ValueError(
+                f"save='recompute' is for cells whose output is a state, not "
+                f"{type(cell).__name__}; take save='windows'"
+            )

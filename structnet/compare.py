@@ -4,10 +4,12 @@ compare:
   rows: {NAME: [WORD, ...], ...}                  what is compared
   columns: {NAME: [WORD, ...], ...}               on what
   seeds: [0, 1, 2]
+  folds: [1, 2, ...]                              of task.fold, each with every seed; not needed
   published: {COLUMN: {ROW: FIGURE, ...}, ...}    what others measured, where they did
+  references: {COLUMN: {NAME: FIGURE, ...}, ...}  with nets that are no rows here
 
 DIR/comparison.yaml        the section
-DIR/COLUMN_ROW_SEED/       a run each
+DIR/COLUMN_ROW_SEED/       a run each; COLUMN_ROW_FOLD_SEED where there are folds
 DIR/table.json, table.md   the figures of all of them, and where their order differs
 """
 
@@ -15,6 +17,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +29,13 @@ from structnet.registry import did_you_mean
 from structnet.run import Config, Run, new_directory, saved_config, write
 
 SECTION = "comparison.yaml"
-PARTS = ("rows", "columns", "seeds", "published")
+PARTS = ("rows", "columns", "seeds", "folds", "published", "references")
 NAME = re.compile(r"\w[\w.+-]*")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The composed configurations of the runs, by (column, row, seed).
+    """The composed configurations of the runs, by (column, row, fold if there are any, seed).
 
     `monitors` has the metric that each column is judged by and whether the largest or the smallest
     is best, `directory` is None for a new one.
@@ -53,20 +56,26 @@ class Comparison:
         """
         section = config["compare"]
         _check(section)
-        if any(word.lstrip("+").startswith("seed=") for word in words):
-            raise ValueError("a comparison has seeds of its own, as in 'compare.seeds=[0,1]'")
+        for option, part in (("seed", "seeds"), ("task.fold", "folds")):
+            if part in section and any(w.lstrip("+").startswith(f"{option}=") for w in words):
+                raise ValueError(
+                    f"a comparison has {part} of its own, as in 'compare.{part}=[0,1]'"
+                )
         configs, monitors = {}, {}
-        for column, on in section["columns"].items():
-            for row, what in section["rows"].items():
-                try:
-                    composed = compose([*on, *what, *words], folders)
-                    task = Run.compose(composed, Path()).task
-                except (ValueError, KeyError) as error:
-                    raise ValueError(f"{row} on {column}: {error}") from error
-                del composed["compare"]
-                monitors[column] = (task.monitor, task.mode)
-                for seed in section["seeds"]:
-                    configs[column, row, seed] = {**composed, "seed": seed}
+        for (column, on), (row, what), fold in product(
+            section["columns"].items(), section["rows"].items(), section.get("folds", [None])
+        ):
+            of_fold = [] if fold is None else [f"task.fold={fold}"]
+            try:
+                composed = compose([*on, *what, *of_fold, *words], folders)
+                task = Run.compose(composed, Path()).task
+            except (ValueError, KeyError) as error:
+                raise ValueError(f"{row} on {column}: {error}") from error
+            del composed["compare"]
+            monitors[column] = (task.monitor, task.mode)
+            for seed in section["seeds"]:
+                repeat = (seed,) if fold is None else (fold, seed)
+                configs[column, row, *repeat] = {**composed, "seed": seed}
         return cls(section, configs, monitors, config["run"])
 
     def run(self, train: Callable[[Run], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
@@ -81,12 +90,14 @@ class Comparison:
         for number, (key, config) in enumerate(self.configs.items(), start=1):
             known = finished[key]
             if known is None:
-                column, row, seed = key
-                print(f"{number}/{len(finished)} {column}, {row}, seed {seed}", flush=True)
+                *fold, seed = key[2:]
+                names = [*key[:2], *(f"fold {one}" for one in fold), f"seed {seed}"]
+                print(f"{number}/{len(finished)} {', '.join(map(str, names))}", flush=True)
                 config = {**config, "run": str(places[key])}
                 known = train(Run.compose(config, places[key]))
             figures[key] = known
-        summary = summarise(figures, self.monitors, self.section.get("published") or {})
+        others = (self.section.get(part) or {} for part in ("published", "references"))
+        summary = summarise(figures, self.monitors, *others)
         _save(directory / "table.json", json.dumps(summary, indent=1) + "\n")
         _save(directory / "table.md", markdown(summary))
         return directory, summary
@@ -135,25 +146,35 @@ def _check(section: Any) -> None:
                 raise ValueError(f"{name!r} in compare.{part} is no name for a directory")
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise ValueError(f"compare.{part}.{name} is a list of words, got {words!r}")
-    seeds = section.get("seeds")
-    whole = isinstance(seeds, list) and all(type(s) is int and 0 <= s < 2**32 for s in seeds)
-    if not whole or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"compare.seeds is a list of different whole numbers, got {seeds!r}")
-    _check_published(section)
+    for part in ("seeds", "folds"):
+        if part == "seeds" or part in section:
+            _check_repeats(part, section.get(part))
+    for part in ("published", "references"):
+        _check_others(section, part)
 
 
-def _check_published(section: Mapping[str, Any]) -> None:
-    published = section.get("published") or {}
-    if not isinstance(published, dict):
-        raise ValueError(f"compare.published is columns with their figures, got {published!r}")
-    for column, figures in published.items():
-        _check_known("column", column, section["columns"], "for compare.published")
+def _check_repeats(part: str, values: Any) -> None:
+    whole = isinstance(values, list) and all(type(v) is int and 0 <= v < 2**32 for v in values)
+    if not whole or not values or len(set(values)) < len(values):
+        raise ValueError(f"compare.{part} is a list of different whole numbers, got {values!r}")
+
+
+def _check_others(section: Mapping[str, Any], part: str) -> None:
+    """ValueError for anything but figures of columns: of rows that are there, or of no row."""
+    others = section.get(part) or {}
+    if not isinstance(others, dict):
+        raise ValueError(f"compare.{part} is columns with their figures, got {others!r}")
+    for column, figures in others.items():
+        _check_known("column", column, section["columns"], f"for compare.{part}")
         if not isinstance(figures, dict):
-            raise ValueError(f"compare.published.{column} is rows with figures, got {figures!r}")
-        for row, figure in figures.items():
-            _check_known("row", row, section["rows"], f"for compare.published.{column}")
+            raise ValueError(f"compare.{part}.{column} is names with figures, got {figures!r}")
+        for name, figure in figures.items():
+            if part == "published":
+                _check_known("row", name, section["rows"], f"for compare.published.{column}")
+            elif name in section["rows"]:
+                raise ValueError(f"{name!r} in compare.{part}.{column} is a row: it is published")
             if type(figure) not in (int, float):
-                raise ValueError(f"compare.published.{column}.{row} is a number, got {figure!r}")
+                raise ValueError(f"compare.{part}.{column}.{name} is a number, got {figure!r}")
 
 
 def _check_known(kind: str, name: Any, known: Collection[str], where: str) -> None:

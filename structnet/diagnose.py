@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from structnet.batch import Batch, Sample, collate
-from structnet.cells.cell import Cell, as_states
+from structnet.cells.cell import Cell
+from structnet.cells.states import as_states
 from structnet.execute.batched import run_batched
 from structnet.gates import Radius, Saturation, gate_saturation, spectral_radii
 from structnet.loading import Batches
@@ -107,12 +108,16 @@ class _Probe:
         z: Tensor,
         initial: States | None,
         training: bool,
+        edges: Tensor | None = None,
     ) -> States:
         z = z.detach()
         gradient, states = gradient_by_distance(
-            lambda run: self.noise.run(run, cell, plan, z, initial, training), cell, plan, z
+            lambda run: self.noise.run(run, cell, plan, z, initial, training, edges),
+            cell,
+            plan,
+            z,
         )
-        saturation = gate_saturation(cell, plan, z, states, initial)
+        saturation = gate_saturation(cell, plan, z, states, initial, edges)
         self.measured.append((gradient, saturation, spectral_radii(cell, saturation)))
         return states
 
@@ -169,10 +174,17 @@ def distances(plan: Plan) -> Tensor:
     return distance[first:].where(distance[first:] < none, -1)
 
 
-def _run_nudged(nudge: Tensor, cell: Any, plan: Plan, z: Tensor, initial: States | None) -> States:
+def _run_nudged(
+    nudge: Tensor,
+    cell: Any,
+    plan: Plan,
+    z: Tensor,
+    initial: States | None,
+    edges: Tensor | None = None,
+) -> States:
     # Batched, whatever the layer runs with: the numbers are the same, and it takes any cell.
     nudged: Any = _Nudged(cell)
-    return run_batched(nudged, plan, torch.cat([z, nudge], dim=1), initial)
+    return run_batched(nudged, plan, torch.cat([z, nudge], dim=1), initial, edges)
 
 
 class _Nudged(nn.Module):

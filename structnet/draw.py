@@ -1,14 +1,17 @@
-"""A structure as a picture: its nodes, who feeds whom, and every level in a colour of its own."""
+"""A structure as a picture: its nodes, who feeds whom, and every level or value in a colour."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from structnet.arrows import draw_arrows
 from structnet.bench.structures import Sizes
 from structnet.bench.structures import draw as draw_structures
+from structnet.layout import Layout, Points, arrows, layered, level_of_nodes
 from structnet.plan import Plan
 from structnet.run import write
 from structnet.topology import Topology
@@ -16,22 +19,42 @@ from structnet.topology import Topology
 FORMATS = (".png", ".svg")
 # More are neither told apart by eye nor drawn soon.
 MOST_NODES = 1000
-# In units of the distance between neighbours.
-RADIUS, MARGIN = 0.28, 0.7
-# In inches: a unit where there is room, what a picture may measure, a panel's title.
-UNIT, LARGEST, TITLE = 0.6, 24.0, 0.35
-POINTS = 72
-Points = NDArray[np.float64]
+# In inches: what a picture may measure, a line of a title, a colour bar with its text, what is left
+# free around the nodes and between columns of them.
+LARGEST, LINE, BAR, MARGIN, GAP = 48.0, 0.2, 0.9, 0.25, 0.35
+# In inches: a circle without a name, the height of one with a name, how far apart they stand.
+CIRCLE, HEIGHT, APART = 0.34, 0.24, 0.6
+POINTS, FONT, TITLE_FONT, LETTER = 72, 8.0, 9.0, 0.075
+# Longer names are cut.
+LONGEST = 28
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown of nodes: their names, and values (n,) with what these are.
+
+    Without names nodes bear their level, without values they are coloured by it. Values that are
+    numbers of `classes` have these beside the colour bar.
+    """
+
+    title: str = ""
+    names: Sequence[str] | None = None
+    values: NDArray[Any] | None = None
+    what: str = ""
+    classes: Sequence[str] = ()
 
 
 def sizes_of(topology: Topology) -> dict[str, int]:
     """The sizes that make an example of what the topology takes, with their defaults."""
     grid = {"depth": 3, "height": 5, "width": 7}
     dims = getattr(topology, "dims", 2)
+    graph = {"nodes": 12, "seed": 0}
     known = {
         "sequence": {"length": 8},
         "tree": {"leaves": 8, "seed": 0},
         "grid": dict(list(grid.items())[-dims:]),
+        "graph": graph,
+        "undirected": graph,
     }
     if topology.takes not in known:
         raise ValueError(
@@ -40,7 +63,7 @@ def sizes_of(topology: Topology) -> dict[str, int]:
         )
     if topology.takes == "grid" and dims > len(grid):
         raise ValueError(f"a grid of {dims} dimensions has no picture; set topology.dims=3 or less")
-    return known[topology.takes]
+    return dict(known[topology.takes])
 
 
 def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
@@ -49,32 +72,35 @@ def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
         return tuple(sizes.values())
     if topology.takes == "sequence":
         return sizes["length"]
-    leaves = Sizes(sizes["leaves"], sizes["leaves"])
-    return draw_structures(topology, leaves, 1, sizes["seed"])[0]
+    size = sizes["leaves" if topology.takes == "tree" else "nodes"]
+    return draw_structures(topology, Sizes(size, size), 1, sizes["seed"])[0]
 
 
-def draw(topology: Topology, structure: Any, path: Path) -> list[str]:
-    """Draw a structure, a panel for every direction, as PNG or SVG; what each panel shows.
-
-    Arrows lead from a predecessor to the node that reads it, nodes bear their level.
-    """
+def check_path(path: Path) -> None:
+    """ValueError for what is no picture's name, FileNotFoundError where there is no folder."""
     if path.suffix not in FORMATS:
         raise ValueError(f"a picture is a file in {' or '.join(FORMATS)}, got {str(path)!r}")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"no folder {path.absolute().parent} for {path}")
-    plans = topology.plan([structure])
+
+
+def draw(topology: Topology, structure: Any, path: Path, look: Look | None = None) -> list[str]:
+    """Draw a structure, a panel for every direction, as PNG or SVG; what each panel shows.
+
+    Arrows lead from a predecessor to the node that reads it; what is an initial state has none.
+    """
+    check_path(path)
+    plans, look = topology.plan([structure]), look or Look()
     if plans[0].num_nodes > MOST_NODES:
         raise ValueError(
             f"a picture shows at most {MOST_NODES} nodes, got {plans[0].num_nodes}; "
             "take a smaller structure"
         )
-    at = topology.positions(structure)
-    at = _layered(plans[0]) if at is None else np.asarray(at, np.float64)
     titles = [
         f"{name}: {_count(plan.num_nodes, 'node')} in {_count(len(plan.level_sizes), 'level')}"
         for name, plan in zip(topology.directions, plans, strict=True)
     ]
-    figure = _figure(plans, titles, at)
+    figure = _figure(plans, titles, topology.positions(structure), look)
     write(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:], dpi=150))
     return titles
 
@@ -83,114 +109,137 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("s" if number != 1 else "")
 
 
-def level_of_nodes(plan: Plan) -> NDArray[np.int64]:
-    """The level (N,) of every node."""
-    return np.repeat(np.arange(len(plan.level_sizes)), plan.level_sizes)[plan.rank.numpy()]
+def shortened(name: str, longest: int = LONGEST) -> str:
+    """A name on one line, of what can be printed, cut where it is long."""
+    plain = "".join(one if one.isprintable() else "·" for one in " ".join(name.split()))
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
-def arrows(plan: Plan) -> NDArray[np.int64]:
-    """(E, 2): who feeds whom; initial states are nobody."""
-    order, rows = plan.order.numpy(), plan.rows.numpy() - (1 + plan.num_initial)
-    pairs = [np.zeros((0, 2), np.int64)]
-    for start, stop, slots, offset in plan.steps:
-        source = rows[offset : offset + (stop - start) * slots]
-        target = np.repeat(order[start:stop], slots)
-        inner = source >= 0
-        pairs.append(np.stack([order[source[inner]], target[inner]], 1))
-    return np.concatenate(pairs)
-
-
-def _layered(plan: Plan) -> Points:
-    """Levels from left to right, a node beside the mean of those that it reads."""
-    level, edges = level_of_nodes(plan), arrows(plan)
-    down = np.zeros(plan.num_nodes)
-    for number in range(len(plan.level_sizes)):
-        nodes = np.flatnonzero(level == number)
-        into = edges[level[edges[:, 1]] == number]
-        total = np.bincount(into[:, 1], down[into[:, 0]], plan.num_nodes)[nodes]
-        count = np.bincount(into[:, 1], minlength=plan.num_nodes)[nodes]
-        wanted = total / count if number else np.arange(len(nodes), dtype=np.float64)
-        down[nodes] = _spaced(wanted)
-    return np.stack([level.astype(np.float64), down], 1)
-
-
-def _spaced(wanted: Points) -> Points:
-    """Places at least one apart, in the order of those wanted and with their mean."""
-    order = np.argsort(wanted, kind="stable")
-    steps = np.arange(len(wanted))
-    apart = np.maximum.accumulate(wanted[order] - steps) + steps
-    placed = np.empty(len(wanted))
-    placed[order] = apart + wanted.mean() - apart.mean()
-    return placed
-
-
-def _figure(plans: tuple[Plan, ...], titles: list[str], at: Points) -> Any:
-    """The panels in a square of rows and columns, to one scale."""
+def _figure(plans: tuple[Plan, ...], titles: list[str], given: Any, look: Look) -> Any:
+    """The panels in a square of rows and columns, to one scale, and a bar of the values."""
     # Imported here: matplotlib takes a second.
     from matplotlib.figure import Figure
 
-    low, high = at.min(0) - MARGIN, at.max(0) + MARGIN
+    names = None if look.names is None else [shortened(name) for name in look.names]
+    size = _node_sizes(plans[0].num_nodes, names)
+    layout = _layout(plans[0], given, size)
+    low, high = _frame(layout, size)
     columns = int(np.ceil(np.sqrt(len(plans))))
-    rows = -(-len(plans) // columns)
-    unit = min(UNIT, *(LARGEST / (np.array([columns, rows]) * (high - low))))
-    # A title of some words has to fit above a panel of one node.
-    width, height = np.maximum((high - low) * unit, [2.6, 0.0])
-    height += TITLE
-    figure = Figure(figsize=(columns * width, rows * height))
-    middle = (low + high) / 2
+    grid = np.array([columns, -(-len(plans) // columns)])
+    bar = 0.0 if look.values is None else BAR + 0.06 * max(map(len, look.classes), default=0)
+    beside = np.array([bar, LINE * bool(look.title)])
+    scale = min(1.0, *((LARGEST - beside) / (grid * (high - low))))
+    # Titles have to fit above a panel of one node.
+    least = LETTER * np.array([max(map(len, titles)), len(look.title) / columns]).max() + MARGIN
+    room = np.maximum((high - low) * scale, [least, 0])
+    panel = room + np.array([0, LINE])
+    whole = grid * panel + beside + [0, 0.1]
+    figure = Figure(figsize=tuple(whole))
+    if look.title:
+        _write(figure, look.title, (whole - beside) / 2 * [1, 0] + [0, whole[1] - 0.6 * LINE])
+    half, middle = room / scale / 2, (low + high) / 2
     for number, (plan, title) in enumerate(zip(plans, titles, strict=True)):
         row, column = divmod(number, columns)
-        place = column / columns, 1 - (row + 1) / rows
-        axes = figure.add_axes((*place, 1 / columns, (height - TITLE) / height / rows))
-        half = np.array([width, height - TITLE]) / unit / 2
-        axes.set(xlim=(middle[0] - half[0], middle[0] + half[0]))
-        axes.set(ylim=(middle[1] + half[1], middle[1] - half[1]))
+        corner = np.array([column, grid[1] - 1 - row]) * panel
+        axes = figure.add_axes((*(corner / whole), *(room / whole)))
+        (left, top), (right, bottom) = middle - half, middle + half
+        axes.set(xlim=(left, right), ylim=(bottom, top))
         axes.set_axis_off()
-        axes.set_title(title, fontsize=9)
-        _draw_arrows(axes, arrows(plan), at, unit)
-        _draw_nodes(axes, level_of_nodes(plan), at, unit)
+        _write(figure, title, corner + room * [0.5, 1] + [0, 0.4 * LINE])
+        draw_arrows(axes, arrows(plan), layout, size, scale)
+        levels = level_of_nodes(plan)
+        colors = _colors(levels, ()) if look.values is None else _colors(look.values, look.classes)
+        labels = [str(level) for level in levels] if names is None else names
+        _draw_nodes(axes, labels, layout.at, size, colors, scale)
+    if look.values is not None:
+        _draw_bar(figure, look, whole, bar)
     return figure
 
 
-def _draw_nodes(axes: Any, level: NDArray[np.int64], at: Points, unit: float) -> None:
+def _write(figure: Any, title: str, at: Points) -> None:
+    """A title around a place, in inches."""
+    place = at / figure.get_size_inches()
+    figure.text(*place, title, fontsize=TITLE_FONT, ha="center", va="center", parse_math=False)
+
+
+def _frame(layout: Layout, size: Points) -> tuple[Points, Points]:
+    """The corners of what nodes and arrows take."""
+    corners = [layout.at - size / 2, layout.at + size / 2, *layout.ways.values()]
+    taken = np.concatenate(corners) if len(layout.at) else np.zeros((1, 2))
+    return taken.min(0) - MARGIN, taken.max(0) + MARGIN
+
+
+def _node_sizes(count: int, names: list[str] | None) -> Points:
+    """Width and height (n, 2) of every node."""
+    from matplotlib.textpath import TextPath
+
+    if names is None:
+        return np.full((count, 2), CIRCLE)
+    wide = [
+        TextPath((0, 0), name, size=FONT).get_extents().width / POINTS if name.strip() else 0.0
+        for name in (name.replace("$", "S") for name in names)
+    ]
+    return np.stack([np.maximum(np.array(wide) + 0.16, HEIGHT), np.full(count, HEIGHT)], 1)
+
+
+def _layout(plan: Plan, given: Any, size: Points) -> Layout:
+    """Where the topology puts nodes, so far apart that names fit; else level by level."""
+    named = size[:1, 1].max(initial=CIRCLE) != CIRCLE
+    if given is None:
+        high = 0.36 if named else 0.8 * APART
+        return layered(plan, size[:, 0], high, GAP if named else 1.5 * APART - CIRCLE)
+    unit = max(APART, size[:, 0].max(initial=0) + GAP)
+    return Layout(np.asarray(given, np.float64) * [unit, APART], {})
+
+
+def _colors(values: NDArray[Any], classes: Sequence[str]) -> NDArray[np.float64]:
+    """A color (n, 4) each, grey for what is not finite."""
     from matplotlib import colormaps
-    from matplotlib.collections import EllipseCollection
 
-    size = np.full(len(at), 2 * RADIUS)
-    colors = colormaps["viridis"](level / max(1, level.max()))
-    axes.add_collection(
-        EllipseCollection(
-            size, size, 0 * size, units="xy", offsets=at, offset_transform=axes.transData,
-            facecolors=colors, edgecolors="black", linewidths=0.4, zorder=2,
-        )
-    )  # fmt: skip
-    font = 0.6 * 2 * RADIUS * unit * POINTS
-    for (right, down), color, number in zip(at, colors, level, strict=True):
+    values = np.asarray(values, np.float64)
+    low, high = _range(values, classes)
+    colors = colormaps["viridis"]((values - low) / ((high - low) or 1))
+    colors[~np.isfinite(values)] = (0.85, 0.85, 0.85, 1)
+    return colors
+
+
+def _range(values: NDArray[np.float64], classes: Sequence[str]) -> tuple[float, float]:
+    if classes:
+        return 0.0, float(len(classes) - 1)
+    known = values[np.isfinite(values)]
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+
+
+def _draw_nodes(
+    axes: Any, labels: Sequence[str], at: Points, size: Points, colors: Any, scale: float
+) -> None:
+    from matplotlib.patches import Ellipse, FancyBboxPatch
+
+    for label, (right, down), (width, height), color in zip(labels, at, size, colors, strict=True):
+        style = {"facecolor": color, "edgecolor": "black", "linewidth": 0.4 * scale, "zorder": 2}
+        if width == height:
+            axes.add_patch(Ellipse((right, down), width, height, **style))
+        else:
+            corner = right - width / 2, down - height / 2
+            rounded = f"round,pad=0,rounding_size={height / 2}"
+            axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=rounded, **style))
         dark = color[:3] @ (0.3, 0.6, 0.1) < 0.5
-        axes.text(right, down, str(number), fontsize=font, ha="center", va="center_baseline",
-                  color="white" if dark else "black", zorder=3)  # fmt: skip
+        axes.text(right, down, label, fontsize=FONT * scale, ha="center", va="center_baseline",
+                  color="white" if dark else "black", zorder=3, parse_math=False)  # fmt: skip
 
 
-def _draw_arrows(axes: Any, edges: NDArray[np.int64], at: Points, unit: float) -> None:
-    from matplotlib.patches import FancyArrowPatch
+def _draw_bar(figure: Any, look: Look, whole: Points, bar: float) -> None:
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
 
-    points = unit * POINTS
-    for source, target in edges:
-        bend = 0.35 if _is_hidden(at, source, target) else 0.0
-        axes.add_patch(
-            FancyArrowPatch(
-                tuple(at[source]), tuple(at[target]), arrowstyle="-|>", color="0.45",
-                connectionstyle=f"arc3,rad={bend}", mutation_scale=0.16 * points,
-                shrinkA=RADIUS * points, shrinkB=RADIUS * points, linewidth=0.02 * points,
-                zorder=1,
-            )
-        )  # fmt: skip
-
-
-def _is_hidden(at: Points, source: int, target: int) -> bool:
-    """Whether the straight line between two nodes passes over another."""
-    way = at[target] - at[source]
-    length = np.hypot(*way)
-    along = (at - at[source]) @ way / length
-    aside = np.abs((at - at[source]) @ [-way[1], way[0]]) / length
-    return bool(((along > RADIUS) & (along < length - RADIUS) & (aside < RADIUS)).any())
+    high = min(0.8 * whole[1], 3.0)
+    left, bottom = whole[0] - bar + 0.1, (whole[1] - high) / 2
+    axes = figure.add_axes((left / whole[0], bottom / whole[1], 0.12 / whole[0], high / whole[1]))
+    assert look.values is not None
+    scale = Normalize(*_range(np.asarray(look.values, np.float64), look.classes))
+    colors = figure.colorbar(ScalarMappable(scale, colormaps["viridis"]), cax=axes)
+    colors.ax.tick_params(labelsize=7)
+    colors.set_label(look.what, fontsize=7)
+    if look.classes:
+        colors.set_ticks(range(len(look.classes)), labels=list(look.classes))

@@ -4,6 +4,7 @@ torch_geometric's Data and Batch are known by what they have: nothing of it is i
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,6 +90,26 @@ def check_fields(data: Any) -> None:
                 at = torch.nonzero(~torch.isfinite(values))[0].tolist()
                 column = f", column {at[1]}" if len(at) > 1 else ""
                 raise ValueError(f"{name} is {values[tuple(at)].item()} at {what} {at[0]}{column}")
+
+
+def join(graphs: Sequence[Edges]) -> tuple[Edges, NDArray[np.int64]]:
+    """Graphs side by side as one, and the bounds of their nodes in it.
+
+    Without scores where one has none. ValueError where indices of one are no edge list or lead out
+    of it, or its scores are not one a node.
+    """
+    sizes = np.array([graph.num_nodes for graph in graphs], np.int64)
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    indices = [as_array(graph.index) for graph in graphs]
+    sample = np.repeat(np.arange(len(graphs)), [index.shape[-1] for index in indices])
+    index = np.concatenate(indices, axis=1)
+    if ((index < 0) | (index >= sizes[sample])).any():
+        raise ValueError("an edge leads out of its graph")
+    scores = [as_array(graph.score) for graph in graphs if graph.score is not None]
+    if any(len(graph.score) != graph.num_nodes for graph in graphs if graph.score is not None):
+        raise ValueError("a score is one number a node")
+    score = np.concatenate(scores) if len(scores) == len(graphs) else None
+    return Edges(index + ptr[sample], int(ptr[-1]), score), ptr
 
 
 def check_apart(index: Any, ptr: NDArray[np.integer]) -> None:

@@ -4,7 +4,7 @@ n: nodes, K: slots, H: hidden size.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from structnet.cells.cell import Cell, as_states
+from structnet.cells.cell import Cell
+from structnet.cells.edge_terms import giving
 from structnet.cells.linear import LinearCell
+from structnet.cells.states import as_states
 from structnet.noise import States
 from structnet.plan import Plan
 
@@ -57,9 +59,14 @@ class Radius(NamedTuple):
 
 
 def gate_saturation(
-    cell: nn.Module, plan: Plan, z: Tensor, states: States, initial: States | None
+    cell: nn.Module,
+    plan: Plan,
+    z: Tensor,
+    states: States,
+    initial: States | None,
+    edges: Tensor | None = None,
 ) -> dict[str, Saturation]:
-    """Gate -> its saturation, given z and the states of all nodes by rank.
+    """Gate -> its saturation, given z, the states of all nodes by rank and what edges add to gates.
 
     A gate has its name where the cell takes it from the gate algebra; logistic functions of other
     tensors are gates 1, 2, ... in the order of their calls. What a linear cell makes its
@@ -75,9 +82,12 @@ def gate_saturation(
     for slots in {step[2] for step in plan.steps}:
         steps = [step for step in plan.steps if step[2] == slots]
         nodes = torch.cat([torch.arange(start, stop) for start, stop, *_ in steps]).to(z.device)
-        rows = torch.cat([plan.rows[at : at + (b - a) * slots] for a, b, _, at in steps])
-        rows = rows.view(-1, slots)
-        with torch.no_grad():
+        places = [slice(at, at + (b - a) * slots) for a, b, _, at in steps]
+        rows = torch.cat([plan.rows[place] for place in places]).view(-1, slots)
+        own = nullcontext()
+        if edges is not None:
+            own = giving(torch.cat([edges[place] for place in places]).unflatten(0, (-1, slots)))
+        with torch.no_grad(), own:
             watch.call(z[nodes], [buffer[rows] for buffer in buffers], rows > 0)
     return watch.saturation()
 

@@ -26,6 +26,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet draw topology=diagonal height=5 width=7           who comes before whom, as a picture
   structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, next to rivals
   structnet bench suite=cpu [rows=ROW,ROW]                    figures that have to be reached
+  structnet bench suite=scale out=FILE.json                   growth with graphs, and FILE.png
   structnet list [GROUP]                                      components and their options
 
 Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without a word more,

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from structnet.batch import Batch, Tokens, Vocabulary
 from structnet.cells.cell import Cell
+from structnet.convolution import Convolution
 from structnet.readout import Readout
 from structnet.recurrence import Recurrence
 from structnet.registry import nets
-from structnet.stack import Stack
+from structnet.stack import stacked
 from structnet.topology import Topology
 
 
@@ -22,7 +23,7 @@ from structnet.topology import Topology
 class Sizes:
     """What a task wires a net to: a vocabulary or an input size, and the outputs of its head.
 
-    `sees` and `condition` are the `Task`'s.
+    `sees`, `condition` and `edge_size` are the `Task`'s.
     """
 
     vocabulary: Vocabulary | None
@@ -30,15 +31,21 @@ class Sizes:
     num_outputs: int
     sees: Sequence[int] | None = None
     condition: Any = None
+    edge_size: int | None = None
 
 
 @nets.register("stack")
 class Net(nn.Module):
     """Layers of one recurrence on top of each other, a readout and a linear head.
 
+    `before` and `after` are a `Convolution` over the structure's edges below and above them: gcn,
+    gat, gin or sage. It shows a node its successors too. `apart` gives every direction a stack of
+    its own; without, every layer sees both directions of the one below.
+
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
-    gives (B, outputs), or (N, outputs) where the readout is per node. `skip` and `dropout` are the
-    `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop`, `truncate` and `save` every
+    gives (B, outputs), or (N, outputs) where the readout is per node. Every layer reads the
+    features of edges, where the task has some, unless `edges` is false. `skip` and `dropout` are
+    the `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop`, `truncate` and `save` every
     `Recurrence`'s, `word_dropout` and `embedding_dropout` the `Embedding`'s. ValueError for a task
     that predicts what a node reads: it would be seen. Where `parameters` is
     given, it decides in place of `hidden_size`: the net is the widest that has at most so many.
@@ -55,6 +62,9 @@ class Net(nn.Module):
         hidden_size: int = 128,
         parameters: int | None = None,
         num_layers: int = 1,
+        before: str | None = None,
+        after: str | None = None,
+        apart: bool = False,
         skip: str = "none",
         dropout: float = 0.3,
         word_dropout: float = 10.0,
@@ -63,49 +73,69 @@ class Net(nn.Module):
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
         truncate: int | None = None,
+        edges: bool = True,
         executor: str = "auto",
         save: str = "gates",
     ):
         super().__init__()
-        if sizes.sees is not None:
-            others = [name for name in nets.names() if nets[name] is not Net]
-            raise ValueError(
-                "the task predicts the input of every node, which net 'stack' would show: take a "
-                f"net that hides it, of {others}"
-            )
+        _refuse_seen(sizes)
         layer = partial(
             Recurrence,
-            topology,
-            cell,
+            cell=cell,
             executor=executor,
             save=save,
             recurrent_dropout=recurrent_dropout,
             zoneout=zoneout,
             weight_drop=weight_drop,
             truncate=truncate,
+            edge_size=sizes.edge_size if edges else None,
         )
+        self.reads_edges = edges and sizes.edge_size is not None
         size, self.input = _input(sizes, embedding_size, word_dropout, embedding_dropout)
 
-        def above(width: int) -> tuple[Stack, Readout, nn.Linear]:
+        def above(width: int) -> tuple[nn.Module | None, ...]:
             """What stands on the input layer, with states of so many numbers."""
-            stack = Stack(
-                lambda size: layer(size, width), size, num_layers, skip=skip, dropout=dropout
+            below = Convolution(before, size, width) if before else None
+            stack = stacked(
+                partial(layer, hidden_size=width),
+                topology,
+                width if below else size,
+                num_layers,
+                apart=apart,
+                skip=skip,
+                dropout=dropout,
             )
+            on_top = Convolution(after, *[stack.output_size] * 2) if after else None
             read = readout(stack.output_size, len(topology.directions))
-            return stack, read, nn.Linear(read.output_size, sizes.num_outputs)
+            return below, stack, on_top, read, nn.Linear(read.output_size, sizes.num_outputs)
 
         if parameters is not None:
             hidden_size = _largest(lambda width: _count(self.input, *above(width)), parameters)
-        self.stack, self.readout, self.head = above(hidden_size)
+        self.before, self.stack, self.after, self.readout, self.head = above(hidden_size)
 
     @property
-    def layers(self) -> nn.ModuleList:
+    def layers(self) -> Sequence[Recurrence]:
         """The recurrences, from the input on."""
         return self.stack.layers
 
     def forward(self, batch: Batch) -> Tensor:
-        h = self.stack(self.input(batch.x), batch.plans)
+        edge_x = batch.edge_x if self.reads_edges else None
+        h = self.input(batch.x)
+        if self.before is not None:
+            h = self.before(h, batch.plans[0])
+        h = self.stack(h, batch.plans, edge_x)
+        if self.after is not None:
+            h = self.after(h, batch.plans[0])
         return self.head(self.readout(h, batch))
+
+
+def _refuse_seen(sizes: Sizes) -> None:
+    if sizes.sees is not None:
+        others = [name for name in nets.names() if nets[name] is not Net]
+        raise ValueError(
+            "the task predicts the input of every node, which net 'stack' would show: take a "
+            f"net that hides it, of {others}"
+        )
 
 
 def _input(
@@ -131,8 +161,8 @@ def _largest(count: Callable[[int], int], limit: int) -> int:
         return bisect_right(range(above), limit, lo=above // 2, key=count) - 1
 
 
-def _count(*modules: nn.Module) -> int:
-    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+def _count(*modules: nn.Module | None) -> int:
+    return sum(one.numel() for module in modules if module for one in module.parameters())
 
 
 class Embedding(nn.EmbeddingBag):

@@ -8,6 +8,7 @@ B: samples, N: nodes, K: slots, G: columns of z.
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -61,8 +62,11 @@ class Noise:
         z: Tensor,
         initial: States | None,
         training: bool,
+        edges: Tensor | None = None,
     ) -> States:
         """What `run` gives, with noise."""
+        if edges is not None:
+            run = partial(run, edges=edges)
         if self.zoneout or (training and self.recurrent_dropout):
             dropout = self.recurrent_dropout if training else 0.0
             masks = self._masks(cell, plan, z, dropout, training)

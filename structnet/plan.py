@@ -25,6 +25,9 @@ class Plan:
     batched cell call: the nodes of ranks start to stop are of one level, and each reads `slots`
     rows, from `rows[offset]` on. `sinks` are the nodes that feed no other, ascending; sample b
     owns the nodes `ptr[b]:ptr[b + 1]`.
+
+    Where predecessors are given as edges, `edges` (R,) are, for every place in `rows`, the edge it
+    stands for, numbered as they are given and before any direction turns them, `num_edges` of none.
     """
 
     order: torch.Tensor
@@ -35,6 +38,8 @@ class Plan:
     sinks: torch.Tensor
     num_initial: int
     ptr: torch.Tensor
+    edges: torch.Tensor | None = None
+    num_edges: int = 0
 
     @property
     def num_nodes(self) -> int:
@@ -64,6 +69,29 @@ class Plan:
         for _ in range((len(self.levels) - 1).bit_length()):
             head = head[head]
         return torch.argsort(head, stable=True)
+
+    @cached_property
+    def arrows(self) -> torch.Tensor:
+        """Who feeds whom, (2, R), at every place in `rows`; both `num_nodes` where nobody does.
+
+        Initial states are nobody. It is made on the plan's device, without waiting for it.
+        """
+        with torch.inference_mode(False):
+            steps = torch.tensor(self.steps, dtype=torch.int64).view(-1, 4)
+            if self.rows.is_cuda:
+                steps = steps.pin_memory()
+            start, stop, slots, _ = steps.to(self.rows.device, non_blocking=True).unbind(1)
+            each = slots.repeat_interleave(stop - start, output_size=self.num_nodes)
+            target = self.order.repeat_interleave(each, output_size=len(self.rows))
+            before = self.rows - (1 + self.num_initial)
+            source = self.order[before.clamp(min=0)] if self.num_nodes else before
+            return torch.stack([source, target]).where(before >= 0, self.num_nodes)
+
+    @cached_property
+    def links(self) -> torch.Tensor:
+        """The arrows and their opposites, (2, 2 R)."""
+        with torch.inference_mode(False):
+            return torch.cat([self.arrows, self.arrows.flip(0)], dim=1)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Plan":
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
@@ -95,9 +123,9 @@ def schedule(
 
     Without `num_nodes`, `predecessors` is a table (N, K): the predecessor of every node in each of
     K ordered slots, -1 where absent. With `num_nodes`, it is an edge list (2, E), the first row
-    feeding the second: any number of unordered predecessors a node. An entry N + j stands for
-    initial state j of `num_initial`. `ptr` (B + 1,) says which nodes belong to which sample.
-    `levels` (N,) are the nodes' levels, where they are known without a search.
+    feeding the second: any number of unordered predecessors a node; an edge from -1 isn't read. An
+    entry N + j stands for initial state j of `num_initial`. `ptr` (B + 1,) says which nodes belong
+    to which sample. `levels` (N,) are the nodes' levels, where they are known without a search.
 
     ValueError for a cycle, an index out of range or one that is no integer, and for levels that
     put a node before its predecessor; sample and node are named.
@@ -108,7 +136,7 @@ def schedule(
         _check_range(table, -1, len(table) + num_initial, lambda at: name(at[0]))
         return _plan_table(table, num_initial, name, levels)
     edges = index_array(predecessors, lambda edge: f"edge {edge}", columns=2)
-    _check_range(edges[0], 0, num_nodes + num_initial, lambda at: f"source of edge {at[0]}")
+    _check_range(edges[0], -1, num_nodes + num_initial, lambda at: f"source of edge {at[0]}")
     _check_range(edges[1], 0, num_nodes, lambda at: f"target of edge {at[0]}")
     return _plan_edges(edges[0], edges[1], num_nodes, num_initial, name, levels)
 
@@ -121,7 +149,7 @@ def index_array(values: Any, name: Callable[[int], str], columns: int | None) ->
     shape = "a table (N, K)" if columns is None else "an edge list (2, E)"
     if array.ndim != 2 or (columns is not None and len(array) != columns):
         raise ValueError(f"predecessors are {shape}, got an array of shape {array.shape}")
-    if array.size and not np.issubdtype(array.dtype, np.integer):
+    if array.size and array.dtype.kind not in "iu":
         raise ValueError(
             f"predecessors are integers, got {array.dtype} ({array.flat[0]} at {name(0)})"
         )
@@ -129,8 +157,8 @@ def index_array(values: Any, name: Callable[[int], str], columns: int | None) ->
 
 
 def _check_range(array: Ints, low: int, end: int, where: Callable[[Any], str]) -> None:
-    wrong = (array < low) | (array >= end)
-    if wrong.any():
+    if array.size and not low <= array.min() <= array.max() < end:
+        wrong = (array < low) | (array >= end)
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
             f"predecessor {array[at]} of {where(at)} is out of range, "
@@ -159,6 +187,8 @@ def _plan_edges(
     name: Namer,
     known: Ints | None,
 ) -> Plan:
+    num_edges, read = len(source), np.flatnonzero(source >= 0)
+    source, target = source[read], target[read]
     inner = source < num_nodes
     level = _levels(source[inner], target[inner], num_nodes, name, known)
     # A node without predecessors reads the null state once: every mean or maximum is defined.
@@ -173,11 +203,15 @@ def _plan_edges(
     # A node has edges or one null row: the places that edges fill are those of nodes with edges.
     filled = np.repeat(np.bincount(rank[target], minlength=num_nodes) > 0, degree)
     rows[filled] = _buffer_rows(source[by_rank], rank, num_initial)
+    edges = np.full_like(rows, num_edges)
+    edges[filled] = read[by_rank]
     starts = np.flatnonzero(np.diff(degree, prepend=-1) | np.diff(level[order], prepend=-1))
     stops = np.append(starts[1:], num_nodes)
     steps = np.stack([starts, stops, degree[starts], offset[starts]], 1) if num_nodes else starts
     steps = tuple(map(tuple, steps.tolist()))
-    return _finish(order, rank, _boundaries(level), rows, steps, source[inner], num_initial, name)
+    levels = _boundaries(level)
+    plan = _finish(order, rank, levels, rows, steps, source[inner], num_initial, name, edges)
+    return replace(plan, num_edges=num_edges)
 
 
 def _finish(
@@ -189,16 +223,17 @@ def _finish(
     source: Ints,
     num_initial: int,
     name: Namer,
+    *edges: Ints,
 ) -> Plan:
     feeds = np.zeros(len(order), bool)
     feeds[source] = True
     ptr = np.array([0, len(order)]) if len(name.ptr) < 2 else name.ptr
-    arrays = (order, rank, rows, np.flatnonzero(~feeds), ptr)
+    arrays = (order, rank, rows, np.flatnonzero(~feeds), ptr, *edges)
     # Validation plans under inference mode what training finds in the cache.
     with torch.inference_mode(False):
         whole = torch.from_numpy(np.concatenate(arrays))
-        order_, rank_, rows_, sinks, ptr_ = whole.split(list(map(len, arrays)))
-    return Plan(order_, rank_, levels, rows_, steps, sinks, num_initial, ptr_)
+        order_, rank_, rows_, sinks, *others = whole.split(list(map(len, arrays)))
+    return Plan(order_, rank_, levels, rows_, steps, sinks, num_initial, *others)
 
 
 def _whole(tensors: list[torch.Tensor]) -> torch.Tensor | None:

@@ -1,6 +1,6 @@
 """What a trained net says of a user's files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from structnet.task import Task
 class Prediction:
     """A sample's class and its probability, or its number and the number's unit."""
 
-    origin: Origin
+    origin: Origin | None = None
     label: str | None = None
     probability: float | None = None
     value: float | None = None
@@ -57,25 +57,26 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     found: dict[int, Prediction] = {}
     with torch.inference_mode():
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
-            verdicts = _verdicts(task, task.sample_output(net(batch), batch))
-            for index, verdict in zip(indices[:: task.group], verdicts, strict=True):
-                found[index] = Prediction(samples[index].origin, **verdict)
+            said = verdicts(task, task.sample_output(net(batch), batch))
+            for index, verdict in zip(indices[:: task.group], said, strict=True):
+                found[index] = replace(verdict, origin=samples[index].origin)
     predictions = [found[index] for index in range(0, len(samples), task.group)]
     if task.wanted is not None:
         predictions.sort(key=lambda prediction: -(prediction.probability or 0))
     return predictions
 
 
-def _verdicts(task: Task, output: Tensor) -> list[dict[str, Any]]:
+def verdicts(task: Task, output: Tensor) -> list[Prediction]:
     """What is said of every sample, given the net's outputs for it."""
     if isinstance(task, Regression):
-        return [{"value": value, "unit": task.unit} for value in task.values(output).tolist()]
+        values = task.values(output).tolist()
+        return [Prediction(value=value, unit=task.unit) for value in values]
     scores = output.softmax(dim=1)
     if task.wanted is None:
         labels = scores.argmax(dim=1).tolist()
     else:
         labels = [list(task.classes).index(task.wanted)] * len(scores)
     return [
-        {"label": task.classes[label], "probability": row[label]}
+        Prediction(label=task.classes[label], probability=row[label])
         for label, row in zip(labels, scores.tolist(), strict=True)
     ]

@@ -2,8 +2,9 @@
 
 A summary is plain data:
 
-columns  column -> metric, which of its values are best (max or min), row -> its figures, and the
-         order beside the published one
+columns  column -> metric, which of its values are best (max or min), row -> its figures,
+         baseline -> its figures, what others published of nets that are no rows, and the order of
+         the rows beside the published one
 minutes  row -> minutes of training, all its runs together
 """
 
@@ -13,7 +14,8 @@ from math import sqrt
 from statistics import mean, stdev
 from typing import Any
 
-Key = tuple[str, str, int]
+# A run: column, row, and which of its repeats it is.
+Key = tuple[Any, ...]
 Monitor = tuple[str, str]
 Summary = dict[str, Any]
 # By which figures are multiplied for the largest to be best.
@@ -24,19 +26,27 @@ def summarise(
     metrics: Mapping[Key, Mapping[str, Any]],
     monitors: Mapping[str, Monitor],
     published: Mapping[str, Mapping[str, float]],
+    references: Mapping[str, Mapping[str, float]],
 ) -> Summary:
-    """The metrics of every (column, row, seed), put together over the seeds."""
+    """The metrics of every run, those of a column and a row put together."""
     columns, minutes = {}, {}
     for column, (metric, mode) in monitors.items():
         grouped: dict[str, list[Mapping[str, Any]]] = {}
-        for (here, row, _), figures in metrics.items():
+        for (here, row, *_), figures in metrics.items():
             if here == column:
                 grouped.setdefault(row, []).append(figures)
         others = published.get(column, {})
         rows = {row: _figures(some, metric, others.get(row)) for row, some in grouped.items()}
         order = _order(rows, SIGN[mode])
-        columns[column] = {"metric": metric, "best": mode, "rows": rows, "order": order}
-    for (_, row, _), figures in metrics.items():
+        columns[column] = {
+            "metric": metric,
+            "best": mode,
+            "rows": rows,
+            "baselines": _baselines(next(iter(grouped.values())), metric),
+            "references": dict(references.get(column, {})),
+            "order": order,
+        }
+    for (_, row, *_), figures in metrics.items():
         minutes[row] = minutes.get(row, 0) + figures["train"]["seconds"] / 60
     return {
         "columns": columns,
@@ -45,21 +55,29 @@ def summarise(
 
 
 def table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Head and rows: mean, spread and rank in every column beside the published figure's."""
+    """Head and rows: mean, spread and rank in every column beside the published figure's.
+
+    Baselines and what others published come below, without ranks.
+    """
     columns, minutes = summary["columns"], summary["minutes"]
-    head, rows = [""], [[row] for row in minutes]
+    below = {name: None for one in columns.values() for name in _below(one)}
+    head, rows = [""], {name: [name] for name in (*minutes, *below)}
     for column, about in columns.items():
         figures, sign = [about["rows"][row] for row in minutes], SIGN[about["best"]]
         head.append(column)
-        for row, text in zip(rows, _ranked(figures, "mean", sign), strict=True):
-            row.append(text)
-        if any(one["published"] is not None for one in figures):
+        means = dict(zip(minutes, _ranked(figures, "mean", sign), strict=True))
+        means |= {name: _mean(one) for name, one in about["baselines"].items()}
+        published = dict(zip(minutes, _ranked(figures, "published", sign), strict=True))
+        published |= {name: f"{one:.3f}" for name, one in about["references"].items()}
+        for name, row in rows.items():
+            row.append(means.get(name, ""))
+        if any(published.values()):
             head.append("published")
-            for row, text in zip(rows, _ranked(figures, "published", sign), strict=True):
-                row.append(text)
-    for row, some in zip(rows, minutes.values(), strict=True):
-        row.append(f"{some:.1f}")
-    return [*head, "minutes"], rows
+            for name, row in rows.items():
+                row.append(published.get(name, ""))
+    for name, row in rows.items():
+        row.append(f"{minutes[name]:.1f}" if name in minutes else "")
+    return [*head, "minutes"], list(rows.values())
 
 
 def differences(summary: Summary) -> list[str]:
@@ -92,16 +110,28 @@ def markdown(summary: Summary) -> str:
 def _figures(
     some: Sequence[Mapping[str, Any]], metric: str, published: float | None
 ) -> dict[str, Any]:
-    values = [figures["test"][metric] for figures in some]
     return {
-        "values": values,
-        "mean": mean(values),
-        # Of the sample; one value has none.
-        "spread": stdev(values) if len(values) > 1 else None,
+        **_spread([figures["test"][metric] for figures in some]),
         "published": published,
         "parameters": some[0]["train"]["parameters"],
         "seconds": [figures["train"]["seconds"] for figures in some],
     }
+
+
+def _baselines(some: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
+    """The figures of the baselines over the runs of one row, as every row has the same."""
+    found: dict[str, list[float]] = {}
+    for figures in some:
+        for name, measured in figures.get("baselines", {}).items():
+            if metric in measured:
+                found.setdefault(name, []).append(measured[metric])
+    return {name: _spread(values) for name, values in found.items()}
+
+
+def _spread(values: list[float]) -> dict[str, Any]:
+    # Of the sample; one value has none.
+    spread = stdev(values) if len(values) > 1 else None
+    return {"values": values, "mean": mean(values), "spread": spread}
 
 
 def _order(rows: Mapping[str, Mapping[str, Any]], sign: int) -> dict[str, Any] | None:
@@ -139,8 +169,17 @@ def _ranked(figures: Sequence[Mapping[str, Any]], which: str, sign: int) -> list
     return [
         ""
         if one[which] is None
-        else f"{one[which]:.3f}"
-        + (f" ± {one['spread']:.3f}" if which == "mean" and one["spread"] is not None else "")
+        else (_mean(one) if which == "mean" else f"{one[which]:.3f}")
         + f" ({1 + given.index(one[which])})"
         for one in figures
     ]
+
+
+def _mean(one: Mapping[str, Any]) -> str:
+    spread = "" if one["spread"] is None else f" ± {one['spread']:.3f}"
+    return f"{one['mean']:.3f}{spread}"
+
+
+def _below(about: Mapping[str, Any]) -> list[str]:
+    """The names of what no row is of."""
+    return [*about["baselines"], *about["references"]]

@@ -9,7 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from structnet.batch import Batch
+from structnet.cells.cell import check_choice
 from structnet.registry import readouts
+
+
+def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
+    total = rows.new_zeros(num_samples, rows.shape[1]).index_add(0, sample, rows)
+    count = torch.bincount(sample, minlength=num_samples).to(rows.dtype)
+    return total / count.clamp(min=1)[:, None]
+
+
+def _max(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
+    empty = rows.new_full((num_samples, rows.shape[1]), -torch.inf)
+    return empty.scatter_reduce(0, sample[:, None].expand_as(rows), rows, "amax")
+
+
+POOLS = {"mean": _mean, "max": _max}
 
 
 class Readout(nn.Module, abc.ABC):
@@ -41,15 +56,23 @@ class Every(Readout):
 class Root(Readout):
     """The final state in each direction: of the node that feeds no other.
 
-    That is a tree's root, or a chain's last step and, read backwards, its first. Where a sample has
-    several such nodes, their mean.
+    That is a tree's root, or a chain's last step and, read backwards, its first; of a graph with
+    direction both, its sinks and its sources, as in DAGNN (Thost and Chen 2021), which takes their
+    maximum. Where a sample has several such nodes, `pool` makes one of them: mean or max, component
+    by component.
     """
+
+    def __init__(self, size: int, directions: int, *, pool: str = "mean"):
+        """ValueError for an unknown pool."""
+        super().__init__(size, directions)
+        check_choice("pool", pool, *POOLS)
+        self.pool = POOLS[pool]
 
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
         sample = batch.sample_of_node()
         return torch.cat(
             [
-                _mean(part.index_select(0, plan.sinks), sample[plan.sinks], batch.num_samples)
+                self.pool(part.index_select(0, plan.sinks), sample[plan.sinks], batch.num_samples)
                 for part, plan in zip(h.chunk(self.directions, 1), batch.plans, strict=True)
             ],
             dim=1,
@@ -81,9 +104,7 @@ class Max(Readout):
     """The maximum of a sample's states, component by component."""
 
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
-        sample = batch.sample_of_node()[:, None].expand_as(h)
-        empty = h.new_full((batch.num_samples, h.shape[1]), -torch.inf)
-        return empty.scatter_reduce(0, sample, h, "amax")
+        return _max(h, batch.sample_of_node(), batch.num_samples)
 
 
 @readouts.register("attention")
@@ -105,9 +126,3 @@ class Attention(Readout):
         total = weight.new_zeros(batch.num_samples).index_add(0, sample, weight)
         weighted = h * (weight / total[sample])[:, None]
         return h.new_zeros(batch.num_samples, h.shape[1]).index_add(0, sample, weighted)
-
-
-def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
-    total = rows.new_zeros(num_samples, rows.shape[1]).index_add(0, sample, rows)
-    count = torch.bincount(sample, minlength=num_samples).to(rows.dtype)
-    return total / count.clamp(min=1)[:, None]

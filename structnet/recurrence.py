@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from structnet import registry
 from structnet.cells.cell import Cell
-from structnet.checkpoint import run_checkpointed
+from structnet.checkpoint import check_save, run_checkpointed
+from structnet.edge_features import EdgeFeatures, check_executor
 from structnet.edges import is_data
 from structnet.execute import SCANS
 from structnet.execute import executor as find_executor
@@ -20,8 +21,6 @@ from structnet.noise import Noise
 from structnet.plan import Plan
 from structnet.topology import Topology
 from structnet.windows import run_windows
-
-SAVES = ("gates", "recompute", "windows")
 
 
 class Recurrence(nn.Module):
@@ -37,6 +36,9 @@ class Recurrence(nn.Module):
     For the way back an executor keeps the states and, where `save` is gates, what came of products
     with weights and of the cell; with recompute the compiled executor keeps the states alone, with
     windows any executor keeps only what every sqrt(L)-th of L levels reads of those before.
+
+    With `edge_size`, features of edges are projected and added to the gates that come once per
+    predecessor, on topologies whose predecessors are edges.
 
     Called with x (N, input_size), the nodes of the batch in the order given, and the topology's
     plans, or a torch_geometric Batch or Data to plan, it gives (N, directions * hidden_size) in the
@@ -59,6 +61,7 @@ class Recurrence(nn.Module):
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
         truncate: int | None = None,
+        edge_size: int | None = None,
         **options: Any,
     ):
         """ValueError for an unknown executor or option, KeyError for an unknown name."""
@@ -83,7 +86,11 @@ class Recurrence(nn.Module):
             for arity in topology.arities
         )
         _check_cells(self.cells, executor, topology)
-        self._check_save()
+        has_noise = truncate is not None or any(vars(self.noise).values())
+        check_save(save, executor, self.cells, has_noise)
+        self.edges = None
+        if edge_size is not None:
+            self.edges = EdgeFeatures(edge_size, list(self.cells), executor, save)
         self.noise.check(self.cells[0], self.cells[0].state_sizes)
         self.output_size = len(self.cells) * _output_size(self.cells[0])
 
@@ -94,17 +101,23 @@ class Recurrence(nn.Module):
         x: Tensor,
         plans: Any,
         *,
+        edge_x: Tensor | None = None,
         initial: Sequence[Tensor] | None = None,
         return_states: bool = False,
         executor: str | None = None,
     ) -> Tensor | tuple[Tensor, tuple[Tensor, ...]]:
         """The output h, or (h, states) with every state (N, directions * size) of the cell.
 
-        `initial` has a tensor (M, directions * size) per state for the M initial states of the
-        plans (on chains one a sample, on ordered graphs one a node); zeros where it is None.
-        ValueError for sizes that don't fit the plans, and for what `Topology.plan` refuses.
+        `edge_x` (E, edge_size) are the features of the edges, in the order that the samples list
+        them, where the layer has an `edge_size`; of a torch_geometric Batch or Data, its
+        `edge_attr`. `initial` has a tensor (M, directions * size) per state for the M initial
+        states of the plans (on chains one a sample, on ordered graphs one a node); zeros where it
+        is None. ValueError for sizes that don't fit the plans, and for what `Topology.plan`
+        refuses.
         """
         if is_data(plans):
+            if self.edges is not None and edge_x is None:
+                edge_x = plans.edge_attr
             plans = [plan.to(x.device) for plan in self.topology.plan(plans)]
         executor = executor or self.executor
         run = find_executor(executor)
@@ -113,16 +126,17 @@ class Recurrence(nn.Module):
             run = partial(run_windows, run, self.truncate)
         self._check(x, plans)
         starts = self._split_initial(initial, plans)
+        edges = self._edge_terms(edge_x, plans, executor)
         by_direction = [
             self._run_direction(
-                partial(self._step, run, again, return_states, cell),
+                partial(self._step, run, again, return_states, cell, own),
                 cell,
                 _with_own(cell, x, start),
                 plan,
                 start,
                 return_states,
             )
-            for cell, plan, start in zip(self.cells, plans, starts, strict=True)
+            for cell, plan, start, own in zip(self.cells, plans, starts, edges, strict=True)
         ]
         outputs, states = zip(*by_direction, strict=True)
         is_state = all(state and h is state[0] for h, state in by_direction)
@@ -136,6 +150,7 @@ class Recurrence(nn.Module):
         again: bool,
         with_states: bool,
         cell: Cell,
+        edges: Tensor | None,
         plan: Plan,
         x: Tensor,
         initial: tuple[Tensor, ...] | None,
@@ -148,7 +163,7 @@ class Recurrence(nn.Module):
         if run in SCANS and can_scan(cell, plan) and not any(vars(self.noise).values()):
             keep = with_states or self.save == "windows"
             return scan_output(cell, plan, z, initial, keep)
-        states = self.noise.run(run, cell, plan, z, initial, self.training)
+        states = self.noise.run(run, cell, plan, z, initial, self.training, edges)
         return cell.output(z, *states) if hasattr(cell, "output") else states[0], states
 
     def _run_direction(
@@ -178,31 +193,22 @@ class Recurrence(nn.Module):
             return ordered[0], ordered
         return reorder(output, plan.rank, plan.order), ordered
 
-    def _check_save(self) -> None:
-        if self.save not in SAVES:
-            raise ValueError(f"no save {self.save!r} {registry.did_you_mean(self.save, SAVES)}")
-        if self.save == "recompute" and self.executor != "compiled":
+    def _edge_terms(
+        self, edge_x: Tensor | None, plans: Sequence[Plan], executor: str
+    ) -> Sequence[Tensor | None]:
+        """What edges add to gates, a direction each."""
+        if (edge_x is None) != (self.edges is None):
             raise ValueError(
-                f"save='recompute' is for executor='compiled', got {self.executor!r}; "
-                "take save='windows' with others"
+                "this layer has no edge_size for edge_x: make it with edge_size=D, or leave edge_x "
+                "out"
+                if self.edges is None
+                else f"this layer reads features of edges: give edge_x (edges, "
+                f"{self.edges.edge_size}), or make it without edge_size"
             )
-        if self.save != "gates" and (self.truncate or any(vars(self.noise).values())):
-            raise ValueError(
-                f"save={self.save!r} goes without truncate, recurrent_dropout, "
-                "zoneout and weight_drop"
-            )
-        for cell in self.cells if self.save != "gates" else ():
-            if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
-                raise ValueError(
-                    f"save={self.save!r} calls `project` on some nodes at a time, and the batch "
-                    f"norm in {type(cell).__name__} is of all; take save='gates'"
-                )
-        for cell in self.cells if self.save == "recompute" else ():
-            if getattr(type(cell), "output", Cell.output) is not Cell.output:
-                raise ValueError(
-                    f"save='recompute' is for cells whose output is a state, not "
-                    f"{type(cell).__name__}; take save='windows'"
-                )
+        if self.edges is None:
+            return [None] * len(plans)
+        check_executor(executor)
+        return self.edges(edge_x, plans)
 
     def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
         if isinstance(plans, Plan):

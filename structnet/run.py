@@ -111,7 +111,14 @@ class Run:
     def build_net(self) -> nn.Module:
         """The net with fresh weights; the task knows its sizes only once it is loaded."""
         task = self.task
-        sizes = Sizes(task.vocabulary, task.input_size, task.num_outputs, task.sees, task.condition)
+        sizes = Sizes(
+            task.vocabulary,
+            task.input_size,
+            task.num_outputs,
+            task.sees,
+            task.condition,
+            task.edge_size,
+        )
         readout = self.config.get("readout") or {"name": task.readout(self.topology)}
         return create(
             registry.nets,

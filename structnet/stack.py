@@ -1,6 +1,7 @@
 """Recurrences on top of each other."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from structnet.plan import Plan
 from structnet.recurrence import Recurrence
 from structnet.registry import did_you_mean
+from structnet.topology import Topology
 
 SKIPS = ("none", "residual", "highway", "dense", "input")
 
@@ -55,15 +57,15 @@ class Stack(nn.Module):
             size = made.output_size + size * (skip == "dense")
         self.output_size = size
 
-    def forward(self, x: Tensor, plans: Sequence[Plan]) -> Tensor:
+    def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
         x = h = self.dropout(x)
         states = None
         for depth, layer in enumerate(self.layers):
             given = torch.cat([h, x], dim=1) if self.skip == "input" and depth else h
             if layer.topology.num_initial is None:
-                out, states = layer(given, plans, initial=states, return_states=True)
+                out, states = layer(given, plans, edge_x=edge_x, initial=states, return_states=True)
             else:
-                out = layer(given, plans)
+                out = layer(given, plans, edge_x=edge_x)
             h = self._combine(depth, h, self.dropout(out))
         return h
 
@@ -75,6 +77,62 @@ class Stack(nn.Module):
         if self.skip == "highway":
             return torch.lerp(self.carries[depth](h), out, self.transforms[depth](h).sigmoid())
         return out
+
+
+def stacked(
+    layer: Callable[..., Recurrence],
+    topology: Topology,
+    input_size: int,
+    num_layers: int,
+    *,
+    apart: bool = False,
+    **options: Any,
+) -> "Stack | Apart":
+    """A stack on a topology, or `apart` one a direction; `layer` takes the topology first."""
+
+    def stack(topology: Topology) -> Stack:
+        return Stack(
+            lambda size: layer(topology, input_size=size), input_size, num_layers, **options
+        )
+
+    return Apart(stack, topology) if apart else stack(topology)
+
+
+class Apart(nn.Module):
+    """A stack of its own for every direction of a topology, which sees nothing of the others.
+
+    So are the directions of DAGNN (Thost and Chen 2021) and of ELMo (Peters et al. 2018, section
+    3.1). Called as a `Stack` is, it gives their outputs side by side.
+    """
+
+    def __init__(self, stack: Callable[[Topology], Stack], topology: Topology):
+        """`stack` makes the stack of a topology of one direction."""
+        super().__init__()
+        count = len(topology.directions)
+        self.stacks = nn.ModuleList(stack(Side(topology, place)) for place in range(count))
+        self.layers = [layer for stack in self.stacks for layer in stack.layers]
+        self.output_size = sum(stack.output_size for stack in self.stacks)
+
+    def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
+        pairs = zip(self.stacks, plans, strict=True)
+        return torch.cat([stack(x, (plan,), edge_x) for stack, plan in pairs], dim=1)
+
+
+class Side(Topology):
+    """One direction of a topology that may have several."""
+
+    def __init__(self, topology: Topology, place: int):
+        self.whole, self.place = topology, place
+        self.directions = (topology.directions[place],)
+        self.arity = topology.arities[place]
+        self.num_initial = topology.num_initial
+
+    def predecessors(self, structure: Any) -> Any:
+        found = self.whole.predecessors(structure)
+        return found[self.place] if len(self.whole.directions) > 1 else found
+
+    def plan(self, structures: Any) -> tuple[Plan, ...]:
+        return (self.whole.plan(structures)[self.place],)
 
 
 def _projection(size: int, output_size: int) -> nn.Module:

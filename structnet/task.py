@@ -45,6 +45,8 @@ class Task(abc.ABC):
     # A task over tokens has a vocabulary, one over features an input size.
     vocabulary: Vocabulary | None = None
     input_size: int | None = None
+    # The features of an edge, where samples have `edge_x`.
+    edge_size: int | None = None
     sees: Sequence[int] | None = None
     condition: Any = None
     generate: Callable[..., Any] | None = None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from structnet.edges import Edges, as_array, check_apart, check_fields, is_data
+from structnet.edges import Edges, as_array, check_apart, check_fields, is_data, join
 from structnet.levels import Ints
 from structnet.places import Namer
 from structnet.plan import Plan, index_array, schedule
@@ -21,7 +21,7 @@ class Topology(abc.ABC):
     it. `arity` is the number of ordered slots, or None for any number of unordered predecessors.
     `num_initial` is the number of initial states of a sample, or None for one a node: in its table,
     entry n + j (n nodes) stands for initial state j. `joins` says that `predecessors` takes graphs
-    side by side as one, so that a torch_geometric Batch is read at once.
+    side by side as one, so that a batch of `Edges`, or a torch_geometric Batch, is read at once.
     """
 
     takes: ClassVar[str] = "graph"
@@ -68,27 +68,34 @@ class Topology(abc.ABC):
         return self._plan(structures)
 
     def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
+        if self.joins and len(structures) > 1 and all(isinstance(s, Edges) for s in structures):
+            return self._plan_joined(lambda: join(structures), structures)
         samples = [self._tables(structure, i) for i, structure in enumerate(structures)]
         return self._plan_tables(samples, [self.levels(structure) for structure in structures])
 
     def _plan_data(self, data: Any) -> tuple[Plan, ...]:
         """A plan of torch_geometric's Data, or of a Batch of them."""
-        ptr = getattr(data, "ptr", None)
-        if ptr is None:
+        if getattr(data, "ptr", None) is None:
             return self._plan([data])
         if not self.joins:
             return self._plan(data.to_data_list())
-        ptr = as_array(ptr)
+        return self._plan_joined(lambda: (data, as_array(data.ptr)), data)
+
+    def _plan_joined(
+        self, joined: Callable[[], tuple[Any, Ints]], structures: Any
+    ) -> tuple[Plan, ...]:
+        """A plan of graphs as one graph, sample b of which owns the nodes `ptr[b]:ptr[b + 1]`."""
         try:
-            check_fields(data)
-            tables = self.predecessors(data)
-            check_apart(data.edge_index, ptr)
+            graph, ptr = joined()
+            tables = self._read(graph)
+            check_apart(graph.edge_index if is_data(graph) else graph.index, ptr)
         except ValueError:
             # Sample by sample, the error says where.
-            for sample, one in enumerate(data.to_data_list()):
-                self._tables(one, sample)
+            samples = structures.to_data_list() if is_data(structures) else structures
+            for number, structure in enumerate(samples):
+                self._tables(structure, number)
             raise
-        return self._plan_tables([tables], [self.levels(data)], ptr)
+        return self._plan_tables([tables], [self.levels(graph)], ptr)
 
     def _plan_tables(
         self, samples: list[Any], levels: list[Any], ptr: Ints | None = None
@@ -108,11 +115,14 @@ class Topology(abc.ABC):
 
     def _tables(self, structure: Any, sample: int) -> Any:
         try:
-            if is_data(structure):
-                check_fields(structure)
-            return self.predecessors(structure)
+            return self._read(structure)
         except ValueError as error:
             raise ValueError(f"sample {sample}: {error}") from error
+
+    def _read(self, structure: Any) -> Any:
+        if is_data(structure):
+            check_fields(structure)
+        return self.predecessors(structure)
 
 
 def _is_shape(structure: Any) -> bool:
@@ -170,9 +180,8 @@ def _plan_unordered(
     first = _first_initial(ptr, num_initial)
     target = _shift(index[1], sample, ptr, 0, np.zeros_like(ptr), target_of)
     source = _shift(index[0], sample, ptr, -1, first, source_of)
-    read = source >= 0
     return schedule(
-        np.stack([source[read], target[read]]),
+        np.stack([source, target]),
         num_nodes=int(ptr[-1]),
         num_initial=int(first[-1]),
         ptr=ptr if samples is None else samples,

@@ -18,20 +18,31 @@ States = tuple[Tensor, ...]
 
 
 def run_windows(
-    run: Callable, length: int, cell: Any, plan: Plan, z: Tensor, initial: States | None
+    run: Callable,
+    length: int,
+    cell: Any,
+    plan: Plan,
+    z: Tensor,
+    initial: States | None,
+    edges: Tensor | None = None,
 ) -> States:
     """What the executor `run` gives, window by window of `length` levels."""
+    place = 0
     first = 1 + plan.num_initial
     like = next(cell.parameters(), z)
     known = [like.new_zeros(first + plan.num_nodes, size) for size in cell.state_sizes]
-    own = initial or tuple(state[1:first] for state in known)
+    before = initial or tuple(state[1:first] for state in known)
     parts = []
     for start, stop, window, carried in windows(plan, length):
-        given = initial
+        given = None
         if len(carried):
-            pairs = zip(own, known, strict=True)
-            given = tuple(torch.cat([state, buffer[carried]]) for state, buffer in pairs)
-        states = run(cell, window, z[start:stop], given)
+            given = tuple(
+                torch.cat([state[carried[carried < first] - 1], buffer[carried[carried >= first]]])
+                for state, buffer in zip(before, known, strict=True)
+            )
+        own = {} if edges is None else {"edges": edges[place : place + len(window.rows)]}
+        place += len(window.rows)
+        states = run(cell, window, z[start:stop], given, **own)
         for buffer, state in zip(known, states, strict=True):
             buffer[first + start : first + stop] = state.detach()
         parts.append(states)
@@ -41,19 +52,19 @@ def run_windows(
 
 
 def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
-    """Of each window the ranks from start to stop, its plan, and the rows it reads of earlier ones.
+    """Of each window the ranks from start to stop, its plan, and the rows it reads from outside.
 
-    The window's initial states are the plan's own, then those rows.
+    These, initial states of the plan and then nodes of earlier windows, are its initial states.
     """
     first = 1 + plan.num_initial
     bounds = [*plan.levels[:-1:length], plan.levels[-1]]
     ends = {start: offset for start, _, _, offset in plan.steps} | {bounds[-1]: len(plan.rows)}
     for start, stop in pairwise(bounds):
         rows = plan.rows[ends[start] : ends[stop]]
-        is_earlier = (rows >= first) & (rows < first + start)
-        carried, place = torch.unique(rows[is_earlier], return_inverse=True)
-        shifted = torch.where(rows < first, rows, rows - start + len(carried))
-        shifted[is_earlier] = first + place
+        is_outside = (rows > 0) & (rows < first + start)
+        carried, place = torch.unique(rows[is_outside], return_inverse=True)
+        shifted = torch.where(rows > 0, rows - (first + start) + 1 + len(carried), 0)
+        shifted[is_outside] = 1 + place
         nodes = torch.arange(stop - start, device=rows.device)
         steps = tuple(
             (a - start, b - start, slots, offset - ends[start])
@@ -64,8 +75,6 @@ def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
         yield (
             start,
             stop,
-            Plan(
-                nodes, nodes, levels, shifted, steps, nodes[:0], first - 1 + len(carried), plan.ptr
-            ),
+            Plan(nodes, nodes, levels, shifted, steps, nodes[:0], len(carried), plan.ptr),
             carried,
         )

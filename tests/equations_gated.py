@@ -19,7 +19,7 @@ def unrolled(step):
     return run
 
 
-@equations("elman", nonlinearity="tanh")
+@equations("elman", nonlinearity="tanh", aggregate="sum")
 @equations("elman", nonlinearity="relu", init="identity")
 @unrolled
 def elman(cell, x, h):
@@ -36,7 +36,7 @@ def jordan(cell, x, y):
     return torch.tanh(h @ cell.recurrent_output + cell.output_bias)
 
 
-@equations("gru")
+@equations("gru", aggregate="sum")
 @unrolled
 def gru(cell, x, h):
     """Cho et al. (2014), eq. 5-8, the reset gate after the product."""
@@ -56,7 +56,7 @@ def gru_before(cell, x, h):
     return (1 - u) * torch.tanh(n_x + (r * h) @ cell.recurrent_candidate) + u * h
 
 
-@equations("mgu")
+@equations("mgu", aggregate="sum")
 @unrolled
 def mgu(cell, x, h):
     """Zhou et al. (2016)."""
@@ -158,9 +158,10 @@ def layer_normal(a, gain, bias):
     return gain * (a - a.mean()) / (a.var(correction=0) + 1e-5).sqrt() + bias
 
 
-# A slot to carry memory from needs ordered slots: tests/test_cells.py names some.
+# A slot to carry memory from needs ordered slots: tests/test_cells.py names some. Aggregates other
+# than the default need unordered predecessors: tests/test_aggregate.py names them.
 for options in (
-    {"forget_bias": 0.5, "forget": None},
+    {"forget_bias": 0.5, "forget": None, "aggregate": "sum"},
     {"peephole": True},
     {"coupled": True, "chrono": 9, "projection_size": 3},
     {"coupled": True, "drop_gate": "output", "peephole": True},

@@ -65,7 +65,7 @@ def recursive(cell, x):
     return torch.stack(outputs)
 
 
-@equations("graph_lstm", own=False)
+@equations("graph_lstm", own=False, aggregate="mean")
 def graph_lstm(cell, x):
     """Liang et al. (2016), eq. 1 and 2, with one neighbour and nothing of the node's own."""
     size = cell.hidden_size

@@ -21,6 +21,7 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.utils import to_undirected
 
 import structnet as sn
+from structnet.bench.structures import Sizes, draw
 from structnet.stack import Stack
 
 
@@ -242,6 +243,12 @@ def test_a_batch_of_data_is_planned_as_its_samples():
         for joined, single in zip(topology.plan(batch), topology.plan(data), strict=True):
             assert joined.rows.equal(single.rows) and joined.ptr.equal(single.ptr)
             assert joined.steps == single.steps and joined.num_initial == 18
+
+
+def test_graphs_to_measure_on_are_undirected_with_scores():
+    (graph,) = draw(ordered(), Sizes(50, 50), 1, seed=0)
+    (plan,) = ordered(order="score").plan([graph])
+    assert plan.num_nodes == plan.num_initial == 50
 
 
 BOTH = [[0, 1], [1, 0]]

@@ -173,7 +173,7 @@ def test_a_bad_table_is_refused_with_sample_and_node(table, message):
     ("edges", "message"),
     [
         ([[1, 3, 4, 3], [0, 4, 3, 2]], "cycle in sample 1, node (1 -> 2 -> 1|2 -> 1 -> 2)"),
-        ([[0, 9], [1, 3]], "predecessor 9 of .* is out of range, 0 to 4"),
+        ([[0, 9], [1, 3]], "predecessor 9 of .* is out of range, -1 to 4"),
         ([[0, 2], [1, 5]], "5 .*edge 1 is out of range, 0 to 4"),
         ([[0.0], [1.0]], "integers, got float64"),
         ([[0, 1]], r"edge list \(2, E\), got an array of shape \(1, 2\)"),

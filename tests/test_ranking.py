@@ -19,7 +19,7 @@ def made(values, published=None, seconds=30.0, best="max"):
         for seed, value in enumerate(some)
     }
     monitors = {"task": ("accuracy", best)}
-    return summarise(metrics, monitors, {"task": published} if published else {})
+    return summarise(metrics, monitors, {"task": published} if published else {}, {})
 
 
 def test_a_row_has_mean_spread_and_minutes():
@@ -34,6 +34,29 @@ def test_a_row_has_mean_spread_and_minutes():
         [["a", "0.300 ± 0.265 (2)", "1.5"], ["b", "0.500 (1)", "0.5"]],
     )
     assert differences(summary) == []
+
+
+def test_baselines_and_what_others_published_stand_below_without_ranks():
+    metrics = {
+        ("task", row, fold, 0): {
+            "test": {"accuracy": 0.5 + 0.1 * fold},
+            "train": {"seconds": 60.0, "parameters": 7},
+            "baselines": {"bag": {"accuracy": 0.2 * fold}, "other": {"rmse": 1.0}},
+        }
+        for row in "ab"
+        for fold in (1, 2)
+    }
+    summary = summarise(metrics, {"task": ("accuracy", "max")}, {}, {"task": {"GIN": 0.89}})
+    assert summary["columns"]["task"]["baselines"]["bag"]["values"] == [0.2, 0.4]
+    assert table(summary) == (
+        ["", "task", "published", "minutes"],
+        [
+            ["a", "0.650 ± 0.071 (1)", "", "2.0"],
+            ["b", "0.650 ± 0.071 (1)", "", "2.0"],
+            ["bag", "0.300 ± 0.141", "", ""],
+            ["GIN", "", "0.890", ""],
+        ],
+    )
 
 
 def test_kendalls_tau_is_that_of_scipy():

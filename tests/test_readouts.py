@@ -110,6 +110,22 @@ def test_a_sample_is_scored_by_its_own_nodes_alone(name, kind):
     assert set(grad.abs().sum(1).nonzero()[:, 0].tolist()) <= {4}
 
 
+@pytest.mark.parametrize("kind", ["tree", "both"])
+def test_the_final_states_of_a_sample_are_pooled_by_their_maximum(kind):
+    topology, batch, h = batch_of(kind)
+    readout = sn.readouts.create("root", SIZE, len(topology.directions), pool="max")
+    parts = h.chunk(len(topology.directions), 1)
+    # Where each sample's roots and leaves are, in the nodes of the batch.
+    ends = [[[0], [4], [7]], [[1, 3], [4], [5, 6]]]
+    expected = [
+        torch.stack([part[nodes].amax(0) for nodes in of_samples])
+        for part, of_samples in zip(parts, ends, strict=False)
+    ]
+    assert_same(readout(h, batch).detach(), torch.cat(expected, 1).detach())
+    with pytest.raises(ValueError, match="option 'pool' is 'mean' or 'max', got 'sum'"):
+        sn.readouts.create("root", SIZE, 1, pool="sum")
+
+
 def test_every_is_every_nodes_state():
     topology, batch, h = batch_of("tree")
     readout = readout_of("every", topology)

@@ -3,7 +3,10 @@
 from structnet.plugins.graph import (  # noqa: F401
     callgraph,
     enas,
+    esol,
+    molecules,
     ordered,
+    pyg,
     river,
     superpixels,
     topology,

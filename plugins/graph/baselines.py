@@ -5,7 +5,7 @@ A split is its features (n, F) and its targets (n,).
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.dummy import DummyRegressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
@@ -31,14 +31,14 @@ def fit_numbers(train: Table, test: Table) -> dict[str, dict[str, float]]:
     }
 
 
-def fit_classes(train: Table, test: Table) -> dict[str, dict[str, float]]:
-    """Test accuracy of the most frequent class, and of logistic regression."""
-    frequent = np.bincount(train[1]).argmax()
-    figures = {"majority": {"accuracy": float(np.mean(test[1] == frequent))}}
+def fit_classes(train: Table, test: Table, name: str) -> dict[str, dict[str, float]]:
+    """Test accuracy of the most frequent class, and of logistic regression under a name."""
+    models = {"majority": DummyClassifier()}
     if len(np.unique(train[1])) > 1:
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(*train)
-        figures["logistic"] = {"accuracy": float(model.score(*test))}
-    return figures
+        models[name] = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return {
+        name: {"accuracy": float(model.fit(*train).score(*test))} for name, model in models.items()
+    }
 
 
 def _errors(predicted: NDArray, y: NDArray, deviation: float) -> dict[str, float]:

@@ -89,6 +89,15 @@ class Swapped(sn.Task):
         """Which are shown swapped; in training both orders are seen alike."""
         return [False] * count if split == "train" else _half(count).tolist()
 
+    def node_names(self, sample: sn.Sample) -> Sequence[str]:
+        """The words of a node itself, or its kind where it has none; those around it left out."""
+        assert self.vocabulary is not None
+        names = []
+        for kind, *words in self.vocabulary.words(sample.x):
+            own = [word for word in words if not word.startswith("<") and "()" not in word]
+            names.append(" ".join(dict.fromkeys(own)) or kind)
+        return names
+
     def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
         return output.view(-1, self.group)
 

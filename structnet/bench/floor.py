@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from structnet.cells.cell import as_states
+from structnet.cells.states import as_states
 from structnet.plan import Plan
 
 # A prime that divides no usual size: what grows with the nodes is a multiple of it.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from structnet.bench.skewed import OFFSETS, ConvolvedLSTM, is_plain_lstm, skewed_loop
-from structnet.cells.cell import as_states
+from structnet.cells.states import as_states
 from structnet.plan import Plan
 from structnet.recurrence import Recurrence
 from structnet.rnn import RNN

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from structnet.cells.cell import as_states
+from structnet.cells.states import as_states
 
 # Left and up.
 OFFSETS = (((0, -1), (-1, 0)),)

@@ -5,12 +5,13 @@ n: nodes, K: slots, H: hidden size.
 
 import abc
 import inspect
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from structnet.cells.aggregate import Attention, make_aggregate
+from structnet.cells.edge_terms import edge_terms
 from structnet.cells.product import masked, no_predecessors, product
 
 Gates = tuple[Tensor, ...]
@@ -27,8 +28,8 @@ class Cell(nn.Module, abc.ABC):
     A subclass names its gates and writes its equations in `forward`. Node gates come once a node
     and are linear in the input and all predecessors, edge gates come once per predecessor. Ordered
     slots have weights of their own, and an edge gate sees every slot (Tai et al. 2015, eq. 10);
-    unordered predecessors share their weights: node gates see the sum, an edge gate its own
-    predecessor (eq. 4).
+    unordered predecessors share their weights: node gates see their `aggregate`, which is the sum
+    unless the cell says otherwise, an edge gate its own predecessor (eq. 4).
     """
 
     # A subclass may set these for itself, or for an instance before it calls `__init__`.
@@ -40,11 +41,13 @@ class Cell(nn.Module, abc.ABC):
     diagonal: tuple[str, ...] = ()
     # Whether every gate is normalised before its nonlinearity (Ba et al. 2016).
     layer_norm: bool = False
+    # What node gates read of unordered predecessors: a name in `AGGREGATES`.
+    aggregate: str = "sum"
     # The first state's size; None for the hidden size.
     output_size: int | None = None
 
     def __init__(self, input_size: int, hidden_size: int, arity: int | None):
-        """ValueError for a size below 1."""
+        """ValueError for a size below 1, and for an aggregate of ordered slots."""
         super().__init__()
         if self.output_size is None:
             self.output_size = hidden_size
@@ -68,7 +71,20 @@ class Cell(nn.Module, abc.ABC):
             self.norm_gain = nn.Parameter(torch.ones(size))
             self.norm_bias = nn.Parameter(torch.zeros(size))
         self._add_recurrent()
+        self.pool = self._make_pool()
         self.reset_parameters()
+
+    def _make_pool(self) -> nn.Module | None:
+        if self.arity is None:
+            return make_aggregate(self.aggregate, self.output_size)
+        usual = type(self).aggregate
+        if self.aggregate != usual:
+            raise ValueError(
+                f"option 'aggregate' is for unordered predecessors, and {self.arity} ordered slots "
+                f"have weights of their own, got {self.aggregate!r}; leave it {usual!r}, or take a "
+                "topology of unordered predecessors (graph, or tree with topology.arity=null)"
+            )
+        return None
 
     def _add_recurrent(self) -> None:
         size, slots = self.hidden_size, self.arity or 1
@@ -89,6 +105,11 @@ class Cell(nn.Module, abc.ABC):
                     "leave out diagonal gates or the projection"
                 )
             self.diagonal_recurrent = nn.Parameter(torch.ones(slots, len(self.diagonal), size))
+
+    @property
+    def edge_columns(self) -> int:
+        """How many numbers an edge's features enter as: those of edge gates, then a score's."""
+        return len(self.edge_gates) * self.hidden_size + isinstance(self.pool, Attention)
 
     @abc.abstractmethod
     def forward(self, z: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]: ...
@@ -157,11 +178,23 @@ class Cell(nn.Module, abc.ABC):
         count = len(self.node_gates)
         return chunks[:count], tuple(chunk.unsqueeze(1) for chunk in chunks[count:])
 
-    def recur(self, h: Tensor) -> tuple[Gates, Gates]:
-        """Node gates (n, H) and edge gates (n, K, H) of the predecessors' half."""
+    def pooled(self, h: Tensor) -> Tensor:
+        """What node gates read: ordered slots (n, K, H), or unordered ones as one (n, 1, H)."""
+        if self.pool is None:
+            return h
+        if isinstance(self.pool, Attention) and (terms := edge_terms()) is not None:
+            return self.pool(h, terms[..., -1:]).unsqueeze(1)
+        return self.pool(h).unsqueeze(1)
+
+    def recur(self, h: Tensor, pooled: Tensor | None = None) -> tuple[Gates, Gates]:
+        """Node gates (n, H) and edge gates (n, K, H) of the predecessors' half.
+
+        `pooled` is what the method of that name made of h, where the cell reads it as well.
+        """
         size = self.hidden_size
+        pooled = self.pooled(h) if pooled is None else pooled
         if self.arity is None:
-            node = _chunks(product(h.sum(1), self.recurrent), size)
+            node = _chunks(product(pooled.flatten(1), self.recurrent), size)
             edge = _chunks(product(h, self.recurrent_edge), size)
         else:
             node_size = sum(gate not in self.diagonal for gate in self.node_gates) * size
@@ -169,7 +202,11 @@ class Cell(nn.Module, abc.ABC):
             node, edge = both.split([node_size, both.shape[1] - node_size], dim=1)
             node = _chunks(node, size)
             edge = edge.unflatten(1, (-1, self.arity, size)).unbind(1) if edge.shape[1] else ()
-        return self._with_diagonal(h, node, edge) if self.diagonal else (node, edge)
+        if self.diagonal:
+            node, edge = self._with_diagonal(h, pooled, node, edge)
+        if self.edge_gates and (terms := edge_terms()) is not None:
+            edge = _add(edge, terms[..., : len(edge) * size].split(size, dim=-1))
+        return node, edge
 
     def new_recurrent(self) -> nn.Parameter:
         """A recurrent matrix for one more node gate, to be made in `_add_recurrent`."""
@@ -180,16 +217,18 @@ class Cell(nn.Module, abc.ABC):
         """One node gate's half (n, H) of what the cell made of the predecessors, as r * h."""
         return product(h.sum(1) if self.arity is None else h.flatten(1), weight)
 
-    def _with_diagonal(self, h: Tensor, node: Gates, edge: Gates) -> tuple[Gates, Gates]:
+    def _with_diagonal(
+        self, h: Tensor, pooled: Tensor, node: Gates, edge: Gates
+    ) -> tuple[Gates, Gates]:
         """The gates of full matrices, and among them those of diagonal ones."""
         full = iter((*node, *edge))
         scale = dict(zip(self.diagonal, self.diagonal_recurrent.unbind(1), strict=True))
-        gates, h = [], masked(h)
+        gates, h, pooled = [], masked(h), masked(pooled)
         for gate in self._gates:
             if gate not in scale:
                 gates.append(next(full))
             elif gate in self.node_gates:
-                gates.append((h * scale[gate]).sum(1))
+                gates.append((pooled * scale[gate]).sum(1))
             else:
                 gates.append(h * scale[gate])
         count = len(self.node_gates)
@@ -232,30 +271,3 @@ def _chunks(gates: Tensor, size: int) -> Gates:
 
 def _add(left: Gates, right: Gates) -> Gates:
     return tuple(a + b for a, b in zip(left, right, strict=True))
-
-
-def call(cell: Any, z: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-    """The states of a cell's nodes; ValueError where they are not those that it declares."""
-    return checked_states(cell, cell(z, *states), z)
-
-
-def checked_states(cell: Any, out: Any, z: Tensor) -> tuple[Tensor, ...]:
-    """What a cell returned, as a tuple; ValueError if it is not the states that it declares."""
-    if not isinstance(out, Tensor | tuple | list):
-        raise ValueError(f"{type(cell).__name__} gives a state or several, got {out!r}")
-    out = as_states(out)
-    # Not len(z): where a cell is traced the number of nodes is a symbol.
-    nodes = z.shape[0]
-    wanted = [(nodes, size) for size in cell.state_sizes]
-    given = [tuple(state.shape) for state in out]
-    if given != wanted:
-        raise ValueError(
-            f"{type(cell).__name__} gave states of shapes {given}; by its state_sizes "
-            f"{tuple(cell.state_sizes)} they are {wanted} for {nodes} nodes"
-        )
-    return out
-
-
-def as_states(out: Any) -> tuple[Tensor, ...]:
-    """What a cell returned as a tuple of states."""
-    return (out,) if isinstance(out, Tensor) else tuple(out)

@@ -12,7 +12,8 @@ class Elman(Cell):
     h = g(W x + sum_k U_k h_k + b), g the nonlinearity, tanh or relu. Elman (1990), "Finding
     structure in time", figure 2; on one slot it is torch.nn.RNN. `init` says how every U_k starts:
     orthogonal or the identity, which with relu is the IRNN of Le et al. (2015); their W
-    starts smaller than ours, at a Gaussian of deviation 0.001.
+    starts smaller than ours, at a Gaussian of deviation 0.001. Unordered predecessors enter as one
+    h_k, their `aggregate`: sum, mean, max, attention or gated.
     """
 
     node_gates = ("h",)
@@ -25,10 +26,11 @@ class Elman(Cell):
         *,
         nonlinearity: str = "tanh",
         init: str = "orthogonal",
+        aggregate: str = "sum",
     ):
         check_choice("nonlinearity", nonlinearity, "tanh", "relu")
         check_choice("init", init, "orthogonal", "identity")
-        self.nonlinearity, self.init = nonlinearity, init
+        self.nonlinearity, self.init, self.aggregate = nonlinearity, init, aggregate
         super().__init__(input_size, hidden_size, arity)
 
     @torch.no_grad()

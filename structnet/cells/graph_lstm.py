@@ -17,6 +17,9 @@ class GraphLSTM(Cell):
     m = sum_j g_j m_j / K + g m_i + u c, h = tanh(s(o) m).
 
     Liang et al. (2016), eq. 1 and 2; their neighbours not yet visited are initial states here.
+    `aggregate` is what stands in place of the mean of the h_j where neighbours have no order: mean,
+    sum, max, attention or gated; memories enter as their mean in any case.
+
     With `own`, h_i and m_i are read, on topologies that give a node its states of the layer below,
     null states in the first layer; without, there are none. On ordered slots an edge gate sees
     every slot, and K counts the absent ones too.
@@ -24,9 +27,18 @@ class GraphLSTM(Cell):
 
     node_gates = ("u", "o", "c")
     edge_gates = ("f",)
+    aggregate = "mean"
 
-    def __init__(self, input_size: int, hidden_size: int, arity: int | None, *, own: bool = False):
-        self.reads_own = own
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        own: bool = False,
+        aggregate: str = "mean",
+    ):
+        self.reads_own, self.aggregate = own, aggregate
         super().__init__(input_size, hidden_size, arity)
 
     def _add_recurrent(self) -> None:
@@ -48,9 +60,8 @@ class GraphLSTM(Cell):
     def forward(self, z: Tensor, h: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
         node, (f, *own) = self.split(z)
         node_h, (f_h,) = self.recur(h)
-        u, o, c = (
-            x_part + h_part / h.shape[1] for x_part, h_part in zip(node, node_h, strict=True)
-        )
+        share = self.arity or 1
+        u, o, c = (x_part + h_part / share for x_part, h_part in zip(node, node_h, strict=True))
         m = ((f + f_h).sigmoid() * m).mean(1) + u.sigmoid() * c.tanh()
         for kept in own:
             m = m + kept.squeeze(1)

@@ -12,10 +12,18 @@ class GRU(Cell):
     r = s(r), u = s(u), n = tanh(n_x + r (n_h + b)), h = (1 - u) n + u sum_k h_k, where r, u and n
     are node gates, n_x the input's and n_h the predecessors' half of n, s the logistic function.
     Cho et al. (2014), eq. 5-8, with the reset gate applied after the product as cuDNN and
-    torch.nn.GRU do; `reset="before"` is the paper's n = tanh(n_x + sum_k U_k (r h_k)). Several
-    predecessors enter as their sum. `chrono` is the longest dependency in steps, by which the
-    update gate's bias starts at log(U[1, chrono - 1]): Tallec and Ollivier (2018), eq. 16, for the
-    gate that keeps the memory.
+    torch.nn.GRU do; `reset="before"` is the paper's n = tanh(n_x + sum_k U_k (r h_k)). `chrono` is
+    the longest dependency in steps, by which the update gate's bias starts at
+    log(U[1, chrono - 1]): Tallec and Ollivier (2018), eq. 16, for the gate that keeps the memory.
+
+    Ordered slots enter with weights of their own, and their sum is kept. Unordered predecessors
+    enter as one h, both in the gates and in u h: their `aggregate`, which is sum, mean, max,
+    attention or gated. With attention this is the layer of DAGNN, h_v = GRU(x_v, sum_k a_k h_k), a
+    the softmax of w'h_k (Thost and Chen 2021); with gated that of D-VAE,
+    h_v = GRU(x_v, sum_k g(h_k) m(h_k)) (Zhang et al. 2019, eq. 5-6). Both pass over a graph forward
+    and backward, topology.direction=both, with layers of their own a direction, net.apart=true.
+    DAGNN scores the maximum over sinks and sources of all layers, readout=root readout.pool=max
+    net.skip=dense; D-VAE the sink and the source, readout=root.
     """
 
     # With the reset gate before the product, n has a recurrence of its own.
@@ -29,9 +37,10 @@ class GRU(Cell):
         *,
         reset: str = "after",
         chrono: int | None = None,
+        aggregate: str = "sum",
     ):
         check_choice("reset", reset, "after", "before")
-        self.reset = reset
+        self.reset, self.aggregate = reset, aggregate
         self.node_gates = ("r", "u") if reset == "before" else ("r", "u", "n")
         super().__init__(input_size, hidden_size, arity)
         if reset == "after":
@@ -46,7 +55,8 @@ class GRU(Cell):
 
     def forward(self, z: Tensor, h: Tensor) -> Tensor:
         r_x, u_x, n_x = z.split(self.hidden_size, dim=1)
-        (r_h, u_h, *n_h), () = self.recur(h)
+        h = self.pooled(h)
+        (r_h, u_h, *n_h), () = self.recur(h, h)
         r, u = (r_x + r_h).sigmoid(), (u_x + u_h).sigmoid()
         if self.reset == "before":
             n = n_x + self.recur_alone(r.unsqueeze(1) * h, self.recurrent_candidate)

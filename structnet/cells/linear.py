@@ -77,6 +77,11 @@ class LinearCell(Cell):
         return a, b
 
     @property
+    def edge_columns(self) -> int:
+        """None: coefficients are made of the input alone."""
+        return 0
+
+    @property
     def _gates(self) -> tuple[str, ...]:
         return (*self.node_gates, *self.edge_gates * (self.arity or 1))
 

@@ -17,6 +17,12 @@ class LSTM(Cell):
     Tree-LSTM of Tai et al. (2015), eq. 9-14 and 2-8; on a grid the 2-D LSTM of Graves et al.
     (2007).
 
+    With features of edges, W e is added to f_k. Peng et al. (2017), "Cross-sentence n-ary relation
+    extraction with graph LSTMs", is this cell on topology ordered_graph with order=id,
+    unvisited=nothing and direction=both, a text's graph as two DAGs, with the one-hot kind of an
+    edge for its features; where they have a matrix U for every kind of edge, here the kind shifts
+    the forget gate.
+
     - `forget_bias`: where the forget gates' biases start (Jozefowicz et al. 2015).
     - `chrono`: the longest dependency in steps, by which they start at b_f = log(U[1, chrono - 1])
       and the input gate's at -b_f instead (Tallec and Ollivier 2018, eq. 16).
@@ -32,6 +38,8 @@ class LSTM(Cell):
     - `diagonal`: the recurrent matrices of i, o and f are diagonal, f_k sees h_k alone.
     - `forget`: the ordered slot that memory is carried from, c = s(i) tanh(u) + s(f) c_forget,
       with one forget gate that sees all slots (PixelRNN: van den Oord et al. 2016, eq. 3).
+    - `aggregate`: what i, o and u read of unordered predecessors: their sum, mean, max, attention
+      or gated.
     """
 
     peephole_i: Tensor
@@ -53,6 +61,7 @@ class LSTM(Cell):
         layer_norm: bool = False,
         diagonal: bool = False,
         forget: int | None = None,
+        aggregate: str = "sum",
     ):
         _check_gates(coupled, drop_gate, chrono)
         _check_forget(forget, arity)
@@ -64,7 +73,7 @@ class LSTM(Cell):
         self.edge_gates = ("f",) if "f" in gates and forget is None else ()
         self.node_gates = tuple(gate for gate in gates if gate not in self.edge_gates)
         self.diagonal = tuple(gate for gate in gates if gate != "u") if diagonal else ()
-        self.layer_norm, self.output_size = layer_norm, projection_size
+        self.layer_norm, self.output_size, self.aggregate = layer_norm, projection_size, aggregate
         self.coupled, self.forget, self.peephole = coupled, forget, peephole
         self.projected = projection_size is not None
         super().__init__(input_size, hidden_size, arity)

@@ -1,7 +1,8 @@
 """Executors: run a cell over a plan.
 
 Every executor takes (cell, plan, z, initial): z (N, G) by rank, `initial` one tensor (M, H) per
-state or None, and returns the states (N, H) by rank.
+state or None, and returns the states (N, H) by rank. Those of `WITH_EDGES` take `edges` as well,
+what the edges add to gates, (R, edge_columns) for the places in the plan's rows.
 """
 
 from collections.abc import Callable
@@ -18,11 +19,16 @@ from structnet.registry import did_you_mean
 
 
 def run_auto(
-    cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
+    cell: Cell,
+    plan: Plan,
+    z: Tensor,
+    initial: tuple[Tensor, ...] | None,
+    edges: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """A scan where the recurrence is linear and the plan is of chains, else level by level."""
-    run = run_scan if can_scan(cell, plan) else run_batched
-    return run(cell, plan, z, initial)
+    if edges is None and can_scan(cell, plan):
+        return run_scan(cell, plan, z, initial)
+    return run_batched(cell, plan, z, initial, edges)
 
 
 def run_compiled(
@@ -35,6 +41,7 @@ def run_compiled(
     return run(cell, plan, z, initial, **options)
 
 
+WITH_EDGES = ("auto", "batched", "reference")
 # Those that scan where they can.
 SCANS = (run_auto, run_scan)
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell, call
+from structnet.cells.cell import Cell
 from structnet.cells.product import Product, Tape, recording
+from structnet.cells.states import call
 from structnet.execute.sweep import (
     Step,
     gradient_buffers,
@@ -23,28 +24,34 @@ from structnet.execute.sweep import (
 )
 from structnet.plan import Plan
 
-# A step, its leaves (z and what it read of each state), the states, and its products.
+# A step, its leaves (z, what it read of each state, its edges' terms), the states, its products.
 Kept = tuple[Step, list[Tensor], tuple[Tensor, ...], list[Product]]
 
 
 def run_batched(
-    cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
+    cell: Cell,
+    plan: Plan,
+    z: Tensor,
+    initial: tuple[Tensor, ...] | None,
+    edges: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """The states of every node, by rank."""
-    sweep = BatchedSweep(cell, plan, has_initial=initial is not None)
+    sweep = BatchedSweep(cell, plan, has_initial=initial is not None, edges=edges)
     return run_sweep(sweep, z, initial)
 
 
 class BatchedSweep:
     """One pass of a cell over a plan, and the way back."""
 
-    def __init__(self, cell: Cell, plan: Plan, has_initial: bool):
-        self.cell, self.plan, self.has_initial = cell, plan, has_initial
-        self.parameters = tuple(p for p in cell.parameters() if p.requires_grad)
+    def __init__(self, cell: Cell, plan: Plan, has_initial: bool, edges: Tensor | None = None):
+        self.cell, self.plan, self.has_initial, self.edges = cell, plan, has_initial, edges
+        self.own = tuple(p for p in cell.parameters() if p.requires_grad)
+        learns_edges = edges is not None and edges.requires_grad
+        self.parameters = (*self.own, edges) if learns_edges else self.own
         # Those of every level are in a graph of its own, which looks after them.
         self.constants = ()
         self.first_row = 1 + plan.num_initial
-        self.tape = Tape(frozenset(self.parameters))
+        self.tape = Tape(frozenset(self.own))
         self.kept: list[Kept] = []
 
     def forward(self, z: Tensor, initial: tuple[Tensor, ...], keep: bool) -> tuple[Tensor, ...]:
@@ -66,7 +73,7 @@ class BatchedSweep:
 
     def _refuse_foreign(self, leaves: list[Tensor], out: tuple[Tensor, ...]) -> None:
         """ValueError if the cell uses a tensor whose gradient the sweep would lose."""
-        known = {*leaves, *self.parameters}
+        known = {*leaves, *self.own}
         nodes = [state.grad_fn for state in out if state.grad_fn is not None]
         seen = set(nodes)
         while nodes:
@@ -87,27 +94,37 @@ class BatchedSweep:
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         start, stop, slots, offset = step
         count = stop - start
-        nobody = not self.has_initial and stop <= self.plan.levels[1]
+        # An edge from an initial state has its say, even where the state is not given.
+        is_edge = self.edges is not None and self.plan.num_initial > 0
+        nobody = not self.has_initial and stop <= self.plan.levels[1] and not is_edge
         self.tape.no_predecessors = nobody
         leaf = z[start:stop].detach().requires_grad_(torch.is_grad_enabled())
         if nobody:
             # Not the buffer's null row: the graph must not see the buffer being written.
             states = [b.new_zeros(1, 1, b.shape[1]).expand(count, slots, -1) for b in buffers]
             return [leaf], call(self.cell, leaf, *states)
-        rows = self.plan.rows[offset : offset + count * slots]
+        places = slice(offset, offset + count * slots)
+        rows = self.plan.rows[places]
         states = [
             buffer.index_select(0, rows)
             .view(count, slots, -1)
             .requires_grad_(torch.is_grad_enabled())
             for buffer in buffers
         ]
-        return [leaf, *states], call(self.cell, leaf, *states)
+        if self.edges is None:
+            return [leaf, *states], call(self.cell, leaf, *states)
+        edges = self.edges[places].detach().view(count, slots, -1)
+        edges.requires_grad_(torch.is_grad_enabled())
+        return [leaf, *states, edges], call(self.cell, leaf, *states, edges=edges)
 
     @torch.no_grad()
     def backward(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         """Gradients of z, the initial states and the parameters, in this order."""
         buffers = gradient_buffers(self.plan, self.cell.state_sizes, self.dtype, grads)
         grad_z = buffers[0].new_zeros(self.z_shape, dtype=self.z_dtype)
+        grad_edges = None
+        if len(self.parameters) > len(self.own):
+            grad_edges = torch.zeros_like(self.edges)
         totals: dict[Tensor, Tensor] = {}
         products: defaultdict[Tensor, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for step, leaves, out, noted in self._kept_backwards():
@@ -115,15 +132,18 @@ class BatchedSweep:
             start, stop, slots, offset = step
             if found[0] is not None:
                 grad_z[start:stop] = found[0]
-            rows = self.plan.rows[offset : offset + (stop - start) * slots]
-            for buffer, grad in zip(buffers, found[1 : len(leaves)], strict=False):
+            places = slice(offset, offset + (stop - start) * slots)
+            rows, read = self.plan.rows[places], found[1 : len(leaves)]
+            for buffer, grad in zip(buffers, read, strict=False):
                 if grad is not None:
                     buffer.index_add_(0, rows, grad.flatten(0, 1).to(buffer.dtype))
+            if grad_edges is not None and len(read) > len(buffers) and read[-1] is not None:
+                grad_edges[places] = read[-1].flatten(0, 1)
             found = found[len(leaves) :]
             for (weight, x, _), grad in zip(noted, found, strict=False):
                 if grad is not None:
                     products[weight].append((x.flatten(0, -2), grad.flatten(0, -2)))
-            for parameter, grad in zip(self.parameters, found[len(noted) :], strict=True):
+            for parameter, grad in zip(self.own, found[len(noted) :], strict=True):
                 if grad is not None:
                     totals[parameter] = totals[parameter] + grad if parameter in totals else grad
         for weight, pairs in products.items():
@@ -131,7 +151,8 @@ class BatchedSweep:
             grad = (x.T @ y).to(weight.dtype)
             totals[weight] = totals[weight] + grad if weight in totals else grad
         initial = [buffer[1 : self.first_row] for buffer in buffers] if self.has_initial else []
-        return grad_z, *initial, *(totals.get(parameter) for parameter in self.parameters)
+        edges = [grad_edges] * (len(self.parameters) - len(self.own))
+        return grad_z, *initial, *map(totals.get, self.own), *edges
 
     def _kept_backwards(self) -> Iterator[Kept]:
         """The steps' graphs, last first, each released when it has been used."""
@@ -158,7 +179,7 @@ class BatchedSweep:
             for state, buffer in zip(out, buffers, strict=True)
             if state.requires_grad
         ]
-        inputs = (*leaves, *(y for _, _, y in noted), *self.parameters)
+        inputs = (*leaves, *(y for _, _, y in noted), *self.own)
         if not pairs:
             return (None,) * len(inputs)
         outputs, grads = zip(*pairs, strict=True)

@@ -108,7 +108,7 @@ class Kernel:
             return ()
 
         given = [*(self.inputs[index] for index in used), *self._outputs()]
-        return used, compile_graph(self._trace(write, given), given)
+        return used, compile_function(write, given, self.fake)
 
     def _outputs(self) -> list[Tensor]:
         """Tensors without data, laid out as the pieces in their place."""
@@ -145,17 +145,28 @@ def _pieces(node: fx.Node) -> list[fx.Node]:
     return [piece for part in parts for piece in _pieces(part)] if dim in (1, -1) else [node]
 
 
-def compile_graph(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Callable:
-    """By Inductor; RuntimeError where it finds no compiler."""
-    # Only who compiles waits for it.
-    from torch._inductor import config, standalone_compile
-    from torch._inductor.exc import InductorError, InvalidCxxCompiler
+def compile_function(
+    function: Callable, inputs: Sequence[Tensor], fake: FakeTensorMode
+) -> Callable:
+    """By Inductor; RuntimeError where it finds no compiler.
+
+    Not by way of torch.compile or standalone_compile: what they put around every call, for graphs
+    that allocate and may be differentiated, takes a tenth of a step with hundreds of small levels.
+    """
+    with warnings.catch_warnings():
+        # What Inductor imports warns of itself.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Only who compiles waits for it.
+        from torch._guards import TracingContext, tracing
+        from torch._inductor import config
+        from torch._inductor.compile_fx import compile_fx_inner
+        from torch._inductor.decomposition import select_decomp_table
+        from torch._inductor.exc import InductorError, InvalidCxxCompiler
 
     try:
-        with warnings.catch_warnings(), config.patch(OPTIONS):
-            # What Inductor imports warns of itself.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return standalone_compile(graph, list(inputs), dynamic_shapes="from_graph")
+        with config.patch(OPTIONS), tracing(TracingContext(fake)), fake:
+            graph = make_fx(function, decomposition_table=select_decomp_table())(*inputs)
+            code = compile_fx_inner(graph, list(inputs))
     except InductorError as error:
         if not isinstance(error.inner_exception, InvalidCxxCompiler):
             raise
@@ -163,3 +174,4 @@ def compile_graph(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Callable:
             "executor 'compiled' needs a C++ compiler (g++ or clang++), none is found; "
             "install one, or take executor='batched'"
         ) from error
+    return lambda *given: code(list(given))

@@ -3,12 +3,17 @@
 import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell, call
+from structnet.cells.cell import Cell
+from structnet.cells.states import call
 from structnet.plan import Plan
 
 
 def run_reference(
-    cell: Cell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
+    cell: Cell,
+    plan: Plan,
+    z: Tensor,
+    initial: tuple[Tensor, ...] | None,
+    edges: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """The states of every node, by rank."""
     like = next(cell.parameters(), z)
@@ -22,7 +27,8 @@ def run_reference(
             first = offset + (node - start) * slots
             read = plan.rows[first : first + slots].tolist()
             states = [torch.stack([state[row] for row in read])[None] for state in rows]
-            out = call(cell, z[node : node + 1], *states)
+            own = None if edges is None else edges[None, first : first + slots]
+            out = call(cell, z[node : node + 1], *states, edges=own)
             for state, value in zip(rows, out, strict=True):
                 state.append(value[0].to(like.dtype))
     first = 1 + plan.num_initial

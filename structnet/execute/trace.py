@@ -19,8 +19,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
-from structnet.cells.cell import checked_states
 from structnet.cells.product import Tape, recording
+from structnet.cells.states import checked_states
 from structnet.execute.trial import difference, flaw, reason, refusal
 
 aten = torch.ops.aten
