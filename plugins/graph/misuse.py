@@ -35,7 +35,7 @@ class Misuse:
 
     @property
     def text(self) -> str:
-        """The question, and the source from the use to the end of its line."""
+        """The question, and the line of the use."""
         whole = self.use.place._replace(column=0, end_line=self.line, end_column=None)
         return f"{self.other} instead of {self.use.name}? {excerpt(self.path, whole)}"
 

@@ -49,19 +49,16 @@ def describe(image: NDArray[np.uint8], regions: Ints) -> Floats:
     colour = image.reshape(-1, 3) / 127.5 - 1
     size = np.bincount(region, minlength=count)
     mean, square = (_mean(values, region, size) for values in (colour, colour**2))
-    order = np.argsort(region, kind="stable")
-    parts = np.split(order, np.cumsum(size)[:-1])
-    ends = np.stack([np.quantile(colour[part], QUANTILES, axis=0).ravel() for part in parts])
     axes = [np.linspace(-1, 1, side) for side in regions.shape]
     place = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
-    extent = np.stack([np.ptp(place[part], axis=0) for part in parts])
+    ends = [_quantile(place, region, size, share) for share in (0, 1)]
     return np.concatenate(
         [
             mean,
             np.sqrt((square - mean**2).clip(min=0)),
-            ends,
+            *(_quantile(colour, region, size, share) for share in QUANTILES),
             _mean(place, region, size),
-            extent,
+            ends[1] - ends[0],
             np.log(size / size.mean())[:, None],
         ],
         axis=1,
@@ -80,3 +77,9 @@ def count_labels(labels: NDArray[np.uint8], regions: Ints, classes: int) -> Ints
 def _mean(values: NDArray, region: Ints, size: Ints) -> NDArray:
     sums = [np.bincount(region, column, len(size)) for column in values.T]
     return np.stack(sums, axis=1) / size[:, None]
+
+
+def _quantile(values: NDArray, region: Ints, size: Ints, share: float) -> NDArray:
+    """The value (n, D) in every superpixel that so large a share of its others is below."""
+    at = np.cumsum(size) - size + np.rint(share * (size - 1)).astype(np.int64)
+    return np.stack([column[np.lexsort((column, region))[at]] for column in values.T], axis=1)

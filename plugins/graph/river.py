@@ -44,8 +44,9 @@ class River(sn.Regression):
     rain on them, and a linear reservoir a reach routes the water to the outlet (Nash 1957). A
     sample is a basin at an hour, of `hours` drawn at random. A node is a reach: its lateral inflow
     in the last `window` hours, length and slope, and the shares of area that its own slopes have in
-    what it drains and that this has in what the reach below drains. The target is the discharge at its end at that hour, in mm/h of the
-    area that it drains, measured with a lognormal error of `noise`.
+    what it drains and that this has in what the reach below drains. The target is the discharge at
+    its end at that hour, in mm/h of the area that it drains, measured with a lognormal error of
+    `noise`.
 
     "nse" is the efficiency of Nash and Sutcliffe (1970), eq. 3, over all gauges and hours: 1 - the
     sum of squared errors over that around the mean of the measurements, which is torchmetrics'
