@@ -16,9 +16,9 @@ from torch import nn
 
 import structnet as sn
 from structnet.bench.structures import dag
-from structnet.draw import Look, draw, shortened
-from structnet.layout import arrows, layered, level_of_nodes
-from structnet.show import find_samples, look_of_data, look_of_run
+from structnet.draw.layout import arrows, layered, level_of_nodes
+from structnet.draw.picture import Look, draw, shortened
+from structnet.draw.samples import find_samples, look_of_data, look_of_run
 
 
 @every_topology

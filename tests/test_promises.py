@@ -72,11 +72,7 @@ LEVELS = {
     "verdict": 14,
     "config": 17,
     "compare": 18,
-    "layout": 3,
-    "arrows": 4,
     "draw": 19,
-    "show": 20,
-    "drawing": 21,
     "commands": 22,
     "main": 23,
 }

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from structnet import registry
 from structnet.batch import Sample, collate
-from structnet.draw import Look, shortened
+from structnet.draw.picture import Look, shortened
 from structnet.predict import verdicts
 from structnet.recurrence import Recurrence
 from structnet.regression import Regression

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from structnet.arrows import draw_arrows
 from structnet.bench.structures import Sizes
 from structnet.bench.structures import draw as draw_structures
-from structnet.layout import Layout, Points, arrows, layered, level_of_nodes
+from structnet.draw.arrows import draw_arrows
+from structnet.draw.layout import Layout, Points, arrows, layered, level_of_nodes
 from structnet.plan import Plan
 from structnet.run import write
 from structnet.topology import Topology
