@@ -131,8 +131,9 @@ class NodeLoader:
         self,
         edges: Edges,
         x: Any,
-        y: ArrayLike,
+        y: NDArray[Any],
         topology: Topology,
+        edge_x: NDArray[Any] | None,
         nodes: Ints,
         depth: int | None,
         batch_size: int,
@@ -140,7 +141,8 @@ class NodeLoader:
         seed: int,
         workers: dict[str, Any],
     ):
-        self.x, self.y, self.topology = x, np.asarray(y), topology
+        self.x, self.y, self.topology = x, y, topology
+        self.edge_x = edge_x
         self.nodes, self.depth, self.batch_size = nodes, depth, batch_size
         self.shuffle, self.seed, self.epoch, self.workers = shuffle, seed, 0, workers
         self.graph = _Inward(np.asarray(edges.index), edges.num_nodes)
@@ -175,7 +177,9 @@ class NodeLoader:
     def batch(self, targets: Ints) -> NodeBatch:
         """The batch of some nodes."""
         found = self.graph.closure(self.reads, np.asarray(targets), self.depth)
-        sample = Sample(found.edges, _part(self.x, found.nodes), self._targets(found))
+        edge_x = None if self.edge_x is None else self.edge_x[found.kept]
+        x, y = _part(self.x, found.nodes), self._targets(found)
+        sample = Sample(found.edges, x, y, edge_x=edge_x)
         batch = collate([sample], self.topology)
         return NodeBatch(
             **{one.name: getattr(batch, one.name) for one in fields(batch)},
@@ -210,6 +214,7 @@ def node_loader(
     y: ArrayLike,
     topology: Topology,
     *,
+    edge_x: ArrayLike | None = None,
     nodes: ArrayLike | None = None,
     depth: int | None = None,
     batch_size: int = 1024,
@@ -220,7 +225,8 @@ def node_loader(
 ) -> NodeLoader:
     """Batches of `batch_size` target nodes of one graph, each with what leads to them.
 
-    `x` (N, D) or `Tokens` and `y` (N, ...) are of all nodes, `nodes` the targets, all by default.
+    `x` (N, D) or `Tokens` and `y` (N, ...) are of all nodes, `edge_x` (E, D) of all edges; `nodes`
+    are the targets, all by default.
     A batch is a `NodeBatch` of the targets and of what is read within `depth` steps, in the
     directions of the topology: those that feed a node, those that it feeds, or both. Without a
     limit, targets have the states that they have in the whole graph, in a stack of any number of
@@ -235,15 +241,18 @@ def node_loader(
         )
     if batch_size < 1:
         raise ValueError(f"batch_size is at least 1, got {batch_size}")
-    for name, values in (("x", x), ("y", y)):
-        if len(values) != edges.num_nodes:  # pyright: ignore[reportArgumentType]
-            raise ValueError(f"{name} has {len(values)} rows for {edges.num_nodes} nodes")  # pyright: ignore[reportArgumentType]
+    features = None if edge_x is None else np.asarray(edge_x)
+    y, count = np.asarray(y), np.shape(edges.index)[1]
+    _check_rows("x", len(x), edges.num_nodes, "nodes")
+    _check_rows("y", len(y), edges.num_nodes, "nodes")
+    _check_rows("edge_x", count if features is None else len(features), count, "edges")
     given = np.arange(edges.num_nodes) if nodes is None else nodes
     return NodeLoader(
         edges,
         x,
         y,
         topology,
+        features,
         _checked_nodes(given, edges.num_nodes),
         _checked_depth(depth),
         batch_size,
@@ -251,6 +260,11 @@ def node_loader(
         seed,
         {"num_workers": num_workers, "pin_memory": pin_memory},
     )
+
+
+def _check_rows(name: str, rows: int, wanted: int, of: str) -> None:
+    if rows != wanted:
+        raise ValueError(f"{name} has {rows} rows for {wanted} {of}")
 
 
 def _part(x: Any, nodes: Ints) -> Any:

@@ -125,6 +125,18 @@ def test_tokens_of_nodes_come_with_them():
     assert (batch.cut_edges, batch.cut_nodes) == (2, 2)
 
 
+def test_features_of_edges_come_with_them():
+    edges = random_graph(3)
+    features = np.arange(edges.index.shape[1], dtype=np.float32)[:, None]
+    x, y = np.ones((60, 1), np.float32), np.arange(60)
+    topology = sn.topologies.create("graph")
+    layer = sn.Recurrence(topology, "lstm", 1, 4, edge_size=1)
+    whole = layer(torch.from_numpy(x), topology.plan([edges]), edge_x=torch.from_numpy(features))
+    for batch in sn.node_loader(edges, x, y, topology, edge_x=features, batch_size=9):
+        h = layer(batch.x, batch.plans, edge_x=batch.edge_x)[batch.targets]
+        assert_same(h.detach(), whole[batch.nodes[batch.targets]].detach(), 1e-6)
+
+
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_a_loader_says_once_what_it_cut(num_workers):
     edges = layered(400, 20, np.random.default_rng(0))
@@ -171,6 +183,7 @@ WRONG = {
     "batch_size is at least 1, got 0": {"batch_size": 0},
     "x has 59 rows for 60 nodes": {"x": np.ones((59, 1))},
     "y has 61 rows for 60 nodes": {"y": np.ones(61)},
+    "edge_x has 3 rows for 106 edges": {"edge_x": np.ones((3, 1))},
     "Chain takes 'sequence'; take topology 'graph'": {"topology": sn.topologies.create("chain")},
 }
 
