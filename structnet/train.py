@@ -41,6 +41,7 @@ def fit(
     limit_batches: int | None = None,
     batch_nodes: int = 2048,
     batch_size: int | None = None,
+    pool: int = 50,
     num_workers: int = 1,
     optimizer: str = "adamw",
     learning_rate: float = 0.004,
@@ -57,13 +58,14 @@ def fit(
 ) -> dict[str, Any]:
     """Train the net and leave the best weights in it; test, validation and training figures.
 
-    Gradients are clipped by norm, or by value where `clip_value` is given. `patience` counts epochs
-    without a better validation figure. After every `diagnose` epochs, the gradient that reaches
-    each level is logged and saved in diagnose.json; after every `illustrate` epochs, pictures of
-    what the net makes are saved in samples/, where the task has any. `limit_batches` takes only so
-    many batches of each split. `precision`, `accelerator` and `deterministic` are Lightning's;
-    there is one device. Raises FloatingPointError when the loss or a gradient is not finite; the
-    last checkpoint is kept.
+    `batch_nodes`, `batch_size` and `pool` are those of `Batches`; a pool of 1 is for targets that
+    go with a sample's size. Gradients are clipped by norm, or by value where `clip_value` is given.
+    `patience` counts epochs without a better validation figure. After every `diagnose` epochs, the
+    gradient that reaches each level is logged and saved in diagnose.json; after every `illustrate`
+    epochs, pictures of what the net makes are saved in samples/, where the task has any.
+    `limit_batches` takes only so many batches of each split. `precision`, `accelerator` and
+    `deterministic` are Lightning's; there is one device. Raises FloatingPointError when the loss or
+    a gradient is not finite; the last checkpoint is kept.
     """
     _check_choice("optimizer", optimizer, OPTIMIZERS)
     _check_choice("schedule", schedule, SCHEDULES)
@@ -90,6 +92,7 @@ def fit(
     options = {
         "batch_nodes": batch_nodes,
         "batch_size": batch_size,
+        "pool": pool,
         "num_workers": num_workers,
         "group": run.task.group,
     }
