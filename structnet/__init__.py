@@ -4,6 +4,7 @@ Names are imported on first use, so that the command line answers `--help` witho
 """
 
 import importlib
+from functools import cache
 
 _HOME = {
     "cells": "structnet.cells",
@@ -22,10 +23,12 @@ _HOME = {
     "Task": "structnet.task",
     "Tokens": "structnet.batch",
     "Vocabulary": "structnet.batch",
+    "ancestors": "structnet.closure",
     "collate": "structnet.batch",
     "data_folder": "structnet.task",
     "keep_memory": "structnet.memory",
     "loader": "structnet.loading",
+    "node_loader": "structnet.closure",
     "Cell": "structnet.cells",
     "Net": "structnet.net",
     "Readout": "structnet.readout",
@@ -42,6 +45,7 @@ class DataWarning(UserWarning):
     """Data that was passed over."""
 
 
+@cache
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module 'structnet' has no attribute {name!r}")

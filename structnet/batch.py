@@ -115,12 +115,10 @@ class Batch:
         def move(value: Any) -> Any:
             if isinstance(value, tuple):
                 return tuple(map(move, value))
-            return getattr(value, method)(*args, **kwargs)
+            # Numbers and what is None are nowhere.
+            return getattr(value, method)(*args, **kwargs) if hasattr(value, method) else value
 
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        del moved["shapes"]
-        moved = {name: value for name, value in moved.items() if value is not None}
-        return replace(self, **{name: move(value) for name, value in moved.items()})
+        return replace(self, **{one.name: move(getattr(self, one.name)) for one in fields(self)})
 
 
 def collate(samples: Sequence[Sample], topology: Topology) -> Batch:

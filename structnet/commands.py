@@ -207,23 +207,10 @@ def diagnose(words: list[str]) -> int:
 
 def draw(words: list[str]) -> int:
     refuse_flags(words)
-    groups = [word for word in words if word.partition("=")[0].partition(".")[0] == "topology"]
-    from structnet.config import compose
-    from structnet.draw import draw, example, sizes_of
-    from structnet.registry import topologies
-    from structnet.run import create
+    from structnet.draw import draw
 
-    choice = compose(groups)["topology"]
-    topology = create(topologies, choice)
-    sizes = sizes_of(topology)
-    given = [word for word in words if word not in groups]
-    options = take_options(given, required=(), optional=(*sizes, "out"))
-    path = Path(options.pop("out", f"{choice['name']}.png"))
-    for name, value in options.items():
-        sizes[name] = whole(value, name, least=0 if name == "seed" else 1)
-    for line in draw(topology, example(topology, sizes), path):
-        print(line)
-    print(f"picture: {path}")
+    titles, path = draw(words)
+    print(*titles, f"picture: {path}", sep="\n")
     return 0
 
 

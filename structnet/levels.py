@@ -33,16 +33,15 @@ def node_levels(source: Ints, target: Ints, num_nodes: int) -> Ints:
 
 
 def stable_order(keys: Ints) -> Ints:
-    """The stable argsort of integers from 0 on.
+    """The stable argsort of integers from 0 on, in linear time: a radix sort.
 
-    Key and place packed into one integer sort about seven times faster than an argsort.
+    Numpy has one for integers of 16 bits, so keys are sorted 16 bits at a time, the lowest first.
     """
-    bits = max(1, len(keys) - 1).bit_length()
-    if len(keys) and int(keys.max()) >> (63 - bits):
-        return np.argsort(keys, kind="stable")
-    packed = (keys << bits) | np.arange(len(keys))
-    packed.sort()
-    return packed & ((1 << bits) - 1)
+    order = np.argsort(keys.astype(np.uint16), kind="stable")
+    for shift in range(16, int(keys.max(initial=0)).bit_length(), 16):
+        digits = (keys >> shift).astype(np.uint16)
+        order = order[np.argsort(digits[order], kind="stable")]
+    return order
 
 
 def _jumps(start: Ints, end: Ints, num_nodes: int) -> Ints:
@@ -100,7 +99,7 @@ def _by_frontier(source: Ints, target: Ints, num_nodes: int) -> Ints:
     while frontier.size:
         level[frontier] = depth
         done += frontier.size
-        fed = successor[_ranges(start[frontier], count[frontier])]
+        fed = successor[ranges(start[frontier], count[frontier])]
         np.subtract.at(waiting, fed, 1)
         ready = fed[waiting[fed] == 0]
         # A node fed by several of the frontier's nodes counts once.
@@ -113,10 +112,10 @@ def _by_frontier(source: Ints, target: Ints, num_nodes: int) -> Ints:
     return level
 
 
-def _ranges(start: Ints, count: Ints) -> Ints:
+def ranges(start: Ints, count: Ints) -> Ints:
     """start[0], start[0] + 1, ... for count[0] places, then the same from start[1], ..."""
     end = np.cumsum(count)
-    return np.arange(end[-1]) + np.repeat(start - end + count, count)
+    return np.arange(count.sum()) + np.repeat(start - end + count, count)
 
 
 def _find_cycle(source: Ints, target: Ints, stuck: NDArray[np.bool_]) -> list[int]:

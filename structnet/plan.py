@@ -149,7 +149,7 @@ def index_array(values: Any, name: Callable[[int], str], columns: int | None) ->
     shape = "a table (N, K)" if columns is None else "an edge list (2, E)"
     if array.ndim != 2 or (columns is not None and len(array) != columns):
         raise ValueError(f"predecessors are {shape}, got an array of shape {array.shape}")
-    if array.size and not np.issubdtype(array.dtype, np.integer):
+    if array.size and array.dtype.kind not in "iu":
         raise ValueError(
             f"predecessors are integers, got {array.dtype} ({array.flat[0]} at {name(0)})"
         )
@@ -157,8 +157,8 @@ def index_array(values: Any, name: Callable[[int], str], columns: int | None) ->
 
 
 def _check_range(array: Ints, low: int, end: int, where: Callable[[Any], str]) -> None:
-    wrong = (array < low) | (array >= end)
-    if wrong.any():
+    if array.size and not low <= array.min() <= array.max() < end:
+        wrong = (array < low) | (array >= end)
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
             f"predecessor {array[at]} of {where(at)} is out of range, "

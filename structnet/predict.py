@@ -1,5 +1,6 @@
 """What a trained net says of a user's files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,25 +58,27 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     found: dict[int, Prediction] = {}
     with torch.inference_mode():
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
-            verdicts = _verdicts(task, task.sample_output(net(batch), batch))
-            for index, verdict in zip(indices[:: task.group], verdicts, strict=True):
-                found[index] = Prediction(samples[index].origin, **verdict)
+            decided = indices[:: task.group]
+            origins = [samples[index].origin for index in decided]
+            said = verdicts(task, task.sample_output(net(batch), batch), origins)
+            found.update(zip(decided, said, strict=True))
     predictions = [found[index] for index in range(0, len(samples), task.group)]
     if task.wanted is not None:
         predictions.sort(key=lambda prediction: -(prediction.probability or 0))
     return predictions
 
 
-def _verdicts(task: Task, output: Tensor) -> list[dict[str, Any]]:
-    """What is said of every sample, given the net's outputs for it."""
+def verdicts(task: Task, output: Tensor, origins: Sequence[Any]) -> list[Prediction]:
+    """What is said of the samples of these origins, given the net's outputs for them."""
     if isinstance(task, Regression):
-        return [{"value": value, "unit": task.unit} for value in task.values(output).tolist()]
+        values = zip(origins, task.values(output).tolist(), strict=True)
+        return [Prediction(origin, value=value, unit=task.unit) for origin, value in values]
     scores = output.softmax(dim=1)
     if task.wanted is None:
         labels = scores.argmax(dim=1).tolist()
     else:
         labels = [list(task.classes).index(task.wanted)] * len(scores)
     return [
-        {"label": task.classes[label], "probability": row[label]}
-        for label, row in zip(labels, scores.tolist(), strict=True)
+        Prediction(origin, task.classes[label], row[label])
+        for origin, label, row in zip(origins, labels, scores.tolist(), strict=True)
     ]

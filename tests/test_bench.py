@@ -14,9 +14,18 @@ from torch import nn
 import structnet as sn
 from structnet.bench.floor import Floor
 from structnet.bench.rivals import ours, rivals
+from structnet.bench.rows import Memory, states_and_gates
+from structnet.bench.scale import SCALE
 from structnet.bench.stopwatch import measure, peak_bytes
-from structnet.bench.structures import Sizes, binary_tree, child_table, dependency_trees, draw
-from structnet.bench.suite import CPU, Memory, PlainCell, run_suite, states_and_gates
+from structnet.bench.structures import (
+    Sizes,
+    binary_tree,
+    child_table,
+    dependency_trees,
+    draw,
+    layered,
+)
+from structnet.bench.suite import CPU, PlainCell, run_suite
 from structnet.bench.workload import Setting, Work, measure_case
 
 CHAIN, TREE, DIAGONAL = {"name": "chain"}, {"name": "tree"}, {"name": "diagonal"}
@@ -272,12 +281,47 @@ def test_every_row_composes_and_runs(row):
             assert mark.value > 0 and mark.met == (mark.value <= mark.limit)
 
 
+@pytest.mark.parametrize("row", SCALE)
+def test_every_row_of_scale_measures_planning_and_steps(row):
+    setting = Setting(repeats=1, scale=0.003)
+    ((_, marks, figures),) = run_suite("scale", [row], setting, lambda row: None)
+    assert all(mark.value > 0 for mark in marks)
+    assert all(mark.met is None for mark in marks if mark.limit is None)
+    for times in figures["times"].values():
+        assert list(times) == list(figures["batches"])
+        for name, time in times.items():
+            nodes = figures["batches"][name]["nodes"]
+            assert time["us_per_node"] == pytest.approx(1e6 * time["median_s"] / nodes)
+
+
+def test_levels_of_equal_width_hold_what_reads_the_level_before():
+    graph = layered(1050, 100, np.random.default_rng(0))
+    (plan,) = create({"name": "graph"}).plan([graph])
+    assert plan.level_sizes == (100,) * 10 + (50,)
+    assert graph.index.shape == (2, 3 * 950)
+    level = graph.index // 100
+    assert (level[0] == level[1] - 1).all()
+
+
+def test_a_picture_of_times_is_put_beside_the_figures(tmp_path):
+    file = tmp_path / "scale.json"
+    words = ("bench", "suite=scale", "scale=0.003", "repeats=1", f"out={file}")
+    status, out, err = call(*words, "rows=small-dags,equal-width")
+    assert status == 0, err
+    assert f"picture: {tmp_path / 'scale.png'}" in out
+    assert {path.name for path in tmp_path.iterdir()} == {"scale.json", "scale.png"}
+    assert set(json.loads(file.read_text())["rows"]) == {"small-dags", "equal-width"}
+
+
 def test_what_the_machine_has_no_memory_for_is_called_not_measured(monkeypatch):
-    monkeypatch.setattr("structnet.bench.suite._free_bytes", lambda: 1000)
+    monkeypatch.setattr("structnet.bench.rows._free_bytes", lambda: 1000)
     ((_, (mark,), figures),) = run_suite("cpu", ["dag-1m"], Setting(), lambda row: None)
     assert isinstance(CPU["dag-1m"], Memory)
     assert mark.value is None and mark.met is None and not figures
     assert "not measured: needs about 6 GB" in mark.note
+    for row in SCALE:
+        ((_, marks, _),) = run_suite("scale", [row], Setting(), lambda row: None)
+        assert all("not measured: needs" in mark.note for mark in marks)
 
 
 def test_figures_are_relative_to_the_floor():
@@ -349,6 +393,7 @@ WRONG = {
     "suite=cpu cell=gru": "'cell=gru': suite 'cpu' has compositions of its own",
     "scale=0.1": "'scale': this option is for a suite, as in suite=cpu",
     "suite=": "suite= takes a value",
+    "suite=scale out=scale.png": "out is a file for JSON, the picture is put beside it: scale.png",
     "out=nowhere/bench.json": "for out=nowhere/bench.json",
     "--device tpu": "no device 'tpu'",
     "--fast": "no flag '--fast'",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import assert_same, randomise, recurrence
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 import structnet as sn
 from structnet.diagnose import diagnose
@@ -295,11 +295,35 @@ def test_edge_features_that_do_not_fit_are_refused():
         deaf(x, plans, edge_x=edge_x)
 
 
-def test_data_of_pyg_gives_edge_features_by_its_edge_attr():
-    data = Data(edge_index=torch.from_numpy(INDEX), num_nodes=7)
-    data.edge_attr = torch.randn(9, 2, dtype=torch.float64)
-    layer, _ = layer_of("forward", "lstm")
-    x = torch.randn(7, 3, dtype=torch.float64)
-    plans = graph().plan([data])
-    same = layer(x, graph().plan(SAMPLES[:1]), edge_x=data.edge_attr)
-    assert_same(layer(x, plans, edge_x=data.edge_attr).detach(), same.detach())
+def test_a_batch_of_pyg_gives_its_edge_attr():
+    data = []
+    for one in SAMPLES:
+        index = torch.from_numpy(np.ascontiguousarray(one.index)).long()
+        edge_attr = torch.randn(index.shape[1], 2, dtype=torch.float64)
+        data.append(Data(edge_index=index, num_nodes=one.num_nodes, edge_attr=edge_attr))
+    batch = Batch.from_data_list(data)
+    layer, plans = layer_of("both", "lstm")
+    x, _ = inputs(plans)
+    expected = layer(x, plans, edge_x=batch.edge_attr)
+    assert_same(layer(x, batch).detach(), expected.detach())
+    del batch.edge_attr
+    with pytest.raises(ValueError, match=r"give edge_x \(edges, 2\)"):
+        layer(x, batch)
+
+
+def test_an_ordered_graph_reads_the_features_of_edges_from_every_neighbour():
+    index = np.array([[0, 1, 1, 2, 2, 0, 3, 0], [1, 0, 2, 1, 0, 2, 0, 3]])
+    topology = sn.topologies.create("ordered_graph", order="id")
+    plans = topology.plan([sn.Edges(index, 4), sn.Edges(index, 5)])
+    layer = recurrence(topology, "graph_lstm", 3, SIZE, edge_size=2)
+    x, edge_x = inputs(plans)
+    assert len(edge_x) == 16
+    _, states = layer(x, plans, edge_x=edge_x, return_states=True)
+    for initial in (None, [state.detach().requires_grad_() for state in states]):
+        leaves, found = (x, edge_x, *layer.parameters(), *(initial or ())), []
+        for executor in ("batched", "reference"):
+            h = layer(x, plans, edge_x=edge_x, initial=initial, executor=executor)
+            found.append(outcome(h, leaves))
+        assert_same(*found)
+    # With states for all neighbours every edge has its say.
+    assert (found[0][2] != 0).any(1).all()

@@ -1,9 +1,6 @@
 """Nets of papers on graphs are compositions of options: against loops over their equations."""
 
 import functools
-import importlib.util
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -117,34 +114,24 @@ def test_the_command_line_of_d_vaes_encoder_is_its_equations():
     assert_is(net, batch, scores(net, batch, gated_sum, lambda rows: rows.mean(0), dense=False))
 
 
-def document():
-    path = Path(__file__).parents[1] / "examples" / "document_graph.py"
-    spec = importlib.util.spec_from_file_location("document_graph", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["document_graph"] = module
-    registered = dict(topologies._components)
-    spec.loader.exec_module(module)
-    # Tests run on every registered topology, and none draws a document for this one.
-    topologies._components = registered
-    return module.Document()
-
-
 def test_a_graph_lstm_of_two_dags_is_a_loop_over_its_equations():
     """Peng et al. (2017), eq. of section 3.2, the kind of an edge shifting its forget gate."""
-    topology = document()
-    index = np.array([[0, 1, 2, 1, 2, 3, 3, 0], [1, 2, 3, 0, 1, 2, 0, 2]])
-    kinds = [0, 0, 0, 1, 1, 1, 2, 2]
-    layer = recurrence(topology, "lstm", 3, SIZE, edge_size=3)
-    plans = topology.plan([sn.Edges(index, 4), sn.Edges(index[:, :1], 2)])
+    options = {"order": "id", "unvisited": "nothing", "direction": "both"}
+    topology = sn.topologies.create("ordered_graph", **options)
+    # Words beside each other, and two dependencies; there and back are of different kinds.
+    index = np.array([[0, 1, 1, 2, 2, 3, 3, 0, 0, 2], [1, 0, 2, 1, 3, 2, 0, 3, 2, 0]])
+    kinds = [0, 1, 0, 1, 0, 1, 2, 3, 2, 3]
+    layer = recurrence(topology, "lstm", 3, SIZE, edge_size=4)
+    plans = topology.plan([sn.Edges(index, 4), sn.Edges(index[:, :2], 2)])
     x = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
-    edge_x = torch.eye(3, dtype=torch.float64)[kinds + kinds[:1]]
+    edge_x = torch.eye(4, dtype=torch.float64)[kinds + kinds[:2]]
     outputs = []
     for cell, projection, order in zip(layer.cells, layer.edges, (1, -1), strict=True):
         U_i, U_o, U_u = cell.recurrent.split(SIZE, 1)
         h, c = {}, {}
         for t in list(range(6))[::order]:
             first = 0 if t < 4 else 4
-            edges = index if t < 4 else index[:, :1]
+            edges = index if t < 4 else index[:, :2]
             before = [
                 (int(u) + first, projection.weight[:, kind])
                 for u, v, kind in zip(*edges, kinds[: edges.shape[1]], strict=True)

@@ -43,6 +43,7 @@ LEVELS = {
     "batch": 4,
     "loading": 5,
     "task": 5,
+    "closure": 6,
     "regression": 6,
     "cells": 6,
     "execute": 7,
@@ -72,8 +73,8 @@ LEVELS = {
     "config": 17,
     "compare": 18,
     "draw": 19,
-    "commands": 20,
-    "main": 21,
+    "commands": 22,
+    "main": 23,
 }
 SOURCES = [path for path in SOURCES if "structnet/plugins" not in path.as_posix()
            and "structnet/conf" not in path.as_posix()]  # fmt: skip
@@ -275,35 +276,34 @@ def test_every_package_is_installed_and_every_plugin_has_its_door():
     assert set(doors.values()) == {f"structnet.plugins.{path.parent.name}" for path in folders}
 
 
+def requirements(*extras):
+    """What the distribution needs, and its extras."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = list(project["dependencies"])
+    for extra in extras:
+        texts += project["optional-dependencies"][extra]
+    return [one for one in map(Requirement, texts) if one.name != "structnet"]
+
+
 def test_tested_versions_are_within_the_honest_ranges():
     from packaging.requirements import Requirement
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    optional = project.get("optional-dependencies", {})
-    needed = [*project["dependencies"], *optional.get("test", [])]
-    pinned = {}
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
-        line = line.split("#")[0].strip()
-        if line:
-            pin = Requirement(line)
-            pinned[pin.name.lower()] = str(pin.specifier).removeprefix("==")
-    for text in needed:
-        requirement = Requirement(text)
+    text = (ROOT / "constraints.txt").read_text()
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    pinned = {pin.name.lower(): pin.specifier for pin in map(Requirement, filter(None, lines))}
+    for requirement in requirements("molecules", "superpixels", "test"):
         assert requirement.name.lower() in pinned, f"{requirement.name} is not pinned"
-        version = pinned[requirement.name.lower()]
-        assert requirement.specifier.contains(version), f"{text} excludes {version}"
+        version = str(pinned[requirement.name.lower()]).removeprefix("==")
+        assert requirement.specifier.contains(version), f"{requirement} excludes {version}"
 
 
 def test_third_parties_that_are_imported_are_required():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    from packaging.requirements import Requirement
-
-    # Molecules are an extra of their own.
-    needed = [*project["dependencies"], *project["optional-dependencies"]["molecules"]]
-    required = {Requirement(text).name.lower() for text in needed}
+    required = {one.name.lower() for one in requirements("molecules", "superpixels")}
     known = {"sklearn": "scikit-learn", "yaml": "pyyaml", "hydra": "hydra-core",
              "omegaconf": "hydra-core", "torch_geometric": "torch-geometric",
-             "PIL": "pillow"}  # fmt: skip
+             "PIL": "pillow", "skimage": "scikit-image"}  # fmt: skip
     import sys
 
     for path in SOURCES:

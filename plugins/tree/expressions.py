@@ -6,15 +6,13 @@ exchanging the operands exchanges two sub-slices, so both orders hold exactly th
 """
 
 import ast
-import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from structnet.plugins.tree.syntax import Source, flatten, parse
+from structnet.plugins.tree.syntax import Place, Source, excerpt, flatten, parse, place_of
 
 # Nodes kept of each operand, of a called function, and of the arguments after the second.
 BLOCK_LIMIT = 100
@@ -41,19 +39,18 @@ class Expression:
 
     kind: str
     path: Path
-    line: int
-    _end: tuple[int, int, int] = field(repr=False)
+    _place: Place = field(repr=False)
     _file: Source = field(repr=False)
     _root: int = field(repr=False)
 
     @property
+    def line(self) -> int:
+        return self._place.line
+
+    @property
     def text(self) -> str:
         """The source on one line, read from the file anew."""
-        column, end_line, end_column = self._end
-        lines = _source_lines(self.path)[self.line - 1 : end_line]
-        lines[-1] = lines[-1][:end_column]
-        lines[0] = lines[0][column:]
-        return " ".join(b" ".join(lines).decode(errors="replace").split())
+        return excerpt(self.path, self._place)
 
     def nodes(self, swapped: bool) -> Nodes:
         """The tree, with the two operands exchanged where `swapped`."""
@@ -123,8 +120,7 @@ def expressions(path: Path) -> Iterator[Expression]:
     """
     file, found = flatten(parse(path), _kind)
     for root, kind, node in found:
-        end = (node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
-        expression = Expression(kind, path, node.lineno, end, file, root)
+        expression = Expression(kind, path, place_of(node), file, root)
         _, left, right, rest, _ = expression._bounds()
         if not (
             file.size[left:right] == file.size[right:rest]
@@ -192,10 +188,3 @@ def _are_identical(left: ast.AST, right: ast.AST) -> bool:
             yield type(node), [(type(v), v) for v in values if not isinstance(v, ast.AST | list)]
 
     return all(a == b for a, b in zip(leaves(left), leaves(right), strict=True))
-
-
-@lru_cache(4)
-def _source_lines(path: Path) -> list[bytes]:
-    """Lines in UTF-8, whose bytes the parser's columns count."""
-    with tokenize.open(path) as file:
-        return [line.encode() for line in file.read().split("\n")]

@@ -14,7 +14,7 @@ from structnet.plugins.tree.expressions import (
     expressions,
     left_child_right_sibling,
 )
-from structnet.plugins.tree.syntax import python_files, standard_library
+from structnet.plugins.tree.syntax import python_files, split_files, standard_library
 from torch import Tensor
 
 import structnet as sn
@@ -58,7 +58,7 @@ class Swapped(sn.Task):
             )
 
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        splits = self._split_files()
+        splits = split_files(self.root)
         found = {name: list(_read(files)) for name, files in splits.items()}
         for name, some in found.items():
             if not some:
@@ -89,6 +89,15 @@ class Swapped(sn.Task):
         """Which are shown swapped; in training both orders are seen alike."""
         return [False] * count if split == "train" else _half(count).tolist()
 
+    def node_names(self, sample: sn.Sample) -> Sequence[str]:
+        """The words of a node itself, or its kind where it has none; those around it left out."""
+        assert self.vocabulary is not None
+        names = []
+        for kind, *words in self.vocabulary.words(sample.x):
+            own = [word for word in words if not word.startswith("<") and "()" not in word]
+            names.append(" ".join(dict.fromkeys(own)) or kind)
+        return names
+
     def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
         return output.view(-1, self.group)
 
@@ -114,19 +123,6 @@ class Swapped(sn.Task):
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         for expression in _read(python_files(path, tests=True)):
             yield from self._pair(expression, False, topology)
-
-    def _split_files(self) -> dict[str, list[Path]]:
-        files = python_files(self.root or standard_library())
-        if len(files) < 3:
-            raise ValueError(
-                f"{len(files)} Python files below {self.root}, tests left out; training, "
-                "validation and test take one at least each: give task.root a larger folder"
-            )
-        order = np.random.default_rng(0).permutation(len(files))
-        tenth = max(1, len(files) // 10)
-        parts = np.split(order, [tenth, 2 * tenth])
-        names = ("test", "validation", "train")
-        return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
 
     def _pair(
         self, expression: Expression, swapped: bool, topology: sn.Topology

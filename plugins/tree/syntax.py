@@ -5,11 +5,13 @@ import math
 import os
 import re
 import sysconfig
+import tokenize
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from structnet.plugins.tree.context import (
@@ -71,6 +73,25 @@ def _is_source(name: str, tests: bool) -> bool:
     return name.endswith(".py") and (tests or not name.startswith("test_"))
 
 
+def split_files(root: Path | None) -> dict[str, list[Path]]:
+    """The Python files below `root` (None: the standard library), tests left out, in three splits.
+
+    One file in ten each makes validation and test, by a fixed draw. ValueError for fewer than
+    three.
+    """
+    files = python_files(root or standard_library())
+    if len(files) < 3:
+        raise ValueError(
+            f"{len(files)} Python files below {root}, tests left out; training, validation and "
+            "test take one at least each: give task.root a larger folder"
+        )
+    order = np.random.default_rng(0).permutation(len(files))
+    tenth = max(1, len(files) // 10)
+    parts = np.split(order, [tenth, 2 * tenth])
+    names = ("test", "validation", "train")
+    return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
+
+
 def parse(path: Path) -> ast.Module:
     """The module in a file; whatever keeps it from being parsed is raised as SyntaxError."""
     source = Path(path).read_bytes()
@@ -83,6 +104,35 @@ def parse(path: Path) -> ast.Module:
         raise SyntaxError(f"{place}: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise SyntaxError(f"{path}: {error or type(error).__name__}") from error
+
+
+class Place(NamedTuple):
+    """Where a node stands in its file; columns count bytes."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int | None
+
+
+def place_of(node: ast.stmt | ast.expr) -> Place:
+    end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
+    return Place(node.lineno, node.col_offset, end_line, end_column)
+
+
+def excerpt(path: Path, place: Place) -> str:
+    """The source at a place on one line, read from the file anew."""
+    lines = _source_lines(path)[place.line - 1 : place.end_line]
+    lines[-1] = lines[-1][: place.end_column]
+    lines[0] = lines[0][place.column :]
+    return " ".join(b" ".join(lines).decode(errors="replace").split())
+
+
+@lru_cache(4)
+def _source_lines(path: Path) -> list[bytes]:
+    """Lines in UTF-8, whose bytes the parser's columns count."""
+    with tokenize.open(path) as file:
+        return [line.encode() for line in file.read().split("\n")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +164,7 @@ def flatten(
         if isinstance(node, FUNCTIONS):
             local = introduced(node)
         here = len(words)
-        words.append(_node_words(node))
+        words.append(node_words(node))
         context.append(context_words(node, here, above, words, local, places.get(node)))
         parent.append(above)
         first_read.append(here - earlier)
@@ -162,7 +212,7 @@ def _fields(kind: type) -> tuple[str, ...]:
     return () if kind is ast.Constant else tuple(name for name in names if name not in words)
 
 
-def _node_words(node: ast.AST) -> tuple[str, ...]:
+def node_words(node: ast.AST) -> tuple[str, ...]:
     """The word of the node's kind, then those of its name or value."""
     if isinstance(node, ast.Name):
         return _named("<Name>", node.id)

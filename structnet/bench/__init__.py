@@ -13,8 +13,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from structnet.bench.picture import draw_times
+from structnet.bench.rows import Mark
 from structnet.bench.structures import Sizes
-from structnet.bench.suite import Mark, run_suite
+from structnet.bench.suite import run_suite
 from structnet.bench.workload import Figures, Setting, Work, measure_case
 from structnet.config import compose
 from structnet.registry import did_you_mean
@@ -45,6 +47,8 @@ def bench(words: Sequence[str], device: str, as_json: bool) -> None:
     # Before minutes are spent on what could not be saved.
     if options["out"] and not (folder := Path(options["out"]).absolute().parent).is_dir():
         raise FileNotFoundError(f"no folder {folder} for out={options['out']}")
+    if Path(options["out"]).suffix == ".png":
+        raise ValueError(f"out is a file for JSON, the picture is put beside it: {options['out']}")
     setting = Setting(device, options["repeats"], options["seed"], options["scale"])
     with _threads(options["threads"]):
         if options["suite"]:
@@ -55,7 +59,13 @@ def bench(words: Sequence[str], device: str, as_json: bool) -> None:
     if as_json:
         print(text)
     if options["out"]:
-        write(Path(options["out"]), lambda path: path.write_text(text + "\n"))
+        out = Path(options["out"])
+        write(out, lambda path: path.write_text(text + "\n"))
+        if curves := {row: one for row, one in found.get("rows", {}).items() if "label" in one}:
+            picture = out.with_suffix(".png")
+            draw_times(curves, picture)
+            if not as_json:
+                print(f"picture: {picture}")
 
 
 def _read(words: Sequence[str]) -> tuple[Options, list[str]]:
@@ -228,12 +238,18 @@ def _print_marks(name: str, marks: Sequence[Mark], setting: Setting) -> None:
     table = _table(("row", "figure", "measured", "at most", "", ""))
     for mark in marks:
         measured = "" if mark.value is None else f"{mark.value:.3g}"
-        verdict = {None: "not measured", True: "met", False: "not met"}[mark.met]
-        table.add_row(mark.row, mark.figure, measured, f"{mark.limit:.3g}", verdict, mark.note)
+        limit = "" if mark.limit is None else f"{mark.limit:.3g}"
+        table.add_row(mark.row, mark.figure, measured, limit, _verdict(mark), mark.note)
     console = _console()
     console.print(title, highlight=False, markup=False)
     console.print(table)
     console.print(_described(machine(setting.device)), highlight=False)
+
+
+def _verdict(mark: Mark) -> str:
+    if mark.value is None:
+        return "not measured"
+    return {None: "", True: "met", False: "not met"}[mark.met]
 
 
 def _console() -> Console:

@@ -101,6 +101,13 @@ def dag(size: int, random: np.random.Generator, degree: float = 3.0) -> Edges:
     return Edges(np.stack([random.integers(0, np.maximum(target, 1)), target]), size)
 
 
+def layered(size: int, width: int, random: np.random.Generator, degree: int = 3) -> Edges:
+    """A graph in levels of one width, whose nodes read random ones of the level before."""
+    target = np.repeat(np.arange(width, size), degree)
+    first = (target // width - 1) * width
+    return Edges(np.stack([first + random.integers(0, width, len(target)), target]), size)
+
+
 def undirected(size: int, random: np.random.Generator) -> Edges:
     """A graph of as many random edges, each in both directions, with random scores."""
     index = np.asarray(dag(size, random).index)

@@ -1,6 +1,6 @@
 """What is measured: a layer on a batch of structures, and its figures beside those of rivals."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from structnet.bench.stopwatch import Time, measure, peak_bytes
 from structnet.bench.structures import Sizes, dependency_trees, draw
 from structnet.recurrence import Recurrence
 from structnet.run import component, create
+from structnet.topology import Topology
 
 Figures = dict[str, Any]
 OURS, FLOOR = "structnet", "floor"
@@ -69,7 +70,8 @@ class Work:
             dependency_nodes=self.dependency_nodes and part(self.dependency_nodes, 50),
         )
 
-    def build(self, seed: int, device: str) -> Case:
+    def build(self, seed: int, device: str, structures: Sequence[Any] | None = None) -> Case:
+        """The layer, and a batch of the structures given instead of random ones."""
         torch.manual_seed(seed)
         topology = create(registry.topologies, self.topology)
         named = None
@@ -86,15 +88,18 @@ class Work:
             save=self.save,
             zoneout=self.zoneout,
         ).to(device)
-        if self.dependency_nodes is None:
-            structures = draw(topology, self.sizes, self.batch, seed)
-        else:
-            structures = dependency_trees(self.dependency_nodes)
+        if structures is None:
+            structures = self._draw(topology, seed)
         plans = tuple(plan.to(device) for plan in topology.plan(structures))
         nodes = plans[0].num_nodes
         x = torch.randn(nodes, self.input_size, device=device, requires_grad=True)
         grad = torch.randn(nodes, layer.output_size, device=device)
         return Case(topology, structures, plans, layer, x, grad, named, self.kernels)
+
+    def _draw(self, topology: Topology, seed: int) -> Sequence[Any]:
+        if self.dependency_nodes is not None:
+            return dependency_trees(self.dependency_nodes)
+        return draw(topology, self.sizes, self.batch, seed)
 
 
 def measure_case(

@@ -18,9 +18,10 @@ class LSTM(Cell):
     (2007).
 
     With features of edges, W e is added to f_k. Peng et al. (2017), "Cross-sentence n-ary relation
-    extraction with graph LSTMs", is this cell on two graphs, of edges that lead forward and
-    backward in a text, with the one-hot kind of an edge for its features; where they have a matrix
-    U for every kind of edge, here the kind shifts the forget gate.
+    extraction with graph LSTMs", is this cell on topology ordered_graph with order=id,
+    unvisited=nothing and direction=both, a text's graph as two DAGs, with the one-hot kind of an
+    edge for its features; where they have a matrix U for every kind of edge, here the kind shifts
+    the forget gate.
 
     - `forget_bias`: where the forget gates' biases start (Jozefowicz et al. 2015).
     - `chrono`: the longest dependency in steps, by which they start at b_f = log(U[1, chrono - 1])

@@ -1,0 +1,194 @@
+"""Rows of a suite: what is measured of a composition, and what the figures have to reach."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from structnet.bench.rivals import Case, ours
+from structnet.bench.stopwatch import measure, peak_bytes
+from structnet.bench.structures import Sizes
+from structnet.bench.workload import OURS, Figures, Setting, Work, measure_case, samples_of
+from structnet.loading import loader
+
+
+class Mark(NamedTuple):
+    """A figure of a row and what it must be at most.
+
+    `value` is None where it is not measured, `limit` where there is none.
+    """
+
+    row: str
+    figure: str
+    value: float | None
+    limit: float | None
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        known = self.value is not None and self.limit is not None
+        return self.value <= self.limit if known else None
+
+
+class Row(Protocol):
+    """What a suite measures by one name."""
+
+    def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
+        """The marks of the row, which is called `row`, and the figures that they come from."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Our time over that of the floor and of rivals: name -> what it must be at most."""
+
+    work: Work
+    over: Mapping[str, float]
+    kinds: Sequence[str] = ()
+
+    def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
+        work = self.work.scaled(setting.scale)
+        try:
+            case = work.build(setting.seed, setting.device)
+        except FileNotFoundError as error:
+            names = [Mark(row, f"time / {name}", None, self.over[name]) for name in self.over]
+            return [mark._replace(note=f"not measured: {error}") for mark in names], {}
+        figures = measure_case(case, setting, self.kinds, memory=False)
+        found = figures["contenders"]
+        step = found[OURS]["step_s"]
+        marks = []
+        for name, limit in self.over.items():
+            other = found[name]
+            note = f"{1e3 * step:.1f} / {1e3 * other['step_s']:.1f} ms"
+            if other["note"] and name != "floor":
+                note += f", {name} {other['note']}"
+            marks.append(Mark(row, f"time / {name}", step / other["step_s"], limit, note))
+        return marks, figures
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Time per step of a sequence, the longest's over the shortest's."""
+
+    work: Work
+    lengths: tuple[int, ...] = (1_000, 10_000, 100_000)
+    limit: float = 1.1
+
+    def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
+        lengths = [max(2, round(length * setting.scale)) for length in self.lengths]
+        runs = {}
+        for length in lengths:
+            work = self.work.scaled(setting.scale)
+            work = replace(work, sizes=Sizes(length, length), batch=1)
+            runs[str(length)] = ours(work.build(setting.seed, setting.device)).step
+        times = measure(runs, setting.repeats, setting.device)
+        each = [times[str(length)].median_s / length for length in lengths]
+        note = ", ".join(
+            f"T {length}: {1e6 * one:.2f} us a step"
+            for length, one in zip(lengths, each, strict=True)
+        )
+        mark = Mark(row, f"time a step, T {lengths[-1]} / {lengths[0]}", each[-1] / each[0],
+                    self.limit, note)  # fmt: skip
+        return [mark], {"times": {name: one._asdict() for name, one in times.items()}}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak of a training step over the bytes of all states and gates."""
+
+    work: Work
+    limit: float = 1.5
+
+    def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
+        size = max(2, round(self.work.sizes.high * setting.scale))
+        # Below its full size the graph is smaller, not its states.
+        work = replace(self.work, sizes=Sizes(size, size))
+        figure = "peak / (states + gates)"
+        # Three predecessors a node, the gates of which are most of it.
+        least = 4 * size * work.hidden_size * 8
+        if note := too_large(3 * least):
+            return [Mark(row, figure, None, self.limit, note)], {}
+        case = work.build(setting.seed, setting.device)
+        least = states_and_gates(case)
+        step = ours(case).step
+        # What is compiled is compiled before.
+        step()
+        start = time.perf_counter()
+        peak = peak_bytes(step, setting.device)
+        took = time.perf_counter() - start
+        note = f"{peak / 1e9:.2f} GB over {least / 1e9:.2f} GB, {took:.1f} s under the profiler"
+        figures = {"peak_bytes": peak, "states_and_gates_bytes": least, "profiled_step_s": took}
+        return [Mark(row, figure, peak / least, self.limit, note)], figures
+
+
+def states_and_gates(case: Case) -> int:
+    """Bytes of every state and every gate, the edge gates once per predecessor."""
+    total = 0
+    for cell, plan in zip(case.layer.cells, case.plans, strict=True):
+        cell: Any
+        gates = len(cell.node_gates) * plan.num_nodes + len(cell.edge_gates) * len(plan.rows)
+        total += plan.num_nodes * sum(cell.state_sizes) + gates * cell.hidden_size
+    return total * case.x.element_size()
+
+
+@dataclass(frozen=True)
+class Planning:
+    """Planning and collating beside a step: inline, and what is waited for with one worker."""
+
+    work: Work
+    inline: float = 0.15
+    worker: float = 0.05
+
+    def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
+        case = self.work.scaled(setting.scale).build(setting.seed, setting.device)
+        figures = measure_case(case, setting, (), memory=False)
+        step, planning = figures["contenders"][OURS]["step_s"], figures["collating"]
+        note = f"{1e3 * planning['median_s']:.1f} ms of a step of {1e3 * step:.1f} ms"
+        waited, took = _waits(case, max(4, setting.repeats))
+        share = waited / took
+        waiting = f"{1e3 * waited:.1f} ms waited for a worker, a step beside it {1e3 * took:.1f} ms"
+        figures["worker"] = {"waited_s": waited, "step_s": took, "share_of_step": share}
+        return [
+            Mark(row, "inline / step", planning["share_of_step"], self.inline, note),
+            Mark(row, "waiting for a worker / step", share, self.worker, waiting),
+        ], figures
+
+
+def _waits(case: Case, count: int) -> tuple[float, float]:
+    """Median seconds that a step waits for its batch, made by one worker, and that it takes."""
+    samples = samples_of(case)
+    waits, steps = [], []
+    batches = loader(samples * (count + 4), case.topology, batch_size=len(samples), num_workers=1)
+    start = time.perf_counter()
+    for batch in batches:
+        ready = time.perf_counter()
+        batch = batch.to(case.device)
+        h = case.layer(batch.x.requires_grad_(), batch.plans)
+        grad = torch.ones_like(h)
+        torch.autograd.grad(h, [batch.x, *case.parameters], grad, allow_unused=True)
+        waits.append(ready - start)
+        start = time.perf_counter()
+        steps.append(start - ready)
+    # The first ones wait for the worker to start.
+    waits, steps = sorted(waits[4:]), sorted(steps[4:])
+    return waits[len(waits) // 2], steps[len(steps) // 2]
+
+
+def too_large(needed: int) -> str:
+    """Why what needs so many bytes is not measured; empty where they are free or nobody knows."""
+    free = _free_bytes()
+    if free is None or needed <= free:
+        return ""
+    return f"not measured: needs about {needed / 1e9:.0f} GB, {free / 1e9:.0f} are free"
+
+
+def _free_bytes() -> int | None:
+    """Memory that is free on this machine; None where it isn't told."""
+    if not os.path.exists("/proc/meminfo"):
+        return None
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024

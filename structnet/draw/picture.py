@@ -1,0 +1,245 @@
+"""A structure as a picture: its nodes, who feeds whom, and every level or value in a colour."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from structnet.bench.structures import Sizes
+from structnet.bench.structures import draw as draw_structures
+from structnet.draw.arrows import draw_arrows
+from structnet.draw.layout import Layout, Points, arrows, layered, level_of_nodes
+from structnet.plan import Plan
+from structnet.run import write
+from structnet.topology import Topology
+
+FORMATS = (".png", ".svg")
+# More are neither told apart by eye nor drawn soon.
+MOST_NODES = 1000
+# In inches: what a picture may measure, a line of a title, a colour bar with its text, what is left
+# free around the nodes and between columns of them.
+LARGEST, LINE, BAR, MARGIN, GAP = 48.0, 0.2, 0.9, 0.25, 0.35
+# In inches: a circle without a name, the height of one with a name, how far apart they stand.
+CIRCLE, HEIGHT, APART = 0.34, 0.24, 0.6
+POINTS, FONT, TITLE_FONT, LETTER = 72, 8.0, 9.0, 0.075
+# Longer names are cut.
+LONGEST = 28
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown of nodes: their names, and values (n,) with what these are.
+
+    Without names nodes bear their level, without values they are coloured by it. Values that are
+    numbers of `classes` have these beside the colour bar.
+    """
+
+    title: str = ""
+    names: Sequence[str] | None = None
+    values: NDArray[Any] | None = None
+    what: str = ""
+    classes: Sequence[str] = ()
+
+
+def sizes_of(topology: Topology) -> dict[str, int]:
+    """The sizes that make an example of what the topology takes, with their defaults."""
+    grid = {"depth": 3, "height": 5, "width": 7}
+    dims = getattr(topology, "dims", 2)
+    graph = {"nodes": 12, "seed": 0}
+    known = {
+        "sequence": {"length": 8},
+        "tree": {"leaves": 8, "seed": 0},
+        "grid": dict(list(grid.items())[-dims:]),
+        "graph": graph,
+        "undirected": graph,
+    }
+    if topology.takes not in known:
+        raise ValueError(
+            f"no example to draw for a topology that takes {topology.takes!r}, "
+            f"only for those of {sorted(known)}"
+        )
+    if topology.takes == "grid" and dims > len(grid):
+        raise ValueError(f"a grid of {dims} dimensions has no picture; set topology.dims=3 or less")
+    return dict(known[topology.takes])
+
+
+def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
+    """A structure of the sizes that `sizes_of` names."""
+    if topology.takes == "grid":
+        return tuple(sizes.values())
+    if topology.takes == "sequence":
+        return sizes["length"]
+    size = sizes["leaves" if topology.takes == "tree" else "nodes"]
+    return draw_structures(topology, Sizes(size, size), 1, sizes["seed"])[0]
+
+
+def check_path(path: Path) -> None:
+    """ValueError for what is no picture's name, FileNotFoundError where there is no folder."""
+    if path.suffix not in FORMATS:
+        raise ValueError(f"a picture is a file in {' or '.join(FORMATS)}, got {str(path)!r}")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.absolute().parent} for {path}")
+
+
+def draw(topology: Topology, structure: Any, path: Path, look: Look | None = None) -> list[str]:
+    """Draw a structure, a panel for every direction, as PNG or SVG; what each panel shows.
+
+    Arrows lead from a predecessor to the node that reads it; what is an initial state has none.
+    """
+    check_path(path)
+    plans, look = topology.plan([structure]), look or Look()
+    if plans[0].num_nodes > MOST_NODES:
+        raise ValueError(
+            f"a picture shows at most {MOST_NODES} nodes, got {plans[0].num_nodes}; "
+            "take a smaller structure"
+        )
+    titles = [
+        f"{name}: {_count(plan.num_nodes, 'node')} in {_count(len(plan.level_sizes), 'level')}"
+        for name, plan in zip(topology.directions, plans, strict=True)
+    ]
+    figure = _figure(plans, titles, topology.positions(structure), look)
+    write(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:], dpi=150))
+    return titles
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("s" if number != 1 else "")
+
+
+def shortened(name: str, longest: int = LONGEST) -> str:
+    """A name on one line, of what can be printed, cut where it is long."""
+    plain = "".join(one if one.isprintable() else "·" for one in " ".join(name.split()))
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
+
+
+def _figure(plans: tuple[Plan, ...], titles: list[str], given: Any, look: Look) -> Any:
+    """The panels in a square of rows and columns, to one scale, and a bar of the values."""
+    # Imported here: matplotlib takes a second.
+    from matplotlib.figure import Figure
+
+    names = None if look.names is None else [shortened(name) for name in look.names]
+    size = _node_sizes(plans[0].num_nodes, names)
+    layout = _layout(plans[0], given, size)
+    low, high = _frame(layout, size)
+    columns = int(np.ceil(np.sqrt(len(plans))))
+    grid = np.array([columns, -(-len(plans) // columns)])
+    bar = 0.0 if look.values is None else BAR + 0.06 * max(map(len, look.classes), default=0)
+    beside = np.array([bar, LINE * bool(look.title)])
+    scale = min(1.0, *((LARGEST - beside) / (grid * (high - low))))
+    # Titles have to fit above a panel of one node.
+    least = LETTER * np.array([max(map(len, titles)), len(look.title) / columns]).max() + MARGIN
+    room = np.maximum((high - low) * scale, [least, 0])
+    panel = room + np.array([0, LINE])
+    whole = grid * panel + beside + [0, 0.1]
+    figure = Figure(figsize=tuple(whole))
+    if look.title:
+        _write(figure, look.title, (whole - beside) / 2 * [1, 0] + [0, whole[1] - 0.6 * LINE])
+    half, middle = room / scale / 2, (low + high) / 2
+    for number, (plan, title) in enumerate(zip(plans, titles, strict=True)):
+        row, column = divmod(number, columns)
+        corner = np.array([column, grid[1] - 1 - row]) * panel
+        axes = figure.add_axes((*(corner / whole), *(room / whole)))
+        (left, top), (right, bottom) = middle - half, middle + half
+        axes.set(xlim=(left, right), ylim=(bottom, top))
+        axes.set_axis_off()
+        _write(figure, title, corner + room * [0.5, 1] + [0, 0.4 * LINE])
+        draw_arrows(axes, arrows(plan), layout, size, scale)
+        levels = level_of_nodes(plan)
+        colors = _colors(levels, ()) if look.values is None else _colors(look.values, look.classes)
+        labels = [str(level) for level in levels] if names is None else names
+        _draw_nodes(axes, labels, layout.at, size, colors, scale)
+    if look.values is not None:
+        _draw_bar(figure, look, whole, bar)
+    return figure
+
+
+def _write(figure: Any, title: str, at: Points) -> None:
+    """A title around a place, in inches."""
+    place = at / figure.get_size_inches()
+    figure.text(*place, title, fontsize=TITLE_FONT, ha="center", va="center", parse_math=False)
+
+
+def _frame(layout: Layout, size: Points) -> tuple[Points, Points]:
+    """The corners of what nodes and arrows take."""
+    corners = [layout.at - size / 2, layout.at + size / 2, *layout.ways.values()]
+    taken = np.concatenate(corners) if len(layout.at) else np.zeros((1, 2))
+    return taken.min(0) - MARGIN, taken.max(0) + MARGIN
+
+
+def _node_sizes(count: int, names: list[str] | None) -> Points:
+    """Width and height (n, 2) of every node."""
+    from matplotlib.textpath import TextPath
+
+    if names is None:
+        return np.full((count, 2), CIRCLE)
+    wide = [
+        TextPath((0, 0), name, size=FONT).get_extents().width / POINTS if name.strip() else 0.0
+        for name in (name.replace("$", "S") for name in names)
+    ]
+    return np.stack([np.maximum(np.array(wide) + 0.16, HEIGHT), np.full(count, HEIGHT)], 1)
+
+
+def _layout(plan: Plan, given: Any, size: Points) -> Layout:
+    """Where the topology puts nodes, so far apart that names fit; else level by level."""
+    named = size[:1, 1].max(initial=CIRCLE) != CIRCLE
+    if given is None:
+        high = 0.36 if named else 0.8 * APART
+        return layered(plan, size[:, 0], high, GAP if named else 1.5 * APART - CIRCLE)
+    unit = max(APART, size[:, 0].max(initial=0) + APART - CIRCLE)
+    return Layout(np.asarray(given, np.float64) * [unit, APART], {})
+
+
+def _colors(values: NDArray[Any], classes: Sequence[str]) -> NDArray[np.float64]:
+    """A color (n, 4) each, grey for what is not finite."""
+    from matplotlib import colormaps
+
+    values = np.asarray(values, np.float64)
+    low, high = _range(values, classes)
+    colors = colormaps["viridis"]((values - low) / ((high - low) or 1))
+    colors[~np.isfinite(values)] = (0.85, 0.85, 0.85, 1)
+    return colors
+
+
+def _range(values: NDArray[np.float64], classes: Sequence[str]) -> tuple[float, float]:
+    if classes:
+        return 0.0, float(len(classes) - 1)
+    known = values[np.isfinite(values)]
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+
+
+def _draw_nodes(
+    axes: Any, labels: Sequence[str], at: Points, size: Points, colors: Any, scale: float
+) -> None:
+    from matplotlib.patches import Ellipse, FancyBboxPatch
+
+    for label, (right, down), (width, height), color in zip(labels, at, size, colors, strict=True):
+        style = {"facecolor": color, "edgecolor": "black", "linewidth": 0.4 * scale, "zorder": 2}
+        if width == height:
+            axes.add_patch(Ellipse((right, down), width, height, **style))
+        else:
+            corner = right - width / 2, down - height / 2
+            rounded = f"round,pad=0,rounding_size={height / 2}"
+            axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=rounded, **style))
+        dark = color[:3] @ (0.3, 0.6, 0.1) < 0.5
+        axes.text(right, down, label, fontsize=FONT * scale, ha="center", va="center_baseline",
+                  color="white" if dark else "black", zorder=3, parse_math=False)  # fmt: skip
+
+
+def _draw_bar(figure: Any, look: Look, whole: Points, bar: float) -> None:
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    high = min(0.8 * whole[1], 3.0)
+    left, bottom = whole[0] - bar + 0.1, (whole[1] - high) / 2
+    axes = figure.add_axes((left / whole[0], bottom / whole[1], 0.12 / whole[0], high / whole[1]))
+    assert look.values is not None
+    scale = Normalize(*_range(np.asarray(look.values, np.float64), look.classes))
+    colors = figure.colorbar(ScalarMappable(scale, colormaps["viridis"]), cax=axes)
+    colors.ax.tick_params(labelsize=7)
+    colors.set_label(look.what, fontsize=7)
+    if look.classes:
+        colors.set_ticks(range(len(look.classes)), labels=list(look.classes))

@@ -1,0 +1,137 @@
+"""A sample of a task as a picture shows it: names, targets, and what a trained net says of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from structnet import registry
+from structnet.batch import Sample, collate
+from structnet.draw.picture import Look, shortened
+from structnet.predict import verdicts
+from structnet.recurrence import Recurrence
+from structnet.regression import Regression
+from structnet.run import Run
+from structnet.task import IGNORE, Task
+from structnet.topology import Topology
+
+SPLITS = ("train", "validation", "test")
+
+
+def fitting_topology(task: type[Task]) -> str | None:
+    """The first kind of structure that a task has, and of its topologies that of fewest sweeps."""
+    for kind in task.structures:
+        fitting = [
+            (len(registry.topologies.create(name).directions), name)
+            for name in registry.topologies.names()
+            if registry.topologies[name].takes == kind
+        ]
+        if fitting:
+            return min(fitting)[1]
+    return None
+
+
+def find_samples(
+    task: Task, topology: Topology, split: str, number: int
+) -> tuple[list[Sample], int]:
+    """The group that a sample of a split is in, and its place there.
+
+    ValueError for a split that is not there and a number it does not reach.
+    """
+    splits = task.load(topology)
+    if split not in splits:
+        raise ValueError(f"no split {split!r} {registry.did_you_mean(split, splits)}")
+    samples = splits[split]
+    if number >= len(samples):
+        raise ValueError(
+            f"no sample {number} in split {split!r}, which has {len(samples)}, numbered from 0 on"
+        )
+    first = number - number % task.group
+    return [samples[i] for i in range(first, first + task.group)], number - first
+
+
+def look_of_data(task: Task, sample: Sample, title: str) -> Look:
+    """Names and targets: nodes are coloured by their targets where each has one, else by level."""
+    names = task.node_names(sample)
+    y = np.asarray(sample.y)
+    title = "; ".join([title, *_where(sample), *_target(task, y)])
+    if len(y.reshape(-1)) != sample.num_nodes or y.ndim == 0:
+        return Look(title, names)
+    values = y.reshape(-1).astype(np.float64)
+    if isinstance(task, Regression):
+        return Look(title, names, values, f"target, {task.unit}" if task.unit else "target")
+    values[values == IGNORE] = np.nan
+    classes = _few(task) if np.nanmax(values, initial=0) < len(task.classes) else ()
+    return Look(title, names, values, "target", classes)
+
+
+def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, title: str) -> Look:
+    """Names, and what the net says of every node, or how large its last layer's state there is.
+
+    Where the net gives nodes numbers, these are shown, where it gives them classes the probability
+    of the last, or of the one that is searched for; of three classes or more the most probable is
+    in the name.
+    """
+    task, sample = run.task, samples[at]
+    names = task.node_names(sample)
+    batch = collate(samples, run.topology)
+    output, h = _outputs(net, batch)
+    scores = task.sample_output(output, batch)
+    title = "; ".join([title, *_where(sample), *_target(task, np.asarray(sample.y))])
+    has_classes = scores.shape[1] == len(task.classes) > 1
+    if (has_classes or isinstance(task, Regression)) and len(scores) * task.group == len(samples):
+        title += f"; net: {verdicts(task, scores, [sample.origin])[0].verdict}"
+    mine = slice(*batch.ptr[at : at + 2].tolist())
+    if len(output) == batch.num_nodes and isinstance(task, Regression):
+        unit = f", {task.unit}" if task.unit else ""
+        return Look(title, names, task.values(output[mine]).numpy(), f"the net's answer{unit}")
+    if len(output) != batch.num_nodes or output.shape[1] != len(task.classes):
+        return Look(title, names, h[mine].norm(dim=1).numpy(), "norm of the state")
+    found = output[mine].softmax(dim=1)
+    if len(task.classes) > 2 and task.wanted is None:
+        said = [task.classes[one] for one in found.argmax(1).tolist()]
+        if names is not None:
+            said = [
+                f"{name}: {one}" if name else one for name, one in zip(names, said, strict=True)
+            ]
+        return Look(title, said, found.amax(1).numpy(), "probability of the class")
+    label = task.wanted or task.classes[-1]
+    values = found[:, list(task.classes).index(label)].numpy()
+    return Look(title, names, values, f"probability of {label!r}")
+
+
+def _outputs(net: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+    """The net's output, and that of its last recurrence (N, D)."""
+    layers = [module for module in net.modules() if isinstance(module, Recurrence)]
+    if not layers:
+        raise ValueError(f"{type(net).__name__} has no recurrence, and no states to draw")
+    seen: list[Tensor] = []
+    hook = layers[-1].register_forward_hook(lambda module, given, h: seen.append(h))
+    with torch.inference_mode():
+        output = net(batch)
+    hook.remove()
+    h = seen[-1]
+    return output, h[0] if isinstance(h, tuple) else h
+
+
+def _where(sample: Sample) -> list[str]:
+    return [] if sample.origin is None else [shortened(sample.origin.text, 80)]
+
+
+def _target(task: Task, y: Any) -> list[str]:
+    """What is to be said of the whole sample, where that is one thing."""
+    if y.size != 1:
+        return []
+    (target,) = y.reshape(-1).tolist()
+    if isinstance(task, Regression):
+        return [] if np.isnan(target) else [f"target: {target:.5g} {task.unit}".rstrip()]
+    if not task.classes or not 0 <= target < len(task.classes):
+        return []
+    return [f"target: {task.classes[int(target)]}"]
+
+
+def _few(task: Task) -> Sequence[str]:
+    """The classes, where a colour bar has room for them."""
+    return task.classes if len(task.classes) <= 12 else ()
