@@ -73,7 +73,8 @@ class Regression(Task):
         output, y = output[known], batch.y[known]
         # Sums of squares over a whole split lose digits in half precision.
         values = self.values(output.float())
-        measured = dict.fromkeys(("rmse", "mae", "pearson"), (values, y))
+        measured: dict[str, tuple[Tensor, Tensor]]
+        measured = {name: (values, y) for name in ("rmse", "mae", "pearson")}
         measured["relative_rmse"] = (output[:, 0].float(), self._standardised(y))
         if self.kinds:
             per_node = len(known) > batch.num_samples
