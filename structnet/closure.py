@@ -47,8 +47,8 @@ def ancestors(edges: Edges, nodes: ArrayLike, depth: int | None = None) -> Closu
     have in the whole graph. Takes a pass over all edges; `node_loader` takes it once for all its
     batches. ValueError for a node that is out of range or named twice, and for a depth below 0.
     """
-    index = np.asarray(edges.index)
-    inward = _Inward(index, edges.num_nodes)
+    edges = Edges.of(edges)
+    inward = _Inward(edges.index, edges.num_nodes)
     return inward.closure(inward, _checked_nodes(nodes, edges.num_nodes), _checked_depth(depth))
 
 
@@ -140,10 +140,10 @@ class NodeLoader:
         seed: int,
         workers: dict[str, Any],
     ):
-        self.x, self.y, self.topology = x, np.asarray(y), topology
+        self.x, self.y, self.topology = x, _signed(np.asarray(y)), topology
         self.nodes, self.depth, self.batch_size = nodes, depth, batch_size
         self.shuffle, self.seed, self.epoch, self.workers = shuffle, seed, 0, workers
-        self.graph = _Inward(np.asarray(edges.index), edges.num_nodes)
+        self.graph = _Inward(edges.index, edges.num_nodes)
         tables = topology.predecessors(edges)
         tables = tables if len(topology.directions) > 1 else (tables,)
         read = np.concatenate([np.asarray(table.index) for table in tables], axis=1)
@@ -235,6 +235,7 @@ def node_loader(
         )
     if batch_size < 1:
         raise ValueError(f"batch_size is at least 1, got {batch_size}")
+    edges = Edges.of(edges)
     for name, values in (("x", x), ("y", y)):
         if len(values) != edges.num_nodes:  # pyright: ignore[reportArgumentType]
             raise ValueError(f"{name} has {len(values)} rows for {edges.num_nodes} nodes")  # pyright: ignore[reportArgumentType]
@@ -251,6 +252,11 @@ def node_loader(
         seed,
         {"num_workers": num_workers, "pin_memory": pin_memory},
     )
+
+
+def _signed(y: NDArray[Any]) -> NDArray[Any]:
+    """Targets of a type that can say IGNORE, which booleans and unsigned integers can't."""
+    return y.astype(np.int64) if y.dtype.kind in "bu" else y
 
 
 def _part(x: Any, nodes: Ints) -> Any:
