@@ -215,8 +215,10 @@ class Recurrence(nn.Module):
             raise ValueError("plans are a sequence with one for each direction, got a single Plan")
         for plan in plans:
             if not isinstance(plan, Plan):
+                one = plan if type(plans) in (list, tuple) else plans
                 raise ValueError(
-                    f"plans are what the topology's `plan` makes, got a {type(plan).__name__}"
+                    f"plans are what the topology's `plan` makes, got a {type(one).__name__}: give "
+                    "topology.plan([...]), or a torch_geometric Data or Batch with edge_index"
                 )
         if len(plans) != len(self.cells):
             raise ValueError(
