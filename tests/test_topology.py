@@ -284,3 +284,10 @@ def test_edge_lists_of_any_whole_numbers_are_planned_side_by_side():
     for index in ([["0"], ["1"]], [0, 1], 3, [[True], [False]]):
         with pytest.raises(ValueError, match=r"^sample 2: index is (of integers|\(2, edges\))"):
             topology.plan([*lists, sn.Edges(index, 2)])
+
+
+@pytest.mark.parametrize("name", ["chain", "diagonal"])
+def test_a_graph_is_refused_where_it_is_no_structure(name):
+    data = Data(x=torch.ones(2, 1), edge_index=torch.tensor([[0], [1]]))
+    with pytest.raises(ValueError, match=r"sample 0: .* got a .* Data; take topology 'graph'"):
+        sn.topologies.create(name).plan(data)
