@@ -47,8 +47,8 @@ def ancestors(edges: Edges, nodes: ArrayLike, depth: int | None = None) -> Closu
     have in the whole graph. Takes a pass over all edges; `node_loader` takes it once for all its
     batches. ValueError for a node that is out of range or named twice, and for a depth below 0.
     """
-    index = np.asarray(edges.index)
-    inward = _Inward(index, edges.num_nodes)
+    edges = Edges.of(edges)
+    inward = _Inward(edges.index, edges.num_nodes)
     return inward.closure(inward, _checked_nodes(nodes, edges.num_nodes), _checked_depth(depth))
 
 
@@ -145,7 +145,7 @@ class NodeLoader:
         self.edge_x = edge_x
         self.nodes, self.depth, self.batch_size = nodes, depth, batch_size
         self.shuffle, self.seed, self.epoch, self.workers = shuffle, seed, 0, workers
-        self.graph = _Inward(np.asarray(edges.index), edges.num_nodes)
+        self.graph = _Inward(edges.index, edges.num_nodes)
         tables = topology.predecessors(edges)
         tables = tables if len(topology.directions) > 1 else (tables,)
         read = np.concatenate([np.asarray(table.index) for table in tables], axis=1)
@@ -241,8 +241,8 @@ def node_loader(
         )
     if batch_size < 1:
         raise ValueError(f"batch_size is at least 1, got {batch_size}")
-    features = None if edge_x is None else np.asarray(edge_x)
-    y, count = np.asarray(y), np.shape(edges.index)[1]
+    edges, features = Edges.of(edges), None if edge_x is None else np.asarray(edge_x)
+    y, count = _signed(np.asarray(y)), np.shape(edges.index)[1]
     _check_rows("x", len(x), edges.num_nodes, "nodes")
     _check_rows("y", len(y), edges.num_nodes, "nodes")
     _check_rows("edge_x", count if features is None else len(features), count, "edges")
@@ -265,6 +265,11 @@ def node_loader(
 def _check_rows(name: str, rows: int, wanted: int, of: str) -> None:
     if rows != wanted:
         raise ValueError(f"{name} has {rows} rows for {wanted} {of}")
+
+
+def _signed(y: NDArray[Any]) -> NDArray[Any]:
+    """Targets of a type that can say IGNORE, which booleans and unsigned integers can't."""
+    return y.astype(np.int64) if y.dtype.kind in "bu" else y
 
 
 def _part(x: Any, nodes: Ints) -> Any:
