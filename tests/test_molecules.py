@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import DATA, SMALL, call
+from commands import DATA, SMALL, call, refused
 from structnet.plugins.graph.esol import FILE, SMILES, TARGET, read_compounds
 from structnet.plugins.graph.lines import Line
 from structnet.plugins.graph.smiles import ATOM_SIZE, BOND_SIZE, ELEMENTS, read_molecule
@@ -131,6 +131,7 @@ def test_a_comparison_goes_over_folds_and_a_users_graphs_are_told_apart(tmp_path
         "  references: {rings: {GIN: 0.894}}\n"
     )
     words = ["train", "--config-dir", "conf", "experiment=rings", f"task.root={folder}", *SMALL]
+    assert "as in 'compare.folds=[0,1]'" in refused(*words, "task.fold=3")
     status, out, err = call(*words, "trainer.max_epochs=1", "run=out")
     assert status == 0, err
     assert "2/2 rings, gated, fold 2, seed 0" in out and "bag of tags" in out and "0.894" in out
