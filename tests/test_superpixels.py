@@ -68,7 +68,7 @@ def test_features_are_those_of_their_definitions():
     found = describe(image, REGIONS)
     assert found.shape == (4, FEATURES) and found.dtype == np.float32
     for region in range(4):
-        inside = (region == REGIONS)
+        inside = region == REGIONS
         colours = image[inside] / 127.5 - 1
         rows, columns = np.nonzero(inside)
         place = np.stack([rows - 1, (2 * columns - 3) / 3], axis=1)
