@@ -426,6 +426,8 @@ def test_a_python_block_of_the_readme_runs(block, tmp_path):
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_readme_works(traced, line, tmp_path, monkeypatch):
     command, *words = shlex.split(line, comments=True)[1:]
+    if "task=enas" in words and not os.environ.get("STRUCTNET_DATA"):
+        pytest.skip("STRUCTNET_DATA is not set")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for folder in ("my_project", "examples"):
         if not (tmp_path / folder).exists():
