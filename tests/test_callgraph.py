@@ -82,7 +82,7 @@ def test_half_of_what_is_tested_is_misused_and_files_are_split(code):
         assert targets[::2] == targets[1::2]
         assert abs(sum(targets) - len(targets) / 2) <= 1
         for first in splits[name][::2]:
-            order, _ = first.origin.graph(first.origin.names[first.y], first.origin.nodes(40))
+            order, _ = first.origin.graph(first.origin.names[first.y], first.origin.nodes(16))
             words = [first.origin.function.words[node] for node in order]
             assert first.x.ids.tolist() == task.vocabulary.tokens(words).ids.tolist()
     assert {sample.y for sample in splits["train"]} == {0}
@@ -128,7 +128,8 @@ def test_a_question_is_read_where_it_stands(tmp_path):
 def test_a_user_can_train_on_code_and_ask_about_it(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sn.tasks["callgraph"], "baselines", lambda self: {})
-    words = ["experiment=callgraph", f"task.root={code}", "debug=steps", *SMALL, "run=out"]
+    words = ["experiment=callgraph", f"task.root={code}", "debug=steps", *SMALL]
+    words += ["net.executor=batched", "run=out"]
     status, _, err = call("train", *words)
     assert status == 0, err
     status, out, err = call("predict", "run=out", f"path={code / 'part_1.py'}")

@@ -39,7 +39,7 @@ class Callgraph(sn.Task):
     group = 2
     num_outputs = 1
 
-    def __init__(self, *, root: str | None = None, min_count: int = 3, nodes: int = 40):
+    def __init__(self, *, root: str | None = None, min_count: int = 3, nodes: int = 16):
         for name, value in (("min_count", min_count), ("nodes", nodes)):
             if value < 1:
                 raise ValueError(f"option {name!r} is at least 1, got {value}")
