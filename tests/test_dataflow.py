@@ -166,7 +166,7 @@ def test_what_is_nested_too_deep_is_passed_over_and_named(tmp_path, monkeypatch)
     def too_deep(self, node):
         raise RecursionError
 
-    monkeypatch.setattr(dataflow._Reader, "function", too_deep)
+    monkeypatch.setattr(dataflow.Reader, "function", too_deep)
     with pytest.warns(sn.DataWarning, match=r"passed over .*code\.py, line 1: nested too deep"):
         assert read(tmp_path, "def f(a):\n    return a\n") == []
 
