@@ -14,7 +14,14 @@ from structnet.plugins.tree.expressions import (
     expressions,
     left_child_right_sibling,
 )
-from structnet.plugins.tree.syntax import Place, flatten, parse, python_files, standard_library
+from structnet.plugins.tree.syntax import (
+    Place,
+    flatten,
+    parse,
+    place_of,
+    python_files,
+    standard_library,
+)
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 FILES = [LIBRARY / name for name in ("textwrap.py", "bisect.py", "colorsys.py", "heapq.py")]
@@ -138,9 +145,7 @@ def swapped_in_the_syntax_tree(path, number):
     node = next(
         node
         for node in ast.walk(module)
-        if getattr(node, "lineno", 0) == chosen.line
-        and (node.col_offset, node.end_lineno, node.end_col_offset) == chosen._end
-        and isinstance(node, ast.BinOp | ast.Compare | ast.Call)
+        if isinstance(node, ast.BinOp | ast.Compare | ast.Call) and place_of(node) == chosen._place
     )
     if isinstance(node, ast.BinOp):
         node.left, node.right = node.right, node.left
