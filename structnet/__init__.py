@@ -28,7 +28,7 @@ _HOME = {
     "data_folder": "structnet.task",
     "keep_memory": "structnet.memory",
     "loader": "structnet.loading",
-    "node_loader": "structnet.closure",
+    "node_loader": "structnet.node_loading",
     "Cell": "structnet.cells",
     "Net": "structnet.net",
     "Readout": "structnet.readout",

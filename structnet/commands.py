@@ -207,7 +207,7 @@ def diagnose(words: list[str]) -> int:
 
 def draw(words: list[str]) -> int:
     refuse_flags(words)
-    from structnet.drawing import draw
+    from structnet.draw import draw
 
     titles, path = draw(words)
     print(*titles, f"picture: {path}", sep="\n")

@@ -84,6 +84,8 @@ def check_fields(data: Any) -> None:
             if values is None:
                 continue
             values = torch.as_tensor(values)
+            if values.layout != torch.strided:
+                raise ValueError(f"{name} is sparse, {values.layout}; take {name}.to_dense()")
             if len(values) != count[what]:
                 raise ValueError(f"{name} has {len(values)} rows for {count[what]} {what}s")
             if not torch.isfinite(values).all():
@@ -101,8 +103,11 @@ def join(graphs: Sequence[Edges]) -> tuple[Edges, NDArray[np.int64]]:
     sizes = np.array([graph.num_nodes for graph in graphs], np.int64)
     ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     indices = [as_array(graph.index) for graph in graphs]
+    if any(one.ndim != 2 or (one.size and one.dtype.kind not in "iu") for one in indices):
+        raise ValueError("an index is (2, edges) of integers")
     sample = np.repeat(np.arange(len(graphs)), [index.shape[-1] for index in indices])
-    index = np.concatenate(indices, axis=1)
+    # Without the type, an empty list or one unsigned index would make floats of all.
+    index = np.concatenate(indices, axis=1, dtype=np.int64, casting="unsafe")
     if ((index < 0) | (index >= sizes[sample])).any():
         raise ValueError("an edge leads out of its graph")
     scores = [as_array(graph.score) for graph in graphs if graph.score is not None]
@@ -146,6 +151,8 @@ def _checked_score(score: Any, num_nodes: int) -> NDArray[Any]:
     score = as_array(score)
     if score.shape != (num_nodes,):
         raise ValueError(f"score is one number a node, ({num_nodes},), got {score.shape}")
+    if score.dtype.kind not in "biuf":
+        raise ValueError(f"score is of numbers, got {score.dtype} ({score[0]} at node 0)")
     if np.isnan(score).any():
         raise ValueError(f"score is nan at node {int(np.argmax(np.isnan(score)))}")
     return score

@@ -16,11 +16,10 @@ class Batches(Sampler[list[int]]):
     """Indices of samples in batches of similar sizes, in an order of (seed, epoch) alone.
 
     A batch holds at most `batch_nodes` nodes (a larger sample is a batch of its own), or
-    `batch_size` samples where that is given. Without `shuffle`, batches go from small to large.
+    `batch_size` samples where that is given. Sizes are alike within stretches of about `pool`
+    batches: 1 mixes them all. Without `shuffle`, batches go from small to large.
     Every `group` consecutive samples count as one and stay together.
     """
-
-    POOL = 50
 
     def __init__(
         self,
@@ -29,14 +28,16 @@ class Batches(Sampler[list[int]]):
         batch_size: int | None = None,
         *,
         group: int = 1,
+        pool: int = 50,
         shuffle: bool = False,
         seed: int = 0,
     ):
-        for name, value in (("batch_nodes", batch_nodes), ("batch_size", batch_size)):
+        counts = {"batch_nodes": batch_nodes, "batch_size": batch_size, "pool": pool}
+        for name, value in counts.items():
             if value is not None and value < 1:
                 raise ValueError(f"{name} is at least 1, got {value}")
         self.sizes = np.asarray(sizes, np.int64).reshape(-1, group).sum(1)
-        self.group = group
+        self.group, self.pool = group, pool
         self.batch_nodes, self.batch_size = batch_nodes, batch_size
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
         self._cached: tuple[int, list[list[int]]] | None = None
@@ -72,11 +73,11 @@ class Batches(Sampler[list[int]]):
         return [batches[i] for i in random.permutation(len(batches))]
 
     def _pools(self, order: NDArray[np.integer]) -> list[NDArray[np.integer]]:
-        """Stretches of about POOL batches: sizes are alike within a batch, batches are not."""
+        """Stretches of about `pool` batches: sizes are alike within a batch, batches are not."""
         if self.batch_size is not None:
-            ends = np.arange(self.batch_size * self.POOL, len(order), self.batch_size * self.POOL)
-            return np.split(order, ends)
-        filled = np.cumsum(self.sizes[order]) // (self.batch_nodes * self.POOL)
+            stretch = self.batch_size * self.pool
+            return np.split(order, np.arange(stretch, len(order), stretch))
+        filled = np.cumsum(self.sizes[order]) // (self.batch_nodes * self.pool)
         return np.split(order, np.flatnonzero(np.diff(filled)) + 1)
 
     def _cut(self, order: NDArray[np.integer]) -> list[list[int]]:
@@ -102,6 +103,7 @@ def loader(
     batch_nodes: int = 2048,
     batch_size: int | None = None,
     group: int = 1,
+    pool: int = 50,
     shuffle: bool = False,
     seed: int = 0,
     num_workers: int = 0,
@@ -113,6 +115,7 @@ def loader(
         batch_nodes,
         batch_size,
         group=group,
+        pool=pool,
         shuffle=shuffle,
         seed=seed,
     )

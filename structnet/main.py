@@ -24,6 +24,8 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet generate run=DIR [n=64] [out=FILE.png]            what a run draws by itself
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
   structnet draw topology=diagonal height=5 width=7           who comes before whom, as a picture
+  structnet draw task=enas [sample=N]                         a sample of a task's data
+  structnet draw run=DIR [sample=N]                           what a run says of a sample's nodes
   structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, next to rivals
   structnet bench suite=cpu [rows=ROW,ROW]                    figures that have to be reached
   structnet bench suite=scale out=FILE.json                   growth with graphs, and FILE.png
@@ -46,7 +48,8 @@ complete=N (test images, their lower halves drawn), small=DIR (a run that draws 
 task.condition=small), height and width.
 
 draw takes the sizes of what the topology takes: length of a sequence, leaves (and seed) of a random
-tree, height and width of a grid and depth with topology.dims=3; out=FILE.png or FILE.svg.
+tree, nodes (and seed) of a random graph, height and width of a grid and depth with topology.dims=3;
+with a task or a run sample=N and split=train, validation or test; out=FILE.png or FILE.svg.
 
 bench takes size=20 or size=4..64 (steps, leaves, height and width), batch, input_size,
 hidden_size, executor, zoneout, repeats, seed, threads and out=FILE for JSON; with a suite only

@@ -1,6 +1,7 @@
 """What a trained net says of a user's files."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from structnet.task import Task
 class Prediction:
     """A sample's class and its probability, or its number and the number's unit."""
 
-    origin: Origin | None = None
+    origin: Origin
     label: str | None = None
     probability: float | None = None
     value: float | None = None
@@ -57,26 +58,27 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     found: dict[int, Prediction] = {}
     with torch.inference_mode():
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
-            said = verdicts(task, task.sample_output(net(batch), batch))
-            for index, verdict in zip(indices[:: task.group], said, strict=True):
-                found[index] = replace(verdict, origin=samples[index].origin)
+            decided = indices[:: task.group]
+            origins = [samples[index].origin for index in decided]
+            said = verdicts(task, task.sample_output(net(batch), batch), origins)
+            found.update(zip(decided, said, strict=True))
     predictions = [found[index] for index in range(0, len(samples), task.group)]
     if task.wanted is not None:
         predictions.sort(key=lambda prediction: -(prediction.probability or 0))
     return predictions
 
 
-def verdicts(task: Task, output: Tensor) -> list[Prediction]:
-    """What is said of every sample, given the net's outputs for it."""
+def verdicts(task: Task, output: Tensor, origins: Sequence[Any]) -> list[Prediction]:
+    """What is said of the samples of these origins, given the net's outputs for them."""
     if isinstance(task, Regression):
-        values = task.values(output).tolist()
-        return [Prediction(value=value, unit=task.unit) for value in values]
+        values = zip(origins, task.values(output).tolist(), strict=True)
+        return [Prediction(origin, value=value, unit=task.unit) for origin, value in values]
     scores = output.softmax(dim=1)
     if task.wanted is None:
         labels = scores.argmax(dim=1).tolist()
     else:
         labels = [list(task.classes).index(task.wanted)] * len(scores)
     return [
-        Prediction(label=task.classes[label], probability=row[label])
-        for label, row in zip(labels, scores.tolist(), strict=True)
+        Prediction(origin, task.classes[label], row[label])
+        for origin, label, row in zip(origins, labels, scores.tolist(), strict=True)
     ]

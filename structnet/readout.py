@@ -20,8 +20,10 @@ def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
 
 
 def _max(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
-    empty = rows.new_full((num_samples, rows.shape[1]), -torch.inf)
-    return empty.scatter_reduce(0, sample[:, None].expand_as(rows), rows, "amax")
+    # Zeros where a sample has no node, as the mean has.
+    none = rows.new_zeros(num_samples, rows.shape[1])
+    at = sample[:, None].expand_as(rows)
+    return none.scatter_reduce(0, at, rows, "amax", include_self=False)
 
 
 POOLS = {"mean": _mean, "max": _max}

@@ -213,10 +213,12 @@ class Recurrence(nn.Module):
     def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
         if isinstance(plans, Plan):
             raise ValueError("plans are a sequence with one for each direction, got a single Plan")
-        for plan in plans:
+        # A structure given for the plans may be a sequence as well, or refuse to be gone through.
+        for plan in plans if type(plans) in (list, tuple) else [plans]:
             if not isinstance(plan, Plan):
                 raise ValueError(
-                    f"plans are what the topology's `plan` makes, got a {type(plan).__name__}"
+                    f"plans are what the topology's `plan` makes, got a {type(plan).__name__}: "
+                    "give topology.plan([...]), or a torch_geometric Data or Batch with edge_index"
                 )
         if len(plans) != len(self.cells):
             raise ValueError(

@@ -73,8 +73,9 @@ class Regression(Task):
         output, y = output[known], batch.y[known]
         # Sums of squares over a whole split lose digits in half precision.
         values = self.values(output.float())
-        measured = dict.fromkeys(("rmse", "mae", "pearson"), (values, y))
-        measured["relative_rmse"] = (output[:, 0].float(), self._standardised(y))
+        measured = {"relative_rmse": (output[:, 0].float(), self._standardised(y))}
+        for name in ("rmse", "mae", "pearson"):
+            measured[name] = (values, y)
         if self.kinds:
             per_node = len(known) > batch.num_samples
             kind = (batch.kind[batch.sample_of_node()] if per_node else batch.kind)[known]

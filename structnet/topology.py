@@ -121,6 +121,11 @@ class Topology(abc.ABC):
 
     def _read(self, structure: Any) -> Any:
         if is_data(structure):
+            if self.takes in ("sequence", "grid"):
+                raise ValueError(
+                    f"{type(self).__name__} takes a {self.takes}, got a torch_geometric "
+                    f"{type(structure).__name__}; take topology 'graph'"
+                )
             check_fields(structure)
         return self.predecessors(structure)
 

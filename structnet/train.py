@@ -28,6 +28,8 @@ from structnet.module import OPTIMIZERS, SCHEDULES, Module
 from structnet.registry import did_you_mean
 from structnet.run import Run
 
+KEPT = ("best", "last")
+
 
 def fit(
     run: Run,
@@ -41,6 +43,7 @@ def fit(
     limit_batches: int | None = None,
     batch_nodes: int = 2048,
     batch_size: int | None = None,
+    pool: int = 50,
     num_workers: int = 1,
     optimizer: str = "adamw",
     learning_rate: float = 0.004,
@@ -49,24 +52,28 @@ def fit(
     clip_norm: float | None = 1.0,
     clip_value: float | None = None,
     patience: int | None = None,
+    keep: str = "best",
     diagnose: int | None = None,
     illustrate: int | None = 1,
     precision: str = "32-true",
     accelerator: str = "auto",
     deterministic: bool = False,
 ) -> dict[str, Any]:
-    """Train the net and leave the best weights in it; test, validation and training figures.
+    """Train the net and leave its best weights in it; test, validation and training figures.
 
-    Gradients are clipped by norm, or by value where `clip_value` is given. `patience` counts epochs
-    without a better validation figure. After every `diagnose` epochs, the gradient that reaches
-    each level is logged and saved in diagnose.json; after every `illustrate` epochs, pictures of
-    what the net makes are saved in samples/, where the task has any. `limit_batches` takes only so
-    many batches of each split. `precision`, `accelerator` and `deterministic` are Lightning's;
-    there is one device. Raises FloatingPointError when the loss or a gradient is not finite; the
-    last checkpoint is kept.
+    `batch_nodes`, `batch_size` and `pool` are those of `Batches`; a pool of 1 is for targets that
+    go with a sample's size. Gradients are clipped by norm, or by value where `clip_value` is given.
+    `patience` counts epochs without a better validation figure. To `keep` the "last" weights, not
+    the "best", is for validation splits too small to choose by. After every `diagnose` epochs, the
+    gradient that reaches each level is logged and saved in diagnose.json; after every `illustrate`
+    epochs, pictures of what the net makes are saved in samples/, where the task has any.
+    `limit_batches` takes only so many batches of each split. `precision`, `accelerator` and
+    `deterministic` are Lightning's; there is one device. Raises FloatingPointError when the loss or
+    a gradient is not finite; the last checkpoint is kept.
     """
     _check_choice("optimizer", optimizer, OPTIMIZERS)
     _check_choice("schedule", schedule, SCHEDULES)
+    _check_choice("keep", keep, KEPT)
     positive = {
         "max_epochs": max_epochs,
         "max_steps": max_steps,
@@ -90,6 +97,7 @@ def fit(
     options = {
         "batch_nodes": batch_nodes,
         "batch_size": batch_size,
+        "pool": pool,
         "num_workers": num_workers,
         "group": run.task.group,
     }
@@ -139,7 +147,7 @@ def fit(
         print(f"stopped; go on with: structnet train resume={run.directory}", file=sys.stderr)
         raise
     seconds = time.monotonic() - started
-    if (run.checkpoints / "best.ckpt").is_file():
+    if keep == "best" and (run.checkpoints / "best.ckpt").is_file():
         run.load_checkpoint(net, "best.ckpt")
     figures = {name: _evaluate(trainer, module, loaders[name]) for name in ("test", "validation")}
     return {

@@ -9,6 +9,7 @@ import torch
 from conftest import SEEDS, assert_same
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_geometric.data import Data
 
 import structnet as sn
 from structnet.bench.structures import dag, layered
@@ -111,6 +112,23 @@ def test_a_task_s_loss_counts_the_targets_alone():
     assert batch.to("cpu").targets.equal(batch.targets)
 
 
+@pytest.mark.parametrize("kind", [bool, np.uint8])
+def test_targets_of_a_type_without_a_sign_are_ignored_as_others(kind):
+    edges, topology = sn.Edges([[0, 1], [1, 2]], 3), sn.topologies.create("graph")
+    x, y = np.ones((3, 1)), np.ones(3, kind)
+    (batch,) = sn.node_loader(edges, x, y, topology, nodes=[2])
+    assert batch.y.tolist() == [sn.IGNORE, sn.IGNORE, 1]
+
+
+def test_a_graph_of_torch_geometric_and_one_without_edges_are_loaded():
+    topology = sn.topologies.create("graph")
+    data = Data(x=torch.eye(3), edge_index=torch.tensor([[0, 1], [1, 2]]))
+    for graph, sizes in ((data, [1, 2, 3]), (sn.Edges([[], []], 3), [1, 1, 1])):
+        loader = sn.node_loader(graph, data.x, np.zeros(3), topology, batch_size=1)
+        assert [batch.num_nodes for batch in loader] == sizes
+        assert len(sn.ancestors(graph, [2]).nodes) == sizes[-1]
+
+
 def test_tokens_of_nodes_come_with_them():
     vocabulary = sn.Vocabulary({"a": 1, "b": 1})
     words = [("a",), (), ("a", "b"), ("b",)]
@@ -123,6 +141,18 @@ def test_tokens_of_nodes_come_with_them():
     assert batch.nodes.tolist() == [2, 3]
     assert vocabulary.words(batch.x) == [["a", "b"], ["b"]]
     assert (batch.cut_edges, batch.cut_nodes) == (2, 2)
+
+
+def test_features_of_edges_come_with_them():
+    edges = random_graph(3)
+    features = np.arange(edges.index.shape[1], dtype=np.float32)[:, None]
+    x, y = np.ones((60, 1), np.float32), np.arange(60)
+    topology = sn.topologies.create("graph")
+    layer = sn.Recurrence(topology, "lstm", 1, 4, edge_size=1)
+    whole = layer(torch.from_numpy(x), topology.plan([edges]), edge_x=torch.from_numpy(features))
+    for batch in sn.node_loader(edges, x, y, topology, edge_x=features, batch_size=9):
+        h = layer(batch.x, batch.plans, edge_x=batch.edge_x)[batch.targets]
+        assert_same(h.detach(), whole[batch.nodes[batch.targets]].detach(), 1e-6)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
@@ -169,8 +199,10 @@ WRONG = {
     "nodes are integers, got float64": {"nodes": [0.5]},
     "depth is a whole number from 0 on, or None for no limit, got -1": {"depth": -1},
     "batch_size is at least 1, got 0": {"batch_size": 0},
+    "index is of integers, got float64": {"edges": sn.Edges([[0.5], [1]], 60)},
     "x has 59 rows for 60 nodes": {"x": np.ones((59, 1))},
     "y has 61 rows for 60 nodes": {"y": np.ones(61)},
+    "edge_x has 3 rows for 106 edges": {"edge_x": np.ones((3, 1))},
     "Chain takes 'sequence'; take topology 'graph'": {"topology": sn.topologies.create("chain")},
 }
 
@@ -178,10 +210,11 @@ WRONG = {
 @pytest.mark.parametrize("message", WRONG)
 def test_a_mistake_is_named_with_the_way_out(message):
     given = {
+        "edges": random_graph(0),
         "x": np.ones((60, 1)),
         "y": np.ones(60),
         "topology": sn.topologies.create("graph"),
         **WRONG[message],
     }
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
-        sn.node_loader(random_graph(0), **given)
+        sn.node_loader(**given)

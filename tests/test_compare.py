@@ -160,7 +160,6 @@ def test_a_comparison_without_a_name_gets_a_directory_of_its_own(place):
         (["compare.seeds=3"], "different whole numbers, got 3"),
         (["+compare.folds=[]"], "compare.folds is a list of different whole numbers, got []"),
         (["+compare.folds=[1]"], "plain on short: no option 'fold'"),
-        (["+compare.folds=[1]", "+task.fold=2"], "as in 'compare.folds=[0,1]'"),
         (["+compare.references={short: {plain: 1}}"], "'plain' in compare.references.short"),
         (["+compare.references={short: 3}"], "compare.references.short is names with figures"),
         (["+compare.cols={}"], "no part 'cols' of compare among"),

@@ -66,6 +66,8 @@ WRONG = {
     GOOD.replace("[1]", "[-1]"): "expected [[operation], [operation, bit]",
     GOOD.replace("[1]", "[True]"): "expected [[operation], [operation, bit]",
     "__import__('os').getcwd()": "expected [[operation], [operation, bit]",
+    GOOD.replace("[1]", "[01]"): "expected [[operation], [operation, bit]",
+    GOOD.replace("[1]", "[\u0661]"): "expected [[operation], [operation, bit]",
     "": "'', expected [[operation], [operation, bit]",
     "[" * 10_000: "expected [[operation], [operation, bit]",
     GOOD.replace("[1]", f"[{'9' * 10_000}]"): "expected [[operation], [operation, bit]",

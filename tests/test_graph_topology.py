@@ -229,6 +229,7 @@ BAD = {
     "x is nan at node 2, column 1": changed("x", (2, 1), NAN),
     "x is -inf at node 3, column 0": changed("x", (3, 0), -INF),
     "edge_attr has 3 rows for 4 edges": with_fields(edge_attr=torch.zeros(3, 2)),
+    r"x is sparse, .*; take x.to_dense\(\)": with_fields(x=torch.eye(4).to_sparse()),
     "edge_attr is inf at edge 1$": with_fields(edge_attr=torch.tensor([0, INF, 0, 0])),
 }
 
@@ -290,7 +291,8 @@ def test_what_is_no_graph_and_no_plan_is_refused():
     with pytest.raises(ValueError, match=r"sample 0: a graph is sn.Edges or .* got int"):
         graph_topology().plan([3])
     layer = sn.Recurrence("graph", "lstm", 3, 4)
-    with pytest.raises(ValueError, match="what the topology's `plan` makes, got a Data"):
-        layer(GOOD.x, [GOOD])
+    for plans, name in (([GOOD], "Data"), (Data(x=GOOD.x), "Data"), (ONE, "Edges")):
+        with pytest.raises(ValueError, match=rf"`plan` makes, got a {name}: .* with edge_index"):
+            layer(GOOD.x, plans)
     with pytest.raises(ValueError, match="'forward', 'backward' or 'both', got 'up'"):
         graph_topology(direction="up")

@@ -59,6 +59,15 @@ def test_sizes_are_alike_within_a_batch_and_batches_come_mixed(limits):
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
 
 
+def test_a_pool_of_one_batch_mixes_sizes():
+    sizes = np.repeat([1, 9], 100)
+    pools = {
+        pool: [np.ptp(sizes[batch]) for batch in sn.Batches(sizes, 1, 20, pool=pool, shuffle=True)]
+        for pool in (50, 1)
+    }
+    assert pools == {50: [0] * 10, 1: [8] * 10}
+
+
 def test_the_order_is_that_of_seed_and_epoch_alone():
     def order(seed, epoch):
         return lists_of(sn.Batches(many_sizes(), 500, shuffle=True, seed=seed), epoch)
@@ -90,6 +99,7 @@ def test_without_shuffling_every_epoch_goes_from_small_to_large():
     [
         ({"batch_nodes": 0}, "batch_nodes is at least 1, got 0"),
         ({"batch_nodes": 9, "batch_size": 0}, "batch_size is at least 1, got 0"),
+        ({"batch_nodes": 9, "pool": 0}, "pool is at least 1, got 0"),
     ],
 )
 def test_batches_of_nothing_are_refused(limits, message):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import DATA, SMALL, call
+from commands import DATA, SMALL, call, refused
 from structnet.plugins.graph.esol import FILE, SMILES, TARGET, read_compounds
 from structnet.plugins.graph.lines import Line
 from structnet.plugins.graph.smiles import ATOM_SIZE, BOND_SIZE, ELEMENTS, read_molecule
@@ -113,6 +113,9 @@ def test_a_wrong_fold_is_named(tmp_path, text, message):
     with pytest.raises(ValueError) as caught:
         sn.tasks.create("mutag", root=str(tmp_path), fold=2).load(UNDIRECTED)
     assert str(file) in str(caught.value) and message in str(caught.value)
+    file.write_text("".join(f"{i}\n" for i in range(40)))
+    with pytest.raises(ValueError, match=r"fold 2 leaves 0 of the 40 graphs of .*MUTAG\.txt"):
+        sn.tasks.create("mutag", root=str(tmp_path), fold=2).load(UNDIRECTED)
     with pytest.raises(ValueError, match="'fold' is from 1 to 10, got 11"):
         sn.tasks.create("mutag", fold=11)
 
@@ -128,6 +131,7 @@ def test_a_comparison_goes_over_folds_and_a_users_graphs_are_told_apart(tmp_path
         "  references: {rings: {GIN: 0.894}}\n"
     )
     words = ["train", "--config-dir", "conf", "experiment=rings", f"task.root={folder}", *SMALL]
+    assert "as in 'compare.folds=[0,1]'" in refused(*words, "task.fold=3")
     status, out, err = call(*words, "trainer.max_epochs=1", "run=out")
     assert status == 0, err
     assert "2/2 rings, gated, fold 2, seed 0" in out and "bag of tags" in out and "0.894" in out
@@ -188,6 +192,7 @@ def test_a_bad_smiles_is_named_by_file_line_and_text(tmp_path, smiles, capfd):
      (f"{SMILES},{TARGET}\nC,high\n", "line 2: 'high', expected a number"),
      (f"{SMILES},{TARGET}\nC,inf\n", "line 2: 'inf', expected a number"),
      (f"{SMILES},{TARGET}\nC\n", "line 2: 'C', expected 2 columns, got 1"),
+     (f"{SMILES},{TARGET}\nC\rC,1\n", "line 2: no row of comma-separated values"),
      ("", "expected a column named 'smiles'")],
 )  # fmt: skip
 def test_a_wrong_table_is_named(tmp_path, text, message):
@@ -196,6 +201,12 @@ def test_a_wrong_table_is_named(tmp_path, text, message):
     with pytest.raises(ValueError) as caught:
         list(read_compounds(path, labelled=True))
     assert str(path) in str(caught.value) and message in str(caught.value)
+
+
+def test_a_table_may_begin_with_the_mark_of_a_spreadsheet(tmp_path):
+    pytest.importorskip("rdkit")
+    (tmp_path / FILE).write_text(f"\ufeff{SMILES},{TARGET}\nC,1\n")
+    assert len(list(read_compounds(tmp_path / FILE, labelled=True))) == 1
 
 
 def test_without_rdkit_the_way_to_get_it_is_told(monkeypatch):

@@ -84,6 +84,12 @@ def test_nodes_that_do_not_wait_for_each_other_share_a_level():
     assert by_score.order.tolist() == [0, 2, 4, 5, 1, 3]
 
 
+@pytest.mark.parametrize("kind", ["uint8", "bool", "int64", "float32"])
+def test_scores_of_any_type_are_visited_the_highest_first(kind):
+    (plan,) = ordered(order="score", unvisited="nothing").plan([path(3, np.array([0, 1, 1], kind))])
+    assert plan.rank.tolist() == [1, 0, 2]
+
+
 def test_a_random_order_is_drawn_anew_and_by_the_seed():
     samples = [sn.Sample(path(12), np.zeros((12, 1), np.float32), 0)] * 4
     batches = sn.loader(samples, ordered(order="random"), batch_size=2, num_workers=2)
@@ -265,6 +271,7 @@ BOTH = [[0, 1], [1, 0]]
         (sn.Edges(BOTH, 2), "sample 1: order 'score' needs a score of every node.*order=breadth"),
         (sn.Edges(BOTH, 2, [1.0]), r"sample 1: score is one number a node, \(2,\), got \(1,\)"),
         (sn.Edges(BOTH, 2, [1.0, np.nan]), "sample 1: score is nan at node 1"),
+        (sn.Edges(BOTH, 2, ["a", "b"]), "sample 1: score is of numbers, got <U1 .a at node 0."),
     ],
 )  # fmt: skip
 def test_what_has_no_order_is_refused_with_the_way_out(graph, message):

@@ -206,3 +206,13 @@ def test_datasets_without_files_are_made_alike_every_time(tmp_path):
     assert status == 0, err
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert 0 <= metrics["test"]["accuracy"] <= 1
+
+
+@pytest.mark.parametrize(("edges", "graphs"), [("1, 2\n", "1\n9\n"), ("1, x\n", "1\n1\n")])
+def test_damaged_raw_files_are_named(tmp_path, edges, graphs):
+    raw = tmp_path / "T" / "raw"
+    raw.mkdir(parents=True)
+    for name, text in (("A", edges), ("graph_indicator", graphs), ("graph_labels", "0\n")):
+        (raw / f"T_{name}.txt").write_text(text)
+    with pytest.raises(ValueError, match=r"TUDataset can't read .*raw: .*; get them again"):
+        sn.tasks.create("pyg", dataset="TUDataset", dataset_name="T", root=str(tmp_path))

@@ -144,3 +144,15 @@ def test_attention_stands_scores_of_any_size():
         for states in h.split(batch.ptr.diff().tolist())
     ]
     assert_same(found.detach(), torch.stack(best).detach(), 1e-6)
+
+
+@pytest.mark.parametrize(("name", "options"), [("max", {}), ("root", {"pool": "max"})])
+def test_the_maximum_over_no_node_is_zero(name, options):
+    topology = sn.topologies.create("graph")
+    graphs = [sn.Edges([[0], [1]], 2), sn.Edges([[], []], 0)]
+    batch = sn.collate([sn.Sample(one, np.ones((one.num_nodes, 1)), 0) for one in graphs], topology)
+    h = torch.randn(2, SIZE, requires_grad=True)
+    out = sn.readouts.create(name, SIZE, 1, **options)(h, batch)
+    assert out[1].eq(0).all() and out[0].equal(h.amax(0) if name == "max" else h[1])
+    out.sum().backward()
+    assert h.grad.sum(0).eq(1).all()

@@ -160,6 +160,13 @@ def test_baselines_are_measured_on_pixels(root, topology):
         assert figures["accuracy"] <= found["majority"]["accuracy"] <= 1
 
 
+def test_labels_of_a_single_class_are_refused_with_the_way_out(tmp_path, topology):
+    same = {name: 0 * one if "labels" in name else one for name, one in arrays().items()}
+    np.savez(tmp_path / FILE, **same)
+    with pytest.raises(ValueError, match=r"of 1 classes, expected 2 or more; .*task\.superpixels"):
+        create(tmp_path, topology).load(topology)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "limit"),
     [("superpixels", 0, "at least 1"), ("compactness", 0.0, "above 0"), ("balance", -1.0, "at l")],

@@ -273,3 +273,21 @@ def test_a_wrong_structure_is_refused_every_time():
     for _ in range(2):
         with pytest.raises(ValueError, match="got length -1"):
             chain.plan([-1])
+
+
+def test_edge_lists_of_any_whole_numbers_are_planned_side_by_side():
+    topology = sn.topologies.create("graph")
+    lists = [sn.Edges([[], []], 2), sn.Edges(np.array([[0], [1]], np.uint64), 2)]
+    for batch in (lists, lists[::-1], 2 * lists[:1], 2 * lists[1:]):
+        (plan,), sizes = topology.plan(batch), [np.shape(one.index)[1] for one in batch]
+        assert plan.num_nodes == 4 and plan.num_edges == sum(sizes)
+    for index in ([["0"], ["1"]], [0, 1], 3, [[True], [False]]):
+        with pytest.raises(ValueError, match=r"^sample 2: index is (of integers|\(2, edges\))"):
+            topology.plan([*lists, sn.Edges(index, 2)])
+
+
+@pytest.mark.parametrize("name", ["chain", "diagonal"])
+def test_a_graph_is_refused_where_it_is_no_structure(name):
+    data = Data(x=torch.ones(2, 1), edge_index=torch.tensor([[0], [1]]))
+    with pytest.raises(ValueError, match=r"sample 0: .* got a .* Data; take topology 'graph'"):
+        sn.topologies.create(name).plan(data)

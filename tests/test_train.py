@@ -138,6 +138,15 @@ def test_the_best_weights_of_all_epochs_are_left_in_the_net():
     assert last["epoch"] == 5
 
 
+def test_the_last_weights_are_left_in_the_net_where_these_are_kept():
+    words = ("trainer.max_epochs=6", "trainer.learning_rate=0.05", "trainer.keep=last")
+    run, net, figures, _ = learn(*words)
+    scores = [score for _, score in logged(run.directory, "validation/accuracy")]
+    assert figures["validation"]["accuracy"] == pytest.approx(scores[-1], abs=1e-6)
+    saved = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(value, saved[f"net.{name}"]) for name, value in net.state_dict().items())
+
+
 def test_steps_and_batches_can_be_limited():
     _, _, figures, _ = learn("trainer.max_steps=2", "trainer.batch_size=20", "run=a")
     assert figures["train"]["steps"] == 2

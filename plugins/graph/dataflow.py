@@ -2,8 +2,8 @@
 
 A node is a value: a parameter, a variable's definition, the use of one, an operation, a call, a
 literal, or a statement that takes a value, such as return. An edge leads from a value to what is
-made of it; a use follows all definitions that may reach it. Nodes are numbered in an order of their
-flow.
+made of it; a use follows all definitions that may reach it. A loop's body is read once, so that
+nothing flows back into it and the graph is acyclic; nodes are numbered in an order of their flow.
 """
 
 import ast
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from structnet.plugins.graph.reading import RECEIVERS, Reader, Use, Words
+from structnet.plugins.graph.flow_reader import RECEIVERS, Reader, Use, Words
 from structnet.plugins.tree.syntax import parse
 
 import structnet as sn

@@ -18,9 +18,9 @@ LAYERS = 6
 OPERATIONS = ("conv3", "sep3", "conv5", "sep5", "avg3", "max3")
 VERTICES = ("input", *OPERATIONS, "output")
 GRAMMAR = "[[operation], [operation, bit], [operation, bit, bit], ...], accuracy"
-LAYER = r"\[\d{1,3}(?:, ?\d{1,3})*\]"
+LAYER = r"\[(?:0|[1-9][0-9]{0,2})(?:, ?(?:0|[1-9][0-9]{0,2}))*\]"
 LINE = re.compile(rf"(\[{LAYER}(?:, ?{LAYER})*\])(?:, ?(\S+))?\s*")
-NUMBER = re.compile(r"\d{1,20}(?:\.\d{0,20})?")
+NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?")
 
 
 @dataclass(frozen=True)

@@ -94,20 +94,32 @@ def read_compounds(path: Path, labelled: bool = False) -> Iterator[Compound]:
     ValueError names file, line, value and what was expected; a number is expected in the column of
     solubilities where they are `labelled`.
     """
-    rows = csv.reader(line.text for line in read_lines(path))
-    names = next(rows, [])
+    rows = _rows(path)
+    _, names = next(rows, (1, []))
     for name in (SMILES, TARGET) if labelled else (SMILES,):
         if name not in names:
             raise Line(path, 1, "").refuse(",".join(names), f"a column named {name!r}")
-    for row in rows:
-        line = Line(path, rows.line_num, ",".join(row))
+    for number, row in rows:
+        line = Line(path, number, ",".join(row))
         if len(row) != len(names):
             raise line.refuse(line.text, f"{len(names)} columns, got {len(row)}")
         cells = dict(zip(names, row, strict=True))
         smiles = cells[SMILES].strip()
-        at = Line(path, rows.line_num, smiles)
+        at = Line(path, number, smiles)
         solubility = _number(cells[TARGET], at) if labelled else math.nan
         yield Compound(read_molecule(smiles, at), solubility, at)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table, each with the number of its last line."""
+    rows = csv.reader(line.text for line in read_lines(path))
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}, line {rows.line_num}: no row of comma-separated values: {error}"
+        ) from error
 
 
 def _number(text: str, line: Line) -> float:

@@ -33,7 +33,8 @@ def read_lines(path: Path) -> Iterator[Line]:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     try:
-        text = read_bytes(path).decode()
+        # Spreadsheets begin a file with a mark that is no part of its first word.
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text in UTF-8: {error}") from error
     # Of ends of lines only those that editors make: no form feeds or Unicode separators.

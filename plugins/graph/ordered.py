@@ -72,7 +72,8 @@ def visits(graph: Any, order: str) -> Ints:
                 "order 'score' needs a score of every node: give sn.Edges or Data a score (n,), "
                 "or take order=breadth"
             )
-        return np.argsort(-graph.score, kind="stable")
+        # From both ends, as the negative of an unsigned number is none.
+        return graph.num_nodes - 1 - np.argsort(graph.score[::-1], kind="stable")[::-1]
     return np.argsort(depth_from_hubs(graph), kind="stable")
 
 

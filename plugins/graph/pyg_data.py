@@ -110,7 +110,14 @@ def _guarded(made: Any, pickled: bool) -> Any:
                     f"{self.processed_dir} is missing: make it with torch_geometric, if you trust "
                     "the files"
                 )
-            super().process()
+            try:
+                super().process()
+            # What torch_geometric raises for damaged files has no common type.
+            except (IndexError, RuntimeError, ValueError) as error:
+                raise ValueError(
+                    f"{made.__name__} can't read its raw files in {self.raw_dir}: {error}; get "
+                    "them again"
+                ) from error
 
     Guarded.__name__ = made.__name__
     return Guarded

@@ -138,6 +138,12 @@ class Superpixels(sn.Task):
         from sklearn.preprocessing import StandardScaler
 
         known = np.random.default_rng(0).permutation(np.flatnonzero(y.any(1)))[:FITTED]
+        found = len(np.unique(y[known].argmax(1)))
+        if found < 2:
+            raise ValueError(
+                f"the training images have superpixels of {found} classes, expected 2 or more; "
+                "look at their labels, or set task.superpixels to more"
+            )
         self._logistic = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
         self._logistic.fit(x[known], y[known].argmax(1))
 

@@ -65,6 +65,11 @@ class TaggedGraphs(sn.Task):
         labels = np.array([self._class(graph) for graph in graphs])
         test = self._test(path, labels)
         rest = np.setdiff1d(np.arange(len(graphs)), test)
+        if len(rest) < FOLDS - 1:
+            raise ValueError(
+                f"fold {self.fold} leaves {len(rest)} of the {len(graphs)} graphs of {path} to "
+                f"learn from, expected {FOLDS - 1} or more"
+            )
         train, validation = _folds(labels[rest], FOLDS - 1, self.fold)
         chosen = {"train": rest[train], "validation": rest[validation], "test": test}
         self._splits = {split: [graphs[i] for i in some] for split, some in chosen.items()}

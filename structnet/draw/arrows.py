@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from structnet.layout import Ints, Layout, Points
+from structnet.draw.layout import Ints, Layout, Points
 
 
 def draw_arrows(axes: Any, edges: Ints, layout: Layout, size: Points, scale: float) -> None:

@@ -1,7 +1,4 @@
-"""Reads the data flow of a Python function from its syntax tree.
-
-Every branch is taken, and a loop's body is read once, so that nothing flows back into it.
-"""
+"""Reads the flow of values in a Python function, statement by statement."""
 
 import ast
 from collections.abc import Sequence

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from structnet.arrows import draw_arrows
 from structnet.bench.structures import Sizes
 from structnet.bench.structures import draw as draw_structures
-from structnet.layout import Layout, Points, arrows, layered, level_of_nodes
+from structnet.draw.arrows import draw_arrows
+from structnet.draw.layout import Layout, Points, arrows, layered, level_of_nodes
 from structnet.plan import Plan
 from structnet.run import write
 from structnet.topology import Topology
@@ -188,7 +188,7 @@ def _layout(plan: Plan, given: Any, size: Points) -> Layout:
     if given is None:
         high = 0.36 if named else 0.8 * APART
         return layered(plan, size[:, 0], high, GAP if named else 1.5 * APART - CIRCLE)
-    unit = max(APART, size[:, 0].max(initial=0) + GAP)
+    unit = max(APART, size[:, 0].max(initial=0) + APART - CIRCLE)
     return Layout(np.asarray(given, np.float64) * [unit, APART], {})
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from structnet.config import compose, saved
-from structnet.draw import check_path, example, sizes_of
-from structnet.draw import draw as draw_structure
+from structnet.draw.picture import check_path, example, sizes_of
+from structnet.draw.picture import draw as draw_structure
+from structnet.draw.samples import find_samples, fitting_topology, look_of_data, look_of_run
 from structnet.registry import tasks, topologies
 from structnet.run import Run, create
-from structnet.show import find_samples, fitting_topology, look_of_data, look_of_run
 from structnet.words import take_options, whole
 
 CHOICE = ("sample", "split", "out")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from structnet import registry
 from structnet.batch import Sample, collate
-from structnet.draw import Look, shortened
+from structnet.draw.picture import Look, shortened
 from structnet.predict import verdicts
 from structnet.recurrence import Recurrence
 from structnet.regression import Regression
@@ -82,7 +82,7 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
     title = "; ".join([title, *_where(sample), *_target(task, np.asarray(sample.y))])
     has_classes = scores.shape[1] == len(task.classes) > 1
     if (has_classes or isinstance(task, Regression)) and len(scores) * task.group == len(samples):
-        title += f"; net: {verdicts(task, scores)[0].verdict}"
+        title += f"; net: {verdicts(task, scores, [sample.origin])[0].verdict}"
     mine = slice(*batch.ptr[at : at + 2].tolist())
     if len(output) == batch.num_nodes and isinstance(task, Regression):
         unit = f", {task.unit}" if task.unit else ""
@@ -92,9 +92,11 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
     found = output[mine].softmax(dim=1)
     if len(task.classes) > 2 and task.wanted is None:
         said = [task.classes[one] for one in found.argmax(1).tolist()]
-        names = [": ".join(filter(None, pair)) for pair in zip(names or [""] * len(said), said,
-                 strict=True)]  # fmt: skip
-        return Look(title, names, found.amax(1).numpy(), "probability of the class")
+        if names is not None:
+            said = [
+                f"{name}: {one}" if name else one for name, one in zip(names, said, strict=True)
+            ]
+        return Look(title, said, found.amax(1).numpy(), "probability of the class")
     label = task.wanted or task.classes[-1]
     values = found[:, list(task.classes).index(label)].numpy()
     return Look(title, names, values, f"probability of {label!r}")
