@@ -14,7 +14,14 @@ from structnet.plugins.tree.expressions import (
     expressions,
     left_child_right_sibling,
 )
-from structnet.plugins.tree.syntax import flatten, parse, python_files, standard_library
+from structnet.plugins.tree.syntax import (
+    Place,
+    flatten,
+    parse,
+    place_of,
+    python_files,
+    standard_library,
+)
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 FILES = [LIBRARY / name for name in ("textwrap.py", "bisect.py", "colorsys.py", "heapq.py")]
@@ -138,9 +145,7 @@ def swapped_in_the_syntax_tree(path, number):
     node = next(
         node
         for node in ast.walk(module)
-        if getattr(node, "lineno", 0) == chosen.line
-        and (node.col_offset, node.end_lineno, node.end_col_offset) == chosen._end
-        and isinstance(node, ast.BinOp | ast.Compare | ast.Call)
+        if isinstance(node, ast.BinOp | ast.Compare | ast.Call) and place_of(node) == chosen._place
     )
     if isinstance(node, ast.BinOp):
         node.left, node.right = node.right, node.left
@@ -150,7 +155,7 @@ def swapped_in_the_syntax_tree(path, number):
         node.args[:2] = node.args[1::-1]
     file, found = flatten(module, _kind)
     (root,) = (root for root, _, one in found if one is node)
-    return Expression(chosen.kind, path, chosen.line, chosen._end, file, root)
+    return Expression(chosen.kind, path, chosen._place, file, root)
 
 
 def test_exchanging_operands_is_what_writing_them_the_other_way_round_would_be():
@@ -271,7 +276,7 @@ def test_a_long_left_nested_expression_does_not_recurse():
     file, found = flatten(module, lambda one: "operation" if one is node else None)
     assert len(file.words) == 2 + 2 * 20_000 - 1
     ((root, _, _),) = found
-    whole = Expression("operation", Path("a.py"), 1, (0, 1, 1), file, root)
+    whole = Expression("operation", Path("a.py"), Place(1, 0, 1, 1), file, root)
     assert len(whole.nodes(True).words) <= 3 * BLOCK_LIMIT
     # Read as written: names and operators in turn.
     read = [file.words[i] for i in file.reading.tolist() if file.words[i][0] == "<Name>"]

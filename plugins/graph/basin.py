@@ -117,7 +117,8 @@ def draw_inflow(basin: Basin, hours: int, random: np.random.Generator) -> Floats
             strength[:, None] * random.dirichlet(np.ones(end - start)) * (end - start)
         )
     a = np.exp(-1 / SLOPES)
-    return BASE + RUNOFF * lfilter([1 - a], [1, -a], rain)[:, WARM_UP:]
+    held = np.asarray(lfilter([1 - a], [1, -a], rain))
+    return BASE + RUNOFF * held[:, WARM_UP:]
 
 
 def _storms(hours: int, random: np.random.Generator) -> Iterator[tuple[int, int]]:

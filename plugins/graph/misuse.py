@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from structnet.plugins.graph.dataflow import Function, Use, functions
+from structnet.plugins.graph.dataflow import Function, functions
+from structnet.plugins.graph.flow_reader import Use
 from structnet.plugins.tree.syntax import excerpt
 
 import structnet as sn

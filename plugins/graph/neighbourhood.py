@@ -1,6 +1,6 @@
 """Classifiers of a use and a variable by their neighbourhoods in the data flow, to compare with."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -11,6 +11,7 @@ from structnet.plugins.graph.dataflow import Function
 from structnet.plugins.graph.misuse import Misuse
 
 FEATURES = 1 << 20
+Features = Callable[[Misuse, str], Iterable[str]]
 # So many words of the use's neighbourhood are paired with as many of the variable's.
 PAIRED_WORDS = 24
 # The inverse strength of the L2 penalty.
@@ -36,29 +37,24 @@ def fit_neighbourhoods(train: Sequence[Misuse], test: Sequence[Misuse]) -> dict[
     }
 
 
-def _fit(train, test, features) -> np.ndarray:
+def _fit(train: Sequence[Misuse], test: Sequence[Misuse], features: Features) -> np.ndarray:
     """Logistic regression on the difference of the two variables' features.
 
     P(the first is right) is a function of it that is odd, so there is no intercept, and a question
     is one row, of either sign.
     """
     label = np.random.default_rng(0).permutation(len(train)) % 2 == 1
-    model = LogisticRegression(
-        C=C, solver="liblinear", dual=True, fit_intercept=False, random_state=0
-    )
+    model = LogisticRegression(C=C, solver="liblinear", fit_intercept=False, random_state=0)
     model.fit(diags(np.where(label, 1.0, -1.0)) @ _difference(train, features), label)
     score = model.decision_function(_difference(test, features))
     return (1 + np.sign(score)) / 2
 
 
-def _difference(misuses: Sequence[Misuse], features) -> csr_matrix:
+def _difference(misuses: Sequence[Misuse], features: Features) -> csr_matrix:
+    """(n, FEATURES): the features of what is written less those of the other."""
     hasher = FeatureHasher(FEATURES, input_type="string", alternate_sign=False)
-    written, other = (
-        hasher.transform(
-            features(misuse, name) for misuse, name in zip(misuses, names, strict=True)
-        )
-        for names in ([m.use.name for m in misuses], [m.other for m in misuses])
-    )
+    written = hasher.transform(features(one, one.use.name) for one in misuses)
+    other = hasher.transform(features(one, one.other) for one in misuses)
     return csr_matrix(written - other)
 
 

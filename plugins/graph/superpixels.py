@@ -158,7 +158,7 @@ class Superpixels(sn.Task):
 
 def _together(samples: Sequence[sn.Sample]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The features and the pixels of each class of all superpixels."""
-    return tuple(np.concatenate([getattr(one, name) for one in samples]) for name in "xy")
+    return np.concatenate([one.x for one in samples]), np.concatenate([one.y for one in samples])
 
 
 def _pixels(classes: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
