@@ -43,6 +43,8 @@ class Edges(NamedTuple):
                 "a graph is sn.Edges or a torch_geometric Data with edge_index, "
                 f"got {type(graph).__name__}"
             )
+        if not isinstance(num_nodes, int | np.integer) or num_nodes < 0:
+            raise ValueError(f"num_nodes is a whole number from 0 on, got {num_nodes!r}")
         index = _checked_index(as_array(index), num_nodes, name)
         return cls(index, num_nodes, None if score is None else _checked_score(score, num_nodes))
 
@@ -100,7 +102,9 @@ def join(graphs: Sequence[Edges]) -> tuple[Edges, NDArray[np.int64]]:
     Without scores where one has none. ValueError where indices of one are no edge list or lead out
     of it, or its scores are not one a node.
     """
-    sizes = np.array([graph.num_nodes for graph in graphs], np.int64)
+    sizes = np.array([graph.num_nodes for graph in graphs])
+    if sizes.dtype.kind not in "iu" or (sizes < 0).any():
+        raise ValueError("num_nodes is a whole number from 0 on")
     ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     indices = [as_array(graph.index) for graph in graphs]
     if any(one.ndim != 2 or (one.size and one.dtype.kind not in "iu") for one in indices):

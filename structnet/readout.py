@@ -83,14 +83,18 @@ class Root(Readout):
 
 @readouts.register("ends")
 class Ends(Readout):
-    """The states of a sample's first and last node, side by side."""
+    """The states of a sample's first and last node, side by side; zeros for one without nodes."""
 
     def __init__(self, size: int, directions: int):
         super().__init__(size, directions)
         self.output_size = 2 * size
 
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
-        return torch.cat([h[batch.ptr[:-1]], h[batch.ptr[1:] - 1]], dim=1)
+        ends = torch.stack([batch.ptr[:-1], batch.ptr[1:] - 1])
+        # Behind the nodes there is one more, of zeros.
+        ends = ends.where(batch.ptr.diff() > 0, len(h))
+        first, last = nn.functional.pad(h, (0, 0, 0, 1))[ends]
+        return torch.cat([first, last], dim=1)
 
 
 @readouts.register("mean")

@@ -296,3 +296,11 @@ def test_what_is_no_graph_and_no_plan_is_refused():
             layer(GOOD.x, plans)
     with pytest.raises(ValueError, match="'forward', 'backward' or 'both', got 'up'"):
         graph_topology(direction="up")
+
+
+@pytest.mark.parametrize("count", [2.5, -1])
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_number_of_nodes_is_whole_and_not_negative(count, others):
+    graphs = [sn.Edges([[0], [1]], 2)] * others + [sn.Edges(np.zeros((2, 0), int), count)]
+    with pytest.raises(ValueError, match=f"sample {others}: num_nodes is a whole.*got {count}"):
+        sn.topologies.create("graph").plan(graphs)

@@ -156,3 +156,12 @@ def test_the_maximum_over_no_node_is_zero(name, options):
     assert out[1].eq(0).all() and out[0].equal(h.amax(0) if name == "max" else h[1])
     out.sum().backward()
     assert h.grad.sum(0).eq(1).all()
+
+
+def test_the_ends_of_no_nodes_are_zero():
+    topology = sn.topologies.create("graph")
+    graphs = [sn.Edges([[], []], n) for n in (2, 0, 1, 0)]
+    batch = sn.collate([sn.Sample(one, np.ones((one.num_nodes, 1)), 0) for one in graphs], topology)
+    h = torch.randn(3, SIZE)
+    out = sn.readouts.create("ends", SIZE, 1)(h, batch)
+    assert out.equal(torch.stack([h[:2].flatten(), 0 * out[1], h[[2, 2]].flatten(), 0 * out[3]]))

@@ -59,7 +59,7 @@ class _Graphs(sn.Task):
         return torch.cat(rows).numpy(), self._known(split).numpy()
 
 
-class Classes(_Graphs):
+class PyGClasses(_Graphs):
     """Classes of the graphs or nodes of a dataset."""
 
     def __init__(self, splits: dict[str, list[Graph]], kind: str, per_node: bool):
@@ -81,7 +81,7 @@ class Classes(_Graphs):
         return fit_classes(*tables, "bag of nodes")
 
 
-class Numbers(_Graphs, sn.Regression):
+class PyGNumbers(_Graphs, sn.Regression):
     """Numbers of the graphs or nodes of a dataset."""
 
     def target(self, y: Tensor, known: Tensor) -> NDArray:
@@ -138,4 +138,4 @@ def pyg(
     splits = split_graphs(given, read, per_node, seed, name)
     if goal is None:
         goal = GOALS[splits["train"][0].y.is_floating_point()]
-    return (Classes if goal == "classes" else Numbers)(splits, kind, per_node)
+    return (PyGClasses if goal == "classes" else PyGNumbers)(splits, kind, per_node)
