@@ -104,7 +104,7 @@ def test_every_pixel_has_a_superpixel_and_each_is_connected():
 def test_without_scikit_image_the_way_to_install_it_is_said(root, topology, monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
     task = sn.tasks.create("superpixels", root=str(root))
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'structnet\[superpixels\]'"):
+    with pytest.raises(ModuleNotFoundError, match="pip install scikit-image"):
         task.load(topology)
 
 

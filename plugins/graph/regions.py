@@ -24,7 +24,7 @@ def superpixels(image: NDArray[np.uint8], count: int, compactness: float) -> Int
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "superpixels are computed by scikit-image, which is not installed: "
-            "pip install 'structnet[superpixels]'"
+            "pip install scikit-image, or install structnet with its extra 'superpixels'"
         ) from error
     found = slic(image, n_segments=count, compactness=compactness, start_label=0, channel_axis=-1)
     # Small ones are merged, which leaves gaps in the numbers.
