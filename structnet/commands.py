@@ -24,9 +24,11 @@ def train(words: list[str]) -> int:
         return _resume(resumed[0].removeprefix("resume="), words)
     from structnet.compare import Comparison
     from structnet.config import compose, sweep
+    from structnet.fitting import fitting_words
 
     # Composed before the first one runs: a mistake in the last shows at once.
     sweeps = list(sweep(words)) if multirun else [words]
+    sweeps = [[*overrides, *fitting_words(overrides, folders)] for overrides in sweeps]
     composed = [compose(overrides, folders) for overrides in sweeps]
     comparisons = [
         Comparison.compose(config, overrides, folders) if "compare" in config else None
@@ -38,7 +40,8 @@ def train(words: list[str]) -> int:
 
             print(yaml.safe_dump(config, sort_keys=False), end="")
             continue
-        if multirun:
+        # What was swept, or taken where nothing was said.
+        if multirun or overrides != words:
             print("structnet train", *overrides, flush=True)
         if comparison is not None:
             _compare(comparison)

@@ -73,6 +73,7 @@ LEVELS = {
     "verdict": 14,
     "config": 17,
     "compare": 18,
+    "fitting": 18,
     "draw": 19,
     "commands": 22,
     "main": 23,

@@ -5,7 +5,8 @@ from pathlib import Path
 from structnet.config import compose, saved
 from structnet.draw.picture import check_path, example, sizes_of
 from structnet.draw.picture import draw as draw_structure
-from structnet.draw.samples import find_samples, fitting_topology, look_of_data, look_of_run
+from structnet.draw.samples import find_samples, look_of_data, look_of_run
+from structnet.fitting import fitting_words
 from structnet.registry import tasks, topologies
 from structnet.run import Run, create
 from structnet.words import take_options, whole
@@ -38,10 +39,8 @@ def _draw_run(words: list[str]) -> Drawn:
 def _draw_task(words: list[str]) -> Drawn:
     groups, options = _parted(words, ("task", "topology"), CHOICE)
     split, number = _choice(options)
-    config = compose(groups)
+    config = compose([*groups, *fitting_words(groups)])
     task = create(tasks, config["task"])
-    if not any(word.startswith("topology=") for word in groups):
-        config = compose([*groups, f"topology={fitting_topology(task)}"])
     topology = create(topologies, config["topology"])
     task.check(topology)
     name = config["task"]["name"]

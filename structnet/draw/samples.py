@@ -20,19 +20,6 @@ from structnet.topology import Topology
 SPLITS = ("train", "validation", "test")
 
 
-def fitting_topology(task: type[Task]) -> str | None:
-    """The first kind of structure that a task has, and of its topologies that of fewest sweeps."""
-    for kind in task.structures:
-        fitting = [
-            (len(registry.topologies.create(name).directions), name)
-            for name in registry.topologies.names()
-            if registry.topologies[name].takes == kind
-        ]
-        if fitting:
-            return min(fitting)[1]
-    return None
-
-
 def find_samples(
     task: Task, topology: Topology, split: str, number: int
 ) -> tuple[list[Sample], int]:

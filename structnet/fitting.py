@@ -1,0 +1,36 @@
+"""A topology that a task has structures for, where none is named."""
+
+from collections.abc import Sequence
+
+from structnet import registry
+from structnet.config import compose
+from structnet.run import create
+from structnet.task import Task
+
+
+def fitting_words(words: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
+    """The word that names a topology which fits the task, where none of the words does.
+
+    None where the task has structures for the default, or an experiment names a topology.
+    """
+    if any(word.partition("=")[0] in ("topology", "experiment") for word in words):
+        return []
+    config = compose(words, folders)
+    task = create(registry.tasks, config["task"])
+    fitting = fitting_topology(task)
+    if registry.topologies[config["topology"]["name"]].takes in task.structures or fitting is None:
+        return []
+    return [f"topology={fitting}"]
+
+
+def fitting_topology(task: Task) -> str | None:
+    """The first kind of structure that a task has, and of its topologies that of fewest sweeps."""
+    for kind in task.structures:
+        fitting = [
+            (len(registry.topologies.create(name).directions), name)
+            for name in registry.topologies.names()
+            if registry.topologies[name].takes == kind
+        ]
+        if fitting:
+            return min(fitting)[1]
+    return None

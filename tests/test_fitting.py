@@ -1,0 +1,43 @@
+"""A topology for a task where none is named."""
+
+import pytest
+from commands import PIXELS, call
+
+from structnet.fitting import fitting_words
+
+
+@pytest.mark.parametrize(
+    ("task", "topology"),
+    [
+        ("enas", "graph"),
+        ("mutag", "ordered_graph"),
+        ("arithmetic", "chain"),
+        ("digits", "diagonal"),
+    ],
+)
+def test_a_task_without_trees_is_read_along_what_it_has(task, topology):
+    assert fitting_words([f"task={task}", "net.hidden_size=7"]) == [f"topology={topology}"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["task=sst", "topology.arity=3"],
+        ["task=river"],
+        ["task=enas", "topology=tree"],
+        ["experiment=enas"],
+        ["experiment=enas", "task=mutag"],
+    ],
+)
+def test_what_fits_or_is_named_is_kept(words):
+    assert fitting_words(words) == []
+
+
+def test_training_says_what_it_takes(tmp_path):
+    words = [word for word in PIXELS if not word.startswith("topology")]
+    _, out, err = call("train", *words, f"run={tmp_path / 'run'}")
+    assert out.splitlines()[0] == " ".join(
+        ["structnet train", *words, f"run={tmp_path / 'run'}", "topology=diagonal"]
+    )
+    assert not err
