@@ -1,5 +1,6 @@
 """Any dataset of torch_geometric as a task."""
 
+import abc
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,8 +39,9 @@ class _Graphs(sn.Task):
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
         return {split: list(map(self._sample, some)) for split, some in self._splits.items()}
 
+    @abc.abstractmethod
     def target(self, y: Tensor, known: Tensor) -> NDArray:
-        raise NotImplementedError
+        """Targets, and what stands for one that is not known."""
 
     def _sample(self, graph: Graph) -> sn.Sample:
         y = self.target(graph.y, graph.known)
