@@ -42,7 +42,7 @@ __all__ = sorted((*_HOME, "DataWarning"))  # pyright: ignore[reportUnsupportedDu
 
 
 class DataWarning(UserWarning):
-    """Data that was passed over."""
+    """Data that was passed over, cut off, or taken otherwise than it stands."""
 
 
 @cache

@@ -167,7 +167,7 @@ def _read_graph(lines: Iterator[Line], path: Path, which: str) -> TaggedGraph:
     edges = listed | {(target, source) for source, target in listed}
     if len(edges) > len(listed):
         warnings.warn(
-            f"passed over in {path}, line {head.line}: {which} has {len(edges) - len(listed)} "
+            f"{path}, line {head.line}: {which} has {len(edges) - len(listed)} "
             "edges that only one of their ends lists; taken as listed by both",
             sn.DataWarning,
             stacklevel=2,
