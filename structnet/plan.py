@@ -71,10 +71,10 @@ class Plan:
         return torch.argsort(head, stable=True)
 
     @cached_property
-    def arrows(self) -> torch.Tensor:
-        """Who feeds whom, (2, R), at every place in `rows`; both `num_nodes` where nobody does.
+    def readers(self) -> torch.Tensor:
+        """The rank of the node that reads, at every place in `rows`, (R,).
 
-        Initial states are nobody. It is made on the plan's device, without waiting for it.
+        It is made on the plan's device, without waiting for it.
         """
         with torch.inference_mode(False):
             steps = torch.tensor(self.steps, dtype=torch.int64).view(-1, 4)
@@ -82,7 +82,17 @@ class Plan:
                 steps = steps.pin_memory()
             start, stop, slots, _ = steps.to(self.rows.device, non_blocking=True).unbind(1)
             each = slots.repeat_interleave(stop - start, output_size=self.num_nodes)
-            target = self.order.repeat_interleave(each, output_size=len(self.rows))
+            ranks = torch.arange(self.num_nodes, device=self.rows.device)
+            return ranks.repeat_interleave(each, output_size=len(self.rows))
+
+    @cached_property
+    def arrows(self) -> torch.Tensor:
+        """Who feeds whom, (2, R), at every place in `rows`; both `num_nodes` where nobody does.
+
+        Initial states are nobody.
+        """
+        with torch.inference_mode(False):
+            target = self.order[self.readers]
             before = self.rows - (1 + self.num_initial)
             source = self.order[before.clamp(min=0)] if self.num_nodes else before
             return torch.stack([source, target]).where(before >= 0, self.num_nodes)

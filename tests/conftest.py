@@ -3,6 +3,8 @@
 A topology that is registered is tested on the structures of its `takes`; a cell, on every topology.
 """
 
+import os
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -14,6 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import structnet as sn
 
+# Triton, where it is installed, has to know before it is imported.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 torch.set_num_threads(1)
 settings.register_profile(
     "structnet",
@@ -233,7 +238,7 @@ def everything(layer, x, plans, initial=None, executor=None, output_alone=False)
     h, states = layer(x, plans, initial=initial, return_states=True, executor=executor)
     generator = torch.Generator().manual_seed(3)
     loss = sum(
-        (value * torch.randn(value.shape, generator=generator, dtype=torch.float64)).sum()
+        (value * torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)).sum()
         for value in ((h,) if output_alone else (h, *states))
     )
     inputs = {"x": x, **dict(layer.named_parameters())}
@@ -268,7 +273,7 @@ def assert_same(found, expected, tolerance=1e-12):
     assert found.shape == expected.shape, f"{name}: {found.shape}, not {expected.shape}"
     if expected.numel():
         scale = max(1.0, expected.abs().max().item())
-        error = (found - expected).abs().max().item() / scale
+        error = (found.to(expected) - expected).abs().max().item() / scale
         assert error <= tolerance, f"{name} is off by {error:.1e} of its scale"
 
 

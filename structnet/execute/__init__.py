@@ -12,6 +12,7 @@ from torch import Tensor
 
 from structnet.cells.cell import Cell
 from structnet.execute.batched import run_batched
+from structnet.execute.fused import run_fused
 from structnet.execute.reference import run_reference
 from structnet.execute.scan import can_scan, run_scan
 from structnet.plan import Plan
@@ -49,6 +50,7 @@ EXECUTORS: dict[str, Callable] = {
     "auto": run_auto,
     "batched": run_batched,
     "compiled": run_compiled,
+    "fused": run_fused,
     "reference": run_reference,
     "scan": run_scan,
 }

@@ -1,0 +1,244 @@
+"""A pass of an LSTM, GRU or Elman network over a plan, one Triton kernel a level.
+
+Where executor `batched` adds gradients to those of the predecessors, a node here gathers them from
+who read it: no two programs add to one place, so the result is the same bits from run to run.
+
+N: nodes, R: places in the plan's rows, K: slots, H: hidden size.
+"""
+
+import abc
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from structnet.cells.elman import Elman
+from structnet.cells.gru import GRU
+from structnet.cells.lstm import LSTM
+from structnet.execute.fused.elman import elman_backward, elman_forward
+from structnet.execute.fused.gru import gru_backward, gru_forward
+from structnet.execute.fused.launch import Step, launch
+from structnet.execute.fused.lstm import lstm_backward, lstm_forward
+from structnet.execute.sweep import (
+    States,
+    gradient_buffers,
+    keep_graph,
+    released,
+    state_buffers,
+)
+from structnet.plan import Plan
+
+# What a kernel is given beside its step: tensors and sizes, and what it is compiled for.
+Given = tuple[Sequence[Tensor | int], dict[str, Any]]
+
+
+class FusedSweep(abc.ABC):
+    """One pass of a cell over a plan, and the way back."""
+
+    kernels: ClassVar[tuple[Any, Any]]
+    # The parameters of the recurrence.
+    names: ClassVar[tuple[str, ...]] = ("recurrent",)
+
+    def __init__(self, cell: Any, plan: Plan, has_initial: bool):
+        self.plan, self.has_initial, self.sizes = plan, has_initial, cell.state_sizes
+        self.size, self.slots = cell.hidden_size, cell.arity
+        self.used = [getattr(cell, name) for name in self.names]
+        self.parameters = tuple(tensor for tensor in self.used if tensor.requires_grad)
+        self.constants = tuple(tensor for tensor in self.used if not tensor.requires_grad)
+        self.dtype = cell.recurrent.dtype
+        self.first_row = 1 + plan.num_initial
+        # The first node that reads anything, and the place where it does.
+        self.first_node = 0 if has_initial or not plan.num_nodes else plan.levels[1]
+        places = (offset for start, _, _, offset in plan.steps if start >= self.first_node)
+        self.first_place = next(places, len(plan.rows))
+        self.buffers: list[Tensor] = []
+        self.saved: tuple[Tensor, ...] = ()
+
+    @abc.abstractmethod
+    def going(self, z: Tensor, keep: bool) -> Given:
+        """What the forward kernel is given; what it is to `keep` for the way back is `saved`."""
+
+    @abc.abstractmethod
+    def coming_back(
+        self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
+    ) -> Given:
+        """What the backward kernel is given: where it finds and leaves the states' gradients."""
+
+    @abc.abstractmethod
+    def weight_gradients(self, grad_z: Tensor) -> Sequence[Tensor]:
+        """Those of `names`, when all levels are done."""
+
+    def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
+        # Under autocast z is of lower precision than the states have to be.
+        self.weights = [weight.detach().to(z.dtype).contiguous() for weight in self.used]
+        self.buffers = state_buffers(self.plan, self.sizes, self.dtype, initial, z)
+        given, options = self.going(z, keep)
+        options |= {"ORDERED": self.slots is not None}
+        for step in self._steps():
+            launch(self.kernels[0], step, self.size, given, options)
+        return tuple(buffer[self.first_row :] for buffer in self.buffers)
+
+    @torch.no_grad()
+    def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        if not self.buffers:
+            raise released()
+        plan, keys = self.plan, self.slots or 1
+        of_states = gradient_buffers(plan, self.sizes, self.dtype, grads)
+        grad_z = self.room(plan.num_nodes, len(self.gates))
+        links = *_readers(plan.rows, keys, self.first_row + plan.num_nodes), plan.readers
+        given, options = self.coming_back(grad_z, of_states, links)
+        options |= {"KEYS": keys}
+        for step in reversed(self._steps()):
+            launch(self.kernels[1], step, self.size, given, options | {"GATES": True})
+        initial = []
+        if self.has_initial:
+            step = 0, plan.num_initial, 0, 0, 1
+            launch(self.kernels[1], step, self.size, given, options | {"GATES": False})
+            initial = [grad[1 : self.first_row] for grad in of_states]
+        found = self.weight_gradients(grad_z)
+        if not keep_graph():
+            self.buffers, self.saved = [], ()
+        pairs = zip(self.used, found, strict=True)
+        own = [grad.to(weight.dtype) for weight, grad in pairs if weight.requires_grad]
+        return grad_z, *initial, *own
+
+    def _steps(self) -> list[Step]:
+        """(start, count, slots, offset, row): who has no predecessors has no slots."""
+        return [
+            (
+                start,
+                stop - start,
+                slots if start >= self.first_node else 0,
+                offset,
+                self.first_row + start,
+            )
+            for start, stop, slots, offset in self.plan.steps
+        ]
+
+    def room(self, rows: int, gates: int) -> Tensor:
+        """(rows, gates * H), to be written to."""
+        return self.weights[0].new_empty(rows, gates * self.size)
+
+    def read(self) -> Tensor:
+        """What nodes read of the first state, by place, (R', H)."""
+        return self.buffers[0].index_select(0, self.plan.rows[self.first_place :])
+
+    def by_slots(self, values: Tensor) -> Tensor:
+        """By place (R', H) to those of a node side by side, (N', K * H)."""
+        return values.view(-1, self.slots * self.size)
+
+    def of_weight(self, pooled: Tensor, *grads: Tensor) -> Tensor:
+        """x.T @ grads, side by side; x is what nodes read, by slots or as it was `pooled`."""
+        grads = tuple(grad[self.first_node :] for grad in grads)
+        x = pooled[self.first_node :] if self.slots is None else self.by_slots(self.read())
+        x = x.to(grads[0].dtype).T
+        return torch.cat([x @ grad for grad in grads], dim=1)
+
+
+class FusedElman(FusedSweep):
+    """h = g(z + sum_k U_k h_k)."""
+
+    kernels = elman_forward, elman_backward
+    gates = ("h",)
+
+    def __init__(self, cell: Any, plan: Plan, has_initial: bool):
+        super().__init__(cell, plan, has_initial)
+        self.options = {"TANH": cell.nonlinearity == "tanh"}
+
+    def going(self, z: Tensor, keep: bool) -> Given:
+        keep = keep and self.slots is None
+        self.saved = (self.room(len(z) if keep else 0, 1),)
+        given = z, self.plan.rows, *self.buffers, *self.weights, *self.saved
+        return given, {"KEEP": keep, **self.options}
+
+    def coming_back(
+        self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
+    ) -> Given:
+        return (*self.buffers, *self.weights, *links, *grads, grad_z), self.options
+
+    def weight_gradients(self, grad_z: Tensor) -> Sequence[Tensor]:
+        return (self.of_weight(*self.saved, grad_z),)
+
+
+class FusedGRU(FusedSweep):
+    """n = tanh(n_x + s(r) (n_h + b)), h = n + s(u) (sum_k h_k - n)."""
+
+    kernels = gru_forward, gru_backward
+    names = "recurrent", "candidate_bias"
+    gates = "r", "u", "n"
+
+    def going(self, z: Tensor, keep: bool) -> Given:
+        nodes = len(z) if keep else 0
+        self.saved = self.room(nodes, 4), self.room(nodes, 1)
+        return (z, self.plan.rows, *self.buffers, *self.weights, *self.saved), {"KEEP": keep}
+
+    def coming_back(
+        self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
+    ) -> Given:
+        self.grad_n_h = self.room(len(grad_z), 1)
+        carried = grads[0][self.first_row :]
+        given = self.weights[0], *self.saved, *links, *grads, carried, grad_z, self.grad_n_h
+        return given, {}
+
+    def weight_gradients(self, grad_z: Tensor) -> Sequence[Tensor]:
+        grad_n_h = self.grad_n_h
+        del self.grad_n_h
+        of_weight = self.of_weight(self.saved[1], grad_z[:, : 2 * self.size], grad_n_h)
+        return of_weight, grad_n_h.sum(0)
+
+
+class FusedLSTM(FusedSweep):
+    """c = s(i) tanh(u) + sum_k s(f_k) c_k, h = s(o) tanh(c)."""
+
+    kernels = lstm_forward, lstm_backward
+    gates = "i", "o", "u", "f"
+
+    def __init__(self, cell: Any, plan: Plan, has_initial: bool):
+        if cell.arity is None:
+            self.names = "recurrent", "recurrent_edge"
+        super().__init__(cell, plan, has_initial)
+        self.options = {"ORDERED": cell.arity is not None}
+
+    def _both(self) -> tuple[Tensor, Tensor, int]:
+        """The weights of node gates and of the forget gates, and how wide a row of them is."""
+        weight = self.weights[0]
+        edge = weight[:, 3 * self.size :] if self.slots else self.weights[1]
+        return weight, edge, weight.shape[1]
+
+    def going(self, z: Tensor, keep: bool) -> Given:
+        nodes, places = (len(z), len(self.plan.rows)) if keep else (0, 0)
+        pooled = 0 if self.slots else nodes
+        self.saved = self.room(nodes, 3), self.room(places, 1), self.room(pooled, 1)
+        given = z, self.plan.rows, *self.buffers, *self._both(), *self.saved
+        return given, {"KEEP": keep}
+
+    def coming_back(
+        self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
+    ) -> Given:
+        self.grad_f = self.room(len(self.plan.rows), 1)
+        carried, (gates, forgets, _) = grads[1][self.first_row :], self.saved
+        given = (
+            self.buffers[1], self.plan.rows, *self._both(), gates, forgets, *links, *grads, carried,
+            grad_z, self.grad_f,
+        )  # fmt: skip
+        return given, self.options
+
+    def weight_gradients(self, grad_z: Tensor) -> Sequence[Tensor]:
+        of_nodes, pooled, grad_f = grad_z[:, : 3 * self.size], self.saved[2], self.grad_f
+        del self.grad_f
+        if self.slots is not None:
+            return (self.of_weight(pooled, of_nodes, self.by_slots(grad_f)),)
+        of_edges = self.read().to(grad_f.dtype).T @ grad_f[self.first_place :]
+        return self.of_weight(pooled, of_nodes), of_edges
+
+
+SWEEPS: dict[type, type[FusedSweep]] = {Elman: FusedElman, GRU: FusedGRU, LSTM: FusedLSTM}
+
+
+def _readers(rows: Tensor, keys: int, num_rows: int) -> tuple[Tensor, Tensor]:
+    """Where the places that read a row in a slot begin, (num_rows * keys + 1,), and the places."""
+    place = torch.arange(len(rows), device=rows.device)
+    ordered, places = torch.sort(rows * keys + place % keys, stable=True)
+    every = torch.arange(num_rows * keys + 1, device=rows.device)
+    return torch.searchsorted(ordered, every), places

@@ -1,0 +1,143 @@
+"""Tiles of a level in Triton: products with what its nodes' predecessors and successors have.
+
+A program makes a tile of nodes by units, (SIDE, SIDE), and goes through what is multiplied with
+weights DEPTH columns at a time. Sums are of type TOTAL, PRECISION says how float32 is multiplied.
+Of ORDERED predecessors every slot has rows of the weight to itself, unordered ones are summed.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def tanh(x):
+    return 2 * tl.sigmoid(2 * x) - 1
+
+
+@triton.jit
+def read(values, width, index, is_one, column, is_column):
+    """Rows and columns of a matrix, zeros where there are none."""
+    at = index.to(tl.int64)[:, None] * width + column[None, :]
+    return tl.load(values + at, mask=is_one[:, None] & is_column[None, :], other=0.0)
+
+
+@triton.jit
+def write(values, width, index, is_one, column, is_column, tile):
+    at = index.to(tl.int64)[:, None] * width + column[None, :]
+    tile = tile.to(values.dtype.element_ty)
+    tl.store(values + at, tile, mask=is_one[:, None] & is_column[None, :])
+
+
+@triton.jit
+def before(h, size, rows, place, slots, is_node, unit, is_unit, TOTAL: tl.constexpr):
+    """The sum of what is read at so many places, one after the other."""
+    tile = tl.zeros((place.shape[0], unit.shape[0]), TOTAL)
+    for slot in range(slots):
+        row = tl.load(rows + place + slot, mask=is_node, other=0)
+        tile += read(h, size, row, is_node, unit, is_unit).to(TOTAL)
+    return tile
+
+
+@triton.jit
+def add_product(
+    total, tile, weight, width, row, is_row, column, is_column, PRECISION: tl.constexpr
+):
+    """total + tile @ weight, of these rows and columns of the weight."""
+    other = read(weight, width, row, is_row, column, is_column)
+    return tl.dot(tile.to(other.dtype), other, total, input_precision=PRECISION,
+                  out_dtype=total.dtype)  # fmt: skip
+
+
+@triton.jit
+def recur(
+    total, h, size, rows, place, slots, is_node, weight, width, column, is_column,
+    ORDERED: tl.constexpr, PRECISION: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    """total + the predecessors' half of one gate, with these columns of the weight."""
+    for slot in range(slots if ORDERED else tl.minimum(slots, 1)):
+        for start in range(0, size, DEPTH):
+            unit = start + tl.arange(0, DEPTH)
+            is_unit = unit < size
+            tile = before(
+                h, size, rows, place + slot, 1 if ORDERED else slots, is_node, unit, is_unit,
+                total.dtype,
+            )  # fmt: skip
+            total = add_product(
+                total, tile, weight, width, slot * size + unit, is_unit, column, is_column,
+                PRECISION,
+            )  # fmt: skip
+    return total
+
+
+@triton.jit
+def recur_three(
+    first, second, third, h, size, rows, place, slots, is_node, weight, width, column, is_column,
+    ORDERED: tl.constexpr, PRECISION: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    """As `recur`, of three gates whose columns follow each other; what is read is read once."""
+    for slot in range(slots if ORDERED else tl.minimum(slots, 1)):
+        for start in range(0, size, DEPTH):
+            unit = start + tl.arange(0, DEPTH)
+            is_unit = unit < size
+            tile = before(
+                h, size, rows, place + slot, 1 if ORDERED else slots, is_node, unit, is_unit,
+                first.dtype,
+            )  # fmt: skip
+            row = slot * size + unit
+            first = add_product(
+                first, tile, weight, width, row, is_unit, column, is_column, PRECISION
+            )
+            second = add_product(
+                second, tile, weight, width, row, is_unit, size + column, is_column, PRECISION
+            )
+            third = add_product(
+                third, tile, weight, width, row, is_unit, 2 * size + column, is_column, PRECISION
+            )
+    return first, second, third
+
+
+@triton.jit
+def feeds(first, key, keys, is_node):
+    """Where the places of so many keys begin and end, and how many one node has at most."""
+    low = tl.load(first + key, mask=is_node, other=0)
+    high = tl.load(first + key + keys, mask=is_node, other=0)
+    return low, high, tl.max(high - low)
+
+
+@triton.jit
+def after(
+    grads, width, shift, places, readers, low, high, most, column, is_column,
+    BY_PLACE: tl.constexpr, TOTAL: tl.constexpr,
+):  # fmt: skip
+    """The sum of the gradients that come from the places which read a node.
+
+    Either of the node that reads there, or of the place itself, and then of one so far from it.
+    """
+    tile = tl.zeros((low.shape[0], column.shape[0]), TOTAL)
+    for number in range(most):
+        is_one = low + number < high
+        place = tl.load(places + low + number, mask=is_one, other=0)
+        index = place + shift if BY_PLACE else tl.load(readers + place, mask=is_one, other=0)
+        tile += read(grads, width, index, is_one, column, is_column).to(TOTAL)
+    return tile
+
+
+@triton.jit
+def recur_back(
+    total, grads, stride, columns, shift, places, readers, low, high, most,
+    weight, width, first_column, row, is_row,
+    BY_PLACE: tl.constexpr, PRECISION: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    """total + the successors' gradients @ weight.T, of so many columns from the first one on."""
+    for start in range(0, tl.where(most > 0, columns, 0), DEPTH):
+        column = start + tl.arange(0, DEPTH)
+        is_column = column < columns
+        tile = after(
+            grads, stride, shift, places, readers, low, high, most, column, is_column,
+            BY_PLACE, total.dtype,
+        )  # fmt: skip
+        at = row.to(tl.int64)[None, :] * width + (first_column + column)[:, None]
+        other = tl.load(weight + at, mask=is_row[None, :] & is_column[:, None], other=0.0)
+        total = tl.dot(tile.to(other.dtype), other, total, input_precision=PRECISION,
+                       out_dtype=total.dtype)  # fmt: skip
+    return total

@@ -1,0 +1,330 @@
+"""A Triton kernel a level: what comes of it is the reference.
+
+Triton is no dependency; without it most of these tests are skipped, without a GPU it interprets the
+kernels, slowly.
+"""
+
+import copy
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from commands import refused, run_python
+from conftest import (
+    assert_same,
+    batches,
+    every_topology,
+    everything,
+    features,
+    initial_states,
+    random_tree,
+    recurrence,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import structnet as sn
+from structnet.execute.fused import check_fused
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+CELLS = [("elman", {}), ("elman", {"nonlinearity": "relu"}), ("gru", {}), ("lstm", {})]
+every_fused = pytest.mark.parametrize("cell", CELLS, ids=["elman", "relu", "gru", "lstm"])
+# Nodes that feed one slot of several others, several slots of one, and nobody.
+SLOTTED = [[[], [0], [0], [1, 0, 2], [1, 0, 0], [4, 1], []], [[]]]
+DAG = [[[], [], [0, 1], [2], [2, 3, 0, 0], [4], []], [[]]]
+STRUCTURES = {
+    "chain": [5, 1, 3],
+    "tree": [random_tree(9, np.random.default_rng(0)), [[-1, -1]]],
+    "slotted_dag": SLOTTED,
+    "any_dag": DAG,
+    "diagonal": [(3, 4), (1, 2)],
+}
+every_kind = pytest.mark.parametrize("name", STRUCTURES)
+
+
+has_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="Triton is not installed: pip install triton"
+)
+
+
+def there(value):
+    """A tensor of its own or a layer, where kernels run."""
+    if not isinstance(value, torch.Tensor):
+        return copy.deepcopy(value).to(DEVICE)
+    return value.detach().to(DEVICE).requires_grad_(value.requires_grad)
+
+
+def fused(layer, x, plans, initial=None, executor="fused", **options):
+    """Everything, from where kernels run."""
+    initial = None if initial is None else list(map(there, initial))
+    plans = tuple(plan.to(DEVICE) for plan in plans)
+    return everything(there(layer), there(x), plans, initial, executor, **options)
+
+
+def assert_fused_is_reference(layer, plans, tolerance=1e-12, dtype=torch.float64):
+    x = features(plans, layer.input_size, dtype=dtype)
+    initial = initial_states(layer, plans, dtype=dtype)
+    for start in (None,) if initial is None else (None, initial):
+        expected = everything(layer, x, plans, start, "reference")
+        assert_same(fused(layer, x, plans, start), expected, tolerance)
+
+
+def built(name, cell, structures=None, **options):
+    topology = sn.topologies.create(name)
+    return recurrence(topology, cell, **options), topology.plan(structures or STRUCTURES[name])
+
+
+@has_triton
+@every_fused
+@every_kind
+def test_a_fused_cell_is_the_reference(name, cell):
+    assert_fused_is_reference(*built(name, cell))
+
+
+@has_triton
+@pytest.mark.slow
+@every_topology
+@settings(max_examples=3)
+@given(data=st.data())
+def test_a_fused_lstm_is_the_reference_on_every_topology(topology, data):
+    plans = topology.plan(data.draw(batches(topology, max_samples=3)))
+    assert_fused_is_reference(recurrence(topology, "lstm"), plans)
+
+
+@has_triton
+@pytest.mark.parametrize("size", [1, 16, 33])
+@every_fused
+def test_hidden_units_fill_tiles_or_part_of_them(cell, size):
+    name, options = cell
+    layer = sn.Recurrence("tree", name, 3, size, **options).double()
+    assert_fused_is_reference(layer, layer.topology.plan(STRUCTURES["tree"]), 1e-11)
+
+
+@has_triton
+@every_fused
+@pytest.mark.parametrize("name", ["chain", "any_dag"])
+def test_levels_of_more_nodes_than_a_tile(name, cell):
+    structures = {"chain": [2] * 67 + [1], "any_dag": [[[], [], [0, 1, 1]]] * 35}[name]
+    assert_fused_is_reference(*built(name, cell, structures))
+
+
+@has_triton
+@every_fused
+def test_float32_is_as_close_as_its_precision(cell):
+    name, options = cell
+    layer = sn.Recurrence("tree", name, 3, 20, **options)
+    plans = layer.topology.plan(STRUCTURES["tree"])
+    assert_fused_is_reference(layer, plans, 1e-5, torch.float32)
+
+
+@has_triton
+@every_fused
+def test_under_autocast_products_are_of_lower_precision_and_states_are_not(cell):
+    name, options = cell
+    layer = sn.Recurrence("tree", name, 3, 20, **options)
+    plans = layer.topology.plan(STRUCTURES["tree"])
+    x = features(plans, dtype=torch.float32)
+    expected = everything(layer, x, plans, executor="reference")
+    # Not bfloat16, whose bits the interpreter multiplies as if they were whole numbers.
+    with torch.autocast(DEVICE, torch.float16):
+        found = fused(layer, x, plans)
+    assert found["output"].dtype == torch.float32
+    if options:
+        # A gradient of relu jumps where a rounded sum has another sign.
+        found, expected = ({"output": one["output"]} for one in (found, expected))
+    assert_same(found, expected, 1e-2)
+
+
+@has_triton
+@every_fused
+@every_kind
+def test_the_results_are_the_same_bits_from_run_to_run(name, cell):
+    layer, plans = built(name, cell, dtype=torch.float32)
+    first, again = (fused(layer, features(plans, dtype=torch.float32), plans) for _ in range(2))
+    assert all(torch.equal(again[key], value) for key, value in first.items())
+
+
+@has_triton
+@every_fused
+def test_windows_and_dropped_weights_go_with_it(cell):
+    layer, plans = built("chain", cell, save="windows")
+    assert_fused_is_reference(layer, plans)
+    layer, plans = built("chain", cell, weight_drop=0.4, truncate=2)
+    x = features(plans)
+    torch.manual_seed(0)
+    expected = everything(layer, x, plans, executor="batched")
+    torch.manual_seed(0)
+    if DEVICE == "cpu":
+        assert_same(fused(layer, x, plans), expected)
+
+
+@has_triton
+@every_fused
+def test_what_needs_no_gradient_gets_none(cell):
+    layer, plans = built("tree", cell)
+    layer.requires_grad_(False)
+    assert_fused_is_reference(layer, plans)
+    layer.cells[0].recurrent.requires_grad_()
+    assert_fused_is_reference(layer, plans)
+    with torch.no_grad():
+        h = there(layer)(there(features(plans)), [plan.to(DEVICE) for plan in plans])
+    assert h.isfinite().all()
+
+
+@every_fused
+@pytest.mark.parametrize("structures", [[[[-1, -1]]], [[[-1, -1]]] * 3])
+@has_triton
+def test_nodes_that_read_nothing(cell, structures):
+    assert_fused_is_reference(*built("tree", cell, structures))
+
+
+@has_triton
+def test_a_batch_without_nodes_has_no_states():
+    layer, plans = built("any_dag", "lstm", [[], []])
+    found = fused(layer, features(plans), plans)
+    assert found["output"].shape == (0, 2)
+    assert all(not grad.any() for name, grad in found.items() if "gradient" in name)
+
+
+@has_triton
+def test_relu_passes_on_what_is_no_number():
+    layer, plans = built("chain", CELLS[1])
+    x = features(plans).detach()
+    x[0] = torch.nan
+    assert fused(layer, x, plans)["output"][0].isnan().all()
+
+
+@has_triton
+def test_the_way_back_is_gone_twice_where_the_graph_is_retained():
+    layer, plans = built("tree", "lstm")
+    layer, x = there(layer), there(features(plans))
+    loss = layer(x, [plan.to(DEVICE) for plan in plans], executor="fused").square().sum()
+    (first,) = torch.autograd.grad(loss, x, retain_graph=True)
+    (again,) = torch.autograd.grad(loss, x)
+    assert torch.equal(first, again)
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        torch.autograd.grad(loss, x)
+
+
+@has_triton
+def test_weights_that_changed_before_the_way_back_are_noticed():
+    layer, plans = built("tree", "lstm")
+    layer = there(layer)
+    h = layer(there(features(plans)), [plan.to(DEVICE) for plan in plans], executor="fused")
+    with torch.no_grad():
+        layer.cells[0].recurrent.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        h.sum().backward()
+
+
+# What it does not run
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "message"),
+    [
+        ("mut1", {}, "kernels for LSTM, GRU and Elman .* not for MUT1; take executor='compiled'"),
+        ("lstm", {"peephole": True}, "LSTM with peephole=False, got True"),
+        ("lstm", {"coupled": True}, "LSTM with coupled=False"),
+        ("lstm", {"layer_norm": True}, "LSTM with layer_norm=False"),
+        ("lstm", {"diagonal": True}, "LSTM with diagonal="),
+        ("lstm", {"projection_size": 2}, "LSTM with projected=False"),
+        ("lstm", {"drop_gate": "input"}, "LSTM with node_gates="),
+        ("lstm", {"forget": 1}, "LSTM with forget=None, got 1"),
+        ("gru", {"reset": "before"}, "GRU with reset='after', got 'before'"),
+        ("lstm", {"zoneout": 0.1}, "'fused' runs without recurrent_dropout and zoneout"),
+        ("gru", {"recurrent_dropout": 0.1}, "'fused' runs without recurrent_dropout and zoneout"),
+        ("lstm", {"save": "recompute"}, "save='recompute' is for executor='compiled'"),
+    ],
+)
+def test_what_the_kernels_do_not_compute_is_refused(cell, options, message):
+    with pytest.raises(ValueError, match=message):
+        sn.Recurrence("tree", cell, 3, 2, executor="fused", **options)
+
+
+def test_other_aggregates_and_features_of_edges_are_refused():
+    with pytest.raises(ValueError, match="with aggregate='sum', got 'mean'"):
+        sn.Recurrence("graph", "gru", 3, 2, executor="fused", aggregate="mean")
+    with pytest.raises(ValueError, match="'fused' takes no edge features"):
+        sn.Recurrence("graph", "lstm", 3, 2, executor="fused", edge_size=1)
+
+
+def test_a_cell_of_ones_own_is_refused():
+    class Own(type(sn.Recurrence("chain", "lstm", 1, 1).cells[0])):
+        """It may compute anything."""
+
+    with pytest.raises(ValueError, match="not for Own"):
+        check_fused(Own(1, 1, 1))
+
+
+@pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
+def test_without_a_gpu_the_way_out_is_named(monkeypatch):
+    monkeypatch.setattr("structnet.execute.fused.find_spec", lambda name: "found")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    layer, plans = built("tree", "lstm")
+    with pytest.raises(ValueError, match=r"runs on a GPU, got x on cpu; take .*'compiled'"):
+        layer(features(plans), plans, executor="fused")
+
+
+def test_without_triton_the_way_to_it_is_named(monkeypatch):
+    monkeypatch.setattr("structnet.execute.fused.find_spec", lambda name: None)
+    layer, plans = built("tree", "lstm")
+    with pytest.raises(ImportError, match="needs Triton, which is not installed; pip install"):
+        layer(features(plans), plans, executor="fused")
+
+
+# For GPUs that are not here
+
+
+COMPILE = """
+import itertools, sys
+import triton, triton.language as tl
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from structnet.execute.fused.launch import DEPTH
+from structnet.execute.fused.sweep import SWEEPS
+
+SIZES = {"start", "count", "slots", "offset", "row", "size", "width"}
+INDICES = {"rows", "first", "places", "readers"}
+STATES = {"h", "c", "grad_h", "grad_c", "carried"}
+CHOICES = {"ORDERED": (True, False), "KEEP": (True, False), "GATES": (True, False), "KEYS": (1, 2),
+           "TANH": (True,)}
+
+def kind(name, number):
+    if name in SIZES:
+        return "i32"
+    if name in INDICES:
+        return "*i64"
+    return "*fp32" if name in STATES and number == "bf16" else "*" + number
+
+for sweep in SWEEPS.values():
+    for kernel, (number, precision) in itertools.product(
+        sweep.kernels, [("fp32", "ieee"), ("bf16", "ieee")]
+    ):
+        given = {"TOTAL": tl.float32, "PRECISION": precision, "DEPTH": DEPTH}
+        chosen = [name for name in CHOICES if name in kernel.arg_names]
+        for side, *values in itertools.product((16, 32), *(CHOICES[name] for name in chosen)):
+            constants = given | dict(zip(chosen, values)) | {"SIDE": side}
+            signature = {
+                name: "constexpr" if name in constants else kind(name, number)
+                for name in kernel.arg_names
+            }
+            source = ASTSource(kernel, signature, constexprs=constants)
+            made = triton.compile(source, target=GPUTarget("cuda", 90, 32))
+            assert made.metadata.shared <= 65536, (kernel, constants, made.metadata.shared)
+print("compiled")
+"""
+
+
+@has_triton
+@pytest.mark.slow
+def test_kernels_compile_for_a_gpu_that_is_not_here():
+    done = run_python("-c", COMPILE, TRITON_INTERPRET="0")
+    assert "compiled" in done.stdout, done.stderr
+
+
+@pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
+def test_the_command_names_the_way_out(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    assert "executor='compiled'" in refused("bench", "executor=fused", "size=3", "batch=2")
