@@ -5,6 +5,8 @@ kernels, slowly.
 """
 
 import copy
+import gc
+import weakref
 from importlib.util import find_spec
 
 import numpy as np
@@ -23,9 +25,15 @@ from conftest import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves
 
 import structnet as sn
 from structnet.execute.fused import check_fused
+
+if find_spec("triton") is not None:
+    from structnet.execute.fused import replay, sweep
+    from structnet.execute.fused.launch import launch as launch_there
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CELLS = [("elman", {}), ("elman", {"nonlinearity": "relu"}), ("gru", {}), ("lstm", {})]
@@ -216,6 +224,193 @@ def test_weights_that_changed_before_the_way_back_are_noticed():
         layer.cells[0].recurrent.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         h.sum().backward()
+
+
+# Replaying
+
+
+class Tape(TorchDispatchMode):
+    """What a CUDA graph does, on a CPU: the same operations on the same memory once more."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        given = args, kwargs or {}
+        found = function(*given[0], **given[1])
+        self.calls.append((function, given, found))
+        return found
+
+    def launch(self, *args):
+        with _disable_current_modes():
+            launch_there(*args)
+        self.calls.append((launch_there, (args, {}), None))
+
+    def replay(self):
+        for function, (args, kwargs), found in self.calls:
+            again = tree_leaves(function(*args, **kwargs))
+            for old, new in zip(tree_leaves(found), again, strict=True):
+                # Views, and what is written in place, are there already.
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Passes are recorded as on a GPU; the list of what was."""
+    made = []
+
+    def record(function):
+        if DEVICE == "cuda":
+            found = replay.record_cuda(function)
+            made.append(found)
+            return found
+        tape = Tape()
+        monkeypatch.setattr(sweep, "launch", tape.launch)
+        with tape:
+            found = function()
+        monkeypatch.setattr(sweep, "launch", launch_there)
+        made.append(tape)
+        return found, tape.replay
+
+    monkeypatch.setitem(replay.RECORDERS, DEVICE, record)
+    return made
+
+
+def batches_of_one_shape(name):
+    """Three batches in the same steps, with other rows."""
+    topology = sn.topologies.create(name)
+    samples = {
+        "chain": [[3, 5], [5, 3], [3, 5]],
+        "tree": [[[[1, -1], [-1, -1]]], [[[-1, 1], [-1, -1]]], [[[-1, -1], [0, -1]]]],
+        "any_dag": [[[[], [0], [0, 1]]], [[[], [0], [1, 1]]], [[[], [0], [1, 0]]]],
+    }[name]
+    plans = [topology.plan(structures) for structures in samples]
+    assert len({plan.steps for (plan,) in plans}) == 1
+    return topology, plans
+
+
+@has_triton
+@every_fused
+@pytest.mark.parametrize("name", ["chain", "tree", "any_dag"])
+def test_a_pass_of_a_shape_that_came_before_is_replayed(recorded, name, cell):
+    topology, batches = batches_of_one_shape(name)
+    layer = recurrence(topology, cell)
+    here = there(layer)
+    for seed, plans in enumerate(batches * 2):
+        x, initial = features(plans, seed=seed), initial_states(layer, plans, seed=seed)
+        expected = everything(layer, x, plans, initial, "reference")
+        moved = tuple(plan.to(DEVICE) for plan in plans)
+        starts = None if initial is None else list(map(there, initial))
+        assert_same(everything(here, there(x), moved, starts, "fused"), expected)
+        with torch.no_grad():
+            for one in (layer, here):
+                one.cells[0].recurrent.mul_(0.9)
+    # Forward and backward, from the second batch on.
+    assert len(recorded) == 2
+
+
+@has_triton
+def test_what_waits_for_its_way_back_is_not_written_over(recorded):
+    topology, batches = batches_of_one_shape("tree")
+    layer = there(recurrence(topology, "lstm"))
+    moved = [tuple(plan.to(DEVICE) for plan in plans) for plans in batches]
+    xs = [there(features(plans, seed=seed)) for seed, plans in enumerate(batches)]
+    expected = [everything(layer, x, plans, executor="batched")
+                for x, plans in zip(xs, moved, strict=True)]  # fmt: skip
+    layer(xs[0], moved[0], executor="fused")
+    outs = [layer(x, plans, executor="fused", return_states=True)
+            for x, plans in zip(xs, moved, strict=True)]  # fmt: skip
+    assert len(recorded) == 3
+    for (h, _), one in zip(outs, expected, strict=True):
+        assert_same(h.detach(), one["output"])
+    for _ in range(2):
+        found = [torch.autograd.grad(h.sum(), x)[0]
+                 for (h, _), x in zip(outs, xs, strict=True)]  # fmt: skip
+        for grad, x, plans in zip(found, xs, moved, strict=True):
+            h = layer(x, plans, executor="batched")
+            assert_same(grad, torch.autograd.grad(h.sum(), x)[0])
+        # All are free again, and taken again.
+        outs = [layer(x, plans, executor="fused", return_states=True)
+                for x, plans in zip(xs, moved, strict=True)]  # fmt: skip
+        assert len(recorded) == 6
+
+
+@has_triton
+def test_what_a_replay_gave_stays_as_it_was(recorded):
+    layer, plans = built("chain", "gru")
+    layer, plans = there(layer), [plan.to(DEVICE) for plan in plans]
+    found, copies = [], []
+    for seed in range(4):
+        x = there(features(plans, seed=seed))
+        h = layer(x, plans, executor="fused")
+        found += [h, *torch.autograd.grad(h.square().sum(), (x, layer.cells[0].recurrent))]
+        copies += [value.detach().clone() for value in found[-3:]]
+    assert all(map(torch.equal, found, copies))
+    assert not any(map(torch.equal, found[3:6], found[6:9]))
+
+
+@has_triton
+def test_a_replayed_way_back_is_gone_twice_where_the_graph_is_retained(recorded):
+    layer, plans = built("tree", "gru")
+    layer, x, plans = there(layer), there(features(plans)), [p.to(DEVICE) for p in plans]
+    for _ in range(2):
+        loss = layer(x, plans, executor="fused").square().sum()
+        (first,) = torch.autograd.grad(loss, x, retain_graph=True)
+        (again,) = torch.autograd.grad(loss, x)
+        assert torch.equal(first, again)
+    assert len(recorded) == 2
+
+
+@has_triton
+def test_what_nobody_goes_back_through_is_free_again(recorded):
+    layer, plans = built("tree", "lstm")
+    layer, x, plans = there(layer), there(features(plans)), [p.to(DEVICE) for p in plans]
+    for _ in range(4):
+        layer(x, plans, executor="fused")
+        with torch.inference_mode():
+            layer(x, plans, executor="fused")
+    with torch.no_grad():
+        layer(x, plans, executor="fused")
+    # One to go back through, one not.
+    assert len(recorded) == 2
+    layer(x, plans, executor="fused").sum().backward()
+    assert x.grad is not None
+
+
+@has_triton
+def test_recordings_are_kept_for_few_shapes_and_go_with_the_cell(recorded, monkeypatch):
+    monkeypatch.setattr(replay, "MOST_RECORDED", 2)
+    layer = there(recurrence(sn.topologies.create("chain"), "elman"))
+    kept = replay._recordings
+    for length in (1, 2, 3, 4):
+        plans = [plan.to(DEVICE) for plan in layer.topology.plan([length])]
+        for _ in range(2):
+            layer(there(features(plans).cpu()), plans, executor="fused").sum().backward()
+    assert len(kept[layer.cells[0]].free) == 2
+    cell = weakref.ref(layer.cells[0])
+    del layer
+    gc.collect()
+    assert cell() is None
+
+
+@has_triton
+def test_other_weights_and_other_numbers_are_another_shape(recorded):
+    layer, plans = built("chain", "gru", dtype=torch.float32)
+    layer, x, plans = (
+        there(layer),
+        features(plans, dtype=torch.float32),
+        [p.to(DEVICE) for p in plans],
+    )
+    runs = 0
+    for change in (lambda: None, lambda: layer.double(), lambda: layer.requires_grad_(False)):
+        change()
+        x = x.detach().to(layer.cells[0].recurrent.dtype).to(DEVICE).requires_grad_()
+        for _ in range(3):
+            layer(x, plans, executor="fused").sum().backward()
+        runs += 2
+        assert len(recorded) == runs
 
 
 # What it does not run

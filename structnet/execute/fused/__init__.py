@@ -50,9 +50,14 @@ def run_fused(cell: Any, plan: Plan, z: Tensor, initial: States | None) -> State
             f"executor 'fused' runs on a GPU, got x on {z.device}; take executor='compiled' here, "
             "or start Python with TRITON_INTERPRET=1 to have the kernels interpreted, slowly"
         )
+    from structnet.execute.fused.replay import RECORDERS, ReplayedSweep
     from structnet.execute.fused.sweep import SWEEPS
 
-    sweep = SWEEPS[type(cell)](cell, plan, initial is not None)
+    record = RECORDERS.get(z.device.type)
+    if record is None:
+        sweep = SWEEPS[type(cell)](cell, plan, initial is not None)
+    else:
+        sweep = ReplayedSweep(cell, plan, initial is not None, record)
     return run_sweep(sweep, z.contiguous(), initial)
 
 

@@ -74,32 +74,36 @@ class FusedSweep(abc.ABC):
         self.weights = [weight.detach().to(z.dtype).contiguous() for weight in self.used]
         self.buffers = state_buffers(self.plan, self.sizes, self.dtype, initial, z)
         given, options = self.going(z, keep)
-        options |= {"ORDERED": self.slots is not None}
+        options = {**options, "ORDERED": self.slots is not None}
         for step in self._steps():
             launch(self.kernels[0], step, self.size, given, options)
         return tuple(buffer[self.first_row :] for buffer in self.buffers)
 
-    @torch.no_grad()
     def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         if not self.buffers:
             raise released()
+        found = self.gradients(grads)
+        if not keep_graph():
+            self.buffers, self.saved = [], ()
+        return found
+
+    @torch.no_grad()
+    def gradients(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+        """Those of z, the initial states and the parameters, given those of the states."""
         plan, keys = self.plan, self.slots or 1
         of_states = gradient_buffers(plan, self.sizes, self.dtype, grads)
         grad_z = self.room(plan.num_nodes, len(self.gates))
         links = *_readers(plan.rows, keys, self.first_row + plan.num_nodes), plan.readers
         given, options = self.coming_back(grad_z, of_states, links)
-        options |= {"KEYS": keys}
+        options = {**options, "KEYS": keys}
         for step in reversed(self._steps()):
-            launch(self.kernels[1], step, self.size, given, options | {"GATES": True})
+            launch(self.kernels[1], step, self.size, given, {**options, "GATES": True})
         initial = []
         if self.has_initial:
             step = 0, plan.num_initial, 0, 0, 1
-            launch(self.kernels[1], step, self.size, given, options | {"GATES": False})
+            launch(self.kernels[1], step, self.size, given, {**options, "GATES": False})
             initial = [grad[1 : self.first_row] for grad in of_states]
-        found = self.weight_gradients(grad_z)
-        if not keep_graph():
-            self.buffers, self.saved = [], ()
-        pairs = zip(self.used, found, strict=True)
+        pairs = zip(self.used, self.weight_gradients(grad_z), strict=True)
         own = [grad.to(weight.dtype) for weight, grad in pairs if weight.requires_grad]
         return grad_z, *initial, *own
 

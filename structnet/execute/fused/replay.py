@@ -1,0 +1,168 @@
+"""Passes over plans of repeated shape: recorded once, then replayed.
+
+On a GPU a level of few nodes takes less time than its launch. Where the same steps come again, as
+for chains and grids of one size, the launches of a whole pass are recorded as a CUDA graph. That
+reads and writes where it did when it was recorded, so what it is given is copied there, and what it
+gives is copied from there.
+"""
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from structnet.execute.fused.sweep import SWEEPS, FusedSweep
+from structnet.execute.sweep import States, keep_graph, released
+from structnet.plan import Plan
+
+Function = Callable[[], Sequence[Tensor]]
+# Of a function its results, and what computes them anew where they are.
+Recorded = tuple[Sequence[Tensor], Callable[[], Any]]
+Record = Callable[[Function], Recorded]
+Make = Callable[[Plan], FusedSweep]
+# Shapes of a cell's passes that are recorded, and that are known to have come before.
+MOST_RECORDED, MOST_SEEN = 8, 256
+
+
+def record_cuda(function: Function) -> Recorded:
+    """As a CUDA graph, after a run that loads and compiles what there is to."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        function()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        found = function()
+    return found, graph.replay
+
+
+RECORDERS: dict[str, Record] = {"cuda": record_cuda}
+
+
+class Recording:
+    """A pass over plans of one shape, and the way back once it was asked for."""
+
+    # What is made under inference mode could not be written to outside of it.
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def __init__(
+        self,
+        make: Make,
+        plan: Plan,
+        z: Tensor,
+        initial: Sequence[Tensor],
+        keep: bool,
+        record: Record,
+    ):
+        plan = replace(plan, rows=plan.rows.clone())
+        # They are copied from the host, which a recording must not read again.
+        _ = plan.readers
+        self.record, self.sweep = record, make(plan)
+        z, initial = z.clone(), [state.clone() for state in initial]
+        self.given = plan.rows, z, *initial
+        self.out, self.run = record(lambda: self.sweep.forward(z, initial, keep))
+        self.grads = [torch.zeros_like(state) for state in self.out]
+        self.back: Recorded | None = None
+
+    def forward(self, *given: Tensor) -> States:
+        """Of rows, z and initial states."""
+        for own, one in zip(self.given, given, strict=True):
+            own.copy_(one)
+        self.run()
+        return tuple(state.clone() for state in self.out)
+
+    def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+        for own, one in zip(self.grads, grads, strict=True):
+            own.zero_() if one is None else own.copy_(one)
+        if self.back is None:
+            self.back = self.record(lambda: self.sweep.gradients(self.grads))
+        found, run = self.back
+        run()
+        return tuple(grad.clone() for grad in found)
+
+
+class Recordings:
+    """Those of one cell that nobody is on the way back in, by shape."""
+
+    def __init__(self) -> None:
+        self.seen: OrderedDict[Hashable, None] = OrderedDict()
+        self.free: OrderedDict[Hashable, list[Recording]] = OrderedDict()
+
+    def is_new(self, shape: Hashable) -> bool:
+        """Whether it has not come before; that of random trees hardly comes again."""
+        is_new = shape not in self.seen
+        self.seen[shape] = None
+        self.seen.move_to_end(shape)
+        if len(self.seen) > MOST_SEEN:
+            self.seen.popitem(last=False)
+        return is_new
+
+    def take(self, shape: Hashable) -> Recording | None:
+        free = self.free.get(shape)
+        return free.pop() if free else None
+
+    def put(self, shape: Hashable, recording: Recording) -> None:
+        self.free.setdefault(shape, []).append(recording)
+        self.free.move_to_end(shape)
+        if len(self.free) > MOST_RECORDED:
+            self.free.popitem(last=False)
+
+
+_recordings: weakref.WeakKeyDictionary[nn.Module, Recordings] = weakref.WeakKeyDictionary()
+
+
+class ReplayedSweep:
+    """One pass of a cell over a plan and the way back, replayed where its shape has come before."""
+
+    def __init__(self, cell: Any, plan: Plan, has_initial: bool, record: Record):
+        self.plan, self.record = plan, record
+        self.make = partial(SWEEPS[type(cell)], cell, has_initial=has_initial)
+        self.plain = self.make(plan)
+        self.parameters, self.constants = self.plain.parameters, self.plain.constants
+        self.recordings = _recordings.setdefault(cell, Recordings())
+        self.done: weakref.finalize | None = None
+
+    def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
+        shape = self._shape(z, keep)
+        recording = self.recordings.take(shape)
+        if recording is None:
+            if self.recordings.is_new(shape):
+                return self.plain.forward(z, initial, keep)
+            recording = Recording(self.make, self.plan, z, initial, keep, self.record)
+        # It is free again after the way back, or when nobody can go back any more.
+        self.done = weakref.finalize(self, self.recordings.put, shape, recording)
+        self.done.atexit = False
+        self.back = recording.backward
+        states = recording.forward(self.plan.rows, z, *initial)
+        if not keep:
+            self.done()
+        return states
+
+    def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        if self.done is None:
+            return self.plain.backward(grads)
+        if not self.done.alive:
+            raise released()
+        found = self.back(grads)
+        if not keep_graph():
+            self.done()
+        return found
+
+    def _shape(self, z: Tensor, keep: bool) -> Hashable:
+        """What a recording depends on, beside the numbers in the tensors that it is given."""
+        weights = [(one.data_ptr(), one.requires_grad) for one in self.plain.used]
+        return (
+            self.plan.steps,
+            self.plan.num_initial,
+            self.plain.has_initial,
+            keep,
+            (z.shape, z.dtype, z.device),
+            tuple(weights),
+            torch.get_float32_matmul_precision(),
+        )
