@@ -14,7 +14,7 @@ from structnet.edge_features import EdgeFeatures, check_executor
 from structnet.edges import is_data
 from structnet.execute import SCANS
 from structnet.execute import executor as find_executor
-from structnet.execute.fused import check_fused
+from structnet.execute.fused import FUSED, check_fused
 from structnet.execute.order import reorder
 from structnet.execute.scan import can_scan, is_scannable
 from structnet.execute.selective import scan_output
@@ -87,9 +87,9 @@ class Recurrence(nn.Module):
             for arity in topology.arities
         )
         _check_cells(self.cells, executor, topology)
-        if executor == "fused" and (recurrent_dropout or zoneout):
+        if executor in FUSED and (recurrent_dropout or zoneout):
             raise ValueError(
-                "executor 'fused' runs without recurrent_dropout and zoneout; take "
+                f"executor {executor!r} runs without recurrent_dropout and zoneout; take "
                 "executor='compiled', or leave them out"
             )
         has_noise = truncate is not None or any(vars(self.noise).values())
@@ -279,8 +279,8 @@ def _check_cells(cells: nn.ModuleList, executor: str, topology: Topology) -> Non
                 raise ValueError(
                     f"a cell has `{needed}`, {type(cell).__name__} has none; derive it from sn.Cell"
                 )
-        if executor == "fused":
-            check_fused(cell)
+        if executor in FUSED:
+            check_fused(executor, cell)
         if executor == "scan" and not is_scannable(cell):
             raise ValueError(
                 f"executor 'scan' runs linear cells of one predecessor, not {type(cell).__name__} "

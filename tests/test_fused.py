@@ -29,7 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves
 
 import structnet as sn
-from structnet.execute.fused import check_fused
+from structnet.execute.fused import check_fused, record
 
 if find_spec("triton") is not None:
     from structnet.execute.fused import replay, sweep
@@ -261,9 +261,9 @@ def recorded(monkeypatch):
     """Passes are recorded as on a GPU; the list of what was."""
     made = []
 
-    def record(function):
+    def recording(function):
         if DEVICE == "cuda":
-            found = replay.record_cuda(function)
+            found = record.record_cuda(function)
             made.append(found)
             return found
         tape = Tape()
@@ -274,7 +274,7 @@ def recorded(monkeypatch):
         made.append(tape)
         return found, tape.replay
 
-    monkeypatch.setitem(replay.RECORDERS, DEVICE, record)
+    monkeypatch.setitem(record.RECORDERS, DEVICE, recording)
     return made
 
 
@@ -303,7 +303,7 @@ def test_a_pass_of_a_shape_that_came_before_is_replayed(recorded, name, cell):
         expected = everything(layer, x, plans, initial, "reference")
         moved = tuple(plan.to(DEVICE) for plan in plans)
         starts = None if initial is None else list(map(there, initial))
-        assert_same(everything(here, there(x), moved, starts, "fused"), expected)
+        assert_same(everything(here, there(x), moved, starts, "replayed"), expected)
         with torch.no_grad():
             for one in (layer, here):
                 one.cells[0].recurrent.mul_(0.9)
@@ -319,8 +319,8 @@ def test_what_waits_for_its_way_back_is_not_written_over(recorded):
     xs = [there(features(plans, seed=seed)) for seed, plans in enumerate(batches)]
     expected = [everything(layer, x, plans, executor="batched")
                 for x, plans in zip(xs, moved, strict=True)]  # fmt: skip
-    layer(xs[0], moved[0], executor="fused")
-    outs = [layer(x, plans, executor="fused", return_states=True)
+    layer(xs[0], moved[0], executor="replayed")
+    outs = [layer(x, plans, executor="replayed", return_states=True)
             for x, plans in zip(xs, moved, strict=True)]  # fmt: skip
     assert len(recorded) == 3
     for (h, _), one in zip(outs, expected, strict=True):
@@ -332,7 +332,7 @@ def test_what_waits_for_its_way_back_is_not_written_over(recorded):
             h = layer(x, plans, executor="batched")
             assert_same(grad, torch.autograd.grad(h.sum(), x)[0])
         # All are free again, and taken again.
-        outs = [layer(x, plans, executor="fused", return_states=True)
+        outs = [layer(x, plans, executor="replayed", return_states=True)
                 for x, plans in zip(xs, moved, strict=True)]  # fmt: skip
         assert len(recorded) == 6
 
@@ -344,7 +344,7 @@ def test_what_a_replay_gave_stays_as_it_was(recorded):
     found, copies = [], []
     for seed in range(4):
         x = there(features(plans, seed=seed))
-        h = layer(x, plans, executor="fused")
+        h = layer(x, plans, executor="replayed")
         found += [h, *torch.autograd.grad(h.square().sum(), (x, layer.cells[0].recurrent))]
         copies += [value.detach().clone() for value in found[-3:]]
     assert all(map(torch.equal, found, copies))
@@ -356,7 +356,7 @@ def test_a_replayed_way_back_is_gone_twice_where_the_graph_is_retained(recorded)
     layer, plans = built("tree", "gru")
     layer, x, plans = there(layer), there(features(plans)), [p.to(DEVICE) for p in plans]
     for _ in range(2):
-        loss = layer(x, plans, executor="fused").square().sum()
+        loss = layer(x, plans, executor="replayed").square().sum()
         (first,) = torch.autograd.grad(loss, x, retain_graph=True)
         (again,) = torch.autograd.grad(loss, x)
         assert torch.equal(first, again)
@@ -368,14 +368,14 @@ def test_what_nobody_goes_back_through_is_free_again(recorded):
     layer, plans = built("tree", "lstm")
     layer, x, plans = there(layer), there(features(plans)), [p.to(DEVICE) for p in plans]
     for _ in range(4):
-        layer(x, plans, executor="fused")
+        layer(x, plans, executor="replayed")
         with torch.inference_mode():
-            layer(x, plans, executor="fused")
+            layer(x, plans, executor="replayed")
     with torch.no_grad():
-        layer(x, plans, executor="fused")
+        layer(x, plans, executor="replayed")
     # One to go back through, one not.
     assert len(recorded) == 2
-    layer(x, plans, executor="fused").sum().backward()
+    layer(x, plans, executor="replayed").sum().backward()
     assert x.grad is not None
 
 
@@ -387,7 +387,7 @@ def test_recordings_are_kept_for_few_shapes_and_go_with_the_cell(recorded, monke
     for length in (1, 2, 3, 4):
         plans = [plan.to(DEVICE) for plan in layer.topology.plan([length])]
         for _ in range(2):
-            layer(there(features(plans).cpu()), plans, executor="fused").sum().backward()
+            layer(there(features(plans).cpu()), plans, executor="replayed").sum().backward()
     assert len(kept[layer.cells[0]].free) == 2
     cell = weakref.ref(layer.cells[0])
     del layer
@@ -408,7 +408,7 @@ def test_other_weights_and_other_numbers_are_another_shape(recorded):
         change()
         x = x.detach().to(layer.cells[0].recurrent.dtype).to(DEVICE).requires_grad_()
         for _ in range(3):
-            layer(x, plans, executor="fused").sum().backward()
+            layer(x, plans, executor="replayed").sum().backward()
         runs += 2
         assert len(recorded) == runs
 
@@ -436,6 +436,8 @@ def test_other_weights_and_other_numbers_are_another_shape(recorded):
 def test_what_the_kernels_do_not_compute_is_refused(cell, options, message):
     with pytest.raises(ValueError, match=message):
         sn.Recurrence("tree", cell, 3, 2, executor="fused", **options)
+    with pytest.raises(ValueError, match=message.replace("'fused'", "'replayed'")):
+        sn.Recurrence("tree", cell, 3, 2, executor="replayed", **options)
 
 
 def test_other_aggregates_and_features_of_edges_are_refused():
@@ -450,7 +452,7 @@ def test_a_cell_of_ones_own_is_refused():
         """It may compute anything."""
 
     with pytest.raises(ValueError, match="not for Own"):
-        check_fused(Own(1, 1, 1))
+        check_fused("fused", Own(1, 1, 1))
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
@@ -460,6 +462,9 @@ def test_without_a_gpu_the_way_out_is_named(monkeypatch):
     layer, plans = built("tree", "lstm")
     with pytest.raises(ValueError, match=r"runs on a GPU, got x on cpu; take .*'compiled'"):
         layer(features(plans), plans, executor="fused")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    with pytest.raises(ValueError, match="'replayed' records CUDA graphs, got x on cpu"):
+        layer(features(plans), plans, executor="replayed")
 
 
 def test_without_triton_the_way_to_it_is_named(monkeypatch):

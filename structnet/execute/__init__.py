@@ -12,7 +12,7 @@ from torch import Tensor
 
 from structnet.cells.cell import Cell
 from structnet.execute.batched import run_batched
-from structnet.execute.fused import run_fused
+from structnet.execute.fused import run_fused, run_replayed
 from structnet.execute.reference import run_reference
 from structnet.execute.scan import can_scan, run_scan
 from structnet.plan import Plan
@@ -52,6 +52,7 @@ EXECUTORS: dict[str, Callable] = {
     "compiled": run_compiled,
     "fused": run_fused,
     "reference": run_reference,
+    "replayed": run_replayed,
     "scan": run_scan,
 }
 

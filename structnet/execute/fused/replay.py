@@ -16,33 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from structnet.execute.fused.record import Record, Recorded
 from structnet.execute.fused.sweep import SWEEPS, FusedSweep
 from structnet.execute.sweep import States, keep_graph, released
 from structnet.plan import Plan
 
-Function = Callable[[], Sequence[Tensor]]
-# Of a function its results, and what computes them anew where they are.
-Recorded = tuple[Sequence[Tensor], Callable[[], Any]]
-Record = Callable[[Function], Recorded]
 Make = Callable[[Plan], FusedSweep]
 # Shapes of a cell's passes that are recorded, and that are known to have come before.
 MOST_RECORDED, MOST_SEEN = 8, 256
-
-
-def record_cuda(function: Function) -> Recorded:
-    """As a CUDA graph, after a run that loads and compiles what there is to."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        function()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        found = function()
-    return found, graph.replay
-
-
-RECORDERS: dict[str, Record] = {"cuda": record_cuda}
 
 
 class Recording:

@@ -1,0 +1,29 @@
+"""What is run on a GPU, recorded as a CUDA graph."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Function = Callable[[], Sequence[Tensor]]
+# Of a function its results, and what computes them anew where they are.
+Recorded = tuple[Sequence[Tensor], Callable[[], Any]]
+Record = Callable[[Function], Recorded]
+
+
+def record_cuda(function: Function) -> Recorded:
+    """As a CUDA graph, after a run that loads and compiles what there is to."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        function()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        found = function()
+    return found, graph.replay
+
+
+# By the kind of device.
+RECORDERS: dict[str, Record] = {"cuda": record_cuda}
