@@ -28,6 +28,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet draw run=DIR [sample=N]                           what a run says of a sample's nodes
   structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, next to rivals
   structnet bench suite=cpu [rows=ROW,ROW]                    figures that have to be reached
+  structnet bench suite=cuda --device cuda                    those of a GPU
   structnet bench suite=scale out=FILE.json                   growth with graphs, and FILE.png
   structnet list [GROUP]                                      components and their options
 

@@ -94,6 +94,9 @@ class Recurrence(nn.Module):
             )
         has_noise = truncate is not None or any(vars(self.noise).values())
         check_save(save, executor, self.cells, has_noise)
+        if executor in FUSED:
+            for made in self.cells:
+                check_fused(executor, made)
         self.edges = None
         if edge_size is not None:
             self.edges = EdgeFeatures(edge_size, list(self.cells), executor, save)
@@ -279,8 +282,6 @@ def _check_cells(cells: nn.ModuleList, executor: str, topology: Topology) -> Non
                 raise ValueError(
                     f"a cell has `{needed}`, {type(cell).__name__} has none; derive it from sn.Cell"
                 )
-        if executor in FUSED:
-            check_fused(executor, cell)
         if executor == "scan" and not is_scannable(cell):
             raise ValueError(
                 f"executor 'scan' runs linear cells of one predecessor, not {type(cell).__name__} "

@@ -29,6 +29,7 @@ from torch import nn
 
 from structnet import registry
 from structnet.batch import Vocabulary
+from structnet.execute.fused import FUSED
 from structnet.net import Sizes
 from structnet.task import Task
 from structnet.topology import Topology
@@ -108,8 +109,11 @@ class Run:
     def logs(self) -> Path:
         return self.directory / "logs"
 
-    def build_net(self) -> nn.Module:
-        """The net with fresh weights; the task knows its sizes only once it is loaded."""
+    def build_net(self, **options: Any) -> nn.Module:
+        """The net with fresh weights; the task knows its sizes only once it is loaded.
+
+        `options` of the net are others than it was trained with.
+        """
         task = self.task
         sizes = Sizes(
             task.vocabulary,
@@ -122,7 +126,7 @@ class Run:
         readout = self.config.get("readout") or {"name": task.readout(self.topology)}
         return create(
             registry.nets,
-            self.config["net"],
+            {**self.config["net"], **options},
             sizes,
             self.topology,
             component(registry.cells, self.config["cell"]),
@@ -153,7 +157,9 @@ class Run:
                     f"go on with: structnet train resume={self.directory}"
                 )
         self.load_learned()
-        net = self.build_net()
+        is_fused = self.config["net"].get("executor") in FUSED
+        # It may be loaded where there is no GPU, and any executor gives the same numbers.
+        net = self.build_net(**({"executor": "auto"} if is_fused else {}))
         weights = self.directory / "model.safetensors"
         try:
             net.load_state_dict(load_file(weights))

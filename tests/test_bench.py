@@ -25,7 +25,7 @@ from structnet.bench.structures import (
     draw,
     layered,
 )
-from structnet.bench.suite import CPU, PlainCell, run_suite
+from structnet.bench.suite import CPU, CUDA, PlainCell, run_suite
 from structnet.bench.workload import Setting, Work, measure_case
 
 CHAIN, TREE, DIAGONAL = {"name": "chain"}, {"name": "tree"}, {"name": "diagonal"}
@@ -294,6 +294,19 @@ def test_every_row_of_scale_measures_planning_and_steps(row):
             assert time["us_per_node"] == pytest.approx(1e6 * time["median_s"] / nodes)
 
 
+@pytest.mark.parametrize("row", CUDA)
+def test_every_row_for_a_gpu_composes_and_runs(row):
+    if row == "chain-replayed" and not torch.cuda.is_available():
+        pytest.skip("CUDA graphs need a GPU")
+    if row == "tree-fused":
+        pytest.importorskip("triton", reason="Triton is not installed: pip install triton")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    setting = Setting(device, repeats=2, scale=0.02)
+    ((_, (mark,), _),) = run_suite("cuda", [row], setting, lambda row: None)
+    assert mark.value > 0
+    assert mark.met == (None if mark.limit is None else mark.value <= mark.limit)
+
+
 def test_levels_of_equal_width_hold_what_reads_the_level_before():
     graph = layered(1050, 100, np.random.default_rng(0))
     (plan,) = create({"name": "graph"}).plan([graph])
@@ -393,6 +406,7 @@ WRONG = {
     "suite=cpu cell=gru": "'cell=gru': suite 'cpu' has compositions of its own",
     "scale=0.1": "'scale': this option is for a suite, as in suite=cpu",
     "suite=": "suite= takes a value",
+    "suite=cuda": "suite 'cuda' is measured on a GPU, got device 'cpu'; --device cuda",
     "suite=scale out=scale.png": "out is a file for JSON, the picture is put beside it: scale.png",
     "out=nowhere/bench.json": "for out=nowhere/bench.json",
     "--device tpu": "no device 'tpu'",

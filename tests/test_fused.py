@@ -6,13 +6,14 @@ kernels, slowly.
 
 import copy
 import gc
+import shutil
 import weakref
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
-from commands import refused, run_python
+from commands import SMALL, call, code_folder, refused, run_python, trained
 from conftest import (
     assert_same,
     batches,
@@ -443,8 +444,10 @@ def test_what_the_kernels_do_not_compute_is_refused(cell, options, message):
 def test_other_aggregates_and_features_of_edges_are_refused():
     with pytest.raises(ValueError, match="with aggregate='sum', got 'mean'"):
         sn.Recurrence("graph", "gru", 3, 2, executor="fused", aggregate="mean")
+    layer = sn.Recurrence("graph", "lstm", 3, 2, edge_size=1)
+    plans = layer.topology.plan([sn.Edges(np.array([[0], [1]]), 2)])
     with pytest.raises(ValueError, match="'fused' takes no edge features"):
-        sn.Recurrence("graph", "lstm", 3, 2, executor="fused", edge_size=1)
+        layer(torch.zeros(2, 3), plans, edge_x=torch.zeros(1, 1), executor="fused")
 
 
 def test_a_cell_of_ones_own_is_refused():
@@ -455,23 +458,51 @@ def test_a_cell_of_ones_own_is_refused():
         check_fused("fused", Own(1, 1, 1))
 
 
-@pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
-def test_without_a_gpu_the_way_out_is_named(monkeypatch):
+@pytest.fixture
+def with_triton(monkeypatch):
+    """As if it were installed, where there is no GPU."""
+    if DEVICE == "cuda":
+        pytest.skip("there is a GPU")
     monkeypatch.setattr("structnet.execute.fused.find_spec", lambda name: "found")
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+
+
+def test_without_a_gpu_the_way_out_is_named(with_triton, monkeypatch):
     layer, plans = built("tree", "lstm")
     with pytest.raises(ValueError, match=r"runs on a GPU, got x on cpu; take .*'compiled'"):
         layer(features(plans), plans, executor="fused")
+    with pytest.raises(ValueError, match="'fused' runs on a GPU, there is none; take"):
+        sn.Recurrence("tree", "lstm", 3, 2, executor="fused")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    with pytest.raises(ValueError, match="'replayed' records CUDA graphs, got x on cpu"):
-        layer(features(plans), plans, executor="replayed")
+    sn.Recurrence("tree", "lstm", 3, 2, executor="fused")
+    with pytest.raises(ValueError, match=r"'replayed' runs on a GPU, there is none; .*'fused'"):
+        sn.Recurrence("tree", "lstm", 3, 2, executor="replayed")
 
 
 def test_without_triton_the_way_to_it_is_named(monkeypatch):
     monkeypatch.setattr("structnet.execute.fused.find_spec", lambda name: None)
-    layer, plans = built("tree", "lstm")
     with pytest.raises(ImportError, match="needs Triton, which is not installed; pip install"):
+        sn.Recurrence("tree", "lstm", 3, 2, executor="fused")
+    layer, plans = built("tree", "lstm")
+    with pytest.raises(ImportError, match="needs Triton"):
         layer(features(plans), plans, executor="fused")
+
+
+def test_training_that_is_refused_leaves_nothing_behind(with_triton, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("train", f"task.root={code_folder()}", *SMALL, "net.executor=fused")
+    assert "'fused' runs on a GPU" in refused(*words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_trained_on_a_gpu_is_used_without(tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained(), run)
+    config = run / "config.yaml"
+    before = call("test", f"run={run}")
+    config.write_text(config.read_text().replace("executor: auto", "executor: fused"))
+    assert "executor: fused" in config.read_text()
+    assert call("test", f"run={run}") == before
 
 
 # For GPUs that are not here
@@ -522,9 +553,3 @@ print("compiled")
 def test_kernels_compile_for_a_gpu_that_is_not_here():
     done = run_python("-c", COMPILE, TRITON_INTERPRET="0")
     assert "compiled" in done.stdout, done.stderr
-
-
-@pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
-def test_the_command_names_the_way_out(monkeypatch):
-    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    assert "executor='compiled'" in refused("bench", "executor=fused", "size=3", "batch=2")

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from commands import (
     DATA,
     ROOT,
@@ -432,6 +433,8 @@ def test_a_command_of_the_readme_works(traced, line, tmp_path, monkeypatch):
     command, *words = shlex.split(line, comments=True)[1:]
     if "task=enas" in words and not os.environ.get("STRUCTNET_DATA"):
         pytest.skip("STRUCTNET_DATA is not set")
+    if "cuda" in words and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for folder in ("my_project", "examples"):
         if not (tmp_path / folder).exists():

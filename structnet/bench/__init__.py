@@ -44,6 +44,8 @@ def bench(words: Sequence[str], device: str, as_json: bool) -> None:
     """Measure what the words say; ValueError or KeyError names a word that is wrong."""
     options, groups = _read(words)
     _check_device(device)
+    if options["suite"] == "cuda" and torch.device(device).type != "cuda":
+        raise ValueError(f"suite 'cuda' is measured on a GPU, got device {device!r}; --device cuda")
     # Before minutes are spent on what could not be saved.
     if options["out"] and not (folder := Path(options["out"]).absolute().parent).is_dir():
         raise FileNotFoundError(f"no folder {folder} for out={options['out']}")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from structnet.bench.rivals import Case, ours
+from structnet.bench.rivals import Case, ours, rivals
 from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.structures import Sizes
 from structnet.bench.workload import OURS, Figures, Setting, Work, measure_case, samples_of
@@ -44,10 +44,10 @@ class Row(Protocol):
 
 @dataclass(frozen=True)
 class Ratios:
-    """Our time over that of the floor and of rivals: name -> what it must be at most."""
+    """Our time over that of the floor and of rivals: name -> what it must be at most, or None."""
 
     work: Work
-    over: Mapping[str, float]
+    over: Mapping[str, float | None]
     kinds: Sequence[str] = ()
 
     def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
@@ -68,6 +68,45 @@ class Ratios:
                 note += f", {name} {other['note']}"
             marks.append(Mark(row, f"time / {name}", step / other["step_s"], limit, note))
         return marks, figures
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Our time over that of a rival of another composition."""
+
+    work: Work
+    other: Work
+    rival: str
+    limit: float
+
+    def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
+        case, other = (
+            work.scaled(setting.scale).build(setting.seed, setting.device)
+            for work in (self.work, self.other)
+        )
+        found = {one.name: one for one in rivals(other, ("torch",))}[self.rival]
+        runs = {OURS: ours(case).step, self.rival: found.step}
+        times = measure(runs, setting.repeats, setting.device)
+        step, beside = times[OURS].median_s, times[self.rival].median_s
+        note = f"{1e3 * step:.1f} / {1e3 * beside:.1f} ms"
+        mark = Mark(row, f"time / {self.rival}", step / beside, self.limit, note)
+        return [mark], {"times": {name: one._asdict() for name, one in times.items()}}
+
+
+@dataclass(frozen=True)
+class PerSample:
+    """Microseconds a sample."""
+
+    work: Work
+    limit: float | None
+
+    def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
+        work = self.work.scaled(setting.scale)
+        step = ours(work.build(setting.seed, setting.device)).step
+        times = measure({OURS: step}, setting.repeats, setting.device)
+        each = times[OURS].median_s / work.batch
+        mark = Mark(row, "us a sample", 1e6 * each, self.limit, f"{1 / each:,.0f} a second")
+        return [mark], {"times": {name: one._asdict() for name, one in times.items()}}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 from importlib.util import find_spec
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from structnet.cells.elman import Elman
@@ -37,12 +38,8 @@ KERNELS: dict[type, dict[str, Any]] = {
 
 
 def run_fused(cell: Any, plan: Plan, z: Tensor, initial: States | None) -> States:
-    """The states of every node, by rank; ValueError for a cell that has no kernels.
-
-    ValueError where there is no GPU either, unless Triton interprets (TRITON_INTERPRET=1);
-    ImportError without Triton.
-    """
-    _check_here("fused", cell, z)
+    """The states of every node, by rank; errors as of `check_fused`."""
+    check_fused("fused", cell, z.device)
     from structnet.execute.fused.sweep import SWEEPS
 
     sweep = SWEEPS[type(cell)](cell, plan, initial is not None)
@@ -50,35 +47,20 @@ def run_fused(cell: Any, plan: Plan, z: Tensor, initial: States | None) -> State
 
 
 def run_replayed(cell: Any, plan: Plan, z: Tensor, initial: States | None) -> States:
-    """As `run_fused`, on a GPU alone; a pass over steps that came before is replayed."""
-    _check_here("replayed", cell, z)
-    if z.device.type not in RECORDERS:
-        raise ValueError(
-            f"executor 'replayed' records CUDA graphs, got x on {z.device}; take executor='fused'"
-        )
+    """As `run_fused`; a pass over steps that came before is replayed."""
+    check_fused("replayed", cell, z.device)
     from structnet.execute.fused.replay import ReplayedSweep
 
     sweep = ReplayedSweep(cell, plan, initial is not None, RECORDERS[z.device.type])
     return run_sweep(sweep, z.contiguous(), initial)
 
 
-def _check_here(executor: str, cell: Any, z: Tensor) -> None:
-    check_fused(executor, cell)
-    if find_spec("triton") is None:
-        raise ImportError(
-            f"executor {executor!r} needs Triton, which is not installed; pip install triton, "
-            "or take executor='compiled'"
-        )
-    if not z.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
-        raise ValueError(
-            f"executor {executor!r} runs on a GPU, got x on {z.device}; take executor='compiled' "
-            "here, or start Python with TRITON_INTERPRET=1 and take 'fused' to have its kernels "
-            "interpreted, slowly"
-        )
+def check_fused(executor: str, cell: Any, device: torch.device | None = None) -> None:
+    """ValueError for a cell whose equations are not those of the kernels.
 
-
-def check_fused(executor: str, cell: Any) -> None:
-    """ValueError for a cell whose equations are not those of the kernels."""
+    ValueError as well where they don't run, on this device or on any of this machine, and
+    ImportError without Triton.
+    """
     plain = KERNELS.get(type(cell))
     if plain is None:
         raise ValueError(
@@ -91,3 +73,24 @@ def check_fused(executor: str, cell: Any) -> None:
                 f"executor {executor!r} has a kernel for {type(cell).__name__} with "
                 f"{name}={value!r}, got {own!r}; take executor='compiled', which runs any cell"
             )
+    if find_spec("triton") is None:
+        raise ImportError(
+            f"executor {executor!r} needs Triton, which is not installed; pip install triton, "
+            "or take executor='compiled'"
+        )
+    if not runs_on(executor, device):
+        where = "there is none" if device is None else f"got x on {device}"
+        raise ValueError(
+            f"executor {executor!r} runs on a GPU, {where}; take executor='compiled', or start "
+            "Python with TRITON_INTERPRET=1 and take 'fused' to have its kernels interpreted, "
+            "slowly"
+        )
+
+
+def runs_on(executor: str, device: torch.device | None = None) -> bool:
+    """Whether its kernels run on this device, or on any of this machine."""
+    if device is None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if executor == "replayed":
+        return device.type in RECORDERS
+    return device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
