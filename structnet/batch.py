@@ -1,7 +1,7 @@
 """Samples, and the batches they are put together in."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Protocol
@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from structnet.plan import Plan
 from structnet.topology import Edges, Topology
 
+Move = Callable[[Tensor], Tensor]
 # How a person sees a word that is not in the vocabulary.
 UNKNOWN = "?"
 
@@ -28,13 +30,8 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.ptr) - 1
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Tokens":
-        return Tokens(
-            *(part.to(device, non_blocking=non_blocking) for part in (self.ids, self.ptr))
-        )
-
-    def pin_memory(self) -> "Tokens":
-        return Tokens(self.ids.pin_memory(), self.ptr.pin_memory())
+    def map(self, move: Move) -> "Tokens":
+        return Tokens(move(self.ids), move(self.ptr))
 
 
 class Origin(Protocol):
@@ -106,19 +103,44 @@ class Batch:
         )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        return self._map("to", device, non_blocking=non_blocking)
+        return self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Batch":
-        return self._map("pin_memory")
+        return self.map(Tensor.pin_memory)
 
-    def _map(self, method: str, *args: Any, **kwargs: Any) -> "Batch":
-        def move(value: Any) -> Any:
+    def map(self, move: Move) -> "Batch":
+        """The same with every tensor moved; what is one piece in a plan, in one piece."""
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return move(value)
             if isinstance(value, tuple):
-                return tuple(map(move, value))
-            # Numbers and what is None are nowhere.
-            return getattr(value, method)(*args, **kwargs) if hasattr(value, method) else value
+                return tuple(map(moved, value))
+            return value.map(move) if isinstance(value, Tokens | Plan) else value
 
-        return replace(self, **{one.name: move(getattr(self, one.name)) for one in fields(self)})
+        return replace(self, **{one.name: moved(getattr(self, one.name)) for one in fields(self)})
+
+    def in_one_piece(self) -> "Batch":
+        """With all tensors in one storage.
+
+        From a worker process every storage is handed over on its own, which takes half a
+        millisecond.
+        """
+        sizes: list[int] = []
+
+        def measure(tensor: Tensor) -> Tensor:
+            # Any type can be read at such a place.
+            sizes.append(-(-tensor.nbytes // 64) * 64)
+            return tensor
+
+        self.map(measure)
+        pieces = iter(torch.empty(sum(sizes), dtype=torch.uint8).split(sizes))
+
+        def place(tensor: Tensor) -> Tensor:
+            piece = next(pieces)[: tensor.nbytes]
+            return piece.view(tensor.dtype).view(tensor.shape).copy_(tensor)
+
+        return self.map(place)
 
 
 def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
@@ -127,7 +149,7 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
     sizes = np.array([sample.num_nodes for sample in samples], np.int64)
     if not np.array_equal(_offsets(sizes), plans[0].ptr):
         _refuse_unequal(samples, topology)
-    return Batch(
+    batch = Batch(
         x=_concatenate([sample.x for sample in samples]),
         plans=plans,
         ptr=torch.from_numpy(_offsets(sizes)),
@@ -137,6 +159,7 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
         shapes=_shapes(samples),
         edge_x=_edge_features(samples, topology),
     )
+    return batch if get_worker_info() is None else batch.in_one_piece()
 
 
 def _refuse_unequal(samples: Sequence[Sample], topology: Topology) -> None:

@@ -104,12 +104,12 @@ class Plan:
             return torch.cat([self.arrows, self.arrows.flip(0)], dim=1)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Plan":
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Plan":
-        return self._map(torch.Tensor.pin_memory)
+        return self.map(torch.Tensor.pin_memory)
 
-    def _map(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Plan":
+    def map(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Plan":
         """Moved in one piece where the tensors are one, as `schedule` makes them."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors = {k: value for k, value in values.items() if isinstance(value, torch.Tensor)}
@@ -248,18 +248,17 @@ def _finish(
 
 def _whole(tensors: list[torch.Tensor]) -> torch.Tensor | None:
     """The tensor that these are the parts of, in this order; None if there is none."""
-    storage, first = tensors[0].untyped_storage(), 0
+    storage, start = tensors[0].untyped_storage().data_ptr(), tensors[0].storage_offset()
+    stop = start
     for tensor in tensors:
         if (
-            tensor.untyped_storage().data_ptr() != storage.data_ptr()
-            or tensor.storage_offset() != first
+            tensor.untyped_storage().data_ptr() != storage
+            or tensor.storage_offset() != stop
             or not tensor.is_contiguous()
         ):
             return None
-        first += len(tensor)
-    if first * tensors[0].element_size() != storage.nbytes():
-        return None
-    return tensors[0].new_empty(0).set_(storage)
+        stop += len(tensor)
+    return tensors[0].as_strided((stop - start,), (1,))
 
 
 def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer, known: Ints | None) -> Ints:

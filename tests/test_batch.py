@@ -45,6 +45,36 @@ def test_tokens_stay_with_their_nodes():
     assert found == [[1], [], [2, 1, 0], [], [2], []]
 
 
+def tensors_of(batch):
+    """Every tensor, in the order of the fields."""
+    found = []
+    batch.map(lambda tensor: found.append(tensor) or tensor)
+    return found
+
+
+def storages(tensors):
+    return {tensor.untyped_storage().data_ptr() for tensor in tensors}
+
+
+def test_in_one_piece_a_batch_is_what_it_was():
+    tokens = sn.Vocabulary({"a": 1}).tokens([["a"], [], ["a", "a"]])
+    index = np.array([[0, 1], [1, 2]])
+    samples = [
+        sn.Sample(sn.Edges(index, 3), tokens, np.float32(0.5), condition=True,
+                  edge_x=np.ones((2, 3), np.float32)),
+        sn.Sample(sn.Edges(index[:, :0], 1), sn.Vocabulary({}).tokens([[]]), np.float32(1),
+                  condition=False, edge_x=np.ones((0, 3), np.float32)),
+    ]  # fmt: skip
+    batch = sn.collate(samples, sn.topologies.create("graph"))
+    piece = batch.in_one_piece()
+    before, after = tensors_of(batch), tensors_of(piece)
+    assert len(before) == len(after) > 6 and len(storages(before)) > 1
+    assert len(storages(after)) == 1
+    for one, other in zip(before, after, strict=True):
+        assert one.dtype == other.dtype and torch.equal(one, other)
+    assert torch.equal(piece.plans[0].rows, batch.plans[0].rows)
+
+
 @pytest.mark.parametrize("size", [1, 4])
 def test_an_input_of_another_length_than_its_structure_is_refused_with_its_place(size):
     samples = [

@@ -127,3 +127,7 @@ def test_a_loader_collates_and_plans_wherever_it_runs(num_workers):
             assert plan.levels == expected.levels and plan.steps == expected.steps
             assert plan.rows.equal(expected.rows)
         assert batch.x[batch.ptr[:-1], 0].tolist() == batch.y.tolist()
+        tensors = batch.x, batch.y, batch.ptr, batch.plans[1].rows
+        # A worker hands over one.
+        places = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+        assert len(places) == (1 if num_workers else 4)

@@ -202,11 +202,15 @@ def test_a_plan_moves_in_one_piece():
         moves.append(tensor)
         return tensor.clone()
 
-    for one in (plan, sent):
-        moved = one._map(move)
+    # Behind something else.
+    behind = torch.zeros(1 + len(plan.order.untyped_storage()) // 8, dtype=torch.int64)
+    inside = plan.map(lambda whole: behind[1:].copy_(whole))
+    assert inside.order.storage_offset() == 1
+    for one in (plan, sent, inside):
+        moved = one.map(move)
         assert len(moves) == 1
         assert reads(moved) == reads(plan) and moved.sinks.equal(plan.sinks)
-        assert len(moved._map(move).order) and len(moves) == 2
+        assert len(moved.map(move).order) and len(moves) == 2
         moves.clear()
 
 
@@ -214,7 +218,7 @@ def test_a_plan_of_separate_tensors_moves_as_well():
     plan = sn.topologies.create("chain").plan([3, 1])[0]
     parts = {name: getattr(plan, name).clone() for name in ("order", "rank", "rows", "sinks")}
     apart = dataclasses.replace(plan, **parts)
-    assert reads(apart.to("cpu")) == reads(apart._map(torch.Tensor.clone)) == reads(plan)
+    assert reads(apart.to("cpu")) == reads(apart.map(torch.Tensor.clone)) == reads(plan)
 
 
 def test_levels_that_are_known_are_not_searched():
