@@ -92,6 +92,11 @@ class Recurrence(nn.Module):
                 f"executor {executor!r} runs without recurrent_dropout and zoneout; take "
                 "executor='compiled', or leave them out"
             )
+        if executor == "replayed" and weight_drop:
+            raise ValueError(
+                "executor 'replayed' runs without weight_drop, which makes new weights for every "
+                "pass; take executor='fused'"
+            )
         has_noise = truncate is not None or any(vars(self.noise).values())
         check_save(save, executor, self.cells, has_noise)
         if executor in FUSED:

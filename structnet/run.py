@@ -102,6 +102,11 @@ class Run:
         return _parts(self.config)
 
     @property
+    def is_fused(self) -> bool:
+        """Whether the net is trained by kernels for a GPU."""
+        return self.config["net"].get("executor") in FUSED
+
+    @property
     def checkpoints(self) -> Path:
         return self.directory / "checkpoints"
 
@@ -157,9 +162,8 @@ class Run:
                     f"go on with: structnet train resume={self.directory}"
                 )
         self.load_learned()
-        is_fused = self.config["net"].get("executor") in FUSED
         # It may be loaded where there is no GPU, and any executor gives the same numbers.
-        net = self.build_net(**({"executor": "auto"} if is_fused else {}))
+        net = self.build_net(**({"executor": "auto"} if self.is_fused else {}))
         weights = self.directory / "model.safetensors"
         try:
             net.load_state_dict(load_file(weights))

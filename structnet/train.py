@@ -165,6 +165,11 @@ def fit(
 def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
     """Read the data, train the run's net from the start or the last checkpoint, and test it."""
     started = time.monotonic()
+    if run.is_fused and run.config["trainer"]["accelerator"] == "cpu":
+        name = run.config["net"]["executor"]
+        raise ValueError(
+            f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of them out"
+        )
     if resume:
         run.load_learned()
     splits = run.task.load(run.topology)
@@ -174,9 +179,19 @@ def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
     )
     print(f"{run.config['task']['name']}: {counts} samples, read in {read_s:.1f} s", flush=True)
     seed_everything(run.config["seed"], workers=True, verbose=False)
-    net = run.build_net()
+    net = run.build_net(**_other_executor(run) if resume else {})
     options = {name: value for name, value in run.config["trainer"].items() if name != "name"}
     return net, fit(run, net, splits, run.config["seed"], resume, **options)
+
+
+def _other_executor(run: Run) -> dict[str, str]:
+    """For a run that goes on where its kernels don't run: any executor gives the same numbers."""
+    if not run.is_fused or torch.cuda.is_available():
+        return {}
+    print(
+        f"no GPU for net.executor={run.config['net']['executor']}: going on with auto", flush=True
+    )
+    return {"executor": "auto"}
 
 
 def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:

@@ -156,6 +156,59 @@ def test_the_results_are_the_same_bits_from_run_to_run(name, cell):
 
 @has_triton
 @every_fused
+@pytest.mark.parametrize("scale", [1e-3, 1e-7])
+def test_small_values_are_as_exact_as_large_ones(cell, scale):
+    layer, plans = built("tree", cell)
+    with torch.no_grad():
+        layer.cells[0].input.bias.zero_()
+        if cell[0] == "gru":
+            layer.cells[0].candidate_bias.zero_()
+    x = (scale * features(plans)).detach()
+    h = layer(x, plans, executor="reference")
+    assert torch.allclose(fused(layer, x, plans)["output"].to(h), h, rtol=1e-12, atol=0)
+
+
+@has_triton
+def test_an_inactive_unit_has_no_gradient_even_of_an_infinite_one():
+    layer, plans = built("tree", CELLS[1])
+    x = features(plans)
+    layer, x = there(layer), there(x)
+    h = layer(x, [plan.to(DEVICE) for plan in plans], executor="fused")
+    (grad,) = torch.autograd.grad(h, x, torch.where(h > 0, 1.0, torch.inf))
+    assert (h == 0).any() and grad.isfinite().all()
+
+
+@has_triton
+def test_the_way_back_is_not_under_the_autocast_around_it():
+    layer, plans = built("chain", "lstm", dtype=torch.float32)
+    layer, x = there(layer), there(features(plans, dtype=torch.float32))
+    weight = layer.cells[0].recurrent
+    found = []
+    for dtype in (None, torch.bfloat16):
+        h = layer(x, [plan.to(DEVICE) for plan in plans], executor="fused")
+        with torch.autocast(DEVICE, dtype, enabled=dtype is not None):
+            found += torch.autograd.grad(h.sum(), weight)
+    assert torch.equal(*found)
+
+
+@has_triton
+def test_products_are_as_precise_as_torch_was_told():
+    from structnet.execute.fused.launch import precision
+
+    before = torch.get_float32_matmul_precision()
+    try:
+        assert precision() == "ieee"
+        torch.set_float32_matmul_precision("high")
+        assert precision() == "tf32"
+        if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+            torch.backends.cuda.matmul.fp32_precision = "ieee"
+            assert precision() == "ieee"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@has_triton
+@every_fused
 def test_windows_and_dropped_weights_go_with_it(cell):
     layer, plans = built("chain", cell, save="windows")
     assert_fused_is_reference(layer, plans)
@@ -380,20 +433,120 @@ def test_what_nobody_goes_back_through_is_free_again(recorded):
     assert x.grad is not None
 
 
+def chains(layer, length):
+    plans = [plan.to(DEVICE) for plan in layer.topology.plan([length])]
+    return there(features(plans, dtype=torch.float64).cpu()), plans
+
+
+def run_chain(layer, length):
+    x, plans = chains(layer, length)
+    layer(x, plans, executor="replayed").sum().backward()
+
+
 @has_triton
-def test_recordings_are_kept_for_few_shapes_and_go_with_the_cell(recorded, monkeypatch):
+def test_a_cell_has_few_recordings_and_they_go_with_it(recorded, monkeypatch):
     monkeypatch.setattr(replay, "MOST_RECORDED", 2)
     layer = there(recurrence(sn.topologies.create("chain"), "elman"))
-    kept = replay._recordings
-    for length in (1, 2, 3, 4):
-        plans = [plan.to(DEVICE) for plan in layer.topology.plan([length])]
-        for _ in range(2):
-            layer(there(features(plans).cpu()), plans, executor="replayed").sum().backward()
-    assert len(kept[layer.cells[0]].free) == 2
+    kept = replay._recordings[layer.cells[0]] = replay.Recordings()
+    for _ in range(4):
+        for length in (1, 2, 3, 4):
+            run_chain(layer, length)
+    # The first two, forward and back; the others would only drive them out.
+    assert len(recorded) == 4 and len(kept.free) == kept.count == 2
+    monkeypatch.setattr(replay, "IDLE", 5)
+    for _ in range(8):
+        run_chain(layer, 3)
+    assert len(recorded) == 6 and kept.count == 2
     cell = weakref.ref(layer.cells[0])
     del layer
     gc.collect()
     assert cell() is None
+
+
+@has_triton
+def test_passes_that_wait_for_their_way_back_have_few_recordings(recorded, monkeypatch):
+    monkeypatch.setattr(replay, "MOST_RECORDED", 2)
+    layer = there(recurrence(sn.topologies.create("chain"), "gru"))
+    x, plans = chains(layer, 3)
+    expected = layer(x, plans, executor="batched")
+    outs = [layer(x, plans, executor="replayed") for _ in range(6)]
+    kept = replay._recordings[layer.cells[0]]
+    assert kept.count == 2 and not kept.free
+    for h in outs:
+        (grad,) = torch.autograd.grad(h.sum(), x)
+        assert_same(grad, torch.autograd.grad(expected.sum(), x, retain_graph=True)[0])
+    assert kept.count == len(kept.free) == 2
+
+
+@has_triton
+def test_a_graph_of_the_gradients_keeps_no_recording(recorded):
+    layer = there(recurrence(sn.topologies.create("chain"), "gru"))
+    seen = []
+    for _ in range(4):
+        x, plans = chains(layer, 3)
+        h = layer(x, plans, executor="replayed")
+        (grad,) = torch.autograd.grad(h.square().sum(), x, create_graph=True)
+        seen.append(weakref.ref(x))
+        del x, h, grad
+    gc.collect()
+    assert all(one() is None for one in seen)
+    assert len(recorded) == 2
+
+
+@has_triton
+def test_what_reads_nothing_is_part_of_the_shape(recorded):
+    topology = sn.topologies.create("ordered_graph", order="id")
+    one = sn.Edges(np.array([[2, 2, 3, 3, 0, 1, 0, 2], [0, 1, 0, 2, 2, 2, 3, 3]]), 6)
+    other = sn.Edges(np.array([[3, 4, 4, 5, 5, 0, 1, 3, 2, 4], [0, 1, 3, 2, 4, 3, 4, 4, 5, 5]]), 6)
+    (first,), (second,) = (topology.plan([graph]) for graph in (one, other))
+    assert first.steps == second.steps and first.levels != second.levels
+    layer = recurrence(topology, "gru")
+    x = features([first])
+    for plan in (first, first, second, second):
+        expected = everything(layer, x, [plan], executor="reference")
+        assert_same(fused(layer, x, [plan], executor="replayed"), expected)
+        here = there(layer)
+        for _ in range(2):
+            here(there(x), [first.to(DEVICE)], executor="replayed")
+        assert_same(
+            here(there(x), [second.to(DEVICE)], executor="replayed").detach(),
+            layer(x, [second], executor="reference").detach(),
+        )
+
+
+@has_triton
+@torch.no_grad()
+def test_initial_states_of_another_precision_are_another_shape(recorded):
+    layer, plans = built("chain", "gru")
+    x, initial = features(plans), initial_states(layer, plans)
+    here, moved = there(layer), [plan.to(DEVICE) for plan in plans]
+    for state in (initial[0].float(), initial[0].float(), initial[0]):
+        h = here(there(x), moved, initial=[there(state)], executor="replayed")
+    assert len(recorded) == 1
+    assert_same(h, layer(x, plans, initial=initial, executor="reference"))
+
+
+def turn_weight(layer):
+    layer.cells[0].recurrent.data = layer.cells[0].recurrent.data.T
+
+
+def take_relu(layer):
+    layer.cells[0].nonlinearity = "relu"
+
+
+@has_triton
+@pytest.mark.parametrize("change", [turn_weight, take_relu])
+@torch.no_grad()
+def test_a_cell_that_was_changed_is_another_shape(recorded, change):
+    layer, plans = built("chain", "elman")
+    here, x, moved = there(layer), features(plans), [plan.to(DEVICE) for plan in plans]
+    for _ in range(2):
+        here(there(x), moved, executor="replayed")
+    change(layer)
+    change(here)
+    h = here(there(x), moved, executor="replayed")
+    assert len(recorded) == 1
+    assert_same(h, layer(x, plans, executor="reference"))
 
 
 @has_triton
@@ -450,6 +603,22 @@ def test_other_aggregates_and_features_of_edges_are_refused():
         layer(torch.zeros(2, 3), plans, edge_x=torch.zeros(1, 1), executor="fused")
 
 
+def test_a_cell_with_hooks_is_refused():
+    layer, plans = built("chain", "gru")
+    handle = layer.cells[0].register_forward_hook(lambda cell, given, out: 0 * out)
+    with pytest.raises(ValueError, match="does not call the cell, and GRU has hooks; take"):
+        layer(features(plans), plans, executor="fused")
+    handle.remove()
+    torch.nn.utils.parametrizations.weight_norm(layer.cells[0], "recurrent")
+    with pytest.raises(ValueError, match="not for ParametrizedGRU; take"):
+        layer(features(plans), plans, executor="fused")
+
+
+def test_new_weights_for_every_pass_are_not_recorded():
+    with pytest.raises(ValueError, match="'replayed' runs without weight_drop"):
+        sn.Recurrence("tree", "lstm", 3, 2, executor="replayed", weight_drop=0.1)
+
+
 def test_a_cell_of_ones_own_is_refused():
     class Own(type(sn.Recurrence("chain", "lstm", 1, 1).cells[0])):
         """It may compute anything."""
@@ -491,7 +660,16 @@ def test_without_triton_the_way_to_it_is_named(monkeypatch):
 def test_training_that_is_refused_leaves_nothing_behind(with_triton, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("train", f"task.root={code_folder()}", *SMALL, "net.executor=fused")
+    words += ("trainer.accelerator=auto",)
     assert "'fused' runs on a GPU" in refused(*words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_on_a_cpu_is_refused_before_anything_is_read(with_triton, tmp_path, monkeypatch):
+    monkeypatch.setattr("structnet.execute.fused.runs_on", lambda *where: True)
+    words = ("train", "task.root=nowhere", f"run={tmp_path / 'run'}", "net.executor=fused")
+    message = refused(*words, "trainer.accelerator=cpu")
+    assert "net.executor=fused runs on a GPU, got trainer.accelerator=cpu" in message
     assert not list(tmp_path.iterdir())
 
 
@@ -503,6 +681,19 @@ def test_what_was_trained_on_a_gpu_is_used_without(tmp_path):
     config.write_text(config.read_text().replace("executor: auto", "executor: fused"))
     assert "executor: fused" in config.read_text()
     assert call("test", f"run={run}") == before
+
+
+@pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
+def test_what_was_begun_on_a_gpu_goes_on_without(tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained(), run)
+    config = run / "config.yaml"
+    text = config.read_text().replace("executor: auto", "executor: fused")
+    config.write_text(text.replace("accelerator: cpu", "accelerator: auto"))
+    status, out, err = call("train", f"resume={run}", "trainer.max_epochs=3")
+    assert status == 0, err
+    assert "no GPU for net.executor=fused: going on with auto" in out and "epoch 3/3" in out
+    assert "executor: fused" in config.read_text()
 
 
 # For GPUs that are not here

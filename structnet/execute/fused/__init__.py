@@ -14,11 +14,12 @@ from structnet.cells.elman import Elman
 from structnet.cells.gru import GRU
 from structnet.cells.lstm import LSTM
 from structnet.execute.fused.record import RECORDERS
-from structnet.execute.sweep import States, run_sweep
+from structnet.execute.sweep import States, Sweep, run_sweep
 from structnet.plan import Plan
 
 # Executors that run them.
 FUSED = ("fused", "replayed")
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 # Cells that have kernels, and what their attributes are where their equations are the kernels'.
 KERNELS: dict[type, dict[str, Any]] = {
     Elman: {"aggregate": "sum"},
@@ -43,7 +44,7 @@ def run_fused(cell: Any, plan: Plan, z: Tensor, initial: States | None) -> State
     from structnet.execute.fused.sweep import SWEEPS
 
     sweep = SWEEPS[type(cell)](cell, plan, initial is not None)
-    return run_sweep(sweep, z.contiguous(), initial)
+    return _run(sweep, z, initial)
 
 
 def run_replayed(cell: Any, plan: Plan, z: Tensor, initial: States | None) -> States:
@@ -52,7 +53,13 @@ def run_replayed(cell: Any, plan: Plan, z: Tensor, initial: States | None) -> St
     from structnet.execute.fused.replay import ReplayedSweep
 
     sweep = ReplayedSweep(cell, plan, initial is not None, RECORDERS[z.device.type])
-    return run_sweep(sweep, z.contiguous(), initial)
+    return _run(sweep, z, initial)
+
+
+def _run(sweep: Sweep, z: Tensor, initial: States | None) -> States:
+    # Kernels are launched on the current GPU, wherever their tensors are.
+    with torch.cuda.device_of(z):
+        return run_sweep(sweep, z.contiguous(), initial)
 
 
 def check_fused(executor: str, cell: Any, device: torch.device | None = None) -> None:
@@ -73,6 +80,11 @@ def check_fused(executor: str, cell: Any, device: torch.device | None = None) ->
                 f"executor {executor!r} has a kernel for {type(cell).__name__} with "
                 f"{name}={value!r}, got {own!r}; take executor='compiled', which runs any cell"
             )
+    if any(getattr(cell, hooks) for hooks in HOOKS):
+        raise ValueError(
+            f"executor {executor!r} does not call the cell, and {type(cell).__name__} has hooks; "
+            "take executor='batched', or remove them"
+        )
     if find_spec("triton") is None:
         raise ImportError(
             f"executor {executor!r} needs Triton, which is not installed; pip install triton, "

@@ -49,7 +49,7 @@ def elman_backward(
         )  # fmt: skip
     if GATES:
         new = read(h, size, row + node, is_node, unit, is_unit).to(TOTAL)
-        grad *= 1 - new * new if TANH else (new > 0).to(TOTAL)
+        grad = grad * (1 - new * new) if TANH else tl.where(new > 0, grad, 0.0)
         write(grad_z, size, start + node, is_node, unit, is_unit, grad)
     else:
         write(grad_h, size, row + node, is_node, unit, is_unit, grad)

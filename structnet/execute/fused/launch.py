@@ -36,7 +36,7 @@ def launch(
         *given,
         **options,
         TOTAL=tl.float64 if given[0].dtype == torch.float64 else tl.float32,
-        PRECISION="ieee" if torch.get_float32_matmul_precision() == "highest" else "tf32",
+        PRECISION=precision(),
         SIDE=side,
         DEPTH=DEPTH,
     )
@@ -49,3 +49,11 @@ def _side(count: int) -> int:
     compiled for compute capability 9.0 registers of an LSTM spill.
     """
     return 16 if count <= 64 else 32
+
+
+def precision() -> str:
+    """How float32 is multiplied on a GPU: "ieee" or "tf32", as torch was told to."""
+    matmul = torch.backends.cuda.matmul
+    # Older versions have the one, newer ones may refuse it when the other was set.
+    told = matmul.fp32_precision if hasattr(matmul, "fp32_precision") else matmul.allow_tf32
+    return "tf32" if told in ("tf32", True) else "ieee"

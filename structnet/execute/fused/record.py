@@ -1,5 +1,6 @@
 """What is run on a GPU, recorded as a CUDA graph."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,19 +11,22 @@ Function = Callable[[], Sequence[Tensor]]
 # Of a function its results, and what computes them anew where they are.
 Recorded = tuple[Sequence[Tensor], Callable[[], Any]]
 Record = Callable[[Function], Recorded]
+# Torch records on one stream.
+_lock = threading.Lock()
 
 
 def record_cuda(function: Function) -> Recorded:
     """As a CUDA graph, after a run that loads and compiles what there is to."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        function()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        found = function()
-    return found, graph.replay
+    with _lock:
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            function()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            found = function()
+        return found, graph.replay
 
 
 # By the kind of device.

@@ -6,6 +6,7 @@ reads and writes where it did when it was recorded, so what it is given is copie
 gives is copied from there.
 """
 
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -16,14 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from structnet.execute.fused.launch import precision
 from structnet.execute.fused.record import Record, Recorded
 from structnet.execute.fused.sweep import SWEEPS, FusedSweep
 from structnet.execute.sweep import States, keep_graph, released
 from structnet.plan import Plan
 
 Make = Callable[[Plan], FusedSweep]
-# Shapes of a cell's passes that are recorded, and that are known to have come before.
-MOST_RECORDED, MOST_SEEN = 8, 256
+# Recordings of a cell, shapes of its passes that are known to have come before, and after how many
+# passes a recording that nobody asked for gives way to another.
+MOST_RECORDED, MOST_SEEN, IDLE = 8, 256, 256
 
 
 class Recording:
@@ -51,6 +54,7 @@ class Recording:
         self.grads = [torch.zeros_like(state) for state in self.out]
         self.back: Recorded | None = None
 
+    @torch.no_grad()
     def forward(self, *given: Tensor) -> States:
         """Of rows, z and initial states."""
         for own, one in zip(self.given, given, strict=True):
@@ -58,6 +62,8 @@ class Recording:
         self.run()
         return tuple(state.clone() for state in self.out)
 
+    # A graph of the gradients would hold whoever asks for them, and a recording is for others too.
+    @torch.no_grad()
     def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
         for own, one in zip(self.grads, grads, strict=True):
             own.zero_() if one is None else own.copy_(one)
@@ -69,30 +75,53 @@ class Recording:
 
 
 class Recordings:
-    """Those of one cell that nobody is on the way back in, by shape."""
+    """Those of one cell, by shape: free ones, and how many there are with those in use."""
 
     def __init__(self) -> None:
         self.seen: OrderedDict[Hashable, None] = OrderedDict()
-        self.free: OrderedDict[Hashable, list[Recording]] = OrderedDict()
-
-    def is_new(self, shape: Hashable) -> bool:
-        """Whether it has not come before; that of random trees hardly comes again."""
-        is_new = shape not in self.seen
-        self.seen[shape] = None
-        self.seen.move_to_end(shape)
-        if len(self.seen) > MOST_SEEN:
-            self.seen.popitem(last=False)
-        return is_new
+        self.count = self.passes = 0
+        # Shape, recording and the pass after which it was put here; the longest here first.
+        self.free: list[tuple[Hashable, Recording, int]] = []
+        self.lock = threading.Lock()
 
     def take(self, shape: Hashable) -> Recording | None:
-        free = self.free.get(shape)
-        return free.pop() if free else None
+        """One that nobody is on the way back in."""
+        with self.lock:
+            self.passes += 1
+            for place, (known, recording, _) in enumerate(self.free):
+                if known == shape:
+                    del self.free[place]
+                    return recording
+        return None
+
+    def add(self) -> None:
+        """One more is in use."""
+        with self.lock:
+            self.count += 1
 
     def put(self, shape: Hashable, recording: Recording) -> None:
-        self.free.setdefault(shape, []).append(recording)
-        self.free.move_to_end(shape)
-        if len(self.free) > MOST_RECORDED:
-            self.free.popitem(last=False)
+        with self.lock:
+            self.free.append((shape, recording, self.passes))
+
+    def is_wanted(self, shape: Hashable) -> bool:
+        """Whether to record it: it came before, and there is room.
+
+        Shapes of random trees hardly come again, and shapes that outnumber the room would drive
+        each other out before any is replayed.
+        """
+        with self.lock:
+            is_new = shape not in self.seen
+            self.seen[shape] = None
+            self.seen.move_to_end(shape)
+            if len(self.seen) > MOST_SEEN:
+                self.seen.popitem(last=False)
+            return not is_new and self._has_room()
+
+    def _has_room(self) -> bool:
+        if self.count >= MOST_RECORDED and self.free and self.passes - self.free[0][2] > IDLE:
+            del self.free[0]
+            self.count -= 1
+        return self.count < MOST_RECORDED
 
 
 _recordings: weakref.WeakKeyDictionary[nn.Module, Recordings] = weakref.WeakKeyDictionary()
@@ -110,12 +139,13 @@ class ReplayedSweep:
         self.done: weakref.finalize | None = None
 
     def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
-        shape = self._shape(z, keep)
+        shape = self._shape(z, initial, keep)
         recording = self.recordings.take(shape)
         if recording is None:
-            if self.recordings.is_new(shape):
+            if not self.recordings.is_wanted(shape):
                 return self.plain.forward(z, initial, keep)
             recording = Recording(self.make, self.plan, z, initial, keep, self.record)
+            self.recordings.add()
         # It is free again after the way back, or when nobody can go back any more.
         self.done = weakref.finalize(self, self.recordings.put, shape, recording)
         self.done.atexit = False
@@ -135,15 +165,18 @@ class ReplayedSweep:
             self.done()
         return found
 
-    def _shape(self, z: Tensor, keep: bool) -> Hashable:
+    def _shape(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> Hashable:
         """What a recording depends on, beside the numbers in the tensors that it is given."""
-        weights = [(one.data_ptr(), one.requires_grad) for one in self.plain.used]
+        plain = self.plain
         return (
             self.plan.steps,
             self.plan.num_initial,
-            self.plain.has_initial,
+            plain.has_initial,
+            plain.first_node,
             keep,
-            (z.shape, z.dtype, z.device),
-            tuple(weights),
-            torch.get_float32_matmul_precision(),
-        )
+            tuple((one.shape, one.dtype, one.device) for one in (z, *initial)),
+            tuple((one.data_ptr(), one.shape, one.stride(), one.dtype, one.requires_grad)
+                  for one in plain.used),
+            tuple(plain.options.items()),
+            precision(),
+        )  # fmt: skip

@@ -52,6 +52,8 @@ class FusedSweep(abc.ABC):
         self.first_node = 0 if has_initial or not plan.num_nodes else plan.levels[1]
         places = (offset for start, _, _, offset in plan.steps if start >= self.first_node)
         self.first_place = next(places, len(plan.rows))
+        # What kernels are compiled for, beside the plan.
+        self.options: dict[str, Any] = {}
         self.buffers: list[Tensor] = []
         self.saved: tuple[Tensor, ...] = ()
 
@@ -90,6 +92,10 @@ class FusedSweep(abc.ABC):
     @torch.no_grad()
     def gradients(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
         """Those of z, the initial states and the parameters, given those of the states."""
+        with torch.autocast(self.plan.rows.device.type, enabled=False):
+            return self._gradients(grads)
+
+    def _gradients(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
         plan, keys = self.plan, self.slots or 1
         of_states = gradient_buffers(plan, self.sizes, self.dtype, grads)
         grad_z = self.room(plan.num_nodes, len(self.gates))
