@@ -82,7 +82,8 @@ class Recordings:
         self.count = self.passes = 0
         # Shape, recording and the pass after which it was put here; the longest here first.
         self.free: list[tuple[Hashable, Recording, int]] = []
-        self.lock = threading.Lock()
+        # The garbage collector puts back what is gone, whatever is being done here.
+        self.lock = threading.RLock()
 
     def take(self, shape: Hashable) -> Recording | None:
         """One that nobody is on the way back in."""
