@@ -14,7 +14,7 @@ from structnet.edge_features import EdgeFeatures, check_executor
 from structnet.edges import is_data
 from structnet.execute import SCANS
 from structnet.execute import executor as find_executor
-from structnet.execute.fused import FUSED, check_fused
+from structnet.execute.fused import FUSED, check_fused_layer
 from structnet.execute.order import reorder
 from structnet.execute.scan import can_scan, is_scannable
 from structnet.execute.selective import scan_output
@@ -87,21 +87,10 @@ class Recurrence(nn.Module):
             for arity in topology.arities
         )
         _check_cells(self.cells, executor, topology)
-        if executor in FUSED and (recurrent_dropout or zoneout):
-            raise ValueError(
-                f"executor {executor!r} runs without recurrent_dropout and zoneout; take "
-                "executor='compiled', or leave them out"
-            )
-        if executor == "replayed" and weight_drop:
-            raise ValueError(
-                "executor 'replayed' runs without weight_drop, which makes new weights for every "
-                "pass; take executor='fused'"
-            )
         has_noise = truncate is not None or any(vars(self.noise).values())
         check_save(save, executor, self.cells, has_noise)
         if executor in FUSED:
-            for made in self.cells:
-                check_fused(executor, made)
+            check_fused_layer(executor, self.cells, self.noise)
         self.edges = None
         if edge_size is not None:
             self.edges = EdgeFeatures(edge_size, list(self.cells), executor, save)

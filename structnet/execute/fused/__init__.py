@@ -4,6 +4,7 @@ What is in this file does without Triton, which comes with torch for CUDA.
 """
 
 import os
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
 
@@ -60,6 +61,22 @@ def _run(sweep: Sweep, z: Tensor, initial: States | None) -> States:
     # Kernels are launched on the current GPU, wherever their tensors are.
     with torch.cuda.device_of(z):
         return run_sweep(sweep, z.contiguous(), initial)
+
+
+def check_fused_layer(executor: str, cells: Iterable[Any], noise: Any) -> None:
+    """As `check_fused`, and ValueError for noise that the kernels don't have."""
+    if noise.recurrent_dropout or noise.zoneout:
+        raise ValueError(
+            f"executor {executor!r} runs without recurrent_dropout and zoneout; take "
+            "executor='compiled', or leave them out"
+        )
+    if executor == "replayed" and noise.weight_drop:
+        raise ValueError(
+            "executor 'replayed' runs without weight_drop, which makes new weights for every "
+            "pass; take executor='fused'"
+        )
+    for cell in cells:
+        check_fused(executor, cell)
 
 
 def check_fused(executor: str, cell: Any, device: torch.device | None = None) -> None:
