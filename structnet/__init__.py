@@ -13,7 +13,7 @@ _HOME = {
     "nets": "structnet.net",
     "tasks": "structnet.registry",
     "Plan": "structnet.plan",
-    "schedule": "structnet.plan",
+    "schedule": "structnet.scheduling",
     "Edges": "structnet.edges",
     "Topology": "structnet.topology",
     "Batch": "structnet.batch",

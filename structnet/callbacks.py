@@ -11,7 +11,8 @@ from torch import nn
 
 from structnet.batch import Batch, Sample
 from structnet.diagnose import diagnose, largest_batch
-from structnet.run import Run, write
+from structnet.files import write
+from structnet.run import Run
 from structnet.task import Task
 from structnet.verdict import judge, save_diagnosis
 

@@ -167,8 +167,9 @@ def generate(words: list[str]) -> int:
     if not options.get("run"):
         raise ValueError("run=... is missing; see structnet --help")
     from structnet.config import saved
+    from structnet.files import write
     from structnet.generate import generate
-    from structnet.run import Run, write
+    from structnet.run import Run
 
     directory = Path(options.pop("run"))
     out = Path(options.pop("out", "") or directory / "samples.png").expanduser()

@@ -24,9 +24,10 @@ from typing import Any
 import yaml
 
 from structnet.config import compose
+from structnet.files import write
 from structnet.ranking import Key, Monitor, markdown, summarise
 from structnet.registry import did_you_mean
-from structnet.run import Config, Run, new_directory, saved_config, write
+from structnet.run import Config, Run, new_directory, saved_config
 
 SECTION = "comparison.yaml"
 PARTS = ("rows", "columns", "seeds", "folds", "published", "references")

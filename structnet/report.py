@@ -9,7 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from structnet.run import Run, write
+from structnet.files import write
+from structnet.run import Run
 from structnet.task import Task
 
 Figures = dict[str, Any]

@@ -11,7 +11,6 @@ DIR/checkpoints/         best.ckpt and last.ckpt, to resume from
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ from torch import nn
 from structnet import registry
 from structnet.batch import Vocabulary
 from structnet.execute.fused import FUSED
+from structnet.files import write
 from structnet.net import Sizes
 from structnet.task import Task
 from structnet.topology import Topology
@@ -230,18 +230,6 @@ def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:
 def component(kind: registry.Registry, choice: Config) -> Callable[..., Any]:
     options = {name: value for name, value in choice.items() if name != "name"}
     return partial(kind.create, choice["name"], **options)
-
-
-def write(path: Path, save: Callable[[Path], Any]) -> None:
-    """Write a file under a temporary name, then put it in place whole."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        save(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_readout(config: Config, task: Task, topology: Topology) -> None:

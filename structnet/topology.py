@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from structnet.edges import Edges, as_array, check_apart, check_fields, is_data, join
 from structnet.levels import Ints
 from structnet.places import Namer
-from structnet.plan import Plan, index_array, schedule
+from structnet.plan import Plan
+from structnet.scheduling import index_array, schedule
 
 
 class Topology(abc.ABC):

@@ -165,7 +165,7 @@ def fit(
 def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
     """Read the data, train the run's net from the start or the last checkpoint, and test it."""
     started = time.monotonic()
-    if run.is_fused and run.config["trainer"]["accelerator"] == "cpu":
+    if not resume and run.is_fused and run.config["trainer"]["accelerator"] == "cpu":
         name = run.config["net"]["executor"]
         raise ValueError(
             f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of them out"
@@ -186,11 +186,11 @@ def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
 
 def _other_executor(run: Run) -> dict[str, str]:
     """For a run that goes on where its kernels don't run: any executor gives the same numbers."""
-    if not run.is_fused or torch.cuda.is_available():
+    has_gpu = torch.cuda.is_available() and run.config["trainer"]["accelerator"] != "cpu"
+    if has_gpu or not run.is_fused:
         return {}
-    print(
-        f"no GPU for net.executor={run.config['net']['executor']}: going on with auto", flush=True
-    )
+    name = run.config["net"]["executor"]
+    print(f"no GPU for net.executor={name}: going on with auto", flush=True)
     return {"executor": "auto"}
 
 

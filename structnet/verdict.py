@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from structnet.diagnose import Diagnosis
+from structnet.files import write
 from structnet.gates import HIGH, LOW
-from structnet.run import Run, write
+from structnet.run import Run
 
 # The gradients of all levels add up in one weight: a thousandth is lost in that sum, and a thousand
 # times as much is all that is left of it. Taken over the whole way, since a gentle rate on a long

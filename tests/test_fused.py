@@ -683,14 +683,17 @@ def test_what_was_trained_on_a_gpu_is_used_without(tmp_path):
     assert call("test", f"run={run}") == before
 
 
-@pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
-def test_what_was_begun_on_a_gpu_goes_on_without(tmp_path):
+@pytest.mark.parametrize("accelerator", ["auto", "cpu"])
+def test_what_was_begun_on_a_gpu_goes_on_without(tmp_path, accelerator):
+    if DEVICE == "cuda" and accelerator == "auto":
+        pytest.skip("there is a GPU")
     run = tmp_path / "run"
     shutil.copytree(trained(), run)
     config = run / "config.yaml"
     text = config.read_text().replace("executor: auto", "executor: fused")
     config.write_text(text.replace("accelerator: cpu", "accelerator: auto"))
-    status, out, err = call("train", f"resume={run}", "trainer.max_epochs=3")
+    words = (f"resume={run}", "trainer.max_epochs=3", f"trainer.accelerator={accelerator}")
+    status, out, err = call("train", *words)
     assert status == 0, err
     assert "no GPU for net.executor=fused: going on with auto" in out and "epoch 3/3" in out
     assert "executor: fused" in config.read_text()

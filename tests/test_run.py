@@ -8,7 +8,8 @@ from commands import code_folder, copy_of_trained, isolated, opened, trained
 from safetensors.torch import load_file
 
 from structnet.config import compose
-from structnet.run import Run, create, write
+from structnet.files import write
+from structnet.run import Run, create
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ from structnet.bench.structures import Sizes
 from structnet.bench.suite import run_suite
 from structnet.bench.workload import Figures, Setting, Work, measure_case
 from structnet.config import compose
+from structnet.files import write
 from structnet.registry import did_you_mean
-from structnet.run import write
 
 GROUPS = ("topology", "cell")
 WIDTH = 130

@@ -12,8 +12,8 @@ from structnet.bench.structures import Sizes
 from structnet.bench.structures import draw as draw_structures
 from structnet.draw.arrows import draw_arrows
 from structnet.draw.layout import Layout, Points, arrows, layered, level_of_nodes
+from structnet.files import write
 from structnet.plan import Plan
-from structnet.run import write
 from structnet.topology import Topology
 
 FORMATS = (".png", ".svg")
