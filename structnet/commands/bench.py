@@ -1,0 +1,19 @@
+"""bench: time and memory, next to rivals."""
+
+import os
+
+from structnet.words import refuse_flags, take_flag, take_values
+
+
+def bench(words: list[str]) -> int:
+    as_json = take_flag(words, "--json")
+    devices = take_values(words, "--device")
+    refuse_flags(words)
+    # Read by torch's profiler as it is loaded: no lines of its own among ours.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    from structnet.bench import bench
+    from structnet.memory import keep_memory
+
+    keep_memory()
+    bench(words, devices[-1] if devices else "cpu", as_json)
+    return 0

@@ -1,0 +1,28 @@
+"""generate: what a run draws by itself."""
+
+from pathlib import Path
+
+from structnet.words import refuse_flags
+
+
+def generate(words: list[str]) -> int:
+    refuse_flags(words)
+    options = dict(word.partition("=")[::2] for word in words)
+    if not options.get("run"):
+        raise ValueError("run=... is missing; see structnet --help")
+    from structnet.config import saved
+    from structnet.files import write
+    from structnet.generate import generate
+    from structnet.run import Run
+
+    directory = Path(options.pop("run"))
+    out = Path(options.pop("out", "") or directory / "samples.png").expanduser()
+    run = Run.compose(saved(str(directory)), directory)
+    if out.suffix.lower() != ".png" or out.is_dir():
+        raise ValueError(f"out is a .png file, got {out}")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"no folder {out.parent} to write {out.name} to")
+    made = generate(run, options)
+    write(out, made.save)
+    print(f"picture: {out}")
+    return 0

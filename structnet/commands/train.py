@@ -1,0 +1,113 @@
+"""train: compose, train, test and report; a sweep, a comparison, or a run that goes on."""
+
+from pathlib import Path
+from typing import Any
+
+from structnet.words import refuse_flags, take_flag, take_values
+
+
+def train(words: list[str]) -> int:
+    only_print = take_flag(words, "--cfg")
+    multirun = take_flag(words, "-m") or take_flag(words, "--multirun")
+    folders = take_values(words, "--config-dir")
+    refuse_flags(words)
+    resumed = [word for word in words if word.startswith("resume=")]
+    if resumed:
+        words.remove(resumed[0])
+        return _resume(resumed[0].removeprefix("resume="), words)
+    from structnet.compare import Comparison
+    from structnet.config import compose, sweep
+    from structnet.fitting import fitting_words
+
+    # Composed before the first one runs: a mistake in the last shows at once.
+    sweeps = list(sweep(words)) if multirun else [words]
+    sweeps = [[*overrides, *fitting_words(overrides, folders)] for overrides in sweeps]
+    composed = [compose(overrides, folders) for overrides in sweeps]
+    comparisons = [
+        Comparison.compose(config, overrides, folders) if "compare" in config else None
+        for overrides, config in zip(sweeps, composed, strict=True)
+    ]
+    for overrides, config, comparison in zip(sweeps, composed, comparisons, strict=True):
+        if only_print:
+            import yaml
+
+            print(yaml.safe_dump(config, sort_keys=False), end="")
+            continue
+        # What was swept, or taken where nothing was said.
+        if multirun or overrides != words:
+            print("structnet train", *overrides, flush=True)
+        if comparison is not None:
+            _compare(comparison)
+            continue
+        from structnet.run import Run
+
+        _train(Run.new(config), resume=False)
+    return 0
+
+
+def _compare(comparison: Any) -> None:
+    from structnet.ranking import differences, table
+    from structnet.report import print_comparison
+
+    directory, summary = comparison.run(lambda run: _finish(run, resume=False))
+    print_comparison(*table(summary))
+    print(*differences(summary), sep="\n")
+    print(f"comparison: {directory} (table.md, table.json, and a run each)")
+
+
+def _train(run: Any, resume: bool) -> None:
+    """Train, test and report a run."""
+    from structnet.report import print_table
+
+    print_table(run, _finish(run, resume))
+    print(f"run: {run.directory} (model.safetensors, metrics.json, curve.png)")
+    print("try next:")
+    if run.task.reads_files:
+        print(f"  structnet predict run={run.directory} path=FILE_OR_FOLDER")
+    if run.task.generate is not None:
+        print(f"  structnet generate run={run.directory} out=samples.png")
+    print(f"  structnet test run={run.directory}")
+    print("  structnet list")
+
+
+def _finish(run: Any, resume: bool) -> dict[str, Any]:
+    """Train and test a run, saving everything that is worth keeping as it comes; its figures."""
+    from structnet.memory import keep_memory
+    from structnet.report import best_baseline, draw_curve
+    from structnet.train import train_run
+
+    keep_memory()
+    with run.hold():
+        net, metrics = train_run(run, resume)
+        run.save_net(net)
+        draw_curve(run)
+        baselines = run.task.baselines()
+        if baselines:
+            metrics["baseline"] = best_baseline(baselines, run.task)
+            metrics["baselines"] = baselines
+        run.save_json("metrics.json", metrics)
+    return metrics
+
+
+def _resume(directory: str, words: list[str]) -> int:
+    if not directory:
+        raise ValueError("resume= takes the directory of a run")
+    from structnet.config import override, saved
+    from structnet.run import Run
+
+    run = Run.compose(saved(directory), Path(directory))
+    if not (run.checkpoints / "last.ckpt").is_file():
+        raise FileNotFoundError(
+            f"nothing to resume in {directory}: it has no checkpoints/last.ckpt, "
+            "as the first epoch did not end; start the run again"
+        )
+    config = override(run.config, words)
+    done = run.read_checkpoint("last.ckpt")["epoch"] + 1
+    if config["trainer"]["max_epochs"] < done:
+        raise ValueError(
+            f"{directory} has been trained for {done} epochs already; take "
+            f"trainer.max_epochs={done} or more"
+        )
+    run = Run.compose(config, run.directory)
+    _train(run, resume=True)
+    return 0
