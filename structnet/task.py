@@ -117,7 +117,20 @@ class Task(abc.ABC):
         return output[batch.plans[0].sinks]
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        return nn.functional.cross_entropy(output, batch.y, ignore_index=IGNORE)
+        return self.cross_entropy(output, batch.y)
+
+    def cross_entropy(self, output: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The mean over the targets y (n,) that are known; 0, without gradients, if none is.
+
+        `output` (n, C) are scores, `weights` (C,) what a target of each class counts in the mean.
+        """
+        known = y != IGNORE
+        counted = known if weights is None else weights[y.where(known, 0)] * known
+        total = counted.sum()
+        summed = nn.functional.cross_entropy(
+            output, y, weights, ignore_index=IGNORE, reduction="sum"
+        )
+        return summed / total.where(total > 0, 1)
 
     def metrics(self) -> dict[str, Any]:
         """Name -> a fresh torchmetrics metric."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from structnet.plugins.graph.misuse import Misuse, ask_all, draw
 from structnet.plugins.tree.syntax import python_files, split_files, standard_library
 from torch import Tensor
@@ -86,7 +85,7 @@ class Callgraph(sn.Task):
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         scores = self.sample_output(output, batch)
-        return torch.nn.functional.cross_entropy(scores, batch.y[:: self.group])
+        return self.cross_entropy(scores, batch.y[:: self.group])
 
     def baselines(self) -> dict[str, dict[str, float]]:
         # Imported here: scikit-learn takes a second, and only training needs it.

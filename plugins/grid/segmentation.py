@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 import structnet as sn
 
@@ -73,8 +73,7 @@ class Segmentation(sn.Task):
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         if len(output) != len(batch.y):
             raise ValueError("task 'segmentation' has a target a pixel: take readout=every")
-        weights = self._weights.to(output)
-        return nn.functional.cross_entropy(output, batch.y, weights, ignore_index=sn.IGNORE)
+        return self.cross_entropy(output, batch.y, self._weights.to(output))
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import MulticlassJaccardIndex

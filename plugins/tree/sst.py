@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from structnet.plugins.tree.brackets import Bracketed, read_brackets
 from structnet.plugins.tree.expressions import children
 from torch import Tensor
@@ -74,7 +73,7 @@ class SST(sn.Task):
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         target = batch.y if len(output) == len(batch.y) else batch.y[batch.ptr[:-1]]
-        return torch.nn.functional.cross_entropy(output, target, ignore_index=sn.IGNORE)
+        return self.cross_entropy(output, target)
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import MulticlassAccuracy

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from structnet.plugins.tree.expressions import (
     Expression,
     Nodes,
@@ -103,7 +102,7 @@ class Swapped(sn.Task):
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         scores = self.sample_output(output, batch)
-        return torch.nn.functional.cross_entropy(scores, batch.y[:: self.group])
+        return self.cross_entropy(scores, batch.y[:: self.group])
 
     def baselines(self) -> dict[str, dict[str, float]]:
         # Imported here: scikit-learn takes a second, and only training needs it.
