@@ -1,7 +1,11 @@
-"""What a process does with memory that it has freed."""
+"""How much memory there is, and what a process does with what it has freed."""
 
 import ctypes
+import os
 import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 # glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -22,3 +26,26 @@ def keep_memory() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
+
+
+@cache
+def total_memory() -> int:
+    """The bytes of this machine's memory, at most what the process may have of it."""
+    try:
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        # Where the system doesn't say, nothing is refused.
+        return sys.maxsize
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            found = min(found, int(Path(file).read_text()))
+    return found
+
+
+def as_bytes(count: int) -> str:
+    """`512 bytes`, `3.4 MB`, `2.0 TB`."""
+    value, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "bytes" else f"{value:,.1f} {units[0]}"

@@ -36,6 +36,7 @@ LEVELS = {
     "ranking": 0,
     "memory": 0,
     "files": 0,
+    "reading": 1,
     "words": 1,
     "levels": 1,
     "edges": 1,
@@ -203,7 +204,9 @@ def test_nothing_unpickles_or_evaluates(path):
     for module in imports(path):
         root = module.split(".")[0]
         assert root not in {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}, module
-        assert root not in {"tarfile", "zipfile"}, f"{module}: check member paths, then say so here"
+        # This one sums up the sizes of an archive's members, and unpacks none.
+        if name_of(path) != "structnet/reading.py" or root != "zipfile":
+            assert root not in {"tarfile", "zipfile"}, f"{module}: check member paths, say so here"
     for node in ast.walk(parsed(path)):
         if not isinstance(node, ast.Call):
             continue

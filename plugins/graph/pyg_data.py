@@ -1,9 +1,6 @@
 """Datasets of torch_geometric by the names of their classes, opened offline and without pickle.
 
-torch_geometric keeps what it has made of the raw files with torch.save, and falls back to pickle
-where such a file holds more than tensors and plain containers. So files in `processed` are read
-here as tensors alone before it opens them, and are refused where they hold anything else; and where
-the raw files themselves are pickles, only what has been processed before is taken.
+Where the raw files themselves are pickles, only what has been processed before is taken.
 """
 
 import inspect
@@ -11,11 +8,12 @@ import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from structnet.plugins.graph.pyg_guard import guarded, plain_folder, plain_loading
+from torch import Tensor
 
 # Raw files of text or plain arrays.
 PLAIN = (
@@ -61,8 +59,8 @@ def open_dataset(kind: str, name: str | None, root: str | None) -> dict[str, lis
             return {"all": list(made(**options))}
     if root is None:
         raise FileNotFoundError(f"set task.root=FOLDER to the root that {kind} has its files in")
-    options["root"] = str(Path(root).expanduser())
-    opened = _guarded(made, kind not in PLAIN)
+    options["root"] = plain_folder(root)
+    opened = guarded(made, kind not in PLAIN)
     if "split" in parameters and kind != "Planetoid":
         return {ours: _open(opened, {**options, "split": pyg}) for ours, pyg in SPLITS.items()}
     return {"all": _open(opened, options)}
@@ -70,12 +68,44 @@ def open_dataset(kind: str, name: str | None, root: str | None) -> dict[str, lis
 
 def _open(made: Any, options: dict[str, Any]) -> list[Any]:
     try:
-        return list(made(**options))
-    except (AssertionError, KeyError) as error:
-        name = options.get("name")
+        with plain_loading():
+            graphs = list(made(**options))
+    except (MemoryError, ImportError, FileNotFoundError, ValueError):
+        raise
+    # What torch_geometric raises for a name that it does not know, and for files that it has not
+    # made itself, has no common type.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise ValueError(
-            f"{made.__name__} refuses option 'dataset_name', {name!r}: {error or 'no such name'}"
+            f"{made.__name__} refuses option 'dataset_name', {options.get('name')!r}, or "
+            f"what lies in {options['root']} ({reason}); it is made anew from the raw files where "
+            "its folder 'processed' is deleted"
         ) from error
+    for number, data in enumerate(graphs):
+        _check_graph(data, f"graph {number} of {made.__name__} in {options['root']}")
+    return graphs
+
+
+def _check_graph(data: Any, where: str) -> None:
+    """ValueError for what does not hold together as a graph."""
+    edges, size = getattr(data, "edge_index", None), getattr(data, "num_nodes", None)
+    if not isinstance(edges, Tensor) or edges.dim() != 2 or len(edges) != 2:
+        raise ValueError(f"{where} has no edge_index of shape (2, E)")
+    if (edges.is_floating_point() and edges.numel()) or type(size) is not int:
+        raise ValueError(
+            f"{where} has {edges.dtype} edges and {size!r} nodes, whole numbers needed"
+        )
+    if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < size:
+        raise ValueError(f"{where} has edges of nodes that are not among its {size}")
+    rows = {"x": size, "edge_attr": edges.shape[1], "y": None}
+    for name, count in rows.items():
+        value = getattr(data, name, None)
+        if value is None:
+            continue
+        if not isinstance(value, Tensor) or value.is_complex():
+            raise ValueError(f"{where}: {name} is {type(value).__name__}, not a tensor of numbers")
+        if count is not None and (not value.dim() or len(value) != count):
+            raise ValueError(f"{where}: {name} has shape {tuple(value.shape)}, {count} rows needed")
 
 
 def _checked_name(kind: str, name: str | None) -> str:
@@ -84,55 +114,6 @@ def _checked_name(kind: str, name: str | None) -> str:
             f"option 'dataset_name' is the name of one of the datasets of {kind}, got {name!r}"
         )
     return name
-
-
-def _guarded(made: Any, pickled: bool) -> Any:
-    """The class, which gets nothing from the network and unpickles nothing."""
-
-    class Guarded(made):
-        def download(self) -> None:
-            given = ", ".join(repr(v) for v in (self.root, getattr(self, "name", None)) if v)
-            raise FileNotFoundError(
-                f"no {', '.join(map(str, self.raw_file_names))} in {self.raw_dir}; nothing is "
-                'downloaded here. Get them with: python -c "from torch_geometric.datasets import '
-                f'{made.__name__}; {made.__name__}({given})"'
-            )
-
-        def _process(self) -> None:
-            for path in sorted(Path(self.processed_dir).glob("*.pt")):
-                _refuse_pickle(path)
-            super()._process()
-
-        def process(self) -> None:
-            if pickled:
-                raise ValueError(
-                    f"the raw files of {made.__name__} are pickles, which are not opened here, and "
-                    f"{self.processed_dir} is missing: make it with torch_geometric, if you trust "
-                    "the files"
-                )
-            try:
-                super().process()
-            # What torch_geometric raises for damaged files has no common type.
-            except (IndexError, RuntimeError, ValueError) as error:
-                raise ValueError(
-                    f"{made.__name__} can't read its raw files in {self.raw_dir}: {error}; get "
-                    "them again"
-                ) from error
-
-    Guarded.__name__ = made.__name__
-    return Guarded
-
-
-def _refuse_pickle(path: Path) -> None:
-    try:
-        torch.load(path, map_location="cpu", weights_only=True)
-    # What torch raises for a damaged file or a forbidden object has no common type.
-    except Exception as error:
-        reason = str(error).split("\n")[0]
-        raise ValueError(
-            f"{path} holds more than tensors, which would be unpickled: {reason}. Delete "
-            f"{path.parent}, and it is made anew from the raw files"
-        ) from error
 
 
 @contextmanager
