@@ -7,11 +7,12 @@ from torch.nn import functional as F
 
 from structnet.plan import Plan
 from structnet.registry import did_you_mean
+from structnet.starts import Renewable
 
 CONVOLUTIONS = ("gat", "gcn", "gin", "sage")
 
 
-class Convolution(nn.Module):
+class Convolution(Renewable):
     """One graph convolution and a relu: `gcn`, `gat`, `gin` or `sage` of torch_geometric.
 
     Kipf and Welling (2017), eq. 2; Velickovic et al. (2018), eq. 3-4, one head; Xu et al. (2019),

@@ -32,6 +32,15 @@ class EdgeFeatures(nn.ModuleList):
         columns = [cell.edge_columns for cell in cells]
         super().__init__(nn.Linear(edge_size, count, bias=False) for count in columns)
         self.edge_size = edge_size
+        self._start()
+
+    def reset_parameters(self) -> None:
+        """Put the projections back to what new ones have, given the same random state."""
+        for projection in self:
+            projection.reset_parameters()
+        self._start()
+
+    def _start(self) -> None:
         for projection in self:
             nn.init.xavier_uniform_(projection.weight)
 

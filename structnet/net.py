@@ -16,6 +16,7 @@ from structnet.readout import Readout
 from structnet.recurrence import Recurrence
 from structnet.registry import nets
 from structnet.stack import stacked
+from structnet.starts import reset
 from structnet.topology import Topology
 
 
@@ -118,6 +119,11 @@ class Net(nn.Module):
         """The recurrences, from the input on."""
         return self.stack.layers
 
+    def reset_parameters(self) -> None:
+        """Put all weights back to what a new net has, given the same random state."""
+        for module in self.children():
+            reset(module)
+
     def forward(self, batch: Batch) -> Tensor:
         edge_x = batch.edge_x if self.reads_edges else None
         h = self.input(batch.x)
@@ -186,12 +192,23 @@ class Embedding(nn.EmbeddingBag):
                 f"option 'embedding_dropout' is from 0 to below 1, got {embedding_dropout}"
             )
         super().__init__(len(vocabulary), size, mode="sum", include_last_offset=True)
-        nn.init.normal_(self.weight, std=0.3)
-        counts = torch.tensor([1, *vocabulary.counts.values()], dtype=torch.float32)
-        rate = word_dropout / (word_dropout + counts)
-        self.embedding_dropout = embedding_dropout
+        self.word_dropout, self.embedding_dropout = word_dropout, embedding_dropout
+        self.counts = (1, *vocabulary.counts.values())
         self.rate: Tensor
-        self.register_buffer("rate", rate if word_dropout else None, persistent=False)
+        self.register_buffer("rate", self._rate() if word_dropout else None, persistent=False)
+
+    def reset_parameters(self) -> None:
+        """Put the embeddings back to what new ones have, given the same random state."""
+        super().reset_parameters()
+        nn.init.normal_(self.weight, std=0.3)
+        if getattr(self, "rate", None) is not None:
+            self.rate.copy_(self._rate())
+
+    def _rate(self) -> Tensor:
+        """The probability of being taken as unknown, a token each."""
+        return self.word_dropout / (
+            self.word_dropout + torch.tensor(self.counts, dtype=torch.float32)
+        )
 
     def forward(self, tokens: Tokens) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ids, kept = tokens.ids, None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from structnet.batch import Batch
 from structnet.cells.cell import check_choice
 from structnet.registry import readouts
+from structnet.starts import Renewable
 
 
 def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
@@ -29,7 +30,7 @@ def _max(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
 POOLS = {"mean": _mean, "max": _max}
 
 
-class Readout(nn.Module, abc.ABC):
+class Readout(Renewable):
     """`readout(h, batch)` gives a row a sample, (B, output_size), or a row a node if `per_node`."""
 
     per_node: bool = False

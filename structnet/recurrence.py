@@ -20,6 +20,7 @@ from structnet.execute.scan import can_scan, is_scannable
 from structnet.execute.selective import scan_output
 from structnet.noise import Noise
 from structnet.plan import Plan
+from structnet.starts import reset
 from structnet.topology import Topology
 from structnet.windows import run_windows
 
@@ -37,6 +38,9 @@ class Recurrence(nn.Module):
     For the way back an executor keeps the states and, where `save` is gates, what came of products
     with weights and of the cell; with recompute the compiled executor keeps the states alone, with
     windows any executor keeps only what every sqrt(L)-th of L levels reads of those before.
+
+    Its weights are made on `device`, and are of type `dtype`, as torch's defaults are where these
+    are None.
 
     With `edge_size`, features of edges are projected and added to the gates that come once per
     predecessor, on topologies whose predecessors are edges.
@@ -63,6 +67,8 @@ class Recurrence(nn.Module):
         weight_drop: float = 0.0,
         truncate: int | None = None,
         edge_size: int | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         **options: Any,
     ):
         """ValueError for an unknown executor or option, KeyError for an unknown name."""
@@ -80,12 +86,14 @@ class Recurrence(nn.Module):
         self.topology = topology
         self.directions, self.arities = topology.directions, topology.arities
         self.input_size = input_size
-        self.cells = nn.ModuleList(
-            registry.cells.create(cell, input_size, hidden_size, arity, **options)
-            if isinstance(cell, str)
-            else cell(input_size, hidden_size, arity)
-            for arity in topology.arities
-        )
+        # As soon as it is made: what is drawn is drawn there.
+        with torch.device(device or torch.get_default_device()):
+            self.cells = nn.ModuleList(
+                registry.cells.create(cell, input_size, hidden_size, arity, **options)
+                if isinstance(cell, str)
+                else cell(input_size, hidden_size, arity)
+                for arity in topology.arities
+            )
         _check_cells(self.cells, executor, topology)
         has_noise = truncate is not None or any(vars(self.noise).values())
         check_save(save, executor, self.cells, has_noise)
@@ -93,9 +101,17 @@ class Recurrence(nn.Module):
             check_fused_layer(executor, self.cells, self.noise)
         self.edges = None
         if edge_size is not None:
-            self.edges = EdgeFeatures(edge_size, list(self.cells), executor, save)
+            with torch.device(device or torch.get_default_device()):
+                self.edges = EdgeFeatures(edge_size, list(self.cells), executor, save)
         self.noise.check(self.cells[0], self.cells[0].state_sizes)
         self.output_size = len(self.cells) * _output_size(self.cells[0])
+        self.to(dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Put all weights back to what a new layer has, given the same random state."""
+        reset(self.cells)
+        if self.edges is not None:
+            self.edges.reset_parameters()
 
     # A sweep is a node of autograd's graph with graphs of its own inside: nothing to trace.
     @torch.compiler.disable

@@ -97,6 +97,11 @@ class RNN(nn.Module):
             states = tuple(state.squeeze(1) for state in states)
         return sequences.restore(h), states[0] if len(states) == 1 else states
 
+    def reset_parameters(self) -> None:
+        """Put all weights back to what a new RNN has, given the same random state."""
+        for layer in self.layers:
+            layer.reset_parameters()
+
     def load_torch(self, source: nn.Module | Mapping[str, Tensor]) -> None:
         """Take the weights of an nn.LSTM, nn.GRU or nn.RNN, or of its state dict.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from structnet.plan import Plan
 from structnet.recurrence import Recurrence
 from structnet.registry import did_you_mean
+from structnet.starts import reset
 from structnet.topology import Topology
 
 SKIPS = ("none", "residual", "highway", "dense", "input")
@@ -56,6 +57,16 @@ class Stack(nn.Module):
                 self.transforms.append(_transform_gate(size, made.output_size))
             size = made.output_size + size * (skip == "dense")
         self.output_size = size
+
+    def reset_parameters(self) -> None:
+        """Put all weights back to what a new stack has, given the same random state."""
+        for depth, layer in enumerate(self.layers):
+            reset(layer)
+            if self.carries:
+                reset(self.carries[depth])
+            if self.transforms:
+                reset(self.transforms[depth])
+                _start_gate(self.transforms[depth])
 
     def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
         x = h = self.dropout(x)
@@ -113,6 +124,10 @@ class Apart(nn.Module):
         self.layers = [layer for stack in self.stacks for layer in stack.layers]
         self.output_size = sum(stack.output_size for stack in self.stacks)
 
+    def reset_parameters(self) -> None:
+        """Put all weights back to what new stacks have, given the same random state."""
+        reset(self.stacks)
+
     def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
         pairs = zip(self.stacks, plans, strict=True)
         return torch.cat([stack(x, (plan,), edge_x) for stack, plan in pairs], dim=1)
@@ -140,7 +155,10 @@ def _projection(size: int, output_size: int) -> nn.Module:
 
 
 def _transform_gate(size: int, output_size: int) -> nn.Linear:
-    gate = nn.Linear(size, output_size)
+    return _start_gate(nn.Linear(size, output_size))
+
+
+def _start_gate(gate: Any) -> Any:
     # A negative bias carries the input at first (Srivastava et al. 2015, section 2.2).
     nn.init.constant_(gate.bias, -1.0)
     return gate

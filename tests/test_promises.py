@@ -38,6 +38,7 @@ LEVELS = {
     "files": 0,
     "reading": 1,
     "words": 1,
+    "starts": 1,
     "levels": 1,
     "edges": 1,
     "places": 1,

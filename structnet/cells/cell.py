@@ -13,11 +13,12 @@ from torch.nn import functional as F
 from structnet.cells.aggregate import Attention, make_aggregate
 from structnet.cells.edge_terms import edge_terms
 from structnet.cells.product import masked, no_predecessors, product
+from structnet.starts import Renewable
 
 Gates = tuple[Tensor, ...]
 
 
-class Cell(nn.Module, abc.ABC):
+class Cell(Renewable):
     """One step at a node: `cell(z, *states)` gives the node's states.
 
     z is the input's half of every gate (n, G), computed by `project` for all nodes at once. Each
@@ -64,9 +65,7 @@ class Cell(nn.Module, abc.ABC):
         self.input_size, self.hidden_size, self.arity = input_size, hidden_size, arity
         size = len(self._gates) * hidden_size
         # Without gates of its own a cell gets the input as it is, unless it projects it itself.
-        self.input = (
-            nn.Linear(input_size, size, bias=not self.layer_norm) if size else nn.Identity()
-        )
+        self.input = Input(input_size, size, bias=not self.layer_norm) if size else nn.Identity()
         if self.layer_norm:
             self.norm_gain = nn.Parameter(torch.ones(size))
             self.norm_bias = nn.Parameter(torch.zeros(size))
@@ -135,7 +134,12 @@ class Cell(nn.Module, abc.ABC):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Glorot for inputs, orthogonal blocks for the recurrence, zero biases."""
+        """Put parameters and buffers back to what a new cell has, given the same random state.
+
+        That is Glorot for inputs, orthogonal blocks for the recurrence, zero biases, and what
+        `__init__` does besides. ValueError where a tensor has been added, or is now computed in a
+        way that has no inverse.
+        """
         if isinstance(self.input, nn.Linear):
             nn.init.xavier_uniform_(self.input.weight, gain=self._gain())
             if self.input.bias is not None:
@@ -241,6 +245,24 @@ class Cell(nn.Module, abc.ABC):
             for gate, gain, bias in zip((*node, *edge), gains, biases, strict=True)
         )
         return normal[: len(node)], normal[len(node) :]
+
+
+class Input(nn.Linear):
+    """The input's half of all gates, whose start is its cell's.
+
+    So where every module of a net is reset, one after the other, the cell finds the random state
+    that a new one finds.
+    """
+
+    def __init__(self, input_size: int, size: int, bias: bool = True):
+        super().__init__(input_size, size, bias)
+        self.is_made = True
+
+    def reset_parameters(self) -> None:
+        """Start as nn.Linear does, and leave the random state as it was."""
+        devices = [self.weight.device] if self.weight.is_cuda else []
+        with torch.random.fork_rng(devices, enabled=hasattr(self, "is_made")):
+            super().reset_parameters()
 
 
 def orthogonal_blocks_(weight: Tensor, rows: int, columns: int) -> None:

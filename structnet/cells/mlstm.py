@@ -1,8 +1,8 @@
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from structnet.cells.cell import Cell
+from structnet.cells.cell import Cell, Input
 from structnet.cells.slstm import check_forget, exponential_gates
 from structnet.registry import cells
 
@@ -36,7 +36,7 @@ class MLSTM(Cell):
         self.forget = check_forget(forget)
         # Columns of q, k, v, o, i and of f, slot by slot.
         self.columns = (*[hidden_size] * 4, heads, heads * (arity or 1))
-        self.input = nn.Linear(input_size, sum(self.columns))
+        self.input = Input(input_size, sum(self.columns))
         self.reset_parameters()
 
     def _add_recurrent(self) -> None:

@@ -33,7 +33,9 @@ def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Hashable:
         return repr(value)
     kind = type(value)
     constants = tuple((name, fingerprint(getattr(kind, name), seen)) for name in _constants(kind))
-    return kind, constants, fingerprint(vars(value), seen)
+    # What it was made with is in its attributes as far as it matters.
+    own = {name: one for name, one in vars(value).items() if name != "_made_with"}
+    return kind, constants, fingerprint(own, seen)
 
 
 def _is_looked_into(value: Any) -> bool:

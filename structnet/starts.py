@@ -1,0 +1,134 @@
+"""Start values: a module put back to what a new one has."""
+
+import abc
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+
+class _Remembering(abc.ABCMeta):
+    """A class whose modules know what they were made with."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        made = super().__call__(*args, **options)
+        made._made_with = cls, args, options
+        return made
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """What its `__init__` takes, which options are read from."""
+        whole = inspect.signature(cls.__init__)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+
+class Renewable(nn.Module, metaclass=_Remembering):
+    """A module that can be put back to its start, by a new one made as it was made.
+
+    So what its `__init__` sets, in a subclass too, needs to be said there alone. A
+    `reset_parameters` of a subclass's own acts while the module is made.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if (own := vars(cls).get("reset_parameters")) is not None:
+            cls.reset_parameters = _while_it_is_made(own)
+
+    def reset_parameters(self) -> None:
+        """Put parameters and buffers back to what a new module has, given the same random state.
+
+        ValueError where one has been added or is now computed in a way that has no inverse.
+        """
+        _renew(self)
+
+
+def _while_it_is_made(start: Callable) -> Callable:
+    """`start` within `__init__`, afterwards what it and everything else there set."""
+
+    @wraps(start)
+    def reset_parameters(self: Any) -> None:
+        if "_made_with" in vars(self):
+            _renew(self)
+        else:
+            start(self)
+
+    return reset_parameters
+
+
+def _renew(module: Any) -> None:
+    """Give a `Renewable` the parameters and buffers of a new one, made where its own are."""
+    made, args, options = module._made_with
+    device = next((one.device for one in module.parameters()), torch.get_default_device())
+    if "device" in options:
+        options = {**options, "device": device}
+    with torch.device(device):
+        fresh = made(*args, **options)
+    done = _take_over(module, fresh)
+    left = [name for name, one in module.named_parameters() if id(one) not in done]
+    if left:
+        raise ValueError(f"{made.__name__} was made without {left}, which have no start value here")
+
+
+def reset(module: nn.Module) -> None:
+    """Reset a module, or what it holds, in its order, where it has no `reset_parameters`.
+
+    ValueError for a module with parameters of its own and no such method.
+    """
+    own: Any = module
+    if hasattr(module, "reset_parameters"):
+        own.reset_parameters()
+        return
+    if names := [name for name, _ in module.named_parameters(recurse=False)]:
+        raise ValueError(
+            f"{type(module).__name__} has no reset_parameters for its {names}; write one, or make "
+            "the module anew"
+        )
+    for child in module.children():
+        reset(child)
+
+
+@torch.no_grad()
+def _take_over(module: nn.Module, fresh: nn.Module) -> set[int]:
+    """Copy a new module's parameters and buffers; the ids of what was written to."""
+    done: set[int] = set()
+    for name, child in fresh.named_children():
+        own = getattr(module, name)
+        if isinstance(own, type(child)) or _shapes(own) == _shapes(child):
+            done |= _take_over(own, child)
+        else:
+            # Something else was put in its place.
+            reset(own)
+            done |= {id(one) for one in own.parameters()}
+    for values in (fresh._parameters, fresh._buffers):
+        for name, value in values.items():
+            if value is not None:
+                done |= _put(module, name, value)
+    return done
+
+
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {name: one.shape for name, one in module.named_parameters()}
+
+
+def _put(module: Any, name: str, value: Tensor) -> set[int]:
+    if parametrize.is_parametrized(module, name):
+        made_of = module.parametrizations[name]
+        if not any(hasattr(step, "right_inverse") for step in made_of):
+            made_of.original.copy_(value)
+        else:
+            made_of.right_inverse(value)
+        return {id(one) for one in made_of.parameters()}
+    for values, at in ((module._parameters, name), (module._buffers, name),
+                       (module._parameters, f"{name}_orig")):  # fmt: skip
+        # Pruning keeps what it masks under another name.
+        if (own := values.get(at)) is not None:
+            own.copy_(value)
+            return {id(own)}
+    raise ValueError(
+        f"{type(module).__name__} no longer has {name!r} to put back; make the module anew, or "
+        "remove what computes it (such as weight norm) first"
+    )
