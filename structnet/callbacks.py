@@ -20,8 +20,21 @@ from structnet.verdict import judge, save_diagnosis
 class PlainLines(Callback):
     """A line an epoch, where there is no terminal to draw a bar on."""
 
+    def __init__(self) -> None:
+        self.line: str | None = None
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._say()
         self.started = time.monotonic()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._say()
+
+    def _say(self) -> None:
+        """Say that an epoch has ended once it is saved, which is after `on_train_epoch_end`."""
+        if self.line is not None:
+            print(self.line, flush=True)
+        self.line = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         shown = trainer.progress_bar_metrics
@@ -32,7 +45,7 @@ class PlainLines(Callback):
         )
         seconds = time.monotonic() - self.started
         epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
-        print(f"epoch {epoch}  {figures}  {seconds:.1f} s", flush=True)
+        self.line = f"epoch {epoch}  {figures}  {seconds:.1f} s"
 
 
 class Diagnose(Callback):

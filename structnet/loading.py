@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from structnet.batch import Sample, collate
 from structnet.levels import stable_order
+from structnet.signals import ignore
 from structnet.topology import Topology
 
 
@@ -126,4 +127,5 @@ def loader(
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=pin_memory,
+        worker_init_fn=ignore,
     )

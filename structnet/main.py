@@ -11,6 +11,7 @@ from typing import Any
 
 from structnet import DataWarning
 from structnet.commands import COMMANDS
+from structnet.signals import Stopped, stoppable
 from structnet.words import take_flag, take_values
 
 USAGE = """\
@@ -57,9 +58,27 @@ hidden_size, executor, zoneout, repeats, seed, threads and out=FILE for JSON; wi
 rows, scale, repeats, seed, threads and out.
 """
 
+MISTAKES = (ArithmeticError, ImportError, LookupError, MemoryError, OSError, ValueError)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; the exit status, 2 for a mistake in the call."""
+    """The command line; the exit status: 2 for a mistake in the call, 128 + N for signal N."""
+    with stoppable() as received:
+        message = "stopped"
+        try:
+            status = _call(arguments, received)
+        except Stopped as error:
+            message = str(error)
+        except BaseException:
+            if not received:
+                raise
+        if not received:
+            return status
+        print(message, file=sys.stderr)
+        return 128 + received[0]
+
+
+def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help") or "--help" in words or "-h" in words:
         print(USAGE, end="")
@@ -75,8 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads our lines has seen enough; nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ArithmeticError, ImportError, LookupError, MemoryError, OSError, ValueError) as error:
-        if traceback:
+    except (*MISTAKES, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
+            raise
+        # A signal is no mistake, whatever a library has made of it.
+        if traceback or received:
             raise
         print(f"structnet: error: {error}", file=sys.stderr)
         return 2

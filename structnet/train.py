@@ -27,6 +27,7 @@ from structnet.loading import loader
 from structnet.module import OPTIMIZERS, SCHEDULES, Module
 from structnet.registry import did_you_mean
 from structnet.run import Run
+from structnet.signals import Stopped
 
 KEPT = ("best", "last")
 
@@ -92,7 +93,7 @@ def fit(
         if value < 0:
             raise ValueError(f"option {name!r} of trainer is at least 0, got {value}")
     seed_everything(seed, workers=True, verbose=False)
-    _share_cores(num_workers)
+    _share_cores()
     module = Module(net, run.task, optimizer, learning_rate, weight_decay, schedule, seed)
     options = {
         "batch_nodes": batch_nodes,
@@ -142,9 +143,12 @@ def fit(
         trainer.fit(
             module, val_dataloaders=loaders["validation"], ckpt_path=last, weights_only=True
         )
-    except SystemExit:
-        # Lightning's answer to an interrupt from the keyboard.
-        print(f"stopped; go on with: structnet train resume={run.directory}", file=sys.stderr)
+    except SystemExit as error:
+        # Lightning's answer to an interrupt from the keyboard, and to SIGTERM.
+        raise Stopped(f"stopped; {_advice(run)}") from error
+    except RuntimeError as error:
+        if str(error).startswith("DataLoader worker"):
+            raise ChildProcessError(f"{error}; {_advice(run)}") from error
         raise
     seconds = time.monotonic() - started
     if keep == "best" and (run.checkpoints / "best.ckpt").is_file():
@@ -160,6 +164,13 @@ def fit(
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
         },
     }
+
+
+def _advice(run: Run) -> str:
+    """What to do where training has ended too early."""
+    if (run.checkpoints / "last.ckpt").is_file():
+        return f"go on with: structnet train resume={run.directory}"
+    return "nothing is kept, as the first epoch did not end: the same command starts it again"
 
 
 def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
@@ -197,7 +208,7 @@ def _other_executor(run: Run) -> dict[str, str]:
 def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
     """The task's metrics of a net on samples."""
     options = run.config["trainer"]
-    _share_cores(options["num_workers"])
+    _share_cores()
     batches = {name: options[name] for name in ("batch_nodes", "batch_size", "num_workers")}
     trainer = quiet_trainer(
         logger=False,
@@ -233,10 +244,14 @@ def quiet_trainer(**options: Any) -> Trainer:
         raise ValueError(f"no trainer for {given}: {error}") from error
 
 
-def _share_cores(num_workers: int) -> None:
-    """Leave a core to every loader worker: threads that compete for cores wait for each other."""
+def _share_cores() -> None:
+    """Leave a core to loading: threads that compete for cores wait for each other.
+
+    So many threads whatever the number of workers, as another number sums in another order; never
+    more than torch was told to take, by OMP_NUM_THREADS for example.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(max(1, (cores or 1) - num_workers))
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, (cores or 1) - 1)))
 
 
 def _check_choice(option: str, value: str, choices: Any) -> None:

@@ -37,6 +37,7 @@ LEVELS = {
     "memory": 0,
     "files": 0,
     "reading": 1,
+    "signals": 0,
     "words": 1,
     "starts": 1,
     "levels": 1,

@@ -162,6 +162,34 @@ def test_workers_change_nothing_but_the_time():
     assert one == other
 
 
+def test_workers_change_no_bit_where_there_are_two_cores(monkeypatch):
+    # A number of threads that sums in another order.
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
+    torch.set_num_threads(2)
+    threads, weights = [], []
+    for count in (0, 1, 2):
+        _, net, _, _ = learn(f"trainer.num_workers={count}", f"run=w{count}")
+        threads.append(torch.get_num_threads())
+        weights.append(net.state_dict())
+    assert threads == [1, 1, 1]
+    for other in weights[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in weights[0].items())
+
+
+def test_no_more_threads_are_taken_than_torch_was_told(monkeypatch):
+    from structnet.train import _share_cores
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)), raising=False)
+    before = torch.get_num_threads()
+    try:
+        for told, taken in ((1, 1), (3, 3), (8, 7)):
+            torch.set_num_threads(told)
+            _share_cores()
+            assert torch.get_num_threads() == taken
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_net_is_evaluated_as_after_its_training():
     run, net, figures, _ = learn()
     splits = run.task.load(run.topology)
