@@ -183,6 +183,8 @@ def _explain(overrides: Sequence[Override], folders: Sequence[str], extra: Seque
         if isinstance(one.value(), str):
             names = loader.get_group_options(key)
             names += [file.stem for folder in folders for file in Path(folder, key).glob("*.yaml")]
+            if one.value() not in names and key in REGISTRIES:
+                raise REGISTRIES[key].unknown(one.value(), names)
             if one.value() not in names:
                 raise ValueError(f"no {key} {one.value()!r} {did_you_mean(one.value(), names)}")
     chosen = _names([*(one.input_line for one in choices), *extra])

@@ -1,16 +1,15 @@
 """The command line: its usage, its mistakes, and the way to a command."""
 
-import importlib.util
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from structnet import DataWarning
 from structnet.commands import COMMANDS
+from structnet.plugin import PluginWarning, load_file
 from structnet.signals import Stopped, stoppable
 from structnet.words import take_flag, take_values
 
@@ -88,7 +87,7 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
         with _plain_warnings():
             command = _find_command(words.pop(0))
             for plugin in take_values(words, "--plugin"):
-                _import_file(plugin)
+                load_file(plugin)
             return command(words) or 0
     except BrokenPipeError:
         # Whoever reads our lines has seen enough; nothing is left to flush.
@@ -112,33 +111,16 @@ def _find_command(name: str) -> Callable[[list[str]], int]:
     return COMMANDS[name]
 
 
-def _import_file(name: str) -> None:
-    """Import a user's file of components."""
-    path = Path(name)
-    if not path.is_file():
-        raise FileNotFoundError(f"no plugin file {name}")
-    module_name = f"structnet_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"plugin file {name} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    # Workers unpickle its classes by this name.
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ImportError(f"plugin file {name} failed: {type(error).__name__}: {error}") from error
-
-
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
     """Our own warnings as lines for a person."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", DataWarning)
+        for ours in (DataWarning, PluginWarning):
+            warnings.simplefilter("always", ours)
         show = warnings.showwarning
 
         def show_plainly(message: Any, category: type, *where: Any, **kwargs: Any) -> None:
-            if issubclass(category, DataWarning):
+            if issubclass(category, DataWarning | PluginWarning):
                 print(f"structnet: {message}", file=sys.stderr)
             else:
                 show(message, category, *where, **kwargs)

@@ -1,19 +1,28 @@
-"""Name -> component, and the door through which plugins come in.
+"""Name -> component, and what is asked of one before it is let in.
 
 A configured argument of a component is keyword-only with a plain default; a wired one is positional
 without a default. The signature is the whole configuration schema.
 """
 
 import difflib
+import importlib
 import inspect
+import re
+import sys
 import typing
+import warnings
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from types import MappingProxyType, UnionType
 from typing import Any, TypeVar
 
+from structnet.plugin import Plugin, PluginError, PluginWarning, installed, load, owner_of
+
 PLAIN = (bool, int, float, str, type(None))
-PLUGIN_GROUP = "structnet.plugins"
+# What a word on the command line and a key in a file can be.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# Read as another value than a word, there or in YAML.
+NO_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")
 C = TypeVar("C", bound=Callable)
 
 
@@ -24,10 +33,6 @@ class UnknownName(KeyError):
     __str__ = Exception.__str__
 
 
-class PluginError(ImportError):
-    """A plugin that could not be imported; the cause is chained."""
-
-
 def did_you_mean(name: Any, choices: Iterable[str]) -> str:
     """`among [...]`, and the closest choice where one is close."""
     choices = sorted(choices)
@@ -36,35 +41,100 @@ def did_you_mean(name: Any, choices: Iterable[str]) -> str:
 
 
 class Registry:
-    """Components of one kind by name: classes or functions."""
+    """Components of one kind by name: classes, or functions that make one.
 
-    def __init__(self, kind: str):
-        self.kind = kind
+    `base` is the class, as "module:Class", that all of them are of, `wired` how many positional
+    arguments each is made with. Where they are `made`, a function that says so by its annotation
+    is a component as well.
+    """
+
+    def __init__(
+        self, kind: str, base: str | None = None, wired: int | None = None, made: bool = False
+    ):
+        self.kind, self.base, self.wired, self.made = kind, base, wired, made
         self._components: dict[str, Callable] = {}
+        self._owners: dict[str, Plugin | None] = {}
 
     def register(self, name: str) -> Callable[[C], C]:
         """Decorator that registers a component.
 
-        ValueError if the name is taken, or an option has no default or one that is not plain.
+        ValueError if the name is taken or no plain word, if the component is of another kind or
+        made with other arguments, or if an option has no default or one that is not plain.
         """
+        # A component need not have a module; whoever registers it has one.
+        owner = owner_of(sys._getframe(1).f_globals.get("__name__", ""))
 
         def add(component: C) -> C:
+            what = f"{self.kind} {name!r}"
+            self._check_kind(component, what)
             taken = self._components.get(name)
             if taken is not None and _path(taken) != _path(component):
                 raise ValueError(
                     f"two {self.kind}s named {name!r}: {_path(taken)} and {_path(component)}; "
                     "rename one of them"
                 )
-            read_options(component, f"{self.kind} {name!r}")
-            self._components[name] = component
+            self._check_arguments(component, what)
+            _check_name(name, what)
+            self._components[name], self._owners[name] = component, owner
             return component
 
         return add
 
+    def forget(self, plugin: Plugin) -> list[str]:
+        """Drop what a plugin has registered; the names."""
+        mine = [name for name, owner in self._owners.items() if owner == plugin]
+        for name in mine:
+            del self._components[name], self._owners[name]
+        return mine
+
+    def plugin(self, name: str) -> Plugin | None:
+        """The plugin that registered a component; None for what is built in."""
+        return self._owners.get(name)
+
+    def unknown(self, name: Any, choices: Iterable[str]) -> UnknownName:
+        """The error that names the choices, and the plugins that failed: one may have had it."""
+        causes = [_failed[owner] for owner in _failed if name in _lost.get((self.kind, owner), ())]
+        causes = causes or list(_failed.values())
+        message = f"no {self.kind} {name!r} {did_you_mean(name, choices)}"
+        return UnknownName("; ".join([message, *causes]))
+
+    def _check_kind(self, component: Any, what: str) -> None:
+        """ValueError for anything but a class of the kind, or a function that makes one."""
+        if self.base is None:
+            return
+        module, _, name = self.base.partition(":")
+        base = getattr(importlib.import_module(module), name)
+        if self.made and inspect.isfunction(component):
+            made = typing.get_type_hints(component).get("return")
+        else:
+            made = component
+        if not inspect.isclass(made) or not issubclass(made, base):
+            raise ValueError(
+                f"{what} is no {name}: register a class that inherits from {name}, got {made!r}"
+            )
+        if made is component and (missing := sorted(getattr(made, "__abstractmethods__", ()))):
+            raise ValueError(f"{what} lacks the method {', '.join(missing)} that a {name} has")
+
+    def _check_arguments(self, component: Callable, what: str) -> None:
+        """ValueError for an option that cannot be configured, and for others than the wired."""
+        options = read_options(component, what)
+        for option, (kind, default) in options.items():
+            _check_option(option, kind, default, f"option {option!r} of {what}")
+        if self.wired is None:
+            return
+        signature = inspect.signature(component)
+        try:
+            signature.bind(*[None] * self.wired, **dict.fromkeys(options))
+        except TypeError as error:
+            raise ValueError(
+                f"{what} is made with {self.wired} positional arguments, options being keywords "
+                f"with defaults; its signature is {signature}: {error}"
+            ) from error
+
     def __getitem__(self, name: str) -> Callable:
         load_plugins()
         if name not in self._components:
-            raise UnknownName(f"no {self.kind} {name!r} {did_you_mean(name, self._components)}")
+            raise self.unknown(name, self._components)
         return self._components[name]
 
     def create(self, name: str, /, *wired: Any, **options: Any) -> Any:
@@ -116,9 +186,20 @@ def check_options(component: Callable, options: Mapping[str, Any], what: str) ->
             raise ValueError(f"option {option!r} of {what} takes {name}, got {value!r}")
 
 
+def _is_plain(kind: Any) -> bool:
+    """Whether all values of a type are plain data."""
+    if isinstance(kind, UnionType) or typing.get_origin(kind) is typing.Union:
+        return all(map(_is_plain, typing.get_args(kind)))
+    if typing.get_origin(kind) is typing.Literal:
+        return all(type(one) in PLAIN for one in typing.get_args(kind))
+    return kind is Any or kind in PLAIN
+
+
 def _fits(value: Any, kind: Any) -> bool:
     if kind is Any:
         return type(value) in PLAIN
+    if typing.get_origin(kind) is typing.Literal:
+        return any(type(value) is type(one) and value == one for one in typing.get_args(kind))
     if isinstance(kind, UnionType) or typing.get_origin(kind) is typing.Union:
         return any(_fits(value, one) for one in typing.get_args(kind))
     if kind is float:
@@ -130,30 +211,63 @@ def _path(component: Callable) -> str:
     return f"{component.__module__}.{component.__qualname__}"
 
 
-cells = Registry("cell")
-topologies = Registry("topology")
-readouts = Registry("readout")
-nets = Registry("net")
-tasks = Registry("task")
+def _check_name(name: Any, what: str) -> None:
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name.lower() in NO_WORDS:
+        raise ValueError(
+            f"{what} is no word for the command line: take ASCII letters, digits, - and _, a "
+            f"letter first, and none of {', '.join(NO_WORDS)}"
+        )
+
+
+def _check_option(option: str, kind: Any, default: Any, what: str) -> None:
+    if not OPTION.fullmatch(option):
+        raise ValueError(
+            f"{what} is no word for the command line: take ASCII letters, digits and _"
+        )
+    if option == "name":
+        raise ValueError(f"{what} is taken: a component's own name goes by it; rename the option")
+    if not _is_plain(kind):
+        raise ValueError(
+            f"{what} has the type {kind}: take bool, int, float, str, a Literal of them, or a union"
+        )
+    if not _fits(default, kind):
+        raise ValueError(f"{what} is of type {kind}, which its default {default!r} is not")
+
+
+cells = Registry("cell", "structnet.cells.cell:Cell", 3)
+topologies = Registry("topology", "structnet.topology:Topology", 0)
+readouts = Registry("readout", "structnet.readout:Readout", 2)
+nets = Registry("net", "torch.nn:Module", 4)
+tasks = Registry("task", "structnet.task:Task", 0, made=True)
 
 _loaded = False
+# Plugin -> what it failed of, and (kind, plugin) -> the names it had registered until then.
+_failed: dict[Plugin, str] = {}
+_lost: dict[tuple[str, Plugin], list[str]] = {}
 
 
 def load_plugins() -> None:
-    """Import every installed plugin, once; PluginError names one that fails."""
+    """Import every installed plugin, once; a warning names one that fails, and it is left out."""
     global _loaded
     if _loaded:
         return
     # Set first: a plugin may ask a registry for names while it is being imported.
     _loaded = True
-    for entry_point in metadata.entry_points(group=PLUGIN_GROUP):
-        try:
-            entry_point.load()
-        except Exception as error:
-            _loaded = False
-            owner = entry_point.dist
-            owner = f"{owner.name} {owner.version}" if owner else "an unnamed distribution"
-            raise PluginError(
-                f"plugin {entry_point.name!r} ({entry_point.value}) of {owner} failed to import: "
-                f"{type(error).__name__}: {error}; mend it or uninstall {owner}"
-            ) from error
+    try:
+        for plugin, run in installed().items():
+            try:
+                load(plugin, run)
+            except PluginError as error:
+                _leave_out(plugin, str(error))
+    except BaseException:
+        _loaded = False
+        raise
+    for plugin, cause in _failed.items():
+        way = f"mend it or uninstall {plugin.owner}"
+        warnings.warn(f"{cause}; its components are left out: {way}", PluginWarning, stacklevel=2)
+
+
+def _leave_out(plugin: Plugin, cause: str) -> None:
+    _failed[plugin] = cause
+    for kind in (cells, topologies, readouts, nets, tasks):
+        _lost[kind.kind, plugin] = kind.forget(plugin)

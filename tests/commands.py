@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-from structnet import registry
+from structnet import plugin, registry
 from structnet.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -92,7 +92,8 @@ def isolated() -> Iterator[None]:
     kinds = [registry.cells, registry.topologies, registry.readouts, registry.nets, registry.tasks]
     for kind in kinds:
         kind.names()
-    registered = [dict(kind._components) for kind in kinds]
+    registered = [(dict(kind._components), dict(kind._owners)) for kind in kinds]
+    plugins = list(plugin._known)
     store, environment = ConfigStore.instance().repo, dict(os.environ)
     stored = [dict(store.get(kind.kind, {})) for kind in kinds]
     try:
@@ -103,9 +104,12 @@ def isolated() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(environment)
-        for kind, components, options in zip(kinds, registered, stored, strict=True):
+        plugin._known[:] = plugins
+        for kind, (components, owners), options in zip(kinds, registered, stored, strict=True):
             kind._components.clear()
             kind._components.update(components)
+            kind._owners.clear()
+            kind._owners.update(owners)
             store[kind.kind] = options
 
 

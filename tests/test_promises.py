@@ -31,6 +31,7 @@ SOURCES = sorted([*ROOT.glob("structnet/**/*.py"), *ROOT.glob("plugins/**/*.py")
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # A module imports only modules of a lower level, and those of its own package.
 LEVELS = {
+    "plugin": -1,
     "__init__": 0,
     "registry": 0,
     "ranking": 0,

@@ -1,0 +1,184 @@
+"""Where components come from: distributions' entry points, and files that a person names.
+
+A plugin that fails is named with its cause, whatever it raises.
+"""
+
+import importlib.util
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PLUGIN_GROUP = "structnet.plugins"
+# Of a message that an error of someone else's brings.
+LONGEST = 500
+
+
+class PluginWarning(UserWarning):
+    """A plugin that could not be imported; all others can be used."""
+
+
+class PluginError(ImportError):
+    """A plugin that could not be imported; the cause is chained."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What registers components: an entry point of a distribution, or a file where that is None.
+
+    `name` is the entry point's, or the file as a person named it.
+    """
+
+    name: str
+    module: str
+    distribution: str | None = None
+    version: str | None = None
+
+    @property
+    def owner(self) -> str:
+        return f"{self.distribution} {self.version}" if self.version else str(self.distribution)
+
+    def __str__(self) -> str:
+        if self.distribution is None:
+            return f"plugin file {self.name}"
+        return f"plugin {self.name!r} ({self.module}) of {self.owner}"
+
+
+_known: list[Plugin] = []
+_loading: list[Plugin] = []
+
+
+def owner_of(module: str) -> Plugin | None:
+    """The plugin that a module registers components for; None for what is built in."""
+    mine = [p for p in _known if f"{module}.".startswith(f"{p.module}.")]
+    if mine:
+        return max(mine, key=lambda plugin: len(plugin.module))
+    if module.split(".")[0] == "structnet":
+        return None
+    return _loading[-1] if _loading else None
+
+
+def plugin_files() -> list[str]:
+    """The plugin files that were imported, as a person named them."""
+    return [plugin.name for plugin in _known if plugin.distribution is None]
+
+
+def installed() -> dict[Plugin, Callable[[], Any]]:
+    """The entry points of all distributions, each with what imports it."""
+    found = {}
+    for entry_point in metadata.entry_points(group=PLUGIN_GROUP):
+        owner = entry_point.dist
+        named = (owner.name, owner.version) if owner else ("an unnamed distribution", None)
+        module = entry_point.value.split(":")[0].strip()
+        found[Plugin(entry_point.name, module, *named)] = entry_point.load
+    # All are known before the first is imported: one may import another.
+    _known.extend(plugin for plugin in found if plugin not in _known)
+    return found
+
+
+def load(plugin: Plugin, run: Callable[[], Any]) -> None:
+    """Import a plugin; PluginError names it and the cause, whatever it raises.
+
+    What it prints goes to stderr, as a program may read our own lines.
+    """
+    _loading.append(plugin)
+    with _interrupts() as interrupts:
+        try:
+            with redirect_stdout(sys.stderr):
+                run()
+        # A plugin may end the process, or raise what is no Exception.
+        except BaseException as error:
+            if interrupts:
+                raise
+            raise PluginError(f"{plugin} failed: {describe(error, plugin.module)}") from error
+        finally:
+            _loading.pop()
+
+
+def load_file(name: str) -> Plugin:
+    """Import a person's file of components; PluginError names file, line and cause."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"no plugin file {name}")
+    module_name = _module_name(path)
+    spec = importlib.util.spec_from_file_location(module_name, path.absolute())
+    if spec is None or spec.loader is None:
+        raise ValueError(f"plugin file {name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # Workers unpickle its classes by this name.
+    sys.modules[module_name] = module
+    plugin = Plugin(name, module_name)
+    if plugin not in _known:
+        _known.append(plugin)
+    execute = spec.loader.exec_module
+    load(plugin, lambda: execute(module))
+    return plugin
+
+
+def describe(error: BaseException, module: str = "") -> str:
+    """An error's type, message and place in one line; the place is in `module` where it can be."""
+    try:
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+    # Not even this has to work in a class of someone else's.
+    except Exception:
+        message = ""
+    message = " ".join(message.split())
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST]}..."
+    said = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    place = _place(error, module.split(".")[0])
+    return f"{said} ({place})" if place else said
+
+
+def _place(error: BaseException, package: str) -> str:
+    """File and line of the innermost step within a package, or of the innermost of all."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    steps = list(traceback.walk_tb(error.__traceback__))
+    inside = [
+        step for step in steps if step[0].f_globals.get("__name__", "").split(".")[0] == package
+    ]
+    for frame, line in reversed(inside or steps):
+        file = frame.f_code.co_filename
+        if file != __file__ and not file.startswith("<frozen"):
+            return f"{file}, line {line}"
+    return ""
+
+
+def _module_name(path: Path) -> str:
+    """A module name of its own for a file: two folders may have files of one name."""
+    name = wanted = f"structnet_plugin_{path.stem}"
+    count = 1
+    while name in sys.modules and Path(sys.modules[name].__file__ or "") != path.absolute():
+        count += 1
+        name = f"{wanted}_{count}"
+    return name
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Notes signals to stop, which are no plugin's failure, and leaves them to their handlers."""
+    noted: list[int] = []
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    # Only the main thread handles signals.
+    if threading.current_thread() is not threading.main_thread():
+        handlers.clear()
+
+    def note(number: int, frame: Any) -> Any:
+        noted.append(number)
+        return handlers[signal.Signals(number)](number, frame)  # pyright: ignore[reportCallIssue]
+
+    mine = [one for one, handler in handlers.items() if callable(handler)]
+    for one in mine:
+        signal.signal(one, note)
+    try:
+        yield noted
+    finally:
+        for one in mine:
+            signal.signal(one, handlers[one])
