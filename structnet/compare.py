@@ -27,7 +27,8 @@ from structnet.config import compose
 from structnet.files import write
 from structnet.ranking import Key, Monitor, markdown, summarise
 from structnet.registry import did_you_mean
-from structnet.run import Config, Run, new_directory, saved_config
+from structnet.run import Config, Run, new_directory
+from structnet.saved import read_metrics, saved_config
 
 SECTION = "comparison.yaml"
 PARTS = ("rows", "columns", "seeds", "folds", "published", "references")
@@ -117,15 +118,15 @@ class Comparison:
 
 def _finished(directory: Path, config: Config) -> dict[str, Any] | None:
     """The figures of a run that has been finished."""
-    file = directory / "metrics.json"
-    if not file.is_file():
+    metrics = read_metrics(directory)
+    if not {"test", "train"} <= set(metrics) or "seconds" not in metrics["train"]:
         return None
     # The directory may have been moved since.
     if {**saved_config(directory), "run": None} != {**config, "run": None}:
         raise ValueError(
             f"{directory} was run with another configuration; name another directory with run=DIR"
         )
-    return json.loads(file.read_text())
+    return metrics
 
 
 def _save(file: Path, text: str) -> None:

@@ -28,7 +28,7 @@ def check_file(path: Path) -> int:
         raise FileNotFoundError(f"no file {path}") from None
     if not stat.S_ISREG(found.st_mode):
         what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a socket or a device"
-        raise ValueError(f"{path} is {what}, a file is needed")
+        raise ValueError(f"no file {path}: it is {what}")
     if found.st_size > total_memory():
         raise ValueError(
             f"{path} is of {as_bytes(found.st_size)}, this machine's memory of "
@@ -83,7 +83,7 @@ def check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, NotImplementedError) as error:
-        raise ValueError(f"{path} is no whole zip file: {error}") from error
+        raise ValueError(f"{path} is no {path.suffix} file that can be read: {error}") from error
     # What lies in it as it is takes no more than on disk.
     if unpacked > max(UNPACKED, size):
         raise ValueError(

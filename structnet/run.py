@@ -31,6 +31,7 @@ from structnet.batch import Vocabulary
 from structnet.execute.fused import FUSED
 from structnet.files import write
 from structnet.net import Sizes
+from structnet.saved import read_description, saved_config
 from structnet.task import Task
 from structnet.topology import Topology
 
@@ -174,13 +175,7 @@ class Run:
 
     def load_learned(self) -> None:
         """Give the task the words and all else that the net was trained with."""
-        file = self.directory / "config.json"
-        try:
-            described = json.loads(file.read_text())
-            words = described["vocabulary"]
-            learned = {name: described["learned"][name] for name in self.task.learned}
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{file} is not a saved model's description: {error}") from error
+        words, learned = read_description(self.directory / "config.json", self.task.learned)
         if words is not None:
             self.task.vocabulary = Vocabulary(words)
         for name, value in learned.items():
@@ -206,20 +201,6 @@ class Run:
         except Exception as error:
             # What torch raises for a damaged file or a forbidden object has no common type.
             raise ValueError(f"{file} is not a checkpoint of plain data: {error}") from error
-
-
-def saved_config(directory: str | Path) -> dict[str, Any]:
-    """The configuration of a run as it was saved; FileNotFoundError if there is none."""
-    file = Path(directory) / "config.yaml"
-    if not file.is_file():
-        raise FileNotFoundError(f"no run in {directory}: it has no config.yaml")
-    try:
-        config = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is not plain YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{file} holds no configuration, but {config!r}")
-    return config
 
 
 def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:

@@ -1,6 +1,5 @@
 """What a diagnosis says: a verdict in words, a table, a picture, and the file they come from."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.table import Table
 from structnet.diagnose import Diagnosis
 from structnet.files import write
 from structnet.gates import HIGH, LOW
+from structnet.plain import is_finite, read_json, shown
 from structnet.run import Run
 
 # The gradients of all levels add up in one weight: a thousandth is lost in that sum, and a thousand
@@ -155,10 +155,22 @@ def save_diagnosis(
 def _history(file: Path) -> list[dict[str, Any]]:
     if not file.is_file():
         return []
-    try:
-        return list(json.loads(file.read_text())["history"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{file} is not a saved diagnosis, remove it: {error}") from error
+    saved = read_json(file)
+    history = saved.get("history") if isinstance(saved, dict) else None
+    if not isinstance(history, list) or not all(map(_is_epoch, history)):
+        raise ValueError(f"{file} is not a saved diagnosis, remove it: history is {shown(history)}")
+    return history
+
+
+def _is_epoch(one: Any) -> bool:
+    """Whether it is the number of an epoch with its layers' gradients, None where infinite."""
+    return (
+        isinstance(one, dict)
+        and type(one.get("epoch")) is int
+        and isinstance(one.get("gradient"), dict)
+        and all(isinstance(some, list) for some in one["gradient"].values())
+        and all(v is None or is_finite(v) for some in one["gradient"].values() for v in some)
+    )
 
 
 def draw_diagnosis(

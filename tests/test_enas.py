@@ -77,7 +77,7 @@ WRONG = {
 @pytest.mark.parametrize("text", WRONG, ids=[str(i) for i in range(len(WRONG))])
 def test_a_mistake_is_named_by_file_line_value_and_what_was_expected(tmp_path, text):
     path = tmp_path / "mine.txt"
-    path.write_text(f"{GOOD}\n{text}\n")
+    path.write_text(f"{GOOD}\n{text}\n{GOOD}\n")
     with pytest.raises(ValueError) as caught:
         list(read_architectures(path, labelled=True))
     assert str(caught.value).startswith(f"{path}, line 2: ") and len(str(caught.value)) < 500

@@ -70,6 +70,8 @@ LEVELS = {
     "readout": 8,
     "stack": 11,
     "net": 12,
+    "plain": 2,
+    "saved": 3,
     "run": 13,
     "module": 14,
     "callbacks": 15,

@@ -96,7 +96,7 @@ def test_a_pipe_is_no_file(here, file):
     path = here / "data" / "RINGS" / "processed" / file
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(ValueError, match=rf"{file} is a pipe, a socket or a device"):
+    with pytest.raises(ValueError, match=rf"{file}: it is a pipe, a socket or a device"):
         create("data")
 
 
@@ -104,7 +104,7 @@ def test_a_link_to_a_device_is_no_raw_file(here):
     path = here / "data" / "RINGS" / "raw" / "RINGS_A.txt"
     path.unlink()
     path.symlink_to("/dev/zero")
-    with pytest.raises(ValueError, match=r"RINGS_A\.txt is a pipe, a socket or a device"):
+    with pytest.raises(ValueError, match=r"RINGS_A\.txt: it is a pipe, a socket or a device"):
         create("data")
 
 

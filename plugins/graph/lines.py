@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from structnet.plugins.grid.files import read_bytes
+import structnet as sn
 
 # An error shows no more of a line.
 SHOWN = 100
@@ -26,18 +26,12 @@ class Line:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a text file, unpacked if its name ends in .gz.
+    """The lines of a text file, unpacked if its name ends in .gz, blank ones at its end left out.
 
-    FileNotFoundError if there is none; ValueError, naming it, if it is damaged or no UTF-8.
+    The errors of `sn.read_text`.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    try:
-        # Spreadsheets begin a file with a mark that is no part of its first word.
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}") from error
     # Of ends of lines only those that editors make: no form feeds or Unicode separators.
-    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+    text = sn.read_text(path).replace("\r\n", "\n").rstrip(" \t\n")
+    lines = text.split("\n") if text else []
     for number, line in enumerate(lines, start=1):
         yield Line(path, number, line)

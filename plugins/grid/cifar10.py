@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from structnet.plugins.grid.files import locate, read_bytes, refuse_labels
+from structnet.plugins.grid.files import locate, refuse_labels
 from structnet.plugins.grid.pictures import PictureTask, Split
 
 import structnet as sn
@@ -85,7 +85,7 @@ class CIFAR10(PictureTask):
         return locate(self.root, "cifar10", official)
 
     def _read(self, path: Path) -> Split:
-        data = np.frombuffer(read_bytes(path), np.uint8)
+        data = np.frombuffer(sn.read_bytes(path), np.uint8)
         if not len(data) or len(data) % RECORD:
             raise ValueError(
                 f"{path} is of {len(data)} bytes, expected a multiple of {RECORD}: a label and "

@@ -1,9 +1,8 @@
 """Files of images: where they are, and what is in them."""
 
-import gzip
-import zlib
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,8 @@ UNSIGNED_BYTE = 0x08
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # How Pillow calls grey and coloured images of 8 bits a channel.
 MODES = {1: "L", 3: "RGB"}
+# More pixels than 8192 x 8192 are no image for a net that visits each.
+MOST_PIXELS = 1 << 26
 
 
 def locate(root: str | None, name: str, choices: Sequence[Sequence[str]]) -> list[Path]:
@@ -37,19 +38,6 @@ def locate(root: str | None, name: str, choices: Sequence[Sequence[str]]) -> lis
     return [path for path in found if path is not None]
 
 
-def read_bytes(path: Path) -> bytes:
-    """What is in a file, unpacked if its name ends in .gz; ValueError if that is damaged."""
-    if path.suffix != ".gz":
-        return path.read_bytes()
-    try:
-        with gzip.open(path) as file:
-            return file.read()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"{path} is no whole gzip file ({error}); get it again, or unpack it"
-        ) from error
-
-
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """The array of bytes in an IDX file, which has so many dimensions.
 
@@ -57,25 +45,27 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     significant first), values. ValueError, naming the file and what was expected, for another magic
     number, and for fewer or more values than its sizes say.
     """
-    data = read_bytes(path)
+    start = 4 + 4 * dimensions
+    data = sn.read_bytes(path, start)
     magic = bytes((0, 0, UNSIGNED_BYTE, dimensions))
     if data[:4] != magic:
         raise ValueError(
             f"{path} begins with {data[:4].hex() or 'nothing'}, expected {magic.hex()}: an IDX "
             f"file of unsigned bytes in {dimensions} dimensions"
         )
-    start = 4 + 4 * dimensions
     if len(data) < start:
         raise ValueError(
             f"{path} ends in its head, after {len(data)} of {start} bytes; get it again"
         )
     shape = tuple(np.frombuffer(data, ">u4", dimensions, offset=4).tolist())
     expected = start + int(np.prod(shape, dtype=object))
+    # One byte more tells that there are more.
+    data = sn.read_bytes(path, expected + 1)
     if len(data) != expected:
         what = "cut off" if len(data) < expected else "longer than that"
         raise ValueError(
             f"{path} is of {' x '.join(map(str, shape))} values, {expected} bytes expected, got "
-            f"{len(data)}: it is {what}; get it again"
+            f"{len(data)}{'' if len(data) < expected else ' or more'}: it is {what}; get it again"
         )
     if 0 in shape:
         raise ValueError(f"{path} holds no images: it is of {' x '.join(map(str, shape))} values")
@@ -109,17 +99,30 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Without Pillow's word on the size of images that are refused here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
     """An image (h, w, channels) of 8 bits a channel.
 
     Palettes and orientation are resolved, and black and white is grey. ValueError, naming the file,
-    if it cannot be read, or has other channels or more bits.
+    if it cannot be read, or has other channels, more bits, or too many pixels by its head.
     """
     # Imported here: few tasks read pictures.
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        sn.check_file(path)
+        with _no_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(
+                    f"{image.height} x {image.width} pixels, more than {MOST_PIXELS:,}; reduce it"
+                )
             # Pillow keeps only the upper halves of 16-bit colours.
             wide = any("16" in str(tile[3]) for tile in image.tile)
             image = ImageOps.exif_transpose(image)

@@ -1,6 +1,6 @@
 """Any folder of images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -75,7 +75,7 @@ class Images(PictureTask):
                 f"{len(files)} images below {self._folder}; training, validation and test take one "
                 "at least each: give task.root a folder with more"
             )
-        images = [read_image(path, self.channels) for path in files]
+        images = list(self._read(files))
         self._refuse_sizes(images)
         labels = [0] * len(files)
         if self.goal == "class" or self.given == "class":
@@ -87,6 +87,20 @@ class Images(PictureTask):
             name: Split([images[i] for i in sorted(part)], [labels[i] for i in sorted(part)])
             for name, part in zip(("test", "validation", "train"), parts, strict=True)
         }
+
+    def _read(self, files: Sequence[Path]) -> Iterator[Image]:
+        """The images, which are all kept; ValueError where they are too many for this machine."""
+        size, most = 0, sn.total_memory() // 2
+        for path in files:
+            image = read_image(path, self.channels)
+            size += image.nbytes
+            if size > most:
+                raise ValueError(
+                    f"the images below {self._folder} up to {path.name} are {sn.as_bytes(size)} "
+                    f"unpacked, more than half of this machine's memory: give smaller ones, or "
+                    "fewer"
+                )
+            yield image
 
     @property
     def _folder(self) -> Path:

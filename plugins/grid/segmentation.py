@@ -125,9 +125,12 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]
     ValueError, naming the file and what was expected, if it is damaged, lacks an array, or has one
     of another shape, type or range.
     """
+    sn.check_archive(path)
     try:
         with path.open("rb") as raw, np.load(raw) as file:
             arrays = {name: file[name] for name in names if name in file}
+    except MemoryError:
+        raise MemoryError(f"out of memory reading {path}") from None
     # Numpy has errors of three modules for files that are damaged.
     except Exception as error:
         raise ValueError(f"{path} is no .npz file that can be read: {error}") from error

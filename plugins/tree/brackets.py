@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+import structnet as sn
+
 # A word may hold any character but brackets and the plain space (some hold a no-break space).
 _TOKEN = re.compile(r"[()]|[^() \t\r\n]+")
 
@@ -30,13 +32,13 @@ class Bracketed:
 
 
 def read_brackets(path: Path) -> Iterator[Bracketed]:
-    """The trees of a file, one a line; ValueError names file, line and column of a mistake."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        try:
-            for line, text in enumerate(file, start=1):
-                yield parse(text, path, line)
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 text ({error.reason} at {error.start})") from error
+    """The trees of a file, one a line, blank lines passed over.
+
+    ValueError names file, line and column of a mistake; the others are those of `sn.read_text`.
+    """
+    for line, text in enumerate(sn.read_text(path).split("\n"), start=1):
+        if text.strip(" \t\r"):
+            yield parse(text, path, line)
 
 
 def parse(text: str, path: Path, line: int) -> Bracketed:

@@ -61,8 +61,6 @@ class SST(sn.Task):
         }
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        if not path.is_file():
-            raise FileNotFoundError(f"no file {path}; give a file of bracketed trees, one a line")
         for tree in read_brackets(path):
             yield self._sample(tree, topology, labelled=False)
 
