@@ -24,6 +24,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from structnet import registry
+from structnet.needs import missing, warn_of_others
 from structnet.registry import check_options, did_you_mean, read_options
 from structnet.run import saved_config
 from structnet.train import fit
@@ -81,7 +82,9 @@ def saved(directory: str) -> dict[str, Any]:
     try:
         _check(config)
     except (ValueError, KeyError) as error:
-        raise ValueError(f"{directory}/config.yaml: {error}") from error
+        reasons = [f"{directory}/config.yaml: {error}", *missing(directory)]
+        raise ValueError("; ".join(reasons)) from error
+    warn_of_others(directory)
     return config
 
 

@@ -239,6 +239,7 @@ topologies = Registry("topology", "structnet.topology:Topology", 0)
 readouts = Registry("readout", "structnet.readout:Readout", 2)
 nets = Registry("net", "torch.nn:Module", 4)
 tasks = Registry("task", "structnet.task:Task", 0, made=True)
+KINDS = (tasks, topologies, cells, nets, readouts)
 
 _loaded = False
 # Plugin -> what it failed of, and (kind, plugin) -> the names it had registered until then.
@@ -267,7 +268,13 @@ def load_plugins() -> None:
         warnings.warn(f"{cause}; its components are left out: {way}", PluginWarning, stacklevel=2)
 
 
+def plugins() -> set[Plugin]:
+    """The plugins that have registered a component."""
+    load_plugins()
+    return {p for kind in KINDS for p in kind._owners.values() if p is not None}
+
+
 def _leave_out(plugin: Plugin, cause: str) -> None:
     _failed[plugin] = cause
-    for kind in (cells, topologies, readouts, nets, tasks):
+    for kind in KINDS:
         _lost[kind.kind, plugin] = kind.forget(plugin)

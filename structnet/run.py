@@ -30,6 +30,7 @@ from structnet import registry
 from structnet.batch import Vocabulary
 from structnet.execute.fused import FUSED
 from structnet.files import write
+from structnet.needs import needed
 from structnet.net import Sizes
 from structnet.saved import read_description, saved_config
 from structnet.task import Task
@@ -151,7 +152,12 @@ class Run:
     def save_description(self) -> None:
         words = None if self.task.vocabulary is None else self.task.vocabulary.counts
         learned = {name: getattr(self.task, name) for name in self.task.learned}
-        described = {"config": dict(self.config), "vocabulary": words, "learned": learned}
+        described = {
+            "config": dict(self.config),
+            "plugins": needed(self.config),
+            "vocabulary": words,
+            "learned": learned,
+        }
         self.save_json("config.json", described)
 
     def load_net(self) -> nn.Module:

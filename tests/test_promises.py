@@ -39,6 +39,7 @@ LEVELS = {
     "files": 0,
     "reading": 1,
     "signals": 0,
+    "needs": 1,
     "words": 1,
     "starts": 1,
     "levels": 1,
