@@ -27,7 +27,7 @@ from structnet.config import compose
 from structnet.files import write
 from structnet.ranking import Key, Monitor, markdown, summarise
 from structnet.registry import did_you_mean
-from structnet.run import Config, Run, new_directory
+from structnet.run import Config, Run, new_directory, remove_empty
 from structnet.saved import read_metrics, saved_config
 
 SECTION = "comparison.yaml"
@@ -83,9 +83,21 @@ class Comparison:
     def run(self, train: Callable[[Run], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
         """Train what is not yet finished, write the table; the directory and the summary.
 
-        ValueError if the directory holds anything else, or a run of another configuration.
+        ValueError if the directory holds anything else, or a run of another configuration, and
+        what `Run.check` raises: of every row and column, before the first is trained.
         """
+        for (column, row, *_), config in self.configs.items():
+            try:
+                Run.compose(config, Path()).check()
+            except (ValueError, LookupError, OSError) as error:
+                raise ValueError(f"{row} on {column}: {error}") from error
         directory = self._open()
+        try:
+            return directory, self._run(directory, train)
+        finally:
+            _remove_unused(directory)
+
+    def _run(self, directory: Path, train: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
         places = {key: directory / "_".join(map(str, key)) for key in self.configs}
         finished = {key: _finished(places[key], config) for key, config in self.configs.items()}
         figures = {}
@@ -102,7 +114,7 @@ class Comparison:
         summary = summarise(figures, self.monitors, *others)
         _save(directory / "table.json", json.dumps(summary, indent=1) + "\n")
         _save(directory / "table.md", markdown(summary))
-        return directory, summary
+        return summary
 
     def _open(self) -> Path:
         if self.directory is None:
@@ -114,6 +126,13 @@ class Comparison:
                 raise ValueError(f"run={directory} holds no comparison; name another directory")
         _save(directory / SECTION, yaml.safe_dump(dict(self.section), sort_keys=False))
         return directory
+
+
+def _remove_unused(directory: Path) -> None:
+    """Remove a directory in which nothing has been trained: as if the command had not been."""
+    if {path.name for path in directory.iterdir()} == {SECTION}:
+        (directory / SECTION).unlink()
+        remove_empty(directory)
 
 
 def _finished(directory: Path, config: Config) -> dict[str, Any] | None:

@@ -101,10 +101,12 @@ def differences(summary: Summary) -> list[str]:
 
 
 def markdown(summary: Summary) -> str:
-    head, rows = table(summary)
+    return "\n".join((markdown_table(*table(summary)), "", *differences(summary))) + "\n"
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join((text, "", *differences(summary))) + "\n"
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _figures(

@@ -35,6 +35,7 @@ from structnet.net import Sizes
 from structnet.saved import read_description, saved_config
 from structnet.task import Task
 from structnet.topology import Topology
+from structnet.words import command_line
 
 Config = Mapping[str, Any]
 
@@ -93,10 +94,7 @@ class Run:
         finally:
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
-            with suppress(OSError):
-                self.directory.rmdir()
-                if self.directory.parent == RUNS:
-                    RUNS.rmdir()
+            remove_empty(self.directory)
 
     @property
     def parts(self) -> list[str]:
@@ -121,8 +119,26 @@ class Run:
 
         `options` of the net are others than it was trained with.
         """
+        return self._build(self._sizes, **options)
+
+    def check(self) -> None:
+        """Find what would fail before anything is read, in nets of the fewest words and classes.
+
+        FileNotFoundError for data that is not at hand, ValueError for a net that cannot be made.
+        """
+        self.task.find()
+        # What some tasks are made of is known only when they are loaded.
+        with suppress(AttributeError, AssertionError, NotImplementedError, RuntimeError, TypeError):
+            sizes = replace(self._sizes, num_outputs=max(1, self._sizes.num_outputs))
+            if sizes.vocabulary is None and sizes.input_size is None:
+                sizes = replace(sizes, vocabulary=Vocabulary({}))
+            with torch.device("meta"), torch.random.fork_rng(devices=()):
+                self._build(sizes)
+
+    @property
+    def _sizes(self) -> Sizes:
         task = self.task
-        sizes = Sizes(
+        return Sizes(
             task.vocabulary,
             task.input_size,
             task.num_outputs,
@@ -130,7 +146,9 @@ class Run:
             task.condition,
             task.edge_size,
         )
-        readout = self.config.get("readout") or {"name": task.readout(self.topology)}
+
+    def _build(self, sizes: Sizes, **options: Any) -> nn.Module:
+        readout = self.config.get("readout") or {"name": self.task.readout(self.topology)}
         return create(
             registry.nets,
             {**self.config["net"], **options},
@@ -235,15 +253,20 @@ def _per_node(readout: str) -> bool:
     return getattr(registry.readouts[readout], "per_node", False)
 
 
+def check_directory(config: Config) -> None:
+    """ValueError if the directory that a configuration names is in use."""
+    directory = Path(config.get("run") or "").expanduser()
+    if config.get("run") is not None and directory.exists() and not _is_free(directory):
+        raise ValueError(
+            f"run={directory} is in use; name another directory, "
+            f"or go on with: {command_line('train', f'resume={directory}')}"
+        )
+
+
 def _new_directory(config: Config) -> Path:
     if config.get("run") is not None:
-        directory = Path(config["run"]).expanduser()
-        if directory.exists() and not _is_free(directory):
-            raise ValueError(
-                f"run={directory} is in use; name another directory, "
-                f"or go on with: structnet train resume={directory}"
-            )
-        return directory
+        check_directory(config)
+        return Path(config["run"]).expanduser()
     return new_directory("-".join((config["task"]["name"], *_parts(config))))
 
 
@@ -266,14 +289,22 @@ def _is_free(directory: Path) -> bool:
     return names <= begun and not any((directory / "checkpoints").glob("*"))
 
 
-def new_directory(name: str) -> Path:
-    """A directory of its own for something new, below `RUNS`."""
+def remove_empty(directory: Path) -> None:
+    """Remove the directory of something new, and `RUNS`, where nothing is in them."""
+    with suppress(OSError):
+        directory.rmdir()
+        if directory.parent == RUNS:
+            RUNS.rmdir()
+
+
+def new_directory(name: str, below: Path = RUNS) -> Path:
+    """A directory of its own for something new."""
     stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
-    directory, count = RUNS / stamp, 1
+    directory, count = below / stamp, 1
     while True:
         try:
             directory.mkdir(parents=True)
             return directory
         except FileExistsError:
             count += 1
-            directory = RUNS / f"{stamp}-{count}"
+            directory = below / f"{stamp}-{count}"

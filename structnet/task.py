@@ -51,6 +51,13 @@ class Task(abc.ABC):
     condition: Any = None
     generate: Callable[..., Any] | None = None
 
+    def find(self) -> Any:
+        """Where the data is, None where it is in no files; called before anything is read.
+
+        FileNotFoundError names the files that are missing and how to point to them, as in `load`.
+        """
+        return None
+
     @abc.abstractmethod
     def load(self, topology: Topology) -> dict[str, Sequence[Sample]]:
         """Read the data: the splits train, validation and test, structured for the topology.

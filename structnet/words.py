@@ -1,6 +1,9 @@
 """The words of a call: flags, their values and options."""
 
+import shlex
 from collections.abc import Sequence
+
+from structnet.plugin import plugin_files
 
 
 def take_flag(words: list[str], flag: str) -> bool:
@@ -27,6 +30,12 @@ def refuse_flags(words: list[str]) -> None:
     for word in words:
         if word.startswith("-"):
             raise ValueError(f"no flag {word!r}; see structnet --help")
+
+
+def command_line(*words: object) -> str:
+    """A call of ours as it is typed, with the plugin files of this one."""
+    plugins = [word for file in plugin_files() for word in ("--plugin", file)]
+    return shlex.join(["structnet", *map(str, words), *plugins])
 
 
 def take_options(

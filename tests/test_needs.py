@@ -33,7 +33,7 @@ def place(tmp_path, monkeypatch):
 
 
 def test_a_run_says_which_plugin_file_it_needs(place):
-    status, out, err = call("train", *WORDS, "--plugin", "my cell.py", "run=out")
+    status, _, err = call("train", *WORDS, "--plugin", "my cell.py", "run=out")
     assert status == 0, err
     assert json.loads((place / "out" / "config.json").read_text())["plugins"] == [
         {"file": "my cell.py"}

@@ -83,6 +83,7 @@ LEVELS = {
     "verdict": 14,
     "config": 17,
     "compare": 18,
+    "sweep": 18,
     "fitting": 18,
     "draw": 19,
     "commands": 22,

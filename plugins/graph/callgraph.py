@@ -48,9 +48,12 @@ class Callgraph(sn.Task):
     def readout(self, topology: sn.Topology) -> str:
         return "ends"
 
+    def find(self) -> dict[str, list[Path]]:
+        return split_files(self.root)
+
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
         random = np.random.default_rng(0)
-        splits = split_files(self.root)
+        splits = self.find()
         found = {name: list(draw(files, random)) for name, files in splits.items()}
         for name, some in found.items():
             if not some:

@@ -71,8 +71,11 @@ class ENAS(sn.Regression):
             raise ValueError(f"option 'skip' is at least 0, got {skip}")
         self.root, self.skip = root, skip
 
+    def find(self) -> Path:
+        return sn.data_folder(self.root, "dags/enas", [FILE]) / FILE
+
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        path = sn.data_folder(self.root, "dags/enas", [FILE]) / FILE
+        path = self.find()
         found = list(read_architectures(path, labelled=True))[self.skip :]
         if len(found) < 10:
             raise ValueError(

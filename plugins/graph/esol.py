@@ -48,8 +48,11 @@ class ESOL(sn.Regression):
     def readout(self, topology: sn.Topology) -> str:
         return "mean"
 
+    def find(self) -> Path:
+        return sn.data_folder(self.root, "molecules/esol", [FILE]) / FILE
+
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        path = sn.data_folder(self.root, "molecules/esol", [FILE]) / FILE
+        path = self.find()
         found = list(read_compounds(path, labelled=True))
         if len(found) < 10:
             raise ValueError(f"{path} has {len(found)} molecules, expected 10 or more")

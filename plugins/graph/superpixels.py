@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,11 @@ class Superpixels(sn.Task):
     def readout(self, topology: sn.Topology) -> str:
         return "every"
 
+    def find(self) -> Path:
+        return sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
+
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        path = sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
+        path = self.find()
         names = [f"{part}_{what}" for part in PARTS.values() for what in ("images", "labels")]
         arrays = read_arrays(path, names)
         splits = {

@@ -56,8 +56,14 @@ class TaggedGraphs(sn.Task):
     def readout(self, topology: sn.Topology) -> str:
         return "mean"
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+    def find(self) -> Path:
         (path,) = locate(self.root, self.place, [(self.file, f"{self.file}.gz")])
+        if self.given:
+            sn.data_folder(str(path.parent), self.place, [FOLD_FILE.format(self.fold)])
+        return path
+
+    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+        path = self.find()
         graphs = list(read_graphs(path))
         if len(graphs) < FOLDS:
             raise ValueError(f"{path} has {len(graphs)} graphs, expected {FOLDS} or more")

@@ -58,7 +58,7 @@ class CIFAR10(PictureTask):
         self.root = root
 
     def read_splits(self) -> dict[str, Split]:
-        *training, test = map(self._read, self._paths())
+        *training, test = map(self._read, self.find())
         images = np.concatenate([one.images for one in training])
         labels = np.concatenate([one.labels for one in training])
         cut = len(images) - len(images) // 10
@@ -68,7 +68,7 @@ class CIFAR10(PictureTask):
             "test": test,
         }
 
-    def _paths(self) -> list[Path]:
+    def find(self) -> list[Path]:
         official = [(name, f"{name}.gz") for name in OFFICIAL]
         subset = [(name, name.removesuffix(".gz")) for name in SUBSET]
         for name, files in (("cifar10", official), ("cifar10", subset), ("cifar10_subset", subset)):

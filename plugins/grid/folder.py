@@ -53,6 +53,9 @@ class Images(PictureTask):
         )
         self.root, self.seed = root, seed
 
+    def find(self) -> list[Path]:
+        return self.files
+
     @cached_property
     def files(self) -> list[Path]:
         return image_files(self._folder)

@@ -1,5 +1,7 @@
 """MNIST: hand-written digits in IDX files."""
 
+from pathlib import Path
+
 import numpy as np
 from structnet.plugins.grid.binary import binarised, check_way
 from structnet.plugins.grid.files import locate, read_idx, refuse_labels
@@ -52,13 +54,16 @@ class MNIST(PictureTask):
         )
         self.root, self.binarise = root, binarise
 
-    def read_splits(self) -> dict[str, Split]:
+    def find(self) -> list[Path]:
         names = [
             f"{part}-{what}-ubyte"
             for part in FILES.values()
             for what in ("images-idx3", "labels-idx1")
         ]
-        paths = locate(self.root, "mnist", [(f"{name}.gz", name) for name in names])
+        return locate(self.root, "mnist", [(f"{name}.gz", name) for name in names])
+
+    def read_splits(self) -> dict[str, Split]:
+        paths = self.find()
         read = {}
         for split, images_path, labels_path in zip(FILES, paths[::2], paths[1::2], strict=True):
             images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)

@@ -55,8 +55,11 @@ class Segmentation(sn.Task):
     def readout(self, topology: sn.Topology) -> str:
         return "every"
 
+    def find(self) -> Path:
+        return sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
+
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        path = sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
+        path = self.find()
         arrays = read_arrays(path, [f"{p}_{what}" for p in PARTS.values() for what in WHAT])
         self._splits = {
             name: [

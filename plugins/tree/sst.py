@@ -42,8 +42,11 @@ class SST(sn.Task):
     def readout(self, topology: sn.Topology) -> str:
         return "every" if self.scores_nodes(topology) else "root"
 
+    def find(self) -> Path:
+        return sn.data_folder(self.root, "sst/trees", list(FILES.values()))
+
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        folder = sn.data_folder(self.root, "sst/trees", list(FILES.values()))
+        folder = self.find()
         trees = {split: list(read_brackets(folder / file)) for split, file in FILES.items()}
         for split, some in trees.items():
             for tree in some:

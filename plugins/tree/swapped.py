@@ -56,8 +56,11 @@ class Swapped(sn.Task):
                 f"number of children), the topology's arity is {topology.arity}"
             )
 
+    def find(self) -> dict[str, list[Path]]:
+        return split_files(self.root)
+
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        splits = split_files(self.root)
+        splits = self.find()
         found = {name: list(_read(files)) for name, files in splits.items()}
         for name, some in found.items():
             if not some:

@@ -27,12 +27,16 @@ def train(words: list[str]) -> int:
         Comparison.compose(config, overrides, folders) if "compare" in config else None
         for overrides, config in zip(sweeps, composed, strict=True)
     ]
-    for overrides, config, comparison in zip(sweeps, composed, comparisons, strict=True):
-        if only_print:
-            import yaml
+    if only_print:
+        import yaml
 
-            print(yaml.safe_dump(config, sort_keys=False), end="")
-            continue
+        print("".join(yaml.safe_dump(config, sort_keys=False) for config in composed), end="")
+        return 0
+    if multirun and not any(comparisons):
+        from structnet.sweep import Sweep
+
+        return _sweep(Sweep.compose(sweeps, composed, folders))
+    for overrides, config, comparison in zip(sweeps, composed, comparisons, strict=True):
         # What was swept, or taken where nothing was said.
         if multirun or overrides != words:
             print("structnet train", *overrides, flush=True)
@@ -41,8 +45,23 @@ def train(words: list[str]) -> int:
             continue
         from structnet.run import Run
 
+        Run.compose(config, Path()).check()
         _train(Run.new(config), resume=False)
     return 0
+
+
+def _sweep(sweep: Any) -> int:
+    """Train and report every run of a sweep; the exit status, 1 where one has failed."""
+    from structnet.report import print_comparison
+
+    sweep.run(_train)
+    print_comparison(*sweep.table())
+    for failure in sweep.failures:
+        print(f"failed: {failure}")
+    if sweep.failures:
+        print(f"{len(sweep.failures)} of {len(sweep.parts)} failed; again with: {sweep.way_on}")
+    print(f"sweep: {sweep.directory} (sweep.json, table.md)")
+    return int(bool(sweep.failures))
 
 
 def _compare(comparison: Any) -> None:
@@ -94,7 +113,12 @@ def _resume(directory: str, words: list[str]) -> int:
         raise ValueError("resume= takes the directory of a run")
     from structnet.config import override, saved
     from structnet.run import Run
+    from structnet.sweep import LIST, Sweep
 
+    if Path(directory, LIST).is_file():
+        if words:
+            raise ValueError(f"{directory} holds a sweep, which goes on as it is; got {words}")
+        return _sweep(Sweep.open(directory))
     run = Run.compose(saved(directory), Path(directory))
     if not (run.checkpoints / "last.ckpt").is_file():
         raise FileNotFoundError(

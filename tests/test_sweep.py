@@ -1,0 +1,101 @@
+"""Sweeps: what fails is found first, the others are trained, and a stopped one goes on."""
+
+import importlib
+import json
+import signal
+
+import pytest
+from commands import call, files_below, refused
+
+SMALL = ("train", "-m", "task=arithmetic", "task.digits=1", "task.train_size=20",
+         "topology=chain", "net.hidden_size=4", "net.embedding_size=4", "trainer.num_workers=0",
+         "trainer.max_epochs=1")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_sweep_has_a_table_of_all_its_runs_at_the_end(place):
+    status, out, err = call(*SMALL, "cell=gru,elman", "run=mine")
+    assert status == 0, err
+    listed = json.loads((place / "mine" / "sweep.json").read_text())
+    assert [one["run"] for one in listed["runs"]] == ["mine/1_cell-gru", "mine/2_cell-elman"]
+    end = out[out.rindex("directory") :]
+    for one, name in zip(listed["runs"], ("gru", "elman"), strict=True):
+        figures = json.loads((place / one["run"] / "metrics.json").read_text())["test"]
+        (line,) = [line for line in end.splitlines() if line.startswith(f"cell={name}")]
+        assert f"{figures['accuracy']:.4f}" in line and one["run"] in line
+        table = (place / "mine" / "table.md").read_text()
+        assert f"| cell={name} | {figures['accuracy']:.4f} |" in table
+    # The same again has nothing left to train.
+    before = files_below(place)
+    status, out, err = call(*SMALL, "cell=gru,elman", "run=mine")
+    assert status == 0 and out.count("finished already") == 2 and "epoch 1/1" not in out
+    assert files_below(place) == before
+    assert "holds another sweep" in refused(*SMALL, "cell=gru,lstm", "run=mine")
+    assert "goes on as it is" in refused("train", "resume=mine", "seed=3")
+
+
+def test_a_run_that_fails_does_not_end_the_others(place):
+    status, out, _ = call(*SMALL, "cell=gru", "net.parameters=2000,1,3000")
+    assert status == 1
+    runs = [path for path in (place / "runs").iterdir() if (path / "metrics.json").is_file()]
+    assert len(runs) == 2
+    # It is found before the first is trained.
+    assert "'parameters' is at least" in out[: out.index("epoch 1/1")] or "failed" in out
+    end = out[out.rindex("directory") :]
+    assert "failed: net.parameters=1: " in end and "option 'parameters' is at least" in end
+    assert "1 of 3 failed; again with: structnet train resume=sweeps/" in end
+
+
+def test_nothing_is_begun_where_no_run_can_be_trained(place):
+    assert "is at least" in refused(*SMALL, "net.parameters=1,2")
+    words = ("task=images", "task.root=nowhere", "topology=row,diagonal", "net=pixelrnn")
+    assert "no folder nowhere" in refused("train", "-m", *words)
+    assert not list(place.iterdir())
+
+
+def test_directories_are_checked_before_anything_is_trained(place):
+    (place / "b").mkdir()
+    (place / "b" / "thesis.txt").write_text("")
+    assert "run=b is in use" in refused(*SMALL, "run=a,b")
+    assert "several runs" in refused(*SMALL, "cell=gru,lstm", "run=a,c")
+    assert "run=b is in use" in refused(*SMALL, "cell=gru,lstm", "run=b")
+    assert files_below(place) == {"b", "b/thesis.txt"}
+
+
+def test_a_sweep_that_was_stopped_goes_on_where_it_was(place, monkeypatch):
+    # The package has the function under the module's name.
+    command = importlib.import_module("structnet.commands.train")
+    finish, seen = command._finish, []
+
+    def stop_at_the_second(run, resume):
+        seen.append(str(run.directory))
+        if len(seen) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return finish(run, resume)
+
+    monkeypatch.setattr(command, "_finish", stop_at_the_second)
+    status, _, err = call(*SMALL, "seed=1,2,3")
+    assert status == 130 and "stopped; go on with: structnet train resume=sweeps/" in err
+    (directory,) = (place / "sweeps").iterdir()
+    status, out, err = call("train", f"resume={directory}")
+    assert status == 0, err
+    assert out.count("finished already") == 1 and out.count("epoch 1/1") == 2
+    assert seen[1] == seen[2]
+    (directory / "sweep.json").write_text("[3]")
+    assert "sweep.json is no list of a sweep" in refused("train", f"resume={directory}")
+
+
+def test_a_comparison_without_data_is_refused_before_it_begins(place, monkeypatch):
+    monkeypatch.delenv("STRUCTNET_DATA", raising=False)
+    for experiment in ("pixelrnn_mnist",):
+        message = refused("train", f"experiment={experiment}")
+        assert " on " in message and "STRUCTNET_DATA" in message
+    for task in ("sst", "enas", "esol", "cifar10", "mnist", "segmentation", "superpixels"):
+        message = refused("train", f"task={task}")
+        assert "STRUCTNET_DATA" in message, task
+    assert not list(place.iterdir())
