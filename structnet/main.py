@@ -9,8 +9,10 @@ from typing import Any
 
 from structnet import DataWarning
 from structnet.commands import COMMANDS
+from structnet.memory import shortage
 from structnet.plugin import PluginWarning, load_file
 from structnet.signals import Stopped, stoppable
+from structnet.terminal import show_all_letters, visible_lines
 from structnet.words import take_flag, take_values
 
 USAGE = """\
@@ -62,6 +64,7 @@ MISTAKES = (ArithmeticError, ImportError, LookupError, MemoryError, OSError, Val
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status: 2 for a mistake in the call, 128 + N for signal N."""
+    show_all_letters()
     with stoppable() as received:
         message = "stopped"
         try:
@@ -94,12 +97,14 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (*MISTAKES, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
+        text = shortage(error) or str(error) or type(error).__name__
+        told = text != str(error) or text.startswith("DataLoader worker")
+        if isinstance(error, RuntimeError) and not told:
             raise
         # A signal is no mistake, whatever a library has made of it.
         if traceback or received:
             raise
-        print(f"structnet: error: {error}", file=sys.stderr)
+        print(f"structnet: error: {visible_lines(text)}", file=sys.stderr)
         return 2
 
 
@@ -120,10 +125,11 @@ def _plain_warnings() -> Iterator[None]:
         show = warnings.showwarning
 
         def show_plainly(message: Any, category: type, *where: Any, **kwargs: Any) -> None:
+            text = visible_lines(str(message))
             if issubclass(category, DataWarning | PluginWarning):
-                print(f"structnet: {message}", file=sys.stderr)
+                print(f"structnet: {text}", file=sys.stderr)
             else:
-                show(message, category, *where, **kwargs)
+                show(message if text == str(message) else text, category, *where, **kwargs)
 
         warnings.showwarning = show_plainly
         yield

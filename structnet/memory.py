@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import sys
 from contextlib import suppress
 from functools import cache
@@ -10,6 +11,12 @@ from pathlib import Path
 # glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 LARGEST = 2**31 - 1
+# How torch, C++ and the drivers say that there is no memory left.
+SHORTAGE = re.compile(
+    r"can't allocate memory|not enough memory|out of memory|Cannot allocate memory|Unable to "
+    r"allocate|bad_alloc|[Ss]torage size calculation overflowed|numel: integer multiplication "
+    r"overflow|Caught MemoryError in DataLoader worker"
+)
 
 
 def keep_memory() -> bool:
@@ -40,6 +47,26 @@ def total_memory() -> int:
         with suppress(OSError, ValueError):
             found = min(found, int(Path(file).read_text()))
     return found
+
+
+def shortage(error: BaseException) -> str | None:
+    """What to say of an error that is for want of memory, None of any other.
+
+    Torch's allocators raise RuntimeError, and Python's MemoryError has no text.
+    """
+    text = str(error)
+    if not isinstance(error, MemoryError) and not SHORTAGE.search(text):
+        return None
+    if text.startswith("out of memory"):
+        return text
+    asked = re.search(r"allocate (\d+) bytes", text)
+    sizes = re.search(r"allocate ([\d.]+ [KMGTPE]?i?B)\b", text)
+    wanted = as_bytes(int(asked[1])) if asked else sizes[1] if sizes else ""
+    what = f", as {wanted} were asked for at once" if wanted else ""
+    return (
+        f"out of memory{what}: take fewer or smaller samples, less at a time "
+        "(trainer.batch_nodes), or a smaller net"
+    )
 
 
 def as_bytes(count: int) -> str:

@@ -13,6 +13,7 @@ from structnet.loading import loader
 from structnet.regression import Regression
 from structnet.run import Run
 from structnet.task import Task
+from structnet.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ class Prediction:
     unit: str = ""
 
     def __str__(self) -> str:
-        return f"{self.origin.path}:{self.origin.line}: {self.origin.text}"
+        return visible(f"{self.origin.path}:{self.origin.line}: {self.origin.text}")
 
     @property
     def verdict(self) -> str:
         if self.value is not None:
-            return f"{self.value:.5g} {self.unit}".rstrip()
-        return f"{self.label}, {self.probability:.3f}"
+            return visible(f"{self.value:.5g} {self.unit}".rstrip())
+        return visible(f"{self.label}, {self.probability:.3f}")
 
     def as_dict(self) -> dict[str, Any]:
         place = {

@@ -710,7 +710,7 @@ def test_missing_data_says_which_files_where_it_looked_and_how_to_point_to_them(
         ("(3 (2 a) word)", ["line 32, column 10", "'word'"]),
         ("(3 (2 a) (9 b))", ["line 32", "label '9'", "'b'"]),
         ("(3 (a) (2 b))", ["line 32, column 6", "empty node"]),
-        ("", ["line 32, column 1", "empty line"]),
+        ("\n()", ["line 33, column 2", "empty node"]),
     ],
 )
 def test_a_malformed_tree_is_named_by_file_line_and_column(place, line, fragments):

@@ -37,6 +37,7 @@ LEVELS = {
     "ranking": 0,
     "memory": 0,
     "files": 0,
+    "terminal": 0,
     "reading": 1,
     "signals": 0,
     "needs": 1,

@@ -240,6 +240,7 @@ def _draw_bar(figure: Any, look: Look, whole: Points, bar: float) -> None:
     scale = Normalize(*_range(np.asarray(look.values, np.float64), look.classes))
     colors = figure.colorbar(ScalarMappable(scale, colormaps["viridis"]), cax=axes)
     colors.ax.tick_params(labelsize=7)
-    colors.set_label(look.what, fontsize=7)
+    colors.set_label(shortened(look.what, 80), fontsize=7, parse_math=False)
     if look.classes:
-        colors.set_ticks(range(len(look.classes)), labels=list(look.classes))
+        names = [shortened(one) for one in look.classes]
+        colors.set_ticks(range(len(names)), labels=names, parse_math=False)

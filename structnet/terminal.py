@@ -1,0 +1,26 @@
+"""What a terminal may show: text of others without control over it, in the letters that it has."""
+
+import sys
+
+
+def visible(text: str) -> str:
+    r"""Text on one line, of what can be printed: others are escaped, as \x1b and \n are.
+
+    A terminal obeys control characters, marks of writing direction show a text in another order,
+    and a line break in a file's name forges a line of ours.
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def visible_lines(text: str) -> str:
+    """The same of a message of several lines, all but the first one indented."""
+    return "\n  ".join(map(visible, text.split("\n")))
+
+
+def show_all_letters() -> None:
+    """Escape what the encoding of stdout or stderr has no letters for: nothing printed is lost."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
