@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 import torch
+from conftest import assert_same
 from structnet.plugins.grid.likelihood import (
     Bernoulli,
     Logistics,
@@ -50,9 +51,9 @@ def test_channels_given_those_before_sum_to_one_and_make_up_the_nats(model):
     for channel in range(model.channels):
         each = model.log_probabilities(output, values, channel)
         assert each.shape == (len(values), model.levels)
-        assert torch.allclose(each.exp().sum(1), torch.ones(len(values), dtype=torch.float64))
+        assert_same(each.exp().sum(1), torch.ones(len(values), dtype=torch.float64))
         total -= each.gather(1, values[:, channel, None])[:, 0]
-    assert torch.allclose(model.nats(output, values), total)
+    assert_same(model.nats(output, values), total)
 
 
 @each
@@ -75,17 +76,17 @@ def test_the_mass_of_a_logistic_is_the_difference_of_its_distribution_at_the_end
     output = torch.tensor([[0.0, 0.3, -0.2, -1.0, -0.5, 0.7]], dtype=torch.float64)
     values = every_value(model)
     x = scaled(values.double(), levels)
-    means = [0.3, -0.2 + torch.tensor(0.7).double().tanh() * x[:, 0]]
+    means = [0.3, -0.2 + torch.tensor(0.7, dtype=torch.float64).tanh() * x[:, 0]]
     probability = torch.ones(len(values), dtype=torch.float64)
     for channel, log_scale in enumerate((-1.0, -0.5)):
         centre = x[:, channel] - means[channel]
-        scale = torch.tensor(log_scale).double().exp()
+        scale = torch.tensor(log_scale, dtype=torch.float64).exp()
         above = ((centre + 1 / 7) / scale).sigmoid()
         below = ((centre - 1 / 7) / scale).sigmoid()
         above[values[:, channel] == 7], below[values[:, channel] == 0] = 1, 0
         probability *= above - below
     nats = model.nats(output.expand(len(values), -1), values)
-    assert torch.allclose((-nats).exp(), probability)
+    assert_same((-nats).exp(), probability)
 
 
 @pytest.mark.parametrize("scale", [100.0, 10_000.0])
