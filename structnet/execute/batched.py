@@ -7,9 +7,11 @@ all nodes after the sweep.
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
+from torch.nn.utils.stateless import _reparametrize_module
 
 from structnet.cells.cell import Cell
 from structnet.cells.product import Product, Tape, recording
@@ -45,9 +47,14 @@ class BatchedSweep:
 
     def __init__(self, cell: Cell, plan: Plan, has_initial: bool, edges: Tensor | None = None):
         self.cell, self.plan, self.has_initial, self.edges = cell, plan, has_initial, edges
-        self.own = tuple(p for p in cell.parameters() if p.requires_grad)
+        named = {name: p for name, p in cell.named_parameters() if p.requires_grad}
+        # In the levels' graphs a leaf stands for a parameter that is computed from others.
+        self.leaves = {
+            name: one.detach().requires_grad_() for name, one in named.items() if not one.is_leaf
+        }
+        self.own = tuple({**named, **self.leaves}.values())
         learns_edges = edges is not None and edges.requires_grad
-        self.parameters = (*self.own, edges) if learns_edges else self.own
+        self.parameters = (*named.values(), edges) if learns_edges else tuple(named.values())
         # Those of every level are in a graph of its own, which looks after them.
         self.constants = ()
         self.first_row = 1 + plan.num_initial
@@ -59,7 +66,8 @@ class BatchedSweep:
         # Under autocast z is of lower precision than the states have to be.
         self.dtype = next(self.cell.parameters(), z).dtype
         buffers = state_buffers(self.plan, self.cell.state_sizes, self.dtype, initial, z)
-        with recording(self.tape), torch.set_grad_enabled(keep):
+        replaced = _reparametrize_module(self.cell, self.leaves) if self.leaves else nullcontext()
+        with recording(self.tape), torch.set_grad_enabled(keep), replaced:
             for step in self.plan.steps:
                 leaves, out = self._step(step, z, buffers)
                 start, stop = step[:2]
