@@ -1,6 +1,6 @@
-"""Modules of torch that compute what a cell computes on chains: their weights and their kernels.
+"""Modules of torch that compute what a cell computes on chains: how weights lie there, kernels.
 
-B: samples, N: steps of all, I: input size, H: hidden size, P: output size, D: directions.
+G: gates times hidden size, I: input size, H: hidden size, P: output size.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from structnet import registry
-from structnet.sequences import Sequences, invert, pack_order
 
 KINDS = {nn.LSTM: "lstm", nn.GRU: "gru", nn.RNN: "elman"}
 # Options that say where weights start, and those that torch has as well.
@@ -25,47 +24,51 @@ NEEDED = {"gru": {"reset": "after"}}
 class Counterpart:
     """A module of torch, and how a cell's weights are laid out there.
 
-    `gates` are torch's gates by their place among the cell's; `options` are the module's.
+    `gates` are torch's gates by their place among the cell's; `options` are the module's. `kernel`
+    runs sequences, `stepper` a single step of one layer and direction.
     """
 
     module: Callable[..., nn.RNNBase]
+    mode: str
     kernel: Callable
+    stepper: Callable
     gates: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def is_projected(self) -> bool:
+        return "proj_size" in self.options
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The weights of a layer and direction by torch's names."""
-        projection = ("weight_hr",) if "proj_size" in self.options else ()
+        projection = ("weight_hr",) if self.is_projected else ()
         return "weight_ih", "weight_hh", "bias_ih", "bias_hh", *projection
 
-    def is_faster(self, sequences: Sequences) -> bool:
-        """Whether `run` is expected to take less time than executors do.
+    @property
+    def own_names(self) -> set[str]:
+        """A cell's names of its weights."""
+        candidate = {"candidate_bias"} if self.module is nn.GRU else set()
+        projection = {"projection"} if self.is_projected else set()
+        return {"input.weight", "input.bias", "recurrent"} | candidate | projection
 
-        Training an LSTM on a CPU it takes 1.4 times theirs for ragged sequences, 0.7 times for
-        equally long ones.
-        """
-        # For projections torch has nothing fast on a CPU, and warns of it.
-        return sequences.data.is_cuda or (
-            sequences.are_equally_long and "proj_size" not in self.options
-        )
-
-    def export(self, cell: Any) -> dict[str, Tensor]:
-        """A cell's weights as torch has them, differentiable; torch's second bias is zero."""
-        bias = self._rows(cell.input.bias)
+    def export(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A cell's weights by its names as torch has them, differentiable; the second bias is 0."""
+        bias = self._rows(weights["input.bias"])
         second = torch.zeros_like(bias)
         if self.module is nn.GRU:
             # The candidate's second bias is inside the reset gate's product: no sum of both.
-            second = torch.cat([second[cell.hidden_size :], cell.candidate_bias])
-        weights = {
-            "weight_ih": self._rows(cell.input.weight),
-            "weight_hh": self._rows(cell.recurrent.T),
+            candidate = weights["candidate_bias"]
+            second = torch.cat([second[len(candidate) :], candidate])
+        found = {
+            "weight_ih": self._rows(weights["input.weight"]),
+            "weight_hh": self._rows(weights["recurrent"].T),
             "bias_ih": bias,
             "bias_hh": second,
         }
-        if "proj_size" in self.options:
-            weights["weight_hr"] = cell.projection.T
-        return weights
+        if self.is_projected:
+            found["weight_hr"] = weights["projection"].T.contiguous()
+        return found
 
     def adopt(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The cell's parameters of one layer and direction of torch's; zero biases if it has none.
@@ -75,54 +78,32 @@ class Counterpart:
         weight = weights["weight_ih"]
         bias = weights.get("bias_ih", weight.new_zeros(len(weight)))
         second = weights.get("bias_hh", torch.zeros_like(bias))
-        found = {"input.weight": self._columns(weight)}
+        found = {"input.weight": self.columns(weight)}
         if self.module is nn.GRU:
             size = len(bias) // 3
             found["candidate_bias"] = second[2 * size :]
             second = torch.cat([second[: 2 * size], torch.zeros_like(second[2 * size :])])
-        found["input.bias"] = self._columns(bias + second)
-        found["recurrent"] = self._columns(weights["weight_hh"]).T.contiguous()
+        found["input.bias"] = self.columns(bias + second)
+        found["recurrent"] = self.columns(weights["weight_hh"]).T.contiguous()
         if "weight_hr" in weights:
             found["projection"] = weights["weight_hr"].T.contiguous()
         return found
 
-    def run(
-        self,
-        cells: Sequence[nn.Module],
-        sequences: Sequences,
-        initial: Sequence[Tensor],
-        num_layers: int,
-        dropout: float,
-        training: bool,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """torch's kernel: the output (N, D * H) and final states, each (D * num_layers, B, H).
+    def form(self, states: Sequence[Tensor]) -> Any:
+        """States as the module takes them."""
+        return tuple(states) if self.module is nn.LSTM else states[0]
 
-        `cells` go from layer to layer, and within one from direction to direction.
-        """
-        weights = [weight for cell in cells for weight in self.export(cell).values()]
-        stack = (weights, True, num_layers, dropout, training, len(cells) > num_layers)
-        data, lengths = sequences.data, sequences.lengths
-        if sequences.are_equally_long:
-            x = data.unflatten(0, (len(lengths), lengths[0]))
-            h, *states = self.kernel(x, self._form(initial), *stack, True)
-            return h.flatten(0, 1), tuple(states)
-        order = torch.tensor(lengths).argsort(descending=True, stable=True)
-        index, batch_sizes = pack_order(lengths, order)
-        index, inverse, order, back = (
-            each.to(data.device) for each in (index, invert(index), order, invert(order))
-        )
-        initial = [state.index_select(1, order) for state in initial]
-        x = data.index_select(0, index)
-        h, *states = self.kernel(x, batch_sizes, self._form(initial), *stack)
-        return h.index_select(0, inverse), tuple(state.index_select(1, back) for state in states)
-
-    def _form(self, initial: Sequence[Tensor]) -> Any:
-        return tuple(initial) if self.module is nn.LSTM else initial[0]
+    def lowers(self, is_padded: bool) -> tuple[bool, ...]:
+        """Which states the module has in autocast's type; the output is as the first of them."""
+        if self.module is nn.LSTM:
+            return (True, False) if self.is_projected else (is_padded, is_padded)
+        return (self.module is nn.RNN,)
 
     def _rows(self, ours: Tensor) -> Tensor:
         return ours.unflatten(0, (len(self.gates), -1))[list(self.gates)].flatten(0, 1)
 
-    def _columns(self, theirs: Tensor) -> Tensor:
+    def columns(self, theirs: Tensor) -> Tensor:
+        """Torch's gates, in rows of a weight or a bias, in the order of the cell's."""
         places = sorted(range(len(self.gates)), key=self.gates.__getitem__)
         return theirs.unflatten(0, (len(self.gates), -1))[places].flatten(0, 1)
 
@@ -139,12 +120,14 @@ def find_counterpart(cell: Any, options: Mapping[str, Any]) -> Counterpart | Non
                 return None
     if cell == "lstm":
         size = options.get("projection_size")
-        return Counterpart(nn.LSTM, torch.lstm, (0, 3, 2, 1), {"proj_size": size} if size else {})
+        own = {"proj_size": size} if size else {}
+        return Counterpart(nn.LSTM, "LSTM", torch.lstm, torch.lstm_cell, (0, 3, 2, 1), own)
     if cell == "gru":
-        return Counterpart(nn.GRU, torch.gru, (0, 1, 2))
-    kind = options.get("nonlinearity", "tanh")
-    kernel = torch.rnn_relu if kind == "relu" else torch.rnn_tanh
-    return Counterpart(nn.RNN, kernel, (0,), {"nonlinearity": kind})
+        return Counterpart(nn.GRU, "GRU", torch.gru, torch.gru_cell, (0, 1, 2))
+    own = {"nonlinearity": options.get("nonlinearity", "tanh")}
+    if own["nonlinearity"] == "relu":
+        return Counterpart(nn.RNN, "RNN_RELU", torch.rnn_relu, torch.rnn_relu_cell, (0,), own)
+    return Counterpart(nn.RNN, "RNN_TANH", torch.rnn_tanh, torch.rnn_tanh_cell, (0,), own)
 
 
 def options_of(module: nn.Module) -> tuple[str, dict[str, Any]]:

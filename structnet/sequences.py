@@ -14,6 +14,10 @@ from torch.nn.utils.rnn import PackedSequence
 from structnet.execute.order import reorder
 
 
+class SizeError(ValueError, RuntimeError):
+    """A tensor that does not fit: a ValueError, and what torch calls a RuntimeError."""
+
+
 @dataclass(frozen=True)
 class Sequences:
     """`data` (N, I): the steps of the samples, one sample after the other.
@@ -37,7 +41,7 @@ def read_sequences(
     """Read padded (B, L, I) if `batch_first`, else (L, B, I), unbatched, packed or nested x.
 
     ValueError for other dimensions, for lengths that are not one a sample from 1 to L, and where
-    they are given with a form that has its own.
+    they are given with a form that has its own. The output is contiguous as torch's is.
     """
     if isinstance(x, PackedSequence):
         _refuse(lengths, "a PackedSequence")
@@ -59,8 +63,8 @@ def pack_order(lengths: Sequence[int], order: Tensor) -> tuple[Tensor, Tensor]:
 
     `order` (B,) are the samples, longest first.
     """
-    sizes = torch.tensor(lengths, dtype=torch.long)
-    step = torch.arange(max(lengths, default=0))[:, None]
+    sizes = torch.tensor(lengths, dtype=torch.long, device="cpu")
+    step = torch.arange(max(lengths, default=0), device="cpu")[:, None]
     is_there = step < sizes[order]
     starts = sizes.cumsum(0) - sizes
     return (starts[order] + step)[is_there], is_there.sum(1)
@@ -68,7 +72,8 @@ def pack_order(lengths: Sequence[int], order: Tensor) -> tuple[Tensor, Tensor]:
 
 def invert(order: Tensor) -> Tensor:
     """The inverse of a permutation."""
-    return torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
+    places = torch.arange(len(order), device=order.device)
+    return torch.empty_like(order).scatter_(0, order, places)
 
 
 def _refuse(lengths: Any, what: str) -> None:
@@ -80,16 +85,21 @@ def _read_padded(x: Tensor, lengths: Sequence[int] | Tensor | None, batch_first:
     x = x if batch_first else x.transpose(0, 1)
     count, longest = x.shape[:2]
     if longest == 0:
-        raise ValueError(f"a sequence has at least one step, got input of {longest} steps")
+        raise SizeError(f"a sequence has at least one step, got input of {longest} steps")
 
     def shape(h: Tensor) -> Tensor:
         h = h.unflatten(0, (count, longest))
-        return h if batch_first else h.transpose(0, 1)
+        return h if batch_first else h.transpose(0, 1).contiguous()
 
     data, sizes = x.flatten(0, 1), _checked(lengths, count, longest)
     if (sizes == longest).all():
         return Sequences(data, (longest,) * count, shape)
-    kept = (torch.arange(longest) < sizes[:, None]).flatten().nonzero()[:, 0].to(x.device)
+    kept = (
+        (torch.arange(longest, device="cpu") < sizes[:, None])
+        .flatten()
+        .nonzero()[:, 0]
+        .to(x.device)
+    )
 
     def restore(h: Tensor) -> Tensor:
         return shape(h.new_zeros(count * longest, h.shape[1]).index_copy(0, kept, h))
@@ -99,8 +109,9 @@ def _read_padded(x: Tensor, lengths: Sequence[int] | Tensor | None, batch_first:
 
 def _checked(lengths: Sequence[int] | Tensor | None, count: int, longest: int) -> Tensor:
     if lengths is None:
-        return torch.full((count,), longest)
-    sizes = torch.as_tensor(lengths).cpu()
+        return torch.full((count,), longest, device="cpu")
+    given = lengths if isinstance(lengths, Tensor) else torch.tensor(lengths, device="cpu")
+    sizes = given.cpu()
     if sizes.shape != (count,) or (count and (sizes.is_floating_point() or sizes.is_complex())):
         raise ValueError(
             f"lengths are an integer for each of {count} samples, got {sizes.tolist()}; "
@@ -118,10 +129,11 @@ def _checked(lengths: Sequence[int] | Tensor | None, count: int, longest: int) -
 
 def _read_packed(x: PackedSequence) -> Sequences:
     if x.data.dim() != 2:
-        raise ValueError(f"the data of a PackedSequence is (N, I), got {tuple(x.data.shape)}")
+        raise SizeError(f"the data of a PackedSequence is (N, I), got {tuple(x.data.shape)}")
     count = int(x.batch_sizes[0])
-    order = torch.arange(count) if x.sorted_indices is None else x.sorted_indices.cpu()
-    sizes = (x.batch_sizes[:, None] > torch.arange(count)).sum(0)[invert(order)]
+    samples = torch.arange(count, device="cpu")
+    order = samples if x.sorted_indices is None else x.sorted_indices.cpu()
+    sizes = (x.batch_sizes[:, None] > samples).sum(0)[invert(order)]
     lengths = tuple(sizes.tolist())
     index, _ = pack_order(lengths, order)
     packed, flat = index.to(x.data.device), invert(index).to(x.data.device)

@@ -106,7 +106,7 @@ def _take_over(module: nn.Module, fresh: nn.Module) -> set[int]:
     for values in (fresh._parameters, fresh._buffers):
         for name, value in values.items():
             if value is not None:
-                done |= _put(module, name, value)
+                done |= put(module, name, value)
     return done
 
 
@@ -114,7 +114,9 @@ def _shapes(module: nn.Module) -> dict[str, torch.Size]:
     return {name: one.shape for name, one in module.named_parameters()}
 
 
-def _put(module: Any, name: str, value: Tensor) -> set[int]:
+@torch.no_grad()
+def put(module: Any, name: str, value: Tensor) -> set[int]:
+    """Put a tensor back to a value, through what computes it; the ids of what was written to."""
     if parametrize.is_parametrized(module, name):
         made_of = module.parametrizations[name]
         if not any(hasattr(step, "right_inverse") for step in made_of):

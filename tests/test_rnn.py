@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence, pad_sequence
 
 import structnet as sn
-from structnet.rnn import _plans
+from structnet import rnn_pass
 from structnet.sequences import read_sequences
 
 # What torch has, with the options of its modules.
@@ -112,21 +112,11 @@ def test_it_computes_what_torch_does(kind, bidirectional, form, with_start, exec
         )
         for values, parameters in ((found, ours_are), (expected, theirs_are))
     ]
+    assert list(ours_are) == list(theirs_are)
     assert_all_same(grads[0][: len(inputs)], grads[1][: len(inputs)], 1e-10)
-    wanted = dict(zip(theirs_are, grads[1][len(inputs) :], strict=True))
-    for name, grad in zip(ours_are, grads[0][len(inputs) :], strict=True):
-        assert_same((name, grad), (name, gradient_here(ours, name, wanted)), 1e-10)
-
-
-def gradient_here(rnn, name, theirs):
-    """Where torch's gradients stand in our parameter: one bias has the gradient of either."""
-    for here, suffix, _ in rnn._places():
-        kinds = {kind: theirs[f"{kind}_{suffix}"] for kind in rnn.counterpart.kinds}
-        kinds["bias_hh"] = kinds["bias_hh"].clone()
-        kinds["bias_hh"][: 8 if rnn.cell == "gru" else None] = 0
-        if name.startswith(here):
-            return rnn.counterpart.adopt(kinds)[name.removeprefix(here)]
-    raise AssertionError(name)
+    count = len(inputs)
+    for name, grad, wanted in zip(ours_are, grads[0][count:], grads[1][count:], strict=True):
+        assert_same((name, grad), (name, wanted), 1e-10)
 
 
 def test_a_packed_sequence_comes_back_in_its_own_order():
@@ -203,22 +193,23 @@ def test_torchs_kernel_gives_what_executors_give(kind, bidirectional):
     rnn = our_rnn(kind, bidirectional=bidirectional)
     sequences = read_sequences(pack_sequence(samples(), enforce_sorted=False), None, False)
     start = as_tuple(start_for(rnn, len(LENGTHS)))
-    h, states = rnn._run_kernel(sequences, start)
-    expected, expected_states = rnn._run_layers(sequences, start)
+    h, states = rnn_pass._run_kernel(rnn, sequences, start)
+    expected, expected_states = rnn_pass._run_layers(rnn, sequences, start)
     assert_same(tensors_of(h, states), tensors_of(expected, expected_states), 1e-12)
 
 
 def test_torchs_kernel_is_left_where_something_else_is_asked_for():
-    x = read_sequences(torch.zeros(5, 2, 3), None, False)
-    ragged = read_sequences(torch.zeros(5, 2, 3), [5, 2], False)
-    assert our_rnn("lstm")._has_kernel(x)
-    assert not our_rnn("lstm")._has_kernel(ragged)
+    x = torch.zeros(5, 2, 3)
+    assert rnn_pass.is_padded_for_kernel(x)
+    assert not rnn_pass.is_faster(x, are_equally_long=False)
+    for kind in TORCH:
+        assert rnn_pass.may_take_kernel(our_rnn(kind))
     for options in ({"executor": "batched"}, {"zoneout": 0.1}, {"weight_drop": 0.1},
                     {"recurrent_dropout": 0.1}, {"truncate": 2}, {"peephole": True},
-                    {"forget": 0}, {"layer_norm": True}, {"projection_size": 2}):  # fmt: skip
-        assert not sn.RNN("lstm", 3, 4, **options)._has_kernel(x), options
-    assert sn.RNN("lstm", 3, 4, chrono=9)._has_kernel(x)
-    assert not sn.RNN("gru", 3, 4, reset="before")._has_kernel(x)
+                    {"forget": 0}, {"layer_norm": True}):  # fmt: skip
+        assert not rnn_pass.may_take_kernel(sn.RNN("lstm", 3, 4, **options)), options
+    assert rnn_pass.may_take_kernel(sn.RNN("lstm", 3, 4, chrono=9))
+    assert not rnn_pass.may_take_kernel(sn.RNN("gru", 3, 4, reset="before"))
 
 
 # Any cell
@@ -295,6 +286,7 @@ def test_all_of_it_dropped_leaves_the_second_layer_its_biases():
         cell = rnn.layers[1].cells[0]
         with torch.no_grad():
             above.layers[0].cells[0].recurrent.copy_(cell.recurrent)
+            above.layers[0].cells[0].hidden_bias.copy_(cell.hidden_bias)
             above.layers[0].cells[0].input.bias.copy_(cell.input.bias)
             above.layers[0].cells[0].input.weight.zero_()
         assert_same(rnn(x)[0], above(x)[0], 1e-12)
@@ -347,17 +339,18 @@ def test_a_checkpoint_of_the_model_as_it_was_loads(kind):
     assert_same(after["rnn"](x)[0], before["rnn"](x)[0], 1e-10)
     del checkpoint["rnn.weight_hh_l1"]
     with pytest.raises(
-        RuntimeError, match=r"(?s)Missing key.*layers.1.*Unexpected key.*weight_ih_l1"
+        RuntimeError, match=r'Missing key\(s\) in state_dict: "rnn.weight_hh_l1"\. $'
     ):
         after.load_state_dict(checkpoint)
 
 
 def test_torchs_module_without_biases_gives_zero_biases():
     theirs = torch_module("gru", bias=False)
-    ours = sn.RNN.from_torch(theirs)
     x = torch.stack(samples(lengths=[5, 5]), 1)
-    assert_same(ours(x)[0], theirs(x)[0], 1e-10)
-    assert not ours.layers[0].cells[0].input.bias.any()
+    for ours in (our_rnn("gru"), our_rnn("gru", biases=1), our_rnn("gru", bias=False)):
+        ours.load_torch(theirs)
+        assert_same(ours(x)[0], theirs(x)[0], 1e-10)
+        assert not any(p.any() for name, p in ours.named_parameters() if "bias" in name)
 
 
 @pytest.mark.parametrize(
@@ -401,27 +394,26 @@ def test_it_is_copied_moved_and_saved():
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
-def test_under_autocast_it_is_of_the_weights_type(kind):
+def test_under_autocast_executors_give_the_weights_type(kind):
     x = torch.stack(samples(lengths=[9, 9]), 1).float()
-    ours, other = our_rnn(kind, dtype=torch.float32), our_rnn(kind, executor="batched").float()
-    expected = ours(x)[0]
+    expected = our_rnn(kind, dtype=torch.float32)(x)[0]
+    rnn = our_rnn(kind, executor="batched").float()
     with torch.autocast("cpu", torch.bfloat16):
-        for rnn in (ours, other):
-            output, states = rnn(x)
-            assert {output.dtype, *(state.dtype for state in as_tuple(states))} == {torch.float32}
-            assert_same(output, expected, 2e-2)
-            output.sum().backward()
+        output, states = rnn(x)
+        assert {output.dtype, *(state.dtype for state in as_tuple(states))} == {torch.float32}
+        assert_same(output, expected, 2e-2)
+        output.sum().backward()
 
 
 def test_batches_of_one_shape_are_planned_once():
     rnn = our_rnn("lstm", executor="batched")
     x = torch.stack(samples(lengths=[5, 5]), 1)
-    _plans.cache_clear()
+    rnn_pass._plans.cache_clear()
     with torch.inference_mode():
         rnn(x)
     rnn(x)[0].sum().backward()
     rnn(x, lengths=[5, 5])
-    info = _plans.cache_info()
+    info = rnn_pass._plans.cache_info()
     assert (info.misses, info.hits) == (1, 2)
 
 
@@ -479,8 +471,13 @@ def test_a_nested_tensor_that_does_not_fit_is_named():
         ({"num_layers": 0}, "num_layers is at least 1, got 0"),
         ({"dropout": 1.5, "num_layers": 2}, "from 0 to 1, got 1.5"),
         ({"dropout": -0.1}, "from 0 to 1, got -0.1"),
-        ({"proj_size": 2}, "did you mean 'projection_size'"),
-        ({"bias": False}, "no option 'bias' of cell 'lstm'"),
+        ({"proj_size": 4}, "proj_size is 0 for none, or from 1 to below hidden_size = 4, got 4"),
+        ({"proj_size": -1}, "from 1 to below hidden_size = 4, got -1"),
+        ({"proj_size": 2, "projection_size": 3}, "one option by two names, got 2 and 3"),
+        ({"bias": False, "peephole": True}, "bias=False is for cells that torch has"),
+        ({"bias": False, "biases": 2}, "biases=2 goes with bias=True"),
+        ({"biases": 2, "peephole": True}, "biases=2 is for cells that torch has"),
+        ({"biases": 3}, "biases is 1, 2 as torch has them, or None, got 3"),
         ({"executor": "quick"}, "no executor 'quick'"),
     ],
 )
@@ -512,5 +509,5 @@ def test_a_model_may_flatten_parameters():
     ids=["of another cell", "without one bias"],
 )
 def test_a_state_dict_that_does_not_fit_is_refused_by_name(other):
-    with pytest.raises(RuntimeError, match="weight_ih_l0"):
+    with pytest.raises(RuntimeError, match=r"weight_ih_l0|bias_hh_l0"):
         sn.RNN("gru", 5, 7).load_state_dict(other)

@@ -276,7 +276,8 @@ def _as_rnn(case: Case) -> RNN | None:
     rnn = RNN(
         name, layer.input_size, size, batch_first=True, bidirectional=bidirectional, **options
     )
-    rnn.to(case.x).layers[0].cells.load_state_dict(layer.cells.state_dict())
+    weights = layer.cells.state_dict()
+    rnn.to(case.x).load_state_dict({f"layers.0.cells.{n}": weight for n, weight in weights.items()})
     return rnn
 
 
