@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from structnet.cells.cell import Cell
 from structnet.execute.again import Recalled
+from structnet.execute.held import Held, leaves_below, refuse_foreign, stand_ins
 from structnet.plan import Plan
 from structnet.registry import did_you_mean
 from structnet.windows import windows
@@ -36,7 +37,7 @@ def run_checkpointed(
 
     x is by rank, `initial` one tensor (M, S) per state. `step` calls the cell.
     """
-    tensors = (*cell.parameters(), *cell.buffers())
+    inside = Held(cell)
     length = max(1, isqrt(len(plan.levels) - 1))
     first = 1 + plan.num_initial
     # The rows that later windows read, and their states.
@@ -49,8 +50,9 @@ def run_checkpointed(
         given = [
             torch.cat([own[own_at], kept[at]]) for own, kept in zip(initial, held, strict=True)
         ]
+        tensors = _without_unused(inside, step, window, x[start:stop], given)
         output, *new = _Recomputed.apply(
-            step, cell, window, len(given), x[start:stop], *given, *tensors
+            step, inside, window, len(given), x[start:stop], *given, *tensors
         )
         rows = torch.cat([live, torch.arange(first + start, first + stop, device=live.device)])
         place = torch.isin(rows, later)
@@ -71,6 +73,25 @@ def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Te
     return found[::-1]
 
 
+def _without_unused(
+    held: Held, step: Step, plan: Plan, x: Tensor, initial: Sequence[Tensor]
+) -> list[Tensor]:
+    """The tensors held; without a graph those computed ones that the window makes no use of.
+
+    What a hook computes anew at every call stays where it is until then, its graph long gone.
+    """
+    computed = [one for one in held.tensors if not one.is_leaf]
+    if not computed:
+        return held.tensors
+    leaves = stand_ins(computed)
+    others = {key: leaf.view_as(leaf) for key, leaf in leaves.items()}
+    with held.replaced(others), torch.random.fork_rng():
+        output, states = step(plan, x.detach(), tuple(state.detach() for state in initial))
+    used = set(map(id, leaves_below([output, *states])))
+    unused = {key for key, leaf in leaves.items() if id(leaf) not in used}
+    return [one.detach() if id(one) in unused else one for one in held.tensors]
+
+
 class _Recomputed(torch.autograd.Function):
     """A window that keeps what it was given, and runs again on the way back.
 
@@ -81,7 +102,7 @@ class _Recomputed(torch.autograd.Function):
     def forward(
         ctx: Any,
         step: Step,
-        cell: nn.Module,
+        held: Held,
         plan: Plan,
         num_states: int,
         x: Tensor,
@@ -89,7 +110,7 @@ class _Recomputed(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.plan, ctx.num_states = plan, num_states
         ctx.save_for_backward(x, *others)
-        ctx.recalled = Recalled(cell, step, x.device)
+        ctx.recalled = Recalled(held, step, x.device)
         output, states = step(plan, x, others[:num_states])
         return output, *states
 
@@ -101,11 +122,11 @@ class _Recomputed(torch.autograd.Function):
                 "executor='reference' where you need them"
             )
         x, *others = ctx.saved_tensors
-        given = [one.detach().requires_grad_(one.requires_grad)
-                 for one in (x, *others[: ctx.num_states])]  # fmt: skip
-        tensors = others[ctx.num_states :]
-        inputs = [*given, *tensors]
+        # Leaves all of them: some may be computed from others.
+        inputs = [one.detach().requires_grad_(one.requires_grad) for one in (x, *others)]
+        given, tensors = inputs[: 1 + ctx.num_states], inputs[1 + ctx.num_states :]
         output, states = ctx.recalled.again(tensors, ctx.plan, given[0], tuple(given[1:]))
+        refuse_foreign([output, *states], inputs)
         pairs = [
             (value, grad)
             for value, grad in zip((output, *states), grads, strict=True)

@@ -31,18 +31,21 @@ class Tape:
     no_predecessors: bool = False
 
     def product(self, x: torch.Tensor, weight: torch.Tensor, skip: bool) -> torch.Tensor:
-        constant = self._constant(weight)
+        constant = self._constant(weight, x)
         if skip:
             return constant.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
         x = x.to(constant.dtype)
         y = x @ constant
-        if y.requires_grad and weight in self.parameters:
+        if y.requires_grad and weight in self.parameters and not constant.requires_grad:
             self.products.append((weight, x.detach(), y))
         return y
 
-    def _constant(self, weight: torch.Tensor) -> torch.Tensor:
-        """The weight without its graph, cast once a sweep; as it is, if computed from others."""
-        if weight.requires_grad and weight not in self.parameters:
+    def _constant(self, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The weight without its graph, cast once a sweep.
+
+        As it is, if computed from others, or if no graph would lead through x to the product.
+        """
+        if weight.requires_grad and not (x.requires_grad and weight in self.parameters):
             return _autocast(weight)
         if weight not in self.weights:
             self.weights[weight] = _autocast(weight.detach())

@@ -7,15 +7,14 @@ all nodes after the sweep.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor
-from torch.nn.utils.stateless import _reparametrize_module
 
 from structnet.cells.cell import Cell
 from structnet.cells.product import Product, Tape, recording
 from structnet.cells.states import call
+from structnet.execute.held import Held, foreign, leaves_below, stand_ins
 from structnet.execute.sweep import (
     Step,
     gradient_buffers,
@@ -47,55 +46,63 @@ class BatchedSweep:
 
     def __init__(self, cell: Cell, plan: Plan, has_initial: bool, edges: Tensor | None = None):
         self.cell, self.plan, self.has_initial, self.edges = cell, plan, has_initial, edges
-        named = {name: p for name, p in cell.named_parameters() if p.requires_grad}
-        # In the levels' graphs a leaf stands for a parameter that is computed from others.
-        self.leaves = {
-            name: one.detach().requires_grad_() for name, one in named.items() if not one.is_leaf
-        }
-        self.own = tuple({**named, **self.leaves}.values())
-        learns_edges = edges is not None and edges.requires_grad
-        self.parameters = (*named.values(), edges) if learns_edges else tuple(named.values())
+        self.held = Held(cell)
+        learning = [one for one in self.held.tensors if one.requires_grad]
+        leaves = [one for one in learning if one.is_leaf]
+        # Computed from others, as by functional_call: a step's graph must end there.
+        self.computed = [one for one in learning if not one.is_leaf]
+        self.stand_ins = stand_ins(self.computed)
+        self.own = (*leaves, *self.stand_ins.values())
+        self.learns_edges = edges is not None and edges.requires_grad
+        self.learning = (*learning, edges) if self.learns_edges else learning
+        # Of those computed, what the cell turned out to use: old ones may be left in it.
+        self.used = set(map(id, leaves))
         # Those of every level are in a graph of its own, which looks after them.
         self.constants = ()
         self.first_row = 1 + plan.num_initial
         self.tape = Tape(frozenset(self.own))
         self.kept: list[Kept] = []
+        self.asks_for_gradients = torch.is_grad_enabled()
 
     def forward(self, z: Tensor, initial: tuple[Tensor, ...], keep: bool) -> tuple[Tensor, ...]:
         self.z_shape, self.z_dtype = z.shape, z.dtype
         # Under autocast z is of lower precision than the states have to be.
         self.dtype = next(self.cell.parameters(), z).dtype
         buffers = state_buffers(self.plan, self.cell.state_sizes, self.dtype, initial, z)
-        replaced = _reparametrize_module(self.cell, self.leaves) if self.leaves else nullcontext()
-        with recording(self.tape), torch.set_grad_enabled(keep), replaced:
+        self.keep = keep
+        with recording(self.tape), self.held.replaced(self.stand_ins):
             for step in self.plan.steps:
-                leaves, out = self._step(step, z, buffers)
+                # Also where nothing is known to learn: what is not known would show.
+                with torch.set_grad_enabled(self.asks_for_gradients):
+                    leaves, out = self._step(step, z, buffers)
                 start, stop = step[:2]
                 for buffer, state in zip(buffers, out, strict=True):
                     buffer[self.first_row + start : self.first_row + stop] = state.detach()
+                noted = self.tape.take()
+                self._note_used(leaves, out, noted)
                 if keep:
-                    if not self.kept:
-                        self._refuse_foreign(leaves, out)
-                    self.kept.append((step, leaves, out, self.tape.take()))
+                    self.kept.append((step, leaves, out, noted))
         return tuple(buffer[self.first_row :] for buffer in buffers)
 
-    def _refuse_foreign(self, leaves: list[Tensor], out: tuple[Tensor, ...]) -> None:
+    def _note_used(
+        self, leaves: list[Tensor], out: tuple[Tensor, ...], noted: list[Product]
+    ) -> None:
         """ValueError if the cell uses a tensor whose gradient the sweep would lose."""
-        known = {*leaves, *self.own}
-        nodes = [state.grad_fn for state in out if state.grad_fn is not None]
-        seen = set(nodes)
-        while nodes:
-            node = nodes.pop()
-            variable = getattr(node, "variable", None)
-            if variable is not None and variable not in known:
-                raise ValueError(
-                    f"the cell uses a tensor {tuple(variable.shape)} that requires grad and is "
-                    "neither an input nor a parameter of it; make it a parameter, a state or part "
-                    "of the input, or call the recurrence with executor='reference'"
-                )
-            below = {following for following, _ in node.next_functions if following is not None}
-            nodes += below - seen
-            seen |= below
+        inputs = set(map(id, leaves))
+        self.used.update(id(weight) for weight, _, _ in noted)
+        for leaf in leaves_below(out):
+            if id(leaf) in inputs or id(leaf) in self.used:
+                continue
+            if not any(leaf is one for one in self.own):
+                raise foreign(leaf)
+            self.used.add(id(leaf))
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        leaves = self.own[: len(self.own) - len(self.computed)]
+        used = [one for one in self.computed if id(self.stand_ins[id(one)]) in self.used]
+        edges = [self.edges] if self.learns_edges else []
+        return (*leaves, *used, *edges)
 
     def _step(
         self, step: Step, z: Tensor, buffers: list[Tensor]
@@ -106,7 +113,7 @@ class BatchedSweep:
         is_edge = self.edges is not None and self.plan.num_initial > 0
         nobody = not self.has_initial and stop <= self.plan.levels[1] and not is_edge
         self.tape.no_predecessors = nobody
-        leaf = z[start:stop].detach().requires_grad_(torch.is_grad_enabled())
+        leaf = z[start:stop].detach().requires_grad_(self.keep)
         if nobody:
             # Not the buffer's null row: the graph must not see the buffer being written.
             states = [b.new_zeros(1, 1, b.shape[1]).expand(count, slots, -1) for b in buffers]
@@ -114,15 +121,13 @@ class BatchedSweep:
         places = slice(offset, offset + count * slots)
         rows = self.plan.rows[places]
         states = [
-            buffer.index_select(0, rows)
-            .view(count, slots, -1)
-            .requires_grad_(torch.is_grad_enabled())
+            buffer.index_select(0, rows).view(count, slots, -1).requires_grad_(self.keep)
             for buffer in buffers
         ]
         if self.edges is None:
             return [leaf, *states], call(self.cell, leaf, *states)
         edges = self.edges[places].detach().view(count, slots, -1)
-        edges.requires_grad_(torch.is_grad_enabled())
+        edges.requires_grad_(self.keep)
         return [leaf, *states, edges], call(self.cell, leaf, *states, edges=edges)
 
     @torch.no_grad()
@@ -131,7 +136,7 @@ class BatchedSweep:
         buffers = gradient_buffers(self.plan, self.cell.state_sizes, self.dtype, grads)
         grad_z = buffers[0].new_zeros(self.z_shape, dtype=self.z_dtype)
         grad_edges = None
-        if len(self.parameters) > len(self.own):
+        if self.learns_edges:
             grad_edges = torch.zeros_like(self.edges)
         totals: dict[Tensor, Tensor] = {}
         products: defaultdict[Tensor, list[tuple[Tensor, Tensor]]] = defaultdict(list)
@@ -159,8 +164,9 @@ class BatchedSweep:
             grad = (x.T @ y).to(weight.dtype)
             totals[weight] = totals[weight] + grad if weight in totals else grad
         initial = [buffer[1 : self.first_row] for buffer in buffers] if self.has_initial else []
-        edges = [grad_edges] * (len(self.parameters) - len(self.own))
-        return grad_z, *initial, *map(totals.get, self.own), *edges
+        used = [one for one in self.own if id(one) in self.used]
+        edges = [grad_edges] if self.learns_edges else []
+        return grad_z, *initial, *map(totals.get, used), *edges
 
     def _kept_backwards(self) -> Iterator[Kept]:
         """The steps' graphs, last first, each released when it has been used."""

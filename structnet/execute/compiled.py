@@ -5,7 +5,7 @@ results; what else the kernels of the derivatives need they make of these.
 """
 
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from structnet.cells.cell import Cell
 from structnet.execute.again import Recalled
 from structnet.execute.fingerprint import fingerprint
+from structnet.execute.held import Held, refuse_foreign, stand_ins
 from structnet.execute.kernel import making
 from structnet.execute.part import Part
 from structnet.execute.program import Program
@@ -71,9 +72,10 @@ class _Given:
 class _Projected:
     """z as a function of x, made where it is needed."""
 
-    def __init__(self, x: Tensor, cell: nn.Module, project: Project, tensors: Sequence[Tensor]):
-        self.x, self.cell, self.project, self.tensors = x, cell, project, tensors
-        self.parameters = [tensor for tensor in tensors if tensor.requires_grad]
+    def __init__(self, x: Tensor, held: Held, project: Project, own: Mapping[int, Tensor]):
+        self.x, self.held, self.project = x, held, project
+        self.tensors = [own.get(id(tensor), tensor) for tensor in held.tensors]
+        self.parameters = [tensor for tensor in own.values() if tensor.requires_grad]
         self.found: dict[int, Recalled] = {}
 
     def start_back(self) -> None:
@@ -81,11 +83,12 @@ class _Projected:
 
     def z(self, nodes: slice, again: bool = False) -> Tensor:
         if not again:
-            self.found[nodes.start] = Recalled(self.cell, self.project, self.x.device)
+            self.found[nodes.start] = Recalled(self.held, self.project, self.x.device)
             with torch.no_grad():
                 return self.project(self.x[nodes]).contiguous()
         self.own = self.x[nodes].detach().requires_grad_()
         self.made = self.found[nodes.start].again(self.tensors, self.own)
+        refuse_foreign([self.made], [self.own, *self.parameters])
         return self.made.detach().contiguous()
 
     def grad_z(self, nodes: slice) -> Tensor:
@@ -107,19 +110,27 @@ class CompiledSweep:
         self, cell: Cell, plan: Plan, x: Tensor, has_initial: bool, project: Project | None
     ):
         self.plan, self.has_initial, self.sizes = plan, has_initial, cell.state_sizes
-        self.tensors = tuple(tensors_of(cell).values())
-        self.parameters = tuple(tensor for tensor in self.tensors if tensor.requires_grad)
-        self.constants = tuple(tensor for tensor in self.tensors if not tensor.requires_grad)
+        held, given = Held(cell), tuple(tensors_of(cell).values())
+        self.parameters = tuple(tensor for tensor in given if tensor.requires_grad)
+        self.learning = self.parameters
+        self.constants = tuple(tensor for tensor in given if not tensor.requires_grad)
+        # What is computed from others is a leaf here, as by functional_call.
+        own = {id(one): one for one in given if one.is_leaf}
+        own |= stand_ins(one for one in given if not one.is_leaf)
+        self.tensors = tuple(own[id(one)] for one in given)
         self.dtype = next(cell.parameters(), x).dtype
         self.first_row = 1 + plan.num_initial
         self.save = project is None
         self.source: _Given | _Projected | None = (
-            _Given(x) if project is None else _Projected(x, cell, project, self.tensors)
+            _Given(x) if project is None else _Projected(x, held, project, own)
         )
         self.parts = []
         # As z is where there is one node.
-        with torch.no_grad():
-            z = x if project is None else project(x[:1])
+        z = x
+        if project is not None:
+            with held.replaced(own):
+                z = project(x[:1].detach())
+            refuse_foreign([z], self.tensors)
         for alone, steps in self._split():
             if steps:
                 program = find_program(cell, self._signature(cell, z, steps, alone))
@@ -161,7 +172,8 @@ class CompiledSweep:
             for part in self.parts:
                 part.forget()
         initial = [grad[1 : self.first_row] for grad in grad_states] if self.has_initial else []
-        return grad_x, *initial, *map(totals.get, self.parameters)
+        learning = [tensor for tensor in self.tensors if tensor.requires_grad]
+        return grad_x, *initial, *map(totals.get, learning)
 
 
 _programs: dict[Hashable, Program] = {}

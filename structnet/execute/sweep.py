@@ -15,11 +15,16 @@ Step = tuple[int, int, int, int]
 class Sweep(Protocol):
     """One pass over a plan and the way back.
 
-    `parameters` are what it has gradients for, `constants` what else must not change meanwhile.
+    `learning` are tensors that it may have gradients for beside z and the initial states. When it
+    has gone forward, `parameters` are those that it does have gradients for, and `constants` what
+    else must not change until it goes back.
     """
 
-    parameters: tuple[Tensor, ...]
+    learning: Sequence[Tensor]
     constants: tuple[Tensor, ...]
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]: ...
 
     def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
         """The states by rank; `keep` what the way back needs."""
@@ -31,10 +36,13 @@ class Sweep(Protocol):
 
 
 def run_sweep(sweep: Sweep, z: Tensor, initial: States | None) -> States:
-    tensors = (z, *(initial or ()), *sweep.parameters)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        return _Autograd.apply(sweep, *tensors)
-    return sweep.forward(z, initial or (), keep=False)
+    given = (z, *(initial or ()))
+    learns = any(tensor.requires_grad for tensor in (*given, *sweep.learning))
+    keep = torch.is_grad_enabled() and learns
+    with torch.no_grad():
+        found = sweep.forward(z, initial or (), keep)
+    # What it has gradients for is known now.
+    return _Autograd.apply(sweep, found, *given, *sweep.parameters) if keep else found
 
 
 def state_buffers(
@@ -80,11 +88,12 @@ class _Autograd(torch.autograd.Function):
     """A sweep as one node of the autograd graph."""
 
     @staticmethod
-    def forward(ctx: Any, sweep: Sweep, z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, sweep: Sweep, found: States, *given: Tensor) -> States:
+        """What the sweep has found, given these."""
         ctx.sweep = sweep
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(z, *others, *sweep.constants)
-        return sweep.forward(z, others[: len(others) - len(sweep.parameters)], keep=True)
+        ctx.save_for_backward(*given, *sweep.constants)
+        return found
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -96,7 +105,7 @@ class _Autograd(torch.autograd.Function):
             sources = (*given, *(grad for grad in grads if grad is not None))
             refusing = iter(_NoSecondDerivative.apply(len(present), *present, *sources))
             found = tuple(None if grad is None else next(refusing) for grad in found)
-        return None, *found
+        return None, None, *found
 
 
 class _NoSecondDerivative(torch.autograd.Function):

@@ -136,6 +136,7 @@ class ReplayedSweep:
         self.make = partial(SWEEPS[type(cell)], cell, has_initial=has_initial)
         self.plain = self.make(plan)
         self.parameters, self.constants = self.plain.parameters, self.plain.constants
+        self.learning = self.parameters
         self.recordings = _recordings.setdefault(cell, Recordings())
         self.done: weakref.finalize | None = None
 

@@ -45,6 +45,7 @@ class FusedSweep(abc.ABC):
         self.size, self.slots = cell.hidden_size, cell.arity
         self.used = [getattr(cell, name) for name in self.names]
         self.parameters = tuple(tensor for tensor in self.used if tensor.requires_grad)
+        self.learning = self.parameters
         self.constants = tuple(tensor for tensor in self.used if not tensor.requires_grad)
         self.dtype = cell.recurrent.dtype
         self.first_row = 1 + plan.num_initial
