@@ -33,6 +33,7 @@ from structnet.files import write
 from structnet.needs import needed
 from structnet.net import Sizes
 from structnet.saved import read_description, saved_config
+from structnet.size import check_workers, refuse_large, refuse_other_size, without_memory
 from structnet.task import Task
 from structnet.topology import Topology
 from structnet.words import command_line
@@ -58,6 +59,7 @@ class Run:
         topology = create(registry.topologies, config["topology"])
         task.check(topology)
         _check_readout(config, task, topology)
+        check_workers(config["trainer"])
         return cls(directory, config, task, topology)
 
     @classmethod
@@ -127,13 +129,16 @@ class Run:
         FileNotFoundError for data that is not at hand, ValueError for a net that cannot be made.
         """
         self.task.find()
-        # What some tasks are made of is known only when they are loaded.
-        with suppress(AttributeError, AssertionError, NotImplementedError, RuntimeError, TypeError):
+
+        def build() -> nn.Module:
             sizes = replace(self._sizes, num_outputs=max(1, self._sizes.num_outputs))
             if sizes.vocabulary is None and sizes.input_size is None:
                 sizes = replace(sizes, vocabulary=Vocabulary({}))
-            with torch.device("meta"), torch.random.fork_rng(devices=()):
-                self._build(sizes)
+            return self._build(sizes)
+
+        # What some tasks are made of is known only when they are loaded.
+        if (net := without_memory(build)) is not None:
+            refuse_large(net, self.config)
 
     @property
     def _sizes(self) -> Sizes:
@@ -188,11 +193,18 @@ class Run:
                 )
         self.load_learned()
         # It may be loaded where there is no GPU, and any executor gives the same numbers.
-        net = self.build_net(**({"executor": "auto"} if self.is_fused else {}))
+        build = partial(self.build_net, **({"executor": "auto"} if self.is_fused else {}))
         weights = self.directory / "model.safetensors"
         try:
+            sized = without_memory(build)
+        except ValueError as error:
+            raise ValueError(f"{self.directory / 'config.yaml'}: {error}") from error
+        try:
+            if sized is not None:
+                refuse_other_size(sized, weights)
+            net = build()
             net.load_state_dict(load_file(weights))
-        except (SafetensorError, RuntimeError) as error:
+        except (SafetensorError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"{weights} does not hold this net's weights: {reason}") from error
         return net.eval()

@@ -12,6 +12,8 @@ from structnet.registry import did_you_mean
 from structnet.starts import reset
 from structnet.topology import Topology
 
+# No stack is trained that deep, and one of a million would be made for minutes.
+MOST_LAYERS = 1000
 SKIPS = ("none", "residual", "highway", "dense", "input")
 
 
@@ -41,6 +43,8 @@ class Stack(nn.Module):
         super().__init__()
         if num_layers < 1:
             raise ValueError(f"option 'num_layers' is at least 1, got {num_layers}")
+        if num_layers > MOST_LAYERS:
+            raise ValueError(f"option 'num_layers' is at most {MOST_LAYERS}, got {num_layers}")
         if not 0 <= dropout < 1:
             raise ValueError(f"option 'dropout' is from 0 to below 1, got {dropout}")
         if skip not in SKIPS:

@@ -70,6 +70,8 @@ class _Mask(nn.Module):
 
 def mask_weight(linear: nn.Linear, inputs: Ranks, outputs: Ranks, taps: Taps) -> None:
     """Keep a map's weights at zero where its outputs may not see; other columns are left alone."""
+    if (0, 0) not in taps or max(inputs) <= min(outputs):
+        return
     rows = len(linear.weight)
     allowed = torch.tensor(inputs)[None, :] <= torch.tensor(outputs)[:, None]
     # The gates of a cell are stacked: each has the ranks of the cell's outputs.
@@ -78,8 +80,7 @@ def mask_weight(linear: nn.Linear, inputs: Ranks, outputs: Ranks, taps: Taps) ->
     for place, tap in enumerate(taps):
         if tap == (0, 0):
             mask[:, place * len(inputs) : (place + 1) * len(inputs)] = allowed
-    if not mask.all():
-        parametrize.register_parametrization(linear, "weight", _Mask(mask))
+    parametrize.register_parametrization(linear, "weight", _Mask(mask))
 
 
 def mask_cell(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> None:
@@ -101,6 +102,9 @@ def _mixes(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> bool:
     """Whether an output depends on an input of its own pixel that is above its rank."""
     own = taps.index((0, 0)) * len(inputs)
     like = next(cell.parameters())
+    if like.is_meta:
+        # A net that is only counted.
+        return False
     x = torch.rand(1, cell.input_size, dtype=like.dtype, requires_grad=True)
     states = [torch.rand(1, cell.arity or 1, size, dtype=like.dtype) for size in cell.state_sizes]
     output = advance(cell, cell.project(x), states)[0]

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 import structnet as sn
 
+MOST_LAYERS = 1000
+
 
 class PixelNet(nn.Module, abc.ABC):
     """Says of every pixel how it is distributed, given the pixels before it.
@@ -105,6 +107,8 @@ def check_sizes(**sizes: Any) -> None:
     for name, size in sizes.items():
         if size is not None and size < 1:
             raise ValueError(f"option {name!r} is at least 1, got {size}")
+    if (layers := sizes.get("num_layers", 1)) > MOST_LAYERS:
+        raise ValueError(f"option 'num_layers' is at most {MOST_LAYERS}, got {layers}")
 
 
 def square(size: int, name: str, least: int = 1, whole_row: bool = False) -> Taps:
