@@ -39,6 +39,7 @@ _HOME = {
     "Net": "structnet.net",
     "Readout": "structnet.readout",
     "Sizes": "structnet.net",
+    "Origin": "structnet.batch",
     "Recurrence": "structnet.recurrence",
     "Regression": "structnet.regression",
     "Run": "structnet.run",

@@ -34,8 +34,17 @@ class Tokens:
         return Tokens(move(self.ids), move(self.ptr))
 
 
-class Origin(Protocol):
-    """Where a person finds a sample."""
+@dataclass(frozen=True)
+class Origin:
+    """Where a person finds a sample: a file, the line in it from 1 on, and what stands there."""
+
+    path: Any
+    line: int
+    text: str
+
+
+class Located(Protocol):
+    """What has the parts of an `Origin`, whatever else it has."""
 
     @property
     def path(self) -> Any: ...
@@ -50,16 +59,16 @@ class Sample:
     """One structure with its input and target, on the CPU.
 
     `x` is an array (n, D) or `Tokens` of n nodes; `y` a scalar, or an array with a target a node.
-    `kind` is an index into the task's `kinds`. `condition` is what the net is given beside `x`, a
-    number or an array of one shape in all samples. `edge_x` is an array (E, D) for the edges of a
-    structure that has some, in their order.
+    `kind` is an index into the task's `kinds`, `origin` an `Origin` or what has its parts.
+    `condition` is what the net is given beside `x`, a number or an array of one shape in all
+    samples. `edge_x` is an array (E, D) for the edges of a structure that has some, in their order.
     """
 
     structure: Any
     x: Any
     y: Any
     kind: int = 0
-    origin: Origin | None = None
+    origin: Located | None = None
     condition: Any = None
     edge_x: Any = None
 

@@ -99,15 +99,18 @@ def sweep(overrides: Sequence[str]) -> Iterator[list[str]]:
     return (list(words) for words in itertools.product(*choices))
 
 
-def override(config: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """A saved configuration with options changed, `group.option=value` each."""
+def override(
+    config: Mapping[str, Any], words: Sequence[str], changing: str = "trainer"
+) -> dict[str, Any]:
+    """A saved configuration with options of one group changed, `group.option=value` each."""
     changed = {k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()}
     for one in _parse(words):
         group, _, option = one.key_or_group.partition(".")
-        if group != "trainer" or not option or one.is_delete():
+        if group != changing or not option or one.is_delete():
+            example = {"trainer": "trainer.max_epochs=20", "task": "task.root=FOLDER"}[changing]
             raise ValueError(
-                f"{one.input_line!r}: a run that goes on keeps its components; "
-                "the trainer's options can change, as in trainer.max_epochs=20"
+                f"{one.input_line!r}: a run keeps its components; the {changing}'s options can "
+                f"change, as in {example}"
             )
         changed[group][option] = one.value()
     _check(changed)

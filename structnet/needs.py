@@ -3,7 +3,6 @@
 They are never imported from there: a run directory may be anyone's.
 """
 
-import json
 import shlex
 import warnings
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from structnet import registry
+from structnet.plain import read_json
 from structnet.plugin import Plugin, PluginWarning, plugin_files
 
 
@@ -68,7 +68,7 @@ def _way_to(one: Mapping[str, Any]) -> str | None:
 def _saved(directory: str | Path) -> list[Mapping[str, Any]]:
     """What a run wrote down; nothing where it has not, or where that is damaged."""
     try:
-        found = json.loads((Path(directory) / "config.json").read_text())["plugins"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        found = read_json(Path(directory) / "config.json")["plugins"]
+    except (OSError, ValueError, KeyError, TypeError):
         return []
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

@@ -153,6 +153,11 @@ class Run:
         )
 
     def _build(self, sizes: Sizes, **options: Any) -> nn.Module:
+        if sizes.num_outputs < 1:
+            raise ValueError(
+                f"task {self.config['task']['name']!r} has no classes to tell: set `classes`, "
+                "in `load` at the latest"
+            )
         readout = self.config.get("readout") or {"name": self.task.readout(self.topology)}
         return create(
             registry.nets,
@@ -175,6 +180,9 @@ class Run:
     def save_description(self) -> None:
         words = None if self.task.vocabulary is None else self.task.vocabulary.counts
         learned = {name: getattr(self.task, name) for name in self.task.learned}
+        # Whoever sets them in `load` need not say so.
+        if classes := learned_classes(self.task):
+            learned["classes"] = classes
         described = {
             "config": dict(self.config),
             "plugins": needed(self.config),
@@ -215,7 +223,9 @@ class Run:
         if words is not None:
             self.task.vocabulary = Vocabulary(words)
         for name, value in learned.items():
-            setattr(self.task, name, value)
+            # Where classes are computed they are known without.
+            with suppress(AttributeError):
+                setattr(self.task, name, value)
 
     def save_json(self, name: str, value: Any) -> None:
         text = json.dumps(value, indent=1) + "\n"
@@ -237,6 +247,11 @@ class Run:
         except Exception as error:
             # What torch raises for a damaged file or a forbidden object has no common type.
             raise ValueError(f"{file} is not a checkpoint of plain data: {error}") from error
+
+
+def learned_classes(task: Task) -> list[str]:
+    """The classes that a task has of its own, by `load` or its options; none of its class's."""
+    return list(map(str, vars(task).get("classes") or ()))
 
 
 def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:

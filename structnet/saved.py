@@ -71,7 +71,10 @@ def read_description(file: Path, learned: tuple[str, ...]) -> tuple[dict | None,
     """The vocabulary's counts, None without one, and what else the task has `learned`, by name."""
     described = read_json(file)
     try:
-        return _vocabulary(described), {name: _learned(described, name) for name in learned}
+        counts = _vocabulary(described)
+        found = described.get("learned")
+        others = ["classes"] if isinstance(found, dict) and "classes" in found else []
+        return counts, {name: _learned(described, name) for name in (*learned, *others)}
     except ValueError as error:
         raise ValueError(f"{file} is not a saved model's description: {error}") from error
 

@@ -15,9 +15,11 @@ from typing import Any
 
 from structnet.config import compose
 from structnet.files import write
+from structnet.plain import read_json
 from structnet.plugin import describe
 from structnet.ranking import markdown_table
 from structnet.run import Config, Run, check_directory, new_directory
+from structnet.saved import read_metrics
 from structnet.signals import Stopped
 from structnet.words import command_line
 
@@ -40,8 +42,7 @@ class Part:
     @property
     def figures(self) -> Figures | None:
         """The figures of a run that has been finished."""
-        file = Path(self.run or "", "metrics.json")
-        return json.loads(file.read_text()) if self.run and file.is_file() else None
+        return (read_metrics(Path(self.run)) or None) if self.run else None
 
 
 @dataclass
@@ -85,10 +86,10 @@ class Sweep:
         """The sweep that a directory holds; ValueError names what is wrong with its list."""
         file = Path(directory) / LIST
         try:
-            found = json.loads(file.read_text())
+            found = read_json(file)
             listed = [(list(map(str, one["words"])), one["run"]) for one in found["runs"]]
             folders = list(map(str, found["folders"]))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (TypeError, KeyError) as error:
             raise ValueError(f"{file} is no list of a sweep: {error!r}") from error
         parts = [Part(words, compose(words, folders), run) for words, run in listed]
         return cls(Path(directory), parts, folders)

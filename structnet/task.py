@@ -67,8 +67,14 @@ class Task(abc.ABC):
         """
 
     def read(self, path: Path, topology: Topology) -> Iterator[Sample]:
-        """The samples of a user's file or folder, for prediction; each has its origin."""
-        raise ValueError(f"{type(self).__name__} has no samples to read from {path}")
+        """The samples of a user's file or folder, for prediction.
+
+        Each has its `Origin`, or is numbered. ValueError of a task that reads no files says so.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no samples to read from {path}: the task has no method "
+            "`read`; structnet draw run=DIR sample=N shows what the net says of its own data"
+        )
 
     @property
     def reads_files(self) -> bool:
@@ -93,6 +99,10 @@ class Task(abc.ABC):
     def scores_nodes(self, topology: Topology) -> bool:
         """Whether there is a target for every node."""
         return False
+
+    def predicts_nodes(self, topology: Topology) -> bool:
+        """Whether a user is told of every node; else of a sample, by its `sample_output`."""
+        return self.scores_nodes(topology)
 
     def readout(self, topology: Topology) -> str:
         """The readout used where the configuration names none."""
@@ -150,12 +160,23 @@ class Task(abc.ABC):
 
     def measured(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
         """Metric name -> the outputs and targets it is updated with."""
+        if len(output) == len(batch.y) > batch.num_samples:
+            return self._measured_nodes(output, batch)
         scores, y, kinds = self.sample_output(output, batch), batch.y[:: self.group], batch.kind
         measured = {"accuracy": (scores, y)}
         for index, kind in enumerate(self.kinds):
             mine = kinds[:: self.group] == index
             measured[kind] = (scores[mine], y[mine])
         return measured
+
+    def _measured_nodes(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        """Those of a target a node; a node is of its sample's kind."""
+        kinds = batch.kind[batch.sample_of_node()]
+        mine = {kind: kinds == index for index, kind in enumerate(self.kinds)}
+        return {
+            "accuracy": (output, batch.y),
+            **{kind: (output[some], batch.y[some]) for kind, some in mine.items()},
+        }
 
 
 def data_folder(root: str | None, name: str, files: Sequence[str]) -> Path:

@@ -27,6 +27,7 @@ from structnet.loading import loader
 from structnet.module import OPTIMIZERS, SCHEDULES, Module
 from structnet.registry import did_you_mean
 from structnet.run import Run
+from structnet.samples import load_samples
 from structnet.signals import Stopped
 
 KEPT = ("best", "last")
@@ -183,7 +184,7 @@ def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
         )
     if resume:
         run.load_learned()
-    splits = run.task.load(run.topology)
+    splits = load_samples(run)
     read_s = time.monotonic() - started
     counts = ", ".join(
         f"{len(samples) // run.task.group:,} {name}" for name, samples in splits.items()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from structnet.plugins.graph.dataflow import Function, functions
 from structnet.plugins.graph.flow_reader import Use
-from structnet.plugins.tree.syntax import excerpt
+from structnet.plugins.tree.syntax import excerpt, refuse_all_unread
 
 import structnet as sn
 
@@ -105,10 +105,13 @@ def ask_all(files: Sequence[Path], others: int) -> Iterator[Misuse]:
 
 
 def _read(files: Sequence[Path]) -> Iterator[Function]:
+    passed_over = 0
     for file in files:
         try:
             found = list(functions(file))
         except (SyntaxError, OSError) as error:
             warnings.warn(f"passed over {error}", sn.DataWarning, stacklevel=2)
+            passed_over += 1
             continue
         yield from found
+    refuse_all_unread(files, passed_over)

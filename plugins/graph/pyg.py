@@ -1,12 +1,15 @@
 """Any dataset of torch_geometric as a task."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from structnet.plugins.graph.pyg_data import open_dataset
+from structnet.plugins.graph.pyg_data import MADE, open_dataset
 from structnet.plugins.graph.pyg_graphs import (
     Graph,
     kind_of,
@@ -29,6 +32,8 @@ class _Graphs(sn.Task):
         first = splits["train"][0]
         self.input_size = first.x.shape[1]
         self.edge_size = None if first.edge_x is None else first.edge_x.shape[1]
+        # The graphs of another root.
+        self.reopen: Callable[[Path], Sequence[Graph]] = lambda path: ()
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return self._per_node
@@ -42,6 +47,12 @@ class _Graphs(sn.Task):
     @abc.abstractmethod
     def target(self, y: Tensor, known: Tensor) -> NDArray:
         """Targets, and what stands for one that is not known."""
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The graphs of another folder with files of the same dataset class and name."""
+        for number, graph in enumerate(self.reopen(path)):
+            origin = sn.Origin(path, number + 1, f"graph {number}, {len(graph.x)} nodes")
+            yield replace(self._sample(graph), origin=origin)
 
     def _sample(self, graph: Graph) -> sn.Sample:
         y = self.target(graph.y, graph.known)
@@ -133,11 +144,26 @@ def pyg(
     graphs = [data for some in given.values() for data in some]
     per_node = targets_per_node(graphs, name)
     kind = "undirected" if undirected else kind_of(graphs, name)
-    read = {
-        split: [read_graph(data, kind, target, name) for data in some]
-        for split, some in given.items()
-    }
+
+    def read_all(given: Mapping[str, Sequence[Any]]) -> dict[str, list[Graph]]:
+        return {
+            split: [read_graph(data, kind, target, name) for data in some]
+            for split, some in given.items()
+        }
+
+    def reopen(path: Path) -> list[Graph]:
+        if dataset in MADE:
+            raise ValueError(
+                f"{name} is drawn and has no files, here {path}: structnet draw run=DIR sample=N "
+                "shows what the net says of a graph"
+            )
+        found = open_dataset(str(dataset), dataset_name, str(path))
+        return [graph for some in read_all(found).values() for graph in some]
+
+    read = read_all(given)
     splits = split_graphs(given, read, per_node, seed, name)
     if goal is None:
         goal = GOALS[splits["train"][0].y.is_floating_point()]
-    return (PyGClasses if goal == "classes" else PyGNumbers)(splits, kind, per_node)
+    task = (PyGClasses if goal == "classes" else PyGNumbers)(splits, kind, per_node)
+    task.reopen = reopen
+    return task

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,16 @@ class River(sn.Regression):
                 f"task 'river' has trees of arity 2 or null (any number of reaches that meet), the "
                 f"topology's arity is {topology.arity}"
             )
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        raise ValueError(
+            f"task 'river' draws its basins itself and reads no files, here {path}: structnet "
+            "draw run=DIR sample=N shows what the net says of one"
+        )
+
+    @property
+    def reads_files(self) -> bool:
+        return False
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return True

@@ -1,6 +1,6 @@
 """Segmentation by superpixels: the class of every region of a street scene."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from structnet.plugins.graph.regions import (
     describe,
     superpixels,
 )
+from structnet.plugins.grid.files import image_files, read_image
 from structnet.plugins.grid.segmentation import FILE, PARTS, Segmentation, read_arrays
 from torch import Tensor
 
@@ -71,6 +72,19 @@ class Superpixels(sn.Task):
 
     def find(self) -> Path:
         return sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The PNG and JPEG files of a folder, or one of them, in colours."""
+        for file in [path] if path.is_file() else image_files(path):
+            image = read_image(file, 3)
+            sample = self._sample(image, np.full(image.shape[:2], len(self.classes), np.uint8))
+            if getattr(topology, "order", None) == "score":
+                if not hasattr(self, "_logistic"):
+                    # The regression is no part of what a run saves.
+                    self.load(topology)
+                sample = self._scored(sample)
+            origin = sn.Origin(file, 1, f"{sample.num_nodes} superpixels")
+            yield replace(sample, origin=origin)
 
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
         path = self.find()

@@ -82,7 +82,7 @@ class Images(PictureTask):
         self._refuse_sizes(images)
         labels = [0] * len(files)
         if self.goal == "class" or self.given == "class":
-            labels = [self.classes.index(self._class(path)) for path in files]
+            labels = [self._label(path) for path in files]
         order = np.random.default_rng(self.seed).permutation(len(files))
         tenth = max(1, len(files) // 10)
         parts = np.split(order, [tenth, 2 * tenth])
@@ -112,6 +112,14 @@ class Images(PictureTask):
                 "task 'images' reads a folder of your own: set task.root=FOLDER"
             )
         return Path(self.root).expanduser()
+
+    def _label(self, path: Path) -> int:
+        name = self._class(path)
+        if name not in self.classes:
+            raise ValueError(
+                f"{path}: {name!r} is none of the classes {list(self.classes)} that the net knows"
+            )
+        return list(self.classes).index(name)
 
     def _class(self, path: Path) -> str:
         return path.relative_to(self._folder).parts[0]

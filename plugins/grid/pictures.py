@@ -6,12 +6,15 @@ h, w: height and width; C: channels; n: pixels, row by row; L: levels of a chann
 import abc
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from structnet.plugins.grid.condition import Classes, Small
+from structnet.plugins.grid.files import image_files, read_image
 from structnet.plugins.grid.generation import blank, completions, draw, generate, sheet
 from structnet.plugins.grid.likelihood import create_likelihood, scaled
 from structnet.plugins.grid.pixelnet import PixelNet
@@ -142,6 +145,24 @@ class PictureTask(sn.Task):
             images, labels = self._splits["train"]
             self._splits["train"] = Split(images[: self.train_size], labels[: self.train_size])
         return {name: Pictures(self._splits[name], self._sample) for name in SPLITS}
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The PNG and JPEG files of a folder, or one of them; ValueError for another goal."""
+        if self.goal != "class":
+            raise ValueError(
+                f"{type(self).__name__} with task.goal=pixels draws images and tells nothing of "
+                f"{path}: take structnet generate run=DIR, or train with task.goal=class"
+            )
+        for file in [path] if path.is_file() else image_files(path):
+            image = read_image(file, self.channels)
+            shown = (image * ((self.levels - 1) / 255)).round().astype(np.uint8)
+            height, width = image.shape[:2]
+            origin = sn.Origin(file, 1, f"{height} x {width} pixels")
+            yield replace(self._sample(shown, sn.IGNORE), origin=origin)
+
+    @property
+    def reads_files(self) -> bool:
+        return self.goal == "class"
 
     def generate(  # pyright: ignore[reportIncompatibleVariableOverride]
         self,

@@ -3,13 +3,15 @@
 h, w: height and width; n: pixels, row by row; V: pixels in a window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from structnet.plugins.grid.files import image_files, read_image
 from torch import Tensor
 
 import structnet as sn
@@ -57,6 +59,19 @@ class Segmentation(sn.Task):
 
     def find(self) -> Path:
         return sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The PNG and JPEG files of a folder, or one of them, in colours."""
+        for file in [path] if path.is_file() else image_files(path):
+            image = read_image(file, 3)
+            height, width = image.shape[:2]
+            sample = self._sample(image, np.full((height, width), VOID, np.uint8))
+            yield replace(sample, origin=sn.Origin(file, 1, f"{height} x {width} pixels"))
+
+    def node_names(self, sample: sn.Sample) -> Sequence[str]:
+        """Row and column of every pixel."""
+        height, width = sample.structure
+        return [f"({row}, {column})" for row in range(height) for column in range(width)]
 
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
         path = self.find()

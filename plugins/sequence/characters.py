@@ -1,8 +1,10 @@
 """Next-character prediction: what the tasks over generated texts share."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +66,20 @@ class Characters(sn.Task):
             for number, (split, size) in enumerate(zip(SPLITS, sizes, strict=True))
         }
 
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The lines of a text file: after each of its characters, the next one is told."""
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}; give a text file, a sample a line")
+        for number, line in enumerate(sn.read_text(path).splitlines(), start=1):
+            ids = self._index[np.frombuffer(line.encode(), np.uint8)]
+            if not line or (ids < 0).any():
+                odd = next((c for c in line if c not in self.classes), "")
+                raise ValueError(
+                    f"{path}, line {number}: {odd!r} is no character of {''.join(self.classes)!r}"
+                )
+            sample = _sample(ids, np.full(len(ids), sn.IGNORE))
+            yield replace(sample, origin=sn.Origin(path, number, line))
+
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
         encoded = {split: list(map(self._encode, some)) for split, some in self.texts.items()}
         if self.vocabulary is None:
@@ -102,7 +118,8 @@ class Characters(sn.Task):
     @cached_property
     def _index(self) -> np.ndarray:
         index = np.full(256, -1)
-        index[np.frombuffer(self.classes.encode(), np.uint8)] = np.arange(len(self.classes))
+        alphabet = np.frombuffer("".join(self.classes).encode(), np.uint8)
+        index[alphabet] = np.arange(len(alphabet))
         return index
 
     def _pairs(self, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -39,6 +39,10 @@ class SST(sn.Task):
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return topology.takes == "tree"
 
+    def predicts_nodes(self, topology: sn.Topology) -> bool:
+        # Of a sentence, as "accuracy" counts them.
+        return False
+
     def readout(self, topology: sn.Topology) -> str:
         return "every" if self.scores_nodes(topology) else "root"
 

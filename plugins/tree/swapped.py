@@ -13,7 +13,12 @@ from structnet.plugins.tree.expressions import (
     expressions,
     left_child_right_sibling,
 )
-from structnet.plugins.tree.syntax import python_files, split_files, standard_library
+from structnet.plugins.tree.syntax import (
+    python_files,
+    refuse_all_unread,
+    split_files,
+    standard_library,
+)
 from torch import Tensor
 
 import structnet as sn
@@ -154,13 +159,16 @@ def _structure(nodes: Nodes, topology: sn.Topology) -> Any:
 
 
 def _read(files: Sequence[Path]) -> Iterator[Expression]:
+    passed_over = 0
     for file in files:
         try:
             found = list(expressions(file))
         except (SyntaxError, OSError) as error:
             warnings.warn(f"passed over {error}", sn.DataWarning, stacklevel=2)
+            passed_over += 1
             continue
         yield from found
+    refuse_all_unread(files, passed_over)
 
 
 def _half(count: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import re
 import sysconfig
 import tokenize
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -95,6 +95,12 @@ def split_files(root: Path | None) -> dict[str, list[Path]]:
     parts = np.split(order, [tenth, 2 * tenth])
     names = ("test", "validation", "train")
     return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
+
+
+def refuse_all_unread(files: Sequence[Path], passed_over: int) -> None:
+    """ValueError where every one of the files was passed over."""
+    if files and passed_over == len(files):
+        raise ValueError(f"none of {passed_over} Python files can be read, {files[0]} first")
 
 
 def parse(path: Path) -> ast.Module:

@@ -12,11 +12,12 @@ def diagnose(words: list[str]) -> int:
     from structnet.config import saved
     from structnet.diagnose import diagnose, largest_batch
     from structnet.run import Run
+    from structnet.samples import load_samples
     from structnet.verdict import draw_diagnosis, print_diagnosis, save_diagnosis
 
     run = Run.compose(saved(options["run"]), Path(options["run"]))
     net = run.load_net()
-    samples = run.task.load(run.topology)["validation"]
+    samples = load_samples(run)["validation"]
     batch_nodes = run.config["trainer"]["batch_nodes"]
     layers = diagnose(net, largest_batch(samples, run.topology, batch_nodes, run.task.group))
     found = save_diagnosis(run, layers)

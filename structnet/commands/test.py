@@ -1,22 +1,29 @@
-"""test: the test figures of a run again."""
+"""test: the test figures of a run again, or those on other data."""
 
-import json
 from pathlib import Path
 
 from structnet.words import take_options
 
 
 def test(words: list[str]) -> int:
-    options = take_options(words, required=("run",))
-    from structnet.config import saved
+    data = [word for word in words if word.startswith("task.")]
+    options = take_options([word for word in words if word not in data], required=("run",))
+    from structnet.config import override, saved
     from structnet.report import print_table
     from structnet.run import Run
+    from structnet.samples import load_samples
+    from structnet.saved import read_metrics
     from structnet.train import evaluate
 
-    run = Run.compose(saved(options["run"]), Path(options["run"]))
+    config = saved(options["run"])
+    if data:
+        config = override(config, data, "task")
+    run = Run.compose(config, Path(options["run"]))
     net = run.load_net()
-    file = run.directory / "metrics.json"
-    metrics = json.loads(file.read_text()) if file.is_file() else {}
-    metrics["test"] = evaluate(run, net, run.task.load(run.topology)["test"])
+    # The baselines were measured on the run's own data.
+    metrics = {} if data else read_metrics(run.directory)
+    metrics["test"] = evaluate(run, net, load_samples(run)["test"])
     print_table(run, metrics)
+    if data:
+        print(f"on {', '.join(data)}; {run.directory} was trained on other data")
     return 0
