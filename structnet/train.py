@@ -108,6 +108,8 @@ def fit(
         for name, samples in splits.items()
     }
     module.train_batches = loaders["train"]
+    batches = len(loaders["train"].batch_sampler)
+    print(f"{batches:,} batches an epoch", flush=True)
     trainer = quiet_trainer(
         # The number of batches is another one in every epoch.
         reload_dataloaders_every_n_epochs=1,
@@ -154,9 +156,12 @@ def fit(
     seconds = time.monotonic() - started
     if keep == "best" and (run.checkpoints / "best.ckpt").is_file():
         run.load_checkpoint(net, "best.ckpt")
-    figures = {name: _evaluate(trainer, module, loaders[name]) for name in ("test", "validation")}
+    # Validation first: what one answer would score is then known of the test.
+    figures = {name: _evaluate(trainer, module, loaders[name]) for name in ("validation", "test")}
     return {
-        **figures,
+        "test": figures["test"],
+        "validation": figures["validation"],
+        "constant": module.constant.figures(),
         "train": {
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,

@@ -85,6 +85,7 @@ LEVELS = {
     "module": 14,
     "callbacks": 15,
     "train": 16,
+    "constant": 1,
     "samples": 14,
     "predict": 15,
     "generate": 14,

@@ -76,9 +76,13 @@ def _compare(comparison: Any) -> None:
 
 def _train(run: Any, resume: bool) -> None:
     """Train, test and report a run."""
+    from structnet.constant import verdict
     from structnet.report import print_table
 
-    print_table(run, _finish(run, resume))
+    metrics = _finish(run, resume)
+    print_table(run, metrics)
+    if said := verdict(metrics["test"], metrics["constant"]):
+        print(f"{said}; what keeps it from learning: structnet diagnose run={run.directory}")
     print(f"run: {run.directory} (model.safetensors, metrics.json, curve.png)")
     print("try next:")
     if run.task.reads_files:

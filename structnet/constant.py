@@ -1,0 +1,61 @@
+"""What always giving one answer would score: the most frequent class, or the mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf, sqrt
+
+import torch
+from torch import Tensor
+
+# So many standard errors above it, a share of right answers is no luck.
+CLEAR = 2
+
+
+@dataclass
+class Constant:
+    """Targets of a split, counted as they are measured: classes, or numbers."""
+
+    counts: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    numbers: list[Tensor] = field(default_factory=list)
+
+    def update(self, output: Tensor, target: Tensor, ignored: int) -> None:
+        """Targets (n,) of scores (n, classes) or of numbers (n,); others are not counted."""
+        if output.ndim == 2 and target.ndim == 1 and not target.is_floating_point():
+            found = torch.bincount(target[target != ignored].cpu(), minlength=output.shape[1])
+            size = max(len(found), len(self.counts))
+            self.counts = _padded(self.counts, size) + _padded(found, size)
+        elif output.ndim == 1 and target.is_floating_point():
+            self.numbers.append(target.detach().double().cpu())
+
+    def figures(self) -> dict[str, float]:
+        """Accuracy of the most frequent class and root mean squared error of the mean, if any.
+
+        "clear" is the accuracy from which on a net's is no luck.
+        """
+        found = {}
+        if total := int(self.counts.sum()):
+            share = int(self.counts.max()) / total
+            clear = share + CLEAR * sqrt(share * (1 - share) / total)
+            found |= {"accuracy": share, "clear": clear}
+        if self.numbers:
+            found["rmse"] = torch.cat(self.numbers).std(correction=0).item()
+        return found
+
+
+def verdict(figures: Mapping[str, float], constant: Mapping[str, float]) -> str | None:
+    """In words, that a net's figures are no better than one answer's; None where they are."""
+    if figures.get("accuracy", 1) <= constant.get("clear", 0):
+        return (
+            f"accuracy {figures['accuracy']:.4f} is no better than always giving the most "
+            f"frequent class, {constant['accuracy']:.4f}"
+        )
+    if figures.get("rmse", 0) >= constant.get("rmse", inf):
+        return (
+            f"rmse {figures['rmse']:.4g} is no better than always giving the mean, "
+            f"{constant['rmse']:.4g}"
+        )
+    return None
+
+
+def _padded(counts: Tensor, size: int) -> Tensor:
+    return torch.nn.functional.pad(counts, (0, size - len(counts)))
