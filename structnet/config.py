@@ -24,7 +24,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from structnet import registry
+from structnet.config_source import search_path
 from structnet.needs import missing, warn_of_others
+from structnet.plain import refuse_functions
 from structnet.registry import check_options, did_you_mean, read_options
 from structnet.run import saved_config
 from structnet.train import fit
@@ -60,12 +62,15 @@ def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict[str, 
     _fill_store()
     chosen = _parse(overrides)
     _refuse_odd(chosen)
-    search = [f"file://{_folder(folder)}" for folder in folders]
+    search = [search_path(_folder(folder)) for folder in folders]
     extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
     with initialize_config_dir(_conf(), version_base="1.3"):
         try:
             config = hydra_compose("config", overrides=[*overrides, *extra])
+            refuse_functions(OmegaConf.to_container(config), "the configuration")
             plain = OmegaConf.to_container(config, resolve=True)
+        except RecursionError as error:
+            raise ValueError("the configuration is nested too deep") from error
         except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
             _explain(chosen, folders, extra)
             raise ValueError(str(error).split("\n    full_key")[0]) from error

@@ -79,6 +79,7 @@ LEVELS = {
     "stack": 11,
     "net": 12,
     "plain": 2,
+    "config_source": 3,
     "size": 12,
     "saved": 3,
     "run": 13,

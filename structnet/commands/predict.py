@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from structnet.terminal import visible
 from structnet.words import take_flag, take_options, whole
 
 
@@ -24,7 +25,8 @@ def predict(words: list[str]) -> int:
     found = predict(run, run.load_net(), Path(options["path"]))
     if not found:
         task = run.config["task"]["name"]
-        print(f"structnet: nothing in {options['path']} for task {task!r}", file=sys.stderr)
+        path = visible(options["path"])
+        print(f"structnet: nothing in {path} for task {task!r}", file=sys.stderr)
     found = [one for one in found if one.probability is None or one.probability >= least]
     if "out" in options:
         _save(Path(options["out"]), found[:top], run.task.wanted)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from structnet.terminal import visible
 from structnet.words import refuse_flags, take_flag, take_values
 
 
@@ -83,13 +84,14 @@ def _train(run: Any, resume: bool) -> None:
     print_table(run, metrics)
     if said := verdict(metrics["test"], metrics["constant"]):
         print(f"{said}; what keeps it from learning: structnet diagnose run={run.directory}")
-    print(f"run: {run.directory} (model.safetensors, metrics.json, curve.png)")
+    directory = visible(str(run.directory))
+    print(f"run: {directory} (model.safetensors, metrics.json, curve.png)")
     print("try next:")
     if run.task.reads_files:
-        print(f"  structnet predict run={run.directory} path=FILE_OR_FOLDER")
+        print(f"  structnet predict run={directory} path=FILE_OR_FOLDER")
     if run.task.generate is not None:
-        print(f"  structnet generate run={run.directory} out=samples.png")
-    print(f"  structnet test run={run.directory}")
+        print(f"  structnet generate run={directory} out=samples.png")
+    print(f"  structnet test run={directory}")
     print("  structnet list")
 
 
