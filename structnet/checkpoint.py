@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from structnet.cells.cell import Cell
 from structnet.execute.again import Recalled
 from structnet.execute.held import Held, leaves_below, refuse_foreign, stand_ins
+from structnet.execute.transform import refuse_batches
 from structnet.plan import Plan
 from structnet.registry import did_you_mean
 from structnet.windows import windows
@@ -116,6 +117,7 @@ class _Recomputed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_batches(grads)
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "save='windows' has no second derivatives; take save='gates' and "

@@ -1,11 +1,22 @@
 """The execution order of a batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
 
 import torch
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """Tensors that are made within outlast inference mode and a transformation of torch.func.
+
+    Plans are kept: what validation or a Jacobian makes of them, training finds.
+    """
+    with torch.inference_mode(False), torch._C._DisableFuncTorch():
+        yield
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +58,7 @@ class Plan:
     @cached_property
     def chains(self) -> torch.Tensor | None:
         """The ranks, chain by chain in order; None where a node has or feeds more than one."""
-        # Validation asks under inference mode for what training finds here.
-        with torch.inference_mode(False):
+        with lasting():
             return self._chains()
 
     def _chains(self) -> torch.Tensor | None:
@@ -70,7 +80,7 @@ class Plan:
 
         It is made on the plan's device, without waiting for it.
         """
-        with torch.inference_mode(False):
+        with lasting():
             steps = torch.tensor(self.steps, dtype=torch.int64).view(-1, 4)
             if self.rows.is_cuda:
                 steps = steps.pin_memory()
@@ -85,7 +95,7 @@ class Plan:
 
         Initial states are nobody.
         """
-        with torch.inference_mode(False):
+        with lasting():
             target = self.order[self.readers]
             before = self.rows - (1 + self.num_initial)
             source = self.order[before.clamp(min=0)] if self.num_nodes else before
@@ -94,7 +104,7 @@ class Plan:
     @cached_property
     def links(self) -> torch.Tensor:
         """The arrows and their opposites, (2, 2 R)."""
-        with torch.inference_mode(False):
+        with lasting():
             return torch.cat([self.arrows, self.arrows.flip(0)], dim=1)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Plan":
@@ -107,11 +117,12 @@ class Plan:
         """Moved in one piece where the tensors are one, as `schedule` makes them."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors = {k: value for k, value in values.items() if isinstance(value, torch.Tensor)}
-        whole = _whole(list(tensors.values()))
-        if whole is None:
-            moved = map(move, tensors.values())
-        else:
-            moved = move(whole).split(list(map(len, tensors.values())))
+        with lasting():
+            whole = _whole(list(tensors.values()))
+            if whole is None:
+                moved = list(map(move, tensors.values()))
+            else:
+                moved = move(whole).split(list(map(len, tensors.values())))
         return replace(self, **dict(zip(tensors, moved, strict=True)))
 
 

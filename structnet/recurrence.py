@@ -18,6 +18,7 @@ from structnet.execute.fused import FUSED, check_fused_layer
 from structnet.execute.order import reorder
 from structnet.execute.scan import can_scan, is_scannable
 from structnet.execute.selective import scan_output
+from structnet.execute.transform import executor_under_transforms, is_transformed
 from structnet.noise import Noise
 from structnet.plan import Plan
 from structnet.starts import reset
@@ -138,7 +139,7 @@ class Recurrence(nn.Module):
             if self.edges is not None and edge_x is None:
                 edge_x = plans.edge_attr
             plans = [plan.to(x.device) for plan in self.topology.plan(plans)]
-        executor = executor or self.executor
+        executor = executor_under_transforms(executor or self.executor)
         run = find_executor(executor)
         again = self.save == "recompute" and executor == "compiled"
         if self.truncate is not None and self.training:
@@ -197,7 +198,9 @@ class Recurrence(nn.Module):
         """The output and the states in node order, from windows only where they are wanted."""
 
         x = reorder(x, plan.order, plan.rank)
-        if self.save == "windows" and torch.is_grad_enabled() and plan.num_nodes:
+        # It only saves memory.
+        in_windows = self.save == "windows" and torch.is_grad_enabled() and not is_transformed()
+        if in_windows and plan.num_nodes:
             like = next(cell.parameters(), x)
             initial = initial or tuple(
                 like.new_zeros(plan.num_initial, size) for size in cell.state_sizes

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from structnet import registry, shared
 from structnet.exchange import require_counterpart
-from structnet.plan import Plan
+from structnet.plan import Plan, lasting
 from structnet.recurrence import Recurrence
 from structnet.sequences import Sequences, SizeError, read_sequences
 from structnet.torch_form import HOOKS
@@ -221,8 +221,7 @@ def _plans(
     topology: str, lengths: tuple[int, ...], device: torch.device
 ) -> tuple[tuple[Plan, ...], tuple[Tensor, Tensor]]:
     """The plans of sequences, and the node that ends each, forward and backward; on the device."""
-    # A validation under inference mode plans what training finds in the cache.
-    with torch.inference_mode(False), torch.device("cpu"):
+    with lasting(), torch.device("cpu"):
         plans = registry.topologies.create(topology).plan(lengths)
         sizes = torch.tensor(lengths, dtype=torch.long)
         stops = sizes.cumsum(0)

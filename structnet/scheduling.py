@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from structnet.levels import Cycle, Ints, node_levels, stable_order
 from structnet.places import Namer, cycle_error
-from structnet.plan import Plan
+from structnet.plan import Plan, lasting
 
 
 def schedule(
@@ -132,8 +132,7 @@ def _finish(
     feeds[source] = True
     ptr = np.array([0, len(order)]) if len(name.ptr) < 2 else name.ptr
     arrays = (order, rank, rows, np.flatnonzero(~feeds), ptr, *edges)
-    # Validation plans under inference mode what training finds in the cache.
-    with torch.inference_mode(False):
+    with lasting():
         whole = torch.from_numpy(np.concatenate(arrays))
         order_, rank_, rows_, sinks, *others = whole.split(list(map(len, arrays)))
     return Plan(order_, rank_, levels, rows_, steps, sinks, num_initial, *others)

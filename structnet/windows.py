@@ -5,7 +5,7 @@ A window reads the states of earlier ones as initial states, through which no gr
 grids and graphs alike).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -30,25 +30,33 @@ def run_windows(
     place = 0
     first = 1 + plan.num_initial
     like = next(cell.parameters(), z)
-    known = [like.new_zeros(first + plan.num_nodes, size) for size in cell.state_sizes]
-    before = initial or tuple(state[1:first] for state in known)
+    known: list[Tensor] = []
+    before = initial or tuple(like.new_zeros(plan.num_initial, size) for size in cell.state_sizes)
     parts = []
     for start, stop, window, carried in windows(plan, length):
-        given = None
-        if len(carried):
-            given = tuple(
-                torch.cat([state[carried[carried < first] - 1], buffer[carried[carried >= first]]])
-                for state, buffer in zip(before, known, strict=True)
-            )
+        given = _carried(carried, first, before, known) if len(carried) else None
         own = {} if edges is None else {"edges": edges[place : place + len(window.rows)]}
         place += len(window.rows)
         states = run(cell, window, z[start:stop], given, **own)
+        # Like states: under vmap there are several of each.
+        known = known or [one.new_zeros(first + plan.num_nodes, one.shape[1]) for one in states]
         for buffer, state in zip(known, states, strict=True):
             buffer[first + start : first + stop] = state.detach()
         parts.append(states)
     if not parts:
         return run(cell, plan, z, initial)
     return tuple(torch.cat(state) for state in zip(*parts, strict=True))
+
+
+def _carried(
+    rows: Tensor, first: int, initial: States, known: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """The states in rows of the initial states and of earlier windows' nodes."""
+    given = tuple(state[rows[rows < first] - 1] for state in initial)
+    if not known:
+        return given
+    later = rows[rows >= first]
+    return tuple(torch.cat([one, state[later]]) for one, state in zip(given, known, strict=True))
 
 
 def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from structnet.cells.linear import LinearCell
 from structnet.execute.order import reorder
+from structnet.execute.transform import refuse_batches
 from structnet.plan import Plan
 
 CHUNK = 16
@@ -132,6 +133,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        refuse_batches([grad])
         a, h = ctx.saved_tensors
         # The gradient of b runs the other way: g_t = grad_t + a_{t+1} g_{t+1}.
         back = not ctx.reverse

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from structnet.cells.linear import LinearCell, Selection
 from structnet.execute.scan import CHUNK, chains_of, linear_recurrence, recur_, run_scan
+from structnet.execute.transform import refuse_batches
 from structnet.plan import Plan
 
 # Bytes of a block's states. On a CPU several such buffers fit in a cache, and the calls for a block
@@ -83,6 +84,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        refuse_batches(grads)
         kept, start, *parts = ctx.saved_tensors
         of = Selection(*parts)
         if not torch.is_grad_enabled():

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from structnet.execute.transform import WAY_OUT, refuse_batches
 from structnet.plan import Plan
 
 States = tuple[Tensor, ...]
@@ -97,6 +98,7 @@ class _Autograd(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        refuse_batches(grads)
         # Torch looks whether they have been changed in place.
         given = ctx.saved_tensors
         found = ctx.sweep.backward(grads)
@@ -118,6 +120,5 @@ class _NoSecondDerivative(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         raise RuntimeError(
-            "this executor has no second derivatives; "
-            "call the recurrence with executor='reference' where you need them"
+            f"this executor has no second derivatives; {WAY_OUT} where you need them"
         )
