@@ -1,12 +1,12 @@
-"""What Lightning calls in a training run: progress, checkpoints, early stopping, diagnosis."""
+"""What Lightning calls in a training run: progress, early stopping, diagnosis, pictures."""
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from torch import nn
 
 from structnet.batch import Batch, Sample
@@ -92,18 +92,25 @@ class Bar(RichProgressBar):
         return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
 
 
-class MovableCheckpoint(ModelCheckpoint):
-    """A checkpoint that keeps its score and place when the run's directory has been moved."""
+class Patience(EarlyStopping):
+    """Early stopping that says that it stops, and counts on where a run goes on."""
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        old, new = str(state_dict["dirpath"]), str(self.dirpath)
+    def __init__(self, task: Task, patience: int, waited: Mapping[str, Any] | None):
+        super().__init__(f"validation/{task.monitor}", patience=patience, mode=task.mode)
+        if waited is not None:
+            self.wait_count, self.best_score = waited["wait_count"], waited["best_score"]
 
-        def moved(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {moved(key): moved(below) for key, below in value.items()}
-            return value.replace(old, new) if isinstance(value, str) else value
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
-        super().load_state_dict(moved(state_dict))
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            print(
+                f"stopped after epoch {trainer.current_epoch}/{trainer.max_epochs}: {self.monitor} "
+                f"was not better for {self.wait_count} epochs (trainer.patience={self.patience})",
+                flush=True,
+            )
 
 
 def progress() -> Callback:
@@ -111,29 +118,14 @@ def progress() -> Callback:
     return Bar() if sys.stdout.isatty() else PlainLines()
 
 
-def checkpoints(run: Run) -> list[Callback]:
-    """The last epoch's checkpoint, to go on from, and the best one."""
+def early_stopping(
+    task: Task, patience: int | None, waited: Mapping[str, Any] | None
+) -> list[Callback]:
+    """Stops after `patience` epochs without a better validation figure, if given.
 
-    task = run.task
-
-    def keep(name: str, monitor: str | None) -> Callback:
-        return MovableCheckpoint(
-            run.checkpoints,
-            filename=name,
-            monitor=monitor,
-            mode=task.mode,
-            enable_version_counter=False,
-        )
-
-    # In this order the last one holds the best score of its own epoch.
-    return [keep("best", f"validation/{task.monitor}"), keep("last", None)]
-
-
-def early_stopping(task: Task, patience: int | None) -> list[Callback]:
-    """Stops after `patience` epochs without a better validation figure, if given."""
-    if patience is None:
-        return []
-    return [EarlyStopping(f"validation/{task.monitor}", patience=patience, mode=task.mode)]
+    `waited` is what a run that goes on has seen.
+    """
+    return [] if patience is None else [Patience(task, patience, waited)]
 
 
 def diagnosis(

@@ -29,7 +29,7 @@ from structnet.needs import missing, warn_of_others
 from structnet.plain import refuse_functions
 from structnet.registry import check_options, did_you_mean, read_options
 from structnet.run import saved_config
-from structnet.train import fit
+from structnet.train import check_ranges, fit
 
 REGISTRIES = {
     "cell": registry.cells,
@@ -246,7 +246,9 @@ def _check(config: Any) -> None:
 def _check_trainer(choice: Any) -> None:
     if not isinstance(choice, dict) or choice.get("name") != "default":
         raise ValueError(f"trainer is its options, named 'default', got {choice!r}")
-    check_options(fit, {k: v for k, v in choice.items() if k != "name"}, "trainer")
+    options = {name: value for name, value in choice.items() if name != "name"}
+    check_options(fit, options, "trainer")
+    check_ranges(options)
 
 
 def _check_group(group: str, choice: Any) -> None:

@@ -41,16 +41,21 @@ class Batches(Sampler[list[int]]):
         self.group, self.pool = group, pool
         self.batch_nodes, self.batch_size = batch_nodes, batch_size
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
+        self.taken = slice(None)
         self._cached: tuple[int, list[list[int]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
+    def take(self, first: int | None, stop: int | None) -> None:
+        """Give only the batches from `first` up to `stop` of an epoch."""
+        self.taken = slice(first, stop)
+
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches())
+        return iter(self._batches()[self.taken])
 
     def __len__(self) -> int:
-        return len(self._batches())
+        return len(self._batches()[self.taken])
 
     def _batches(self) -> list[list[int]]:
         epoch = self.epoch if self.shuffle else 0

@@ -10,15 +10,9 @@ from torch.utils.data import DataLoader
 
 from structnet.batch import Batch
 from structnet.constant import Constant
+from structnet.optimizing import OPTIMIZERS, SCHEDULES
+from structnet.resuming import PROGRESS, Saved
 from structnet.task import IGNORE, Task
-
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "adagrad": torch.optim.Adagrad,
-    "sgd": torch.optim.SGD,
-}
-SCHEDULES = ("cosine", "constant")
 
 
 class Module(LightningModule):
@@ -33,13 +27,22 @@ class Module(LightningModule):
         weight_decay: float = 0.0,
         schedule: str = "constant",
         seed: int = 0,
+        steps: int = 1,
+        max_steps: int | None = None,
+        resumed: Saved | None = None,
     ):
         super().__init__()
+        # The steps that the schedule is for, and what is gone on from.
+        self.steps, self.max_steps, self.resumed = steps, max_steps, resumed
         self.net, self.task = net, task
         self.optimizer, self.learning_rate = optimizer, learning_rate
         self.weight_decay, self.schedule, self.seed = weight_decay, schedule, seed
         self.metrics = nn.ModuleDict(task.metrics())
-        self.nodes, self.seconds = 0, 0.0
+        spent = {} if resumed is None else resumed.spent
+        self.nodes, self.seconds = spent.get("nodes", 0), spent.get("seconds", 0.0)
+        self.wall, self.begun = spent.get("wall", 0.0), time.monotonic()
+        # Batches of this epoch: those that this process does not do, those done, and all of them.
+        self.first = self.done_batches = self.all_batches = 0
         self.loss = torch.zeros(())
         self.train_batches: DataLoader
         # Of the split that was tested last.
@@ -49,30 +52,63 @@ class Module(LightningModule):
         # The fused step of a large embedding takes a sixth of the time on a CPU; Lightning does not
         # let it go together with mixed precision and clipping.
         full = self.trainer.precision in ("32-true", "64-true")
-        optimizer = OPTIMIZERS[self.optimizer](
+        return OPTIMIZERS[self.optimizer](
             self.net.parameters(),
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
             fused=full and self.device.type == "cpu",
         )
-        if self.schedule == "constant":
-            return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": cosine, "interval": "step"},
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        done = self.done_batches
+        checkpoint[PROGRESS] = {
+            "batches": done if done < self.all_batches else 0,
+            "nodes": self.nodes,
+            "seconds": self.seconds,
+            "wall": self.wall_s,
         }
 
+    @property
+    def wall_s(self) -> float:
+        """How long the run has been trained for, in all processes."""
+        return self.wall + time.monotonic() - self.begun
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put Lightning's counters where the checkpoint stands: at the start of what is left."""
+        saved, loop = self.resumed, self.trainer.fit_loop
+        assert saved is not None
+        for epochs in (loop.epoch_progress.total, loop.epoch_progress.current):
+            epochs.ready = epochs.started = epochs.processed = epochs.completed = saved.epochs
+        steps = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
+        steps.ready = steps.completed = loop.epoch_loop._batches_that_stepped = saved.step
+        self.trainer.should_stop = self._is_last_step
+
+    def on_train_start(self) -> None:
+        """Whatever the checkpoint says, the options are those given."""
+        optimizer, new = self.trainer.optimizers[0], self.configure_optimizers()
+        for group, given in zip(optimizer.param_groups, new.param_groups, strict=True):
+            group.update({name: value for name, value in given.items() if name != "params"})
+
     def train_dataloader(self) -> DataLoader:
-        self.train_batches.batch_sampler.set_epoch(self.trainer.current_epoch)
+        """All batches of an epoch, or those that are left of the one that is gone on with."""
+        batches: Any = self.train_batches.batch_sampler
+        epoch, saved = self.trainer.current_epoch, self.resumed
+        batches.set_epoch(epoch)
+        batches.take(0, batches.taken.stop)
+        self.all_batches = len(batches)
+        self.first = saved.batches if saved is not None and saved.epochs == epoch else 0
+        self.done_batches = self.first
+        batches.take(self.first, batches.taken.stop)
         return self.train_batches
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.started = time.monotonic()
-        # The noise of an epoch is its own: a run that was stopped goes on as if it had not been.
-        if batch_idx == 0:
-            torch.manual_seed(self.seed * 1_000_003 + self.trainer.current_epoch)
+        step = self.trainer.global_step
+        # The noise of a step is its own: a run that was stopped goes on as if it had not been.
+        torch.manual_seed(self.seed * 1_000_003 + step)
+        rate = self.learning_rate * SCHEDULES[self.schedule](step / self.steps)
+        for group in self.trainer.optimizers[0].param_groups:
+            group.update(lr=rate, initial_lr=self.learning_rate)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.task.loss(self.net(batch), batch)
@@ -84,9 +120,14 @@ class Module(LightningModule):
         self.nodes += batch.num_nodes
         self.seconds += time.monotonic() - self.started
         self.log("nodes_per_s", self.nodes / self.seconds, prog_bar=True, batch_size=1)
+        self.done_batches = self.first + batch_idx + 1
         # Said here, Lightning ends the epoch with its validation.
-        if self.trainer.global_step == self.trainer.max_steps:
+        if self._is_last_step:
             self.trainer.should_stop = True
+
+    @property
+    def _is_last_step(self) -> bool:
+        return self.max_steps is not None and self.trainer.global_step >= self.max_steps
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Stop before a step that would spoil the weights."""
@@ -98,12 +139,11 @@ class Module(LightningModule):
         bad = (
             n for n, p in named if not (torch.isfinite(p).all() and torch.isfinite(p.grad).all())
         )
-        checkpoint = self.trainer.checkpoint_callbacks[-1]
-        last = getattr(checkpoint, "best_model_path", "") or "none yet"
+        keep: Any = self.trainer.checkpoint_callbacks[-1]
         raise FloatingPointError(
             f"loss {self.loss.item()} at step {self.trainer.global_step} of epoch "
             f"{self.trainer.current_epoch}: the first parameter whose value or gradient is not "
-            f"finite is {next(bad, 'none')}; last good checkpoint: {last}. "
+            f"finite is {next(bad, 'none')}; last good checkpoint: {keep.last or 'none yet'}. "
             "Try a smaller trainer.learning_rate or trainer.clip_norm, and look at the data."
         )
 

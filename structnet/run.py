@@ -7,7 +7,9 @@ DIR/config.json          what else it takes to rebuild the model: configuration,
 DIR/metrics.json         test, validation and baseline figures
 DIR/curve.png            the learning curve, from DIR/logs
 DIR/samples/             pictures of what the net made after an epoch, where a task has them
-DIR/checkpoints/         best.ckpt and last.ckpt, to resume from
+DIR/checkpoints/         best.ckpt and last.ckpt, to resume from; while it is trained previous.ckpt,
+                         the last but one
+DIR/manifest.json        the SHA-256 of the weights, the checkpoints and what else is read again
 """
 
 import json
@@ -15,24 +17,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import nn
 
 from structnet import registry
 from structnet.batch import Vocabulary
 from structnet.execute.fused import FUSED
-from structnet.files import write
+from structnet.files import TEMPORARY, remove_temporaries, write
+from structnet.manifest import Damaged, Manifest
 from structnet.needs import needed
 from structnet.net import Sizes
-from structnet.saved import read_description, saved_config
+from structnet.resuming import PREVIOUS, read_plain
+from structnet.saved import read_description, read_metrics, saved_config
 from structnet.size import check_workers, refuse_large, refuse_other_size, without_memory
 from structnet.task import Task
 from structnet.topology import Topology
@@ -92,6 +95,8 @@ class Run:
                 "directory with run=DIR"
             ) from None
         try:
+            for folder in (self.directory, self.checkpoints):
+                remove_temporaries(folder)
             yield
         finally:
             Path(lock.lock_file).unlink(missing_ok=True)
@@ -111,6 +116,10 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         return self.directory / "checkpoints"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return Manifest(self.directory)
 
     @property
     def logs(self) -> Path:
@@ -175,7 +184,7 @@ class Run:
 
     def save_net(self, net: nn.Module) -> None:
         state = {name: value.contiguous() for name, value in net.state_dict().items()}
-        write(self.directory / "model.safetensors", lambda path: save_file(state, path))
+        self.manifest.write("model.safetensors", save(state))
 
     def save_description(self) -> None:
         words = None if self.task.vocabulary is None else self.task.vocabulary.counts
@@ -189,7 +198,18 @@ class Run:
             "vocabulary": words,
             "learned": learned,
         }
-        self.save_json("config.json", described)
+        self._save_checked("config.json", described)
+
+    def save_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """The figures of a run that has come to its end, which needs no last but one checkpoint."""
+        self._save_checked("metrics.json", metrics)
+        self.manifest.remove(PREVIOUS)
+
+    def read_metrics(self) -> dict[str, Any]:
+        """The figures that are saved, none if there are none."""
+        if (self.directory / "metrics.json").is_file():
+            self.manifest.read("metrics.json")
+        return read_metrics(self.directory)
 
     def load_net(self) -> nn.Module:
         """The saved net, which brings the task what it learned; FileNotFoundError if none is."""
@@ -204,14 +224,19 @@ class Run:
         build = partial(self.build_net, **({"executor": "auto"} if self.is_fused else {}))
         weights = self.directory / "model.safetensors"
         try:
+            data = self.manifest.read(weights.name)
             sized = without_memory(build)
+        except Damaged as error:
+            raise ValueError(
+                f"{error}; write it again with: structnet train resume={self.directory}"
+            ) from error
         except ValueError as error:
             raise ValueError(f"{self.directory / 'config.yaml'}: {error}") from error
         try:
             if sized is not None:
                 refuse_other_size(sized, weights)
             net = build()
-            net.load_state_dict(load_file(weights))
+            net.load_state_dict(load(data))
         except (SafetensorError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"{weights} does not hold this net's weights: {reason}") from error
@@ -219,6 +244,7 @@ class Run:
 
     def load_learned(self) -> None:
         """Give the task the words and all else that the net was trained with."""
+        self.manifest.read("config.json")
         words, learned = read_description(self.directory / "config.json", self.task.learned)
         if words is not None:
             self.task.vocabulary = Vocabulary(words)
@@ -231,6 +257,9 @@ class Run:
         text = json.dumps(value, indent=1) + "\n"
         write(self.directory / name, lambda path: path.write_text(text))
 
+    def _save_checked(self, name: str, value: Any) -> None:
+        self.manifest.write(name, (json.dumps(value, indent=1) + "\n").encode())
+
     def load_checkpoint(self, net: nn.Module, name: str) -> None:
         """Put the weights of a checkpoint into the net."""
         state = self.read_checkpoint(name)["state_dict"]
@@ -240,13 +269,8 @@ class Run:
         )
 
     def read_checkpoint(self, name: str) -> dict[str, Any]:
-        """A checkpoint's plain data; ValueError if it holds anything else."""
-        file = self.checkpoints / name
-        try:
-            return torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:
-            # What torch raises for a damaged file or a forbidden object has no common type.
-            raise ValueError(f"{file} is not a checkpoint of plain data: {error}") from error
+        """A checkpoint's plain data; ValueError if it holds anything else, or is damaged."""
+        return read_plain(self.manifest, f"{self.checkpoints.name}/{name}")
 
 
 def learned_classes(task: Task) -> list[str]:
@@ -311,9 +335,12 @@ def _is_free(directory: Path) -> bool:
     """
     if not directory.is_dir():
         return False
-    begun = {"config.yaml", "config.json", "logs", "tensorboard", "checkpoints", ".lock"}
-    names = {path.name for path in directory.iterdir()}
-    return names <= begun and not any((directory / "checkpoints").glob("*"))
+    begun = {"config.yaml", "config.json", "manifest.json", "logs", "tensorboard", "checkpoints"}
+    names, kept = (
+        {path.name for path in folder.glob("*") if not TEMPORARY.fullmatch(path.name)}
+        for folder in (directory, directory / "checkpoints")
+    )
+    return names <= {*begun, ".lock"} and not kept
 
 
 def remove_empty(directory: Path) -> None:

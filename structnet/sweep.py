@@ -18,6 +18,7 @@ from structnet.files import write
 from structnet.plain import read_json
 from structnet.plugin import describe
 from structnet.ranking import markdown_table
+from structnet.resuming import Saved, newest
 from structnet.run import Config, Run, check_directory, new_directory
 from structnet.saved import read_metrics
 from structnet.signals import Stopped
@@ -94,7 +95,7 @@ class Sweep:
         parts = [Part(words, compose(words, folders), run) for words, run in listed]
         return cls(Path(directory), parts, folders)
 
-    def run(self, train: Callable[[Run, bool], Figures]) -> None:
+    def run(self, train: Callable[[Run, Saved | None], Figures]) -> None:
         """Train what is not yet finished; KeyboardInterrupt says how to go on."""
         self._check()
         self.directory = self.directory or new_directory("sweep", SWEEPS)
@@ -107,7 +108,7 @@ class Sweep:
                 continue
             try:
                 run = self._begin(part)
-                train(run, (run.checkpoints / "last.ckpt").is_file())
+                train(run, newest(run.manifest))
             except KeyboardInterrupt as error:
                 raise Stopped(f"stopped; go on with: {self.way_on}") from error
             # Whatever it is that a run fails of, the others are trained.

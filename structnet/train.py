@@ -1,11 +1,12 @@
 """The adapter to Lightning: a plain net and a task become a training run."""
 
 import logging
+import math
 import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,21 +17,34 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from structnet.batch import Sample
-from structnet.callbacks import (
-    checkpoints,
-    diagnosis,
-    early_stopping,
-    illustration,
-    progress,
-)
+from structnet.callbacks import diagnosis, early_stopping, illustration, progress
+from structnet.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.loading import loader
-from structnet.module import OPTIMIZERS, SCHEDULES, Module
+from structnet.module import Module
+from structnet.optimizing import OPTIMIZERS, SCHEDULES
 from structnet.registry import did_you_mean
+from structnet.resuming import BEST, Saved
 from structnet.run import Run
 from structnet.samples import load_samples
 from structnet.signals import Stopped
 
 KEPT = ("best", "last")
+POSITIVE = (
+    "max_epochs",
+    "max_steps",
+    "limit_batches",
+    "batch_nodes",
+    "batch_size",
+    "pool",
+    "learning_rate",
+    "clip_norm",
+    "clip_value",
+    "patience",
+    "save_minutes",
+    "save_steps",
+    "diagnose",
+    "illustrate",
+)
 
 
 def fit(
@@ -38,7 +52,7 @@ def fit(
     net: nn.Module,
     splits: dict[str, Sequence[Sample]],
     seed: int,
-    resume: bool,
+    resumed: Saved | None,
     *,
     max_epochs: int = 4,
     max_steps: int | None = None,
@@ -55,6 +69,8 @@ def fit(
     clip_value: float | None = None,
     patience: int | None = None,
     keep: str = "best",
+    save_minutes: float | None = None,
+    save_steps: int | None = None,
     diagnose: int | None = None,
     illustrate: int | None = 1,
     precision: str = "32-true",
@@ -66,36 +82,17 @@ def fit(
     `batch_nodes`, `batch_size` and `pool` are those of `Batches`; a pool of 1 is for targets that
     go with a sample's size. Gradients are clipped by norm, or by value where `clip_value` is given.
     `patience` counts epochs without a better validation figure. To `keep` the "last" weights, not
-    the "best", is for validation splits too small to choose by. After every `diagnose` epochs, the
+    the "best", is for validation splits too small to choose by. What was learned is saved after
+    every epoch, within one every `save_minutes` or `save_steps`: a run goes on from there with the
+    very numbers it would have had. After every `diagnose` epochs, the
     gradient that reaches each level is logged and saved in diagnose.json; after every `illustrate`
     epochs, pictures of what the net makes are saved in samples/, where the task has any.
     `limit_batches` takes only so many batches of each split. `precision`, `accelerator` and
     `deterministic` are Lightning's; there is one device. Raises FloatingPointError when the loss or
     a gradient is not finite; the last checkpoint is kept.
     """
-    _check_choice("optimizer", optimizer, OPTIMIZERS)
-    _check_choice("schedule", schedule, SCHEDULES)
-    _check_choice("keep", keep, KEPT)
-    positive = {
-        "max_epochs": max_epochs,
-        "max_steps": max_steps,
-        "limit_batches": limit_batches,
-        "learning_rate": learning_rate,
-        "clip_norm": clip_norm,
-        "clip_value": clip_value,
-        "patience": patience,
-        "diagnose": diagnose,
-        "illustrate": illustrate,
-    }
-    for name, value in positive.items():
-        if value is not None and value <= 0:
-            raise ValueError(f"option {name!r} of trainer is above 0, got {value}")
-    for name, value in (("num_workers", num_workers), ("weight_decay", weight_decay)):
-        if value < 0:
-            raise ValueError(f"option {name!r} of trainer is at least 0, got {value}")
     seed_everything(seed, workers=True, verbose=False)
     _share_cores()
-    module = Module(net, run.task, optimizer, learning_rate, weight_decay, schedule, seed)
     options = {
         "batch_nodes": batch_nodes,
         "batch_size": batch_size,
@@ -107,26 +104,42 @@ def fit(
         name: loader(samples, run.topology, shuffle=name == "train", seed=seed, **options)
         for name, samples in splits.items()
     }
+    loaders["train"].batch_sampler.take(0, limit_batches)
+    steps = len(loaders["train"]) * max_epochs
+    module = Module(
+        net,
+        run.task,
+        optimizer,
+        learning_rate,
+        weight_decay,
+        schedule,
+        seed,
+        steps if max_steps is None else min(steps, max_steps),
+        max_steps,
+        resumed,
+    )
     module.train_batches = loaders["train"]
     batches = len(loaders["train"].batch_sampler)
     print(f"{batches:,} batches an epoch", flush=True)
+    begin = Begin(run)
+    best, waited = (None, None) if resumed is None else (resumed.best_score, resumed.waited)
     trainer = quiet_trainer(
         # The number of batches is another one in every epoch.
         reload_dataloaders_every_n_epochs=1,
         max_epochs=max_epochs,
-        max_steps=-1 if max_steps is None else max_steps,
-        limit_train_batches=limit_batches,
         limit_val_batches=limit_batches,
         limit_test_batches=limit_batches,
         gradient_clip_val=clip_norm if clip_value is None else clip_value,
         gradient_clip_algorithm="norm" if clip_value is None else "value",
         callbacks=[
-            *checkpoints(run),
+            begin,
             progress(),
-            *early_stopping(run.task, patience),
+            *early_stopping(run.task, patience, waited),
             *diagnosis(run, net, splits, diagnose, batch_nodes),
             *illustration(run, splits, illustrate),
+            Keep(run, save_minutes, save_steps, best),
         ],
+        plugins=[CheckpointFiles(run, None if resumed is None else restored(run, module, resumed))],
         logger=_loggers(run),
         enable_progress_bar=sys.stdout.isatty(),
         precision=precision,
@@ -136,25 +149,9 @@ def fit(
         log_every_n_steps=1,
         num_sanity_val_steps=0,
     )
-    run.save_config()
-    run.save_description()
-    started = time.monotonic()
-    last = run.checkpoints / "last.ckpt" if resume else None
-    if last is not None:
-        run.read_checkpoint("last.ckpt")
-    try:
-        trainer.fit(
-            module, val_dataloaders=loaders["validation"], ckpt_path=last, weights_only=True
-        )
-    except SystemExit as error:
-        # Lightning's answer to an interrupt from the keyboard, and to SIGTERM.
-        raise Stopped(f"stopped; {_advice(run)}") from error
-    except RuntimeError as error:
-        if str(error).startswith("DataLoader worker"):
-            raise ChildProcessError(f"{error}; {_advice(run)}") from error
-        raise
-    seconds = time.monotonic() - started
-    if keep == "best" and (run.checkpoints / "best.ckpt").is_file():
+    _train(run, trainer, module, loaders["validation"])
+    begin.save()
+    if keep == "best" and (run.directory / BEST).is_file():
         run.load_checkpoint(net, "best.ckpt")
     # Validation first: what one answer would score is then known of the test.
     figures = {name: _evaluate(trainer, module, loaders[name]) for name in ("validation", "test")}
@@ -165,11 +162,29 @@ def fit(
         "train": {
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
-            "seconds": round(seconds, 1),
+            "seconds": round(module.wall_s, 1),
             "nodes_per_s": round(module.nodes / max(module.seconds, 1e-9)),
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
         },
     }
+
+
+def _train(run: Run, trainer: Trainer, module: Module, validation: DataLoader) -> None:
+    """Lightning's `fit`, with errors that say what to do."""
+    path = None if module.resumed is None else run.directory / module.resumed.name
+    try:
+        trainer.fit(module, val_dataloaders=validation, ckpt_path=path, weights_only=True)
+    except SystemExit as error:
+        # Lightning's answer to an interrupt from the keyboard, and to SIGTERM.
+        raise Stopped(f"stopped; {_advice(run)}") from error
+    except OSError as error:
+        if error.filename is None and str(run.directory) not in str(error):
+            raise OSError(f"cannot write below {run.directory}: {error}") from error
+        raise
+    except RuntimeError as error:
+        if str(error).startswith("DataLoader worker"):
+            raise ChildProcessError(f"{error}; {_advice(run)}") from error
+        raise
 
 
 def _advice(run: Run) -> str:
@@ -179,16 +194,44 @@ def _advice(run: Run) -> str:
     return "nothing is kept, as the first epoch did not end: the same command starts it again"
 
 
-def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
-    """Read the data, train the run's net from the start or the last checkpoint, and test it."""
+def check_ranges(options: Mapping[str, Any]) -> None:
+    """ValueError for an option of the trainer that is none of its choices, or out of its range."""
+    choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "keep": KEPT}
+    for option, known in choices.items():
+        if (value := options.get(option, next(iter(known)))) not in known:
+            raise ValueError(f"no {option} {value!r} {did_you_mean(value, known)}")
+    for option in POSITIVE:
+        value = options.get(option)
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"option {option!r} of trainer is above 0 and finite, got {value}")
+    for option in ("num_workers", "weight_decay"):
+        if not 0 <= options.get(option, 0) < math.inf:
+            raise ValueError(
+                f"option {option!r} of trainer is at least 0 and finite, got {options[option]}"
+            )
+
+
+def train_run(run: Run, resume: Saved | None) -> tuple[nn.Module, dict[str, Any]]:
+    """Read the data, train the run's net from the start or a checkpoint, and test it."""
     started = time.monotonic()
     if not resume and run.is_fused and run.config["trainer"]["accelerator"] == "cpu":
         name = run.config["net"]["executor"]
         raise ValueError(
             f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of them out"
         )
+    options = {name: value for name, value in run.config["trainer"].items() if name != "name"}
+    check_ranges(options)
+    # Lightning knows what this machine has.
+    quiet_trainer(
+        accelerator=options["accelerator"],
+        precision=options["precision"],
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+    )
     if resume:
         run.load_learned()
+    print(f"reading {run.config['task']['name']} ...", flush=True)
     splits = load_samples(run)
     read_s = time.monotonic() - started
     counts = ", ".join(
@@ -197,8 +240,7 @@ def train_run(run: Run, resume: bool) -> tuple[nn.Module, dict[str, Any]]:
     print(f"{run.config['task']['name']}: {counts} samples, read in {read_s:.1f} s", flush=True)
     seed_everything(run.config["seed"], workers=True, verbose=False)
     net = run.build_net(**_other_executor(run) if resume else {})
-    options = {name: value for name, value in run.config["trainer"].items() if name != "name"}
-    return net, fit(run, net, splits, run.config["seed"], resume, **options)
+    return net, fit(run, net, splits, run.config["seed"], resume or None, **options)
 
 
 def _other_executor(run: Run) -> dict[str, str]:
@@ -258,11 +300,6 @@ def _share_cores() -> None:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(min(torch.get_num_threads(), max(1, (cores or 1) - 1)))
-
-
-def _check_choice(option: str, value: str, choices: Any) -> None:
-    if value not in choices:
-        raise ValueError(f"no {option} {value!r} {did_you_mean(value, choices)}")
 
 
 def _loggers(run: Run) -> list[Logger]:

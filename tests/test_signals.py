@@ -115,7 +115,7 @@ def test_training_that_is_stopped_says_how_to_go_on(monkeypatch, tmp_path, numbe
         assert err == f"stopped; go on with: structnet train resume={run}\n"
     else:
         assert err.startswith("stopped; nothing is kept") and err.count("\n") == 1
-        assert "nothing to resume" in call("train", f"resume={run}").err
+        assert call("train", f"resume={run}").status == 2
     monkeypatch.undo()
     again = (f"resume={run}",) if epochs else words[1:]
     assert call("train", *again, "trainer.max_epochs=2").status == 0

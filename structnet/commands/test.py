@@ -12,7 +12,6 @@ def test(words: list[str]) -> int:
     from structnet.report import print_table
     from structnet.run import Run
     from structnet.samples import load_samples
-    from structnet.saved import read_metrics
     from structnet.train import evaluate
 
     config = saved(options["run"])
@@ -21,7 +20,7 @@ def test(words: list[str]) -> int:
     run = Run.compose(config, Path(options["run"]))
     net = run.load_net()
     # The baselines were measured on the run's own data.
-    metrics = {} if data else read_metrics(run.directory)
+    metrics = {} if data else run.read_metrics()
     metrics["test"] = evaluate(run, net, load_samples(run)["test"])
     print_table(run, metrics)
     if data:

@@ -47,8 +47,19 @@ def train(words: list[str]) -> int:
         from structnet.run import Run
 
         Run.compose(config, Path()).check()
-        _train(Run.new(config), resume=False)
+        _train(Run.new(config), resume=None)
     return 0
+
+
+def _resume(directory: str, words: list[str]) -> int:
+    from structnet.commands.resume import resume
+    from structnet.sweep import LIST, Sweep
+
+    if directory and Path(directory, LIST).is_file():
+        if words:
+            raise ValueError(f"{directory} holds a sweep, which goes on as it is; got {words}")
+        return _sweep(Sweep.open(directory))
+    return resume(directory, words, _train)
 
 
 def _sweep(sweep: Any) -> int:
@@ -69,13 +80,13 @@ def _compare(comparison: Any) -> None:
     from structnet.ranking import differences, table
     from structnet.report import print_comparison
 
-    directory, summary = comparison.run(lambda run: _finish(run, resume=False))
+    directory, summary = comparison.run(lambda run: _finish(run, resume=None))
     print_comparison(*table(summary))
     print(*differences(summary), sep="\n")
     print(f"comparison: {directory} (table.md, table.json, and a run each)")
 
 
-def _train(run: Any, resume: bool) -> None:
+def _train(run: Any, resume: Any) -> None:
     """Train, test and report a run."""
     from structnet.constant import verdict
     from structnet.report import print_table
@@ -95,7 +106,7 @@ def _train(run: Any, resume: bool) -> None:
     print("  structnet list")
 
 
-def _finish(run: Any, resume: bool) -> dict[str, Any]:
+def _finish(run: Any, resume: Any) -> dict[str, Any]:
     """Train and test a run, saving everything that is worth keeping as it comes; its figures."""
     from structnet.memory import keep_memory
     from structnet.report import best_baseline, draw_curve
@@ -110,34 +121,5 @@ def _finish(run: Any, resume: bool) -> dict[str, Any]:
         if baselines:
             metrics["baseline"] = best_baseline(baselines, run.task)
             metrics["baselines"] = baselines
-        run.save_json("metrics.json", metrics)
+        run.save_metrics(metrics)
     return metrics
-
-
-def _resume(directory: str, words: list[str]) -> int:
-    if not directory:
-        raise ValueError("resume= takes the directory of a run")
-    from structnet.config import override, saved
-    from structnet.run import Run
-    from structnet.sweep import LIST, Sweep
-
-    if Path(directory, LIST).is_file():
-        if words:
-            raise ValueError(f"{directory} holds a sweep, which goes on as it is; got {words}")
-        return _sweep(Sweep.open(directory))
-    run = Run.compose(saved(directory), Path(directory))
-    if not (run.checkpoints / "last.ckpt").is_file():
-        raise FileNotFoundError(
-            f"nothing to resume in {directory}: it has no checkpoints/last.ckpt, "
-            "as the first epoch did not end; start the run again"
-        )
-    config = override(run.config, words)
-    done = run.read_checkpoint("last.ckpt")["epoch"] + 1
-    if config["trainer"]["max_epochs"] < done:
-        raise ValueError(
-            f"{directory} has been trained for {done} epochs already; take "
-            f"trainer.max_epochs={done} or more"
-        )
-    run = Run.compose(config, run.directory)
-    _train(run, resume=True)
-    return 0

@@ -1,0 +1,89 @@
+"""train resume=DIR: go on where a run stopped."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# The order of samples within an epoch follows from these.
+BATCHING = ("batch_nodes", "batch_size", "pool", "limit_batches")
+
+
+def resume(directory: str, words: Sequence[str], train: Callable[[Any, Any], None]) -> int:
+    """Go on from the newest whole checkpoint of a run, with options of the trainer changed."""
+    if not directory:
+        raise ValueError("resume= takes the directory of a run")
+    from structnet.config import override, saved
+    from structnet.resuming import newest
+    from structnet.run import Run
+
+    run = Run.compose(saved(directory), Path(directory))
+    found = newest(run.manifest)
+    if found is None:
+        raise FileNotFoundError(
+            f"nothing to resume in {directory}: it has no checkpoints/last.ckpt, "
+            "as the first epoch did not end; start the run again"
+        )
+    config = override(run.config, words)
+    changed = config != run.config
+    _check(found, run.directory / found.name, config["trainer"], run.config["trainer"])
+    ended, finished = _ended(found, config["trainer"]), _is_finished(run, found)
+    if found.epochs > config["trainer"]["max_epochs"] or (ended and finished and changed):
+        raise ValueError(f"{directory} has been trained {ended}")
+    if ended and finished:
+        print(f"{directory} has been trained {ended}; nothing is changed")
+        return 0
+    train(Run.compose(config, run.directory), found)
+    return 0
+
+
+def _check(found: Any, file: Path, options: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """ValueError for an option that can't change where a run goes on."""
+    from structnet.optimizing import name_of
+
+    try:
+        optimizer = name_of(found.state["optimizer_states"])
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{file} is no checkpoint to go on from: {error}") from error
+    if options["optimizer"] != optimizer:
+        raise ValueError(
+            f"trainer.optimizer={options['optimizer']}: the state in {file} is that of "
+            f"{optimizer}, which no other can go on with; take trainer.optimizer={optimizer}, or "
+            "a new run"
+        )
+    for option in BATCHING if found.batches else ():
+        if options[option] != before[option]:
+            raise ValueError(
+                f"trainer.{option}={options[option]}: {file} stands within epoch "
+                f"{found.epoch + 1}, whose batches it would change; leave it at {before[option]}"
+            )
+
+
+def _ended(found: Any, options: Mapping[str, Any]) -> str | None:
+    """Why there is nothing left to do, with what to change; None if there is."""
+    if found.epochs >= options["max_epochs"]:
+        # More than that would be a new maximum.
+        least = max(found.epochs, options["max_epochs"] + (found.epochs == options["max_epochs"]))
+        return f"for {found.epochs} epochs already; take trainer.max_epochs={least} or more"
+    limit = options["max_steps"]
+    if limit is not None and found.step >= limit:
+        return f"for {found.step} steps already; take trainer.max_steps={found.step + 1} or more"
+    patience, waited = options["patience"], found.waited
+    if patience is not None and waited is not None and waited["wait_count"] >= patience:
+        count = waited["wait_count"]
+        return (
+            f"until it was not better for {count} epochs; take trainer.patience={count + 1} or "
+            "more, or null"
+        )
+    return None
+
+
+def _is_finished(run: Any, found: Any) -> bool:
+    """Whether what the run was trained for is all there, and whole."""
+    try:
+        for name in ("model.safetensors", "config.json"):
+            run.manifest.read(name)
+        trained = json.loads(run.manifest.read("metrics.json"))["train"]
+        return trained["steps"] == found.step
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
