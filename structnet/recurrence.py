@@ -135,6 +135,8 @@ class Recurrence(nn.Module):
         is None. ValueError for sizes that don't fit the plans, and for what `Topology.plan`
         refuses.
         """
+        if getattr(self, "_is_replica", False):
+            _own_again(self)
         if is_data(plans):
             if self.edges is not None and edge_x is None:
                 edge_x = plans.edge_attr
@@ -271,6 +273,12 @@ class Recurrence(nn.Module):
             raise ValueError(f"initial states are of shapes {shapes}, got {given}")
         chunks = [state.chunk(count, dim=1) for state in initial]
         return [tuple(chunk[direction] for chunk in chunks) for direction in range(count)]
+
+
+def _own_again(replica: nn.Module) -> None:
+    """Make parameters of what DataParallel put in their places, as executors ask cells for them."""
+    for module in replica.modules():
+        module._parameters.update(getattr(module, "_former_parameters", {}))
 
 
 def _with_own(cell: Cell, x: Tensor, initial: tuple[Tensor, ...] | None) -> Tensor:

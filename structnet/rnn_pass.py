@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from structnet import registry, shared
+from structnet.cells.product import autocast_type
 from structnet.exchange import require_counterpart
 from structnet.plan import Plan, lasting
 from structnet.recurrence import Recurrence
@@ -106,7 +107,7 @@ def _check(rnn: Any, data: Tensor) -> None:
             f"got {data.shape[-1]}"
         )
     dtype = _dtype(rnn, data)
-    if data.dtype != dtype and not torch.is_autocast_enabled(data.device.type):
+    if data.dtype != dtype and autocast_type(data.device) is None:
         raise ValueError(
             f"RNN input dtype ({data.dtype}) does not match weight dtype ({dtype}). "
             f"Convert input: input.to({dtype}), or convert model: model.to({data.dtype})"
@@ -206,11 +207,9 @@ def _as_autocast_has(
     rnn: Any, h: Tensor, states: States, sequences: Sequences
 ) -> tuple[Tensor, States]:
     """Output and states in the types that torch's modules give under autocast."""
-    kind = h.device.type
-    is_torchs = rnn.is_torch_form and rnn.layers[0].executor == "auto"
-    if not is_torchs or not torch.is_autocast_enabled(kind):
+    low = autocast_type(h.device)
+    if low is None or not rnn.is_torch_form or rnn.layers[0].executor != "auto":
         return h, states
-    low = torch.get_autocast_dtype(kind)
     lowers = require_counterpart(rnn).lowers(sequences.are_equally_long)
     states = tuple(s.to(low) if lower else s for s, lower in zip(states, lowers, strict=False))
     return h.to(low) if lowers[0] else h, states

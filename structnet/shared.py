@@ -109,6 +109,7 @@ def _cells(rnn: Any) -> dict[str, TorchForm]:
 
 
 def _leave_out(rnn: Any, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
+    """Take what stands there by torch's name away by the cells'."""
     for name, _, _, here, path in places(rnn):
         if prefix + name in state_dict:
             state_dict.pop(prefix + here + path, None)
@@ -116,6 +117,7 @@ def _leave_out(rnn: Any, state_dict: dict[str, Any], prefix: str, _: Any) -> Non
 
 def _fill_in(rnn: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
     """Give both sides what is there for one, and zero biases to torch's weights without."""
+    settle(rnn)
     for here, cell in _cells(rnn).items():
         read_own_form(cell, state_dict, prefix + here)
         _add_biases(rnn, cell, state_dict, prefix, here)

@@ -223,8 +223,11 @@ def read_own_form(cell: Any, state_dict: dict[str, Tensor], prefix: str, *_: Any
     """Put torch's form for a cell's own in a state dict that is being loaded."""
     names = cell.counterpart.own_names
     found = {name: state_dict[prefix + name] for name in names if prefix + name in state_dict}
-    # The own form has one bias, torch's two or none. What does not fit is left for torch to name.
-    if f"{prefix}hidden_bias" in state_dict or _shapes(found) != cell.own_shapes():
+    # The own form has one bias where this has two, of which none may be computed here.
+    if f"{prefix}hidden_bias" in state_dict or "hidden_bias" not in cell._parameters:
+        return
+    # What does not fit is left for torch to name.
+    if _shapes(found) != cell.own_shapes():
         return
     weights = cell.counterpart.export(found)
     for name in found:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch._C._functorch import TransformType, get_interpreter_stack
 from torch.nn import functional as F
 
+from structnet.cells.product import autocast_type
 from structnet.cells.states import as_states
 from structnet.counterpart import Counterpart
 from structnet.sequences import Sequences, invert, pack_order
@@ -69,8 +70,9 @@ class TorchKernel:
         """Whether there is one step, for which oneDNN packs all weights anew."""
         if x.is_cuda or self.counterpart.is_projected or torch.jit.is_tracing():
             return False
-        is_free = not (torch.compiler.is_exporting() or torch.is_autocast_enabled(x.device.type))
-        return is_free and x.shape[int(batch_first)] == 1
+        if torch.compiler.is_exporting() or autocast_type(x.device) is not None:
+            return False
+        return x.shape[int(batch_first)] == 1
 
     def _step(self, h: Tensor, initial: States) -> tuple[Tensor, States]:
         finals = []
@@ -91,6 +93,8 @@ class TorchKernel:
 
 def is_transformed(*kinds: TransformType) -> bool:
     """Whether a transformation of torch.func is at work, of these kinds where they are given."""
+    if torch.compiler.is_exporting():
+        return False
     at_work = {one.key() for one in get_interpreter_stack() or ()}
     return bool(at_work & set(kinds) if kinds else at_work)
 

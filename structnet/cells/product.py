@@ -114,5 +114,13 @@ def no_predecessors() -> bool:
 
 
 def _autocast(weight: torch.Tensor) -> torch.Tensor:
-    kind = weight.device.type
-    return weight.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weight
+    low = autocast_type(weight.device)
+    return weight if low is None else weight.to(low)
+
+
+def autocast_type(device: torch.device) -> torch.dtype | None:
+    """What autocast computes in on a device, None where it does not act."""
+    kind = device.type
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return None
+    return torch.get_autocast_dtype(kind)
