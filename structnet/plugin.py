@@ -182,3 +182,20 @@ def _interrupts() -> Iterator[list[int]]:
     finally:
         for one in mine:
             signal.signal(one, handlers[one])
+
+
+def blame(error: BaseException) -> str | None:
+    """The plugin in whose code an error arose, with the cause and its place; None for no plugin's.
+
+    What names a file of data, as errors of the operating system do, is left as it is.
+    """
+    if isinstance(error, OSError | PluginError):
+        return None
+    modules = [
+        frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    for module in reversed(modules):
+        plugin = next((p for p in _known if f"{module}.".startswith(f"{p.module}.")), None)
+        if plugin is not None and not plugin.module.startswith("structnet."):
+            return f"{plugin} failed: {describe(error, plugin.module)}"
+    return None
