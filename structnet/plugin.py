@@ -4,10 +4,12 @@ A plugin that fails is named with its cause, whatever it raises.
 """
 
 import importlib.util
+import io
 import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -82,15 +84,23 @@ def installed() -> dict[Plugin, Callable[[], Any]]:
     return found
 
 
+def warn(message: str) -> None:
+    """Warn of a plugin, also where one has made errors of warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PluginWarning)
+        warnings.warn(message, PluginWarning, stacklevel=3)
+
+
 def load(plugin: Plugin, run: Callable[[], Any]) -> None:
     """Import a plugin; PluginError names it and the cause, whatever it raises.
 
     What it prints goes to stderr, as a program may read our own lines.
     """
     _loading.append(plugin)
+    printed = io.StringIO()
     with _interrupts() as interrupts:
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(printed):
                 run()
         # A plugin may end the process, or raise what is no Exception.
         except BaseException as error:
@@ -99,6 +109,8 @@ def load(plugin: Plugin, run: Callable[[], Any]) -> None:
             raise PluginError(f"{plugin} failed: {describe(error, plugin.module)}") from error
         finally:
             _loading.pop()
+            if not printed.closed:
+                sys.stderr.write(printed.getvalue())
 
 
 def load_file(name: str) -> Plugin:
@@ -146,7 +158,7 @@ def _place(error: BaseException, package: str) -> str:
     ]
     for frame, line in reversed(inside or steps):
         file = frame.f_code.co_filename
-        if file != __file__ and not file.startswith("<frozen"):
+        if file not in (__file__, metadata.__file__) and not file.startswith("<frozen"):
             return f"{file}, line {line}"
     return ""
 

@@ -10,12 +10,11 @@ import inspect
 import re
 import sys
 import typing
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType, UnionType
 from typing import Any, TypeVar
 
-from structnet.plugin import Plugin, PluginError, PluginWarning, installed, load, owner_of
+from structnet.plugin import Plugin, PluginError, installed, load, owner_of, warn
 
 PLAIN = (bool, int, float, str, type(None))
 # What a word on the command line and a key in a file can be.
@@ -265,7 +264,7 @@ def load_plugins() -> None:
         raise
     for plugin, cause in _failed.items():
         way = f"mend it or uninstall {plugin.owner}"
-        warnings.warn(f"{cause}; its components are left out: {way}", PluginWarning, stacklevel=2)
+        warn(f"{cause}; its components are left out: {way}")
 
 
 def plugins() -> set[Plugin]:
