@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
 from structnet.cells.cell import Cell
 from structnet.cells.edge_terms import giving
 from structnet.cells.linear import LinearCell
 from structnet.cells.states import as_states
+from structnet.execute.hooks import compute_weights
 from structnet.noise import States
 from structnet.plan import Plan
 
@@ -198,13 +200,28 @@ def spectral_radii(cell: Any, saturation: dict[str, Saturation]) -> list[Radius]
     if isinstance(cell, LinearCell) and cell.is_linear and "a" in saturation:
         return [Radius("a", None, None, "entry", saturation["a"].largest)]
     found = []
-    for path, weight in cell.named_parameters():
-        name = path.split(".")[-1]
+    for name, weight in _weights(cell):
         if name == "diagonal_recurrent":
             found += _diagonal_radii(cell, weight)
         elif name.startswith("recurrent") and weight.numel():
             found += _block_radii(cell, name, weight.detach().double().cpu())
     return found
+
+
+def _weights(cell: Any) -> Iterator[tuple[str, Tensor]]:
+    """Names and values of all tensors that the cell's modules learn, as a call has them.
+
+    Under pruning, weight norm and parametrizations they are computed from those that learn.
+    """
+    for module in cell.modules():
+        if isinstance(module, parametrize.ParametrizationList):
+            continue
+        compute_weights(module)
+        computed = [name for name, one in vars(module).items() if isinstance(one, Tensor)]
+        plain = [name for name in module._parameters if name.removesuffix("_orig") not in computed]
+        for name in (*plain, *computed, *getattr(module, "parametrizations", ())):
+            if (weight := getattr(module, name)) is not None:
+                yield name, weight
 
 
 def _diagonal_radii(cell: Any, weight: Tensor) -> Iterator[Radius]:

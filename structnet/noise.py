@@ -74,6 +74,7 @@ class Noise:
             z = torch.cat([z, *masks], dim=1)
         if not (training and self.weight_drop):
             return run(cell, plan, z, initial)
+        _refuse_computed(cell)
         call = _Call(run, cell)
         dropped = {
             name: nn.functional.dropout(weight, self.weight_drop)
@@ -120,6 +121,19 @@ class _Noisy(nn.Module):
             return out
         kept += kept[1:] * (len(out) - 2)
         return tuple(map(_keep, out, states, kept))
+
+
+def _refuse_computed(cell: nn.Module) -> None:
+    """ValueError for recurrent weights of which the parameters are not the entries."""
+    for module in cell.modules():
+        computed = [name for name, one in vars(module).items() if isinstance(one, Tensor)]
+        for name in (*computed, *getattr(module, "parametrizations", ())):
+            # Pruning's are those of the parameter, some of them hidden.
+            if _is_recurrent(name) and f"{name}_orig" not in module._parameters:
+                raise ValueError(
+                    f"option 'weight_drop' drops entries of parameters, and {name!r} of "
+                    f"{type(module).__name__} is computed from others; drop it where it is computed"
+                )
 
 
 def _is_recurrent(parameter: str) -> bool:

@@ -15,6 +15,7 @@ from structnet.edges import is_data
 from structnet.execute import SCANS
 from structnet.execute import executor as find_executor
 from structnet.execute.fused import FUSED, check_fused_layer
+from structnet.execute.hooks import compute_weights
 from structnet.execute.order import reorder
 from structnet.execute.scan import can_scan, is_scannable
 from structnet.execute.selective import scan_output
@@ -178,6 +179,7 @@ class Recurrence(nn.Module):
         initial: tuple[Tensor, ...] | None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The output and the states by rank; `again`, z is made where it is needed."""
+        compute_weights(cell)
         if again:
             states = run(cell, plan, x, initial, project=cell.project)
             return states[0], states
@@ -186,6 +188,7 @@ class Recurrence(nn.Module):
             keep = with_states or self.save == "windows"
             return scan_output(cell, plan, z, initial, keep)
         states = self.noise.run(run, cell, plan, z, initial, self.training, edges)
+        compute_weights(cell)
         return cell.output(z, *states) if hasattr(cell, "output") else states[0], states
 
     def _run_direction(
@@ -305,8 +308,8 @@ def _check_cells(cells: nn.ModuleList, executor: str, topology: Topology) -> Non
                 )
         if executor == "scan" and not is_scannable(cell):
             raise ValueError(
-                f"executor 'scan' runs linear cells of one predecessor, not {type(cell).__name__} "
-                "here; take executor='auto'"
+                "executor 'scan' runs linear cells of one predecessor without hooks, not "
+                f"{type(cell).__name__} here; take executor='auto'"
             )
 
 

@@ -1,6 +1,5 @@
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from structnet.cells.cell import Cell, Input
 from structnet.cells.slstm import check_forget, exponential_gates
@@ -15,7 +14,8 @@ class MLSTM(Cell):
     n = e^i k + sum_k f_k n_k, h = s(o) C q / max(|n^T q|, 1), in each of `heads` heads of size
     d = hidden_size / heads; s is the logistic function, i and f_k are one number a head, and
     f_k = s(f_k), or exp(f_k) with `forget` exp. C and n are kept divided by e^m as in `SLSTM`.
-    Beck et al. (2024), "xLSTM", eq. 19-27. Ordered slots have forget weights of their own.
+    Beck et al. (2024), "xLSTM", eq. 19-27. Ordered slots have forget weights of their own. An
+    input layer put in the place of `input` has no b_k, unless it has a `bias`.
     """
 
     def __init__(
@@ -47,13 +47,17 @@ class MLSTM(Cell):
         return self.hidden_size * self.head_size, self.hidden_size, self.heads
 
     def project(self, x: Tensor) -> Tensor:
-        size = self.hidden_size
-        scale = self.input.weight.new_ones(sum(self.columns), 1)
-        scale[size : 2 * size] = self.head_size**-0.5
         # The exponential of a gate in half precision would be off by several percent.
         with torch.autocast(x.device.type, enabled=False):
-            weight = scale * self.input.weight
-            return F.linear(x.to(weight.dtype), weight, self.input.bias)
+            z = self.input(x.to(next(self.input.parameters(), x).dtype))
+        q, k, *others = z.split(self.columns, dim=1)
+        bias = getattr(self.input, "bias", None)
+        if bias is not None:
+            # It is not scaled, as the weight is.
+            bias = bias.split(self.columns)[1].to(k.dtype)
+            k = k - bias
+        k = k * self.head_size**-0.5
+        return torch.cat([q, k if bias is None else k + bias, *others], dim=1)
 
     def forward(self, z: Tensor, C: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, ...]:
         _, k, v, _, i, f = z.split(self.columns, dim=1)

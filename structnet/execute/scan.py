@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from structnet.cells.linear import LinearCell
+from structnet.execute.hooks import compute_weights, has_hooks
 from structnet.execute.order import reorder
 from structnet.execute.transform import refuse_batches
 from structnet.plan import Plan
@@ -35,7 +36,9 @@ def can_scan(cell: Any, plan: Plan) -> bool:
 
 def is_scannable(cell: Any) -> bool:
     """Whether there are plans that the cell can be scanned over."""
-    return isinstance(cell, LinearCell) and cell.scans and cell.arity in (1, None)
+    is_linear = isinstance(cell, LinearCell) and cell.scans and cell.arity in (1, None)
+    # A scan does not call the cell.
+    return is_linear and not has_hooks(cell)
 
 
 def run_scan(
@@ -43,6 +46,7 @@ def run_scan(
 ) -> tuple[Tensor, ...]:
     """The states of every node, by rank; ValueError for another cell or plan."""
     chains = chains_of(cell, plan)
+    compute_weights(cell)
     a, b = cell.checked_coefficients(chains.by_time(z), 1)
     # Under autocast the coefficients are of lower precision than the states have to be.
     dtype = next(cell.parameters(), z).dtype
@@ -91,7 +95,7 @@ def chains_of(cell: LinearCell, plan: Plan) -> Chains:
         why = (
             f"nodes of this plan of {plan.num_nodes} have several slots or feed several nodes"
             if is_scannable(cell)
-            else f"{type(cell).__name__} is not linear in its state, or has several slots"
+            else f"{type(cell).__name__} is not linear in its state, or has several slots or hooks"
         )
         raise ValueError(
             f"executor 'scan' runs linear cells on chains, and {why}; take executor='auto'"

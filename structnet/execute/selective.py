@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from structnet.cells.linear import LinearCell, Selection
+from structnet.execute.hooks import compute_weights
 from structnet.execute.scan import CHUNK, chains_of, linear_recurrence, recur_, run_scan
 from structnet.execute.transform import refuse_batches
 from structnet.plan import Plan
@@ -34,6 +35,7 @@ def scan_output(
     ValueError for another cell or plan than `run_scan` takes.
     """
     chains = chains_of(cell, plan)
+    compute_weights(cell)
     selection = cell.selection(chains.by_time(z)) if len(z) and cell.selects else None
     if selection is None or not (initial is None or chains.are_abreast):
         states = run_scan(cell, plan, z, initial)
