@@ -3,10 +3,14 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
+from rich import get_console
+from rich.progress import MofNCompleteColumn, ProgressColumn, TextColumn
+from rich.text import Text
 from torch import nn
 
 from structnet.batch import Batch, Sample
@@ -15,6 +19,9 @@ from structnet.files import write
 from structnet.run import Run
 from structnet.task import Task
 from structnet.verdict import judge, save_diagnosis
+
+# Letters of a line on which a bar is worth its place.
+WIDE = 100
 
 
 class PlainLines(Callback):
@@ -85,11 +92,64 @@ class Illustrate(Callback):
             write(folder / f"{name}-{epoch:03}.png", picture.save)
 
 
+class Left(ProgressColumn):
+    """How long all epochs will still take, by how long those steps took that are done."""
+
+    seconds: float | None = None
+
+    def render(self, task: Any) -> Text:
+        left = "-:--:--" if self.seconds is None else str(timedelta(seconds=int(self.seconds)))
+        return Text(f"{left} left", style="dim")
+
+
+class Figures(ProgressColumn):
+    """The figures of training, as many as there is room for."""
+
+    text = ""
+
+    def render(self, task: Any) -> Text:
+        return Text(self.text, style="italic", no_wrap=True, overflow="ellipsis")
+
+
 class Bar(RichProgressBar):
-    """A progress bar with the figures of training."""
+    """A progress bar with the figures of training, on one line of any terminal."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self.started, self.first_step = time.monotonic(), trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        done = trainer.global_step - self.first_step
+        per_step_s = (time.monotonic() - self.started) / max(1, done)
+        self.left.seconds = per_step_s * max(0, pl_module.steps - trainer.global_step)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
+        """Nothing for Lightning's own column, which would break over several lines."""
+        shown = super().get_metrics(trainer, pl_module)
+        figures = [f"{name.split('/')[-1]} {shown[name]:.3f}" for name in shown
+                   if name not in ("v_num", "nodes_per_s")]  # fmt: skip
+        if "nodes_per_s" in shown:
+            figures.append(f"{shown['nodes_per_s']:,.0f} nodes/s")
+        self.figures.text = " ".join(figures)
+        return {}
+
+    def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
+        self.left, self.figures = Left(), Figures()
+        # The bar, which takes what it can get, where there is room for more than figures.
+        _, bar, *_ = super().configure_columns(trainer)
+        bars = [bar] if get_console().width >= WIDE else []
+        text = TextColumn("{task.description}")
+        return [text, *bars, MofNCompleteColumn(), self.left, self.figures]
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+
+    @property
+    def validation_description(self) -> str:
+        return "validation"
 
 
 class Patience(EarlyStopping):

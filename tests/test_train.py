@@ -1,5 +1,6 @@
 import importlib.util
 import io
+import re
 from contextlib import redirect_stdout
 
 import pytest
@@ -254,6 +255,34 @@ def test_a_bar_with_loss_validation_and_speed_is_drawn_on_a_terminal(monkeypatch
     with redirect_stdout(Terminal()):
         train_run(run, resume=False)
     assert {"loss", "validation/accuracy", "nodes_per_s"} <= set().union(*shown)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_the_bar_fits_its_terminal_and_says_how_long_all_epochs_take(monkeypatch, width):
+    import rich
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(rich, "_console", None)
+    root = f"task.root={code_folder()}"
+    # Batches enough to be drawn while they last.
+    words = ("run=out", "trainer.max_epochs=2", "trainer.batch_nodes=16")
+    run, shown = Run.new(compose([root, *SMALL, *words])), Terminal()
+    with redirect_stdout(shown):
+        train_run(run, resume=None)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
+    lines = re.split(r"[\r\n]+", text)
+    bars = [line for line in lines if line.startswith("epoch")]
+    assert any(re.match(r"epoch 1/2 .*\d:\d\d:\d\d left", line) for line in bars), lines
+    assert any(line.startswith("epoch 2/2") for line in bars)
+    assert max(map(len, bars)) <= width
+    # A bar that does not fit goes on on lines of its own.
+    assert any(re.search(r"loss \d\.\d{3} accuracy \d\.\d{3}", line) for line in bars), bars
+    assert not any(line.lstrip().startswith(("accuracy", "loss", "nodes")) for line in lines)
 
 
 def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_weights(monkeypatch):
