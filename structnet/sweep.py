@@ -16,7 +16,7 @@ from typing import Any
 from structnet.config import compose
 from structnet.files import write
 from structnet.plain import read_json
-from structnet.plugin import describe
+from structnet.plugin import blame, describe
 from structnet.ranking import markdown_table
 from structnet.resuming import Saved, newest
 from structnet.run import Config, Run, check_directory, new_directory
@@ -113,7 +113,7 @@ class Sweep:
                 raise Stopped(f"stopped; go on with: {self.way_on}") from error
             # Whatever it is that a run fails of, the others are trained.
             except Exception as error:
-                part.failed = describe(error)
+                part.failed = _reason(error)
                 print(f"failed: {part.failed}", flush=True)
             self._save()
         self._write("table.md", markdown_table(*self.table()) + "\n")
@@ -156,7 +156,7 @@ class Sweep:
                 try:
                     Run.compose(part.config, Path()).check()
                 except (ValueError, LookupError, OSError) as error:
-                    part.failed = describe(error)
+                    part.failed = _reason(error)
         if all(part.failed for part in self.parts):
             raise ValueError(f"none of the runs can be trained: {self.parts[0].failed}")
 
@@ -176,6 +176,14 @@ def _names(parts: Sequence[Part]) -> list[str]:
     shared = set.intersection(*(set(part.words) for part in parts))
     own = [[word for word in part.words if word not in shared] for part in parts]
     return [" ".join(words) or f"run {number}" for number, words in enumerate(own, start=1)]
+
+
+def _reason(error: Exception) -> str:
+    """What a run failed of, in one line; with its place where that is of use."""
+    said = blame(error)
+    if said is None and isinstance(error, ArithmeticError | LookupError | OSError | ValueError):
+        said = " ".join(str(error).split())
+    return said or describe(error)
 
 
 def _place(part: Part) -> str:

@@ -106,7 +106,7 @@ class Task(abc.ABC):
 
     def readout(self, topology: Topology) -> str:
         """The readout used where the configuration names none."""
-        return "root"
+        return "every" if self.scores_nodes(topology) else "root"
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Name -> test metrics of models fitted to compare with; after `load`."""
@@ -134,6 +134,7 @@ class Task(abc.ABC):
         return output[batch.plans[0].sinks]
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        self._refuse_other_targets(output, batch)
         return self.cross_entropy(output, batch.y)
 
     def cross_entropy(self, output: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -148,6 +149,26 @@ class Task(abc.ABC):
             output, y, weights, ignore_index=IGNORE, reduction="sum"
         )
         return summed / total.where(total > 0, 1)
+
+    def _refuse_other_targets(self, output: Tensor, batch: Batch) -> None:
+        y, name = batch.y, type(self).__name__
+        if y.is_floating_point() or y.ndim != 1:
+            raise ValueError(
+                f"{name} tells classes: a target is a whole number, got {y.dtype} of shape "
+                f"{tuple(y.shape)}; inherit from sn.Regression to tell numbers"
+            )
+        if len(output) != len(y):
+            raise ValueError(
+                f"{name} has {len(y)} targets for {batch.num_samples} samples of "
+                f"{batch.num_nodes} nodes, the net gives {len(output)} answers: `scores_nodes` "
+                "says whether there is a target a node, readout=every gives an answer a node, "
+                "readout=root one a sample"
+            )
+        if len(y) and int(y.max()) >= output.shape[1]:
+            raise ValueError(
+                f"{name} has the target {int(y.max())}, its {output.shape[1]} classes are "
+                "numbered from 0 on"
+            )
 
     def metrics(self) -> dict[str, Any]:
         """Name -> a fresh torchmetrics metric."""

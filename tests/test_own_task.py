@@ -24,9 +24,6 @@ class Mine(sn.Task):
     def scores_nodes(self, topology):
         return self.tags
 
-    def readout(self, topology):
-        return "every" if self.tags else "root"
-
     def load(self, topology):
         splits = {name: list(self._lines(f"{self.root}/{name}.jsonl"))
                   for name in ("train", "validation", "test")}
@@ -146,6 +143,9 @@ GIVEN = "{name: [self._sample(*one) for one in some] for name, some in splits.it
         (GIVEN, '{"train": []}', "gives train, validation and test, got ['train']"),
         ('y = [list(self.classes).index(label) for label in one["labels"]]',
          "y = [0]; self.classes = []", "'mine' has no classes to tell"),
+        ("return self.tags", "return True", "Mine has 12 targets for 12 samples of 24 nodes"),
+        ("np.array(y if self.tags else y[0])", "np.float32(1)", "a target is a whole number"),
+        ("np.array(y if self.tags else y[0])", "np.array(5)", "Mine has the target 5, its 3 cl"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_task_is_named_with_its_place(place, old, new, cause):
@@ -153,9 +153,12 @@ def test_a_mistake_in_a_task_is_named_with_its_place(place, old, new, cause):
     assert old in TASK
     (place / "mine.py").write_text(TASK.replace(old, new))
     message = refused("train", *WORDS, "run=out")
-    assert "task 'mine'" in message and cause in message and "\n" not in message
+    assert "mine" in message.lower() and cause in message and "\n" not in message
     assert "Error" not in cause or re.search(r"\(\S*mine\.py, line \d+\)$", message)
-    assert not (place / "out").exists()
+    # What fails in training leaves a directory that the next run is begun in.
+    assert not (place / "out" / "checkpoints" / "last.ckpt").exists()
+    (place / "mine.py").write_text(TASK)
+    assert call("train", *WORDS, "run=out").status == 0
 
 
 def test_a_bad_line_is_named_with_the_last_good_one(place):
@@ -174,3 +177,11 @@ def test_a_bad_line_is_named_with_the_last_good_one(place):
     (place / "mine.py").write_text(text)
     (place / "new.jsonl").write_text('{"words": ["the"]}\n')
     assert call("predict", "run=out", "path=new.jsonl", *PLUGIN).out.startswith("new:7: words (")
+
+
+def test_baselines_that_fail_leave_the_figures_of_the_run(place):
+    write(place / "data")
+    (place / "mine.py").write_text(TASK + "\n    def baselines(self):\n        return 1 / 0\n")
+    message = refused("train", *WORDS, "run=out")
+    assert "task 'mine' failed to fit its baselines: ZeroDivisionError" in message
+    assert call("test", "run=out", *PLUGIN).status == 0

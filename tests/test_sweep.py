@@ -90,6 +90,26 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(place, monkeypatch):
     assert "sweep.json is no list of a sweep" in refused("train", f"resume={directory}")
 
 
+def test_the_run_that_a_sweep_was_stopped_in_goes_on_from_its_checkpoint(place, monkeypatch):
+    from structnet.module import Module
+
+    step, words = Module.training_step, (*SMALL[:-1], "trainer.max_epochs=3", "seed=1,2")
+
+    def stop_in_the_second_epoch(self, batch, batch_idx):
+        if self.trainer.current_epoch == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Module, "training_step", stop_in_the_second_epoch)
+        status, out, err = call(*words)
+    assert status == 143 and "go on with: structnet train resume=sweeps/" in err
+    (directory,) = (place / "sweeps").iterdir()
+    status, out, err = call("train", f"resume={directory}")
+    assert status == 0, err
+    assert out.count("epoch 1/3") == 1 and out.count("epoch 3/3") == 2
+
+
 def test_a_comparison_without_data_is_refused_before_it_begins(place, monkeypatch):
     monkeypatch.delenv("STRUCTNET_DATA", raising=False)
     for experiment in ("pixelrnn_mnist",):

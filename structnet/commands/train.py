@@ -110,6 +110,7 @@ def _finish(run: Any, resume: Any) -> dict[str, Any]:
     """Train and test a run, saving everything that is worth keeping as it comes; its figures."""
     from structnet.memory import keep_memory
     from structnet.report import best_baseline, draw_curve
+    from structnet.samples import named
     from structnet.train import train_run
 
     keep_memory()
@@ -117,7 +118,11 @@ def _finish(run: Any, resume: Any) -> dict[str, Any]:
         net, metrics = train_run(run, resume)
         run.save_net(net)
         draw_curve(run)
-        baselines = run.task.baselines()
+        # Its figures are there, whatever becomes of the baselines.
+        run.save_metrics(metrics)
+        name = run.config["task"]["name"]
+        with named(run, f"task {name!r} failed to fit its baselines"):
+            baselines = run.task.baselines()
         if baselines:
             metrics["baseline"] = best_baseline(baselines, run.task)
             metrics["baselines"] = baselines
