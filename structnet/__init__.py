@@ -5,6 +5,7 @@ Names are imported on first use, so that the command line answers `--help` witho
 
 import importlib
 from functools import cache
+from importlib import metadata
 
 _HOME = {
     "cells": "structnet.cells",
@@ -54,6 +55,8 @@ class DataWarning(UserWarning):
 
 @cache
 def __getattr__(name: str):
+    if name == "__version__":
+        return metadata.version("structnet")
     if name not in _HOME:
         raise AttributeError(f"module 'structnet' has no attribute {name!r}")
     module = importlib.import_module(_HOME[name])

@@ -1,16 +1,17 @@
 """Configurations: signatures and conf/ composed by Hydra into plain data. No other file imports it.
 
-Hydra only composes here. Its launchers, callbacks and job directories, which can name code to run,
-are not used, and what is composed is checked against the registries by name.
+Hydra only composes components and files here; the options that are typed are read by their types.
+Its launchers, callbacks and job directories, which can name code to run, are not used, and what is
+composed is checked against the registries by name.
 """
 
 import itertools
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, make_dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
 from hydra import compose as hydra_compose
@@ -18,66 +19,56 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from structnet import registry
+from structnet import DataWarning
 from structnet.config_source import search_path
+from structnet.groups import (
+    GROUPS,
+    PRESETS,
+    REGISTRIES,
+    check,
+    defaults_of,
+    names_of,
+    options_of,
+)
 from structnet.needs import missing, warn_of_others
+from structnet.option_types import fits
 from structnet.plain import refuse_functions
-from structnet.registry import check_options, did_you_mean, read_options
+from structnet.registry import did_you_mean
 from structnet.run import saved_config
-from structnet.train import check_ranges, fit
+from structnet.typed import Word, assign, elsewhere, parse, sweep_hint, takes_text
 
-REGISTRIES = {
-    "cell": registry.cells,
-    "topology": registry.topologies,
-    "readout": registry.readouts,
-    "net": registry.nets,
-    "task": registry.tasks,
-}
-GROUPS = (*REGISTRIES, "trainer")
-TOP_LEVEL = ("seed", "run")
+REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+# Parts of a value in a sweep: quoted where a comma stands in one.
+PART = re.compile(r"""(?:^|,)("[^"]*"(?=,|$)|'[^']*'(?=,|$)|[^,]*)""")
+
+SENTENCE_END = re.compile(r"(?<=[.?!])(?<!al\.) (?=[A-Z])")
 
 
-def groups() -> dict[str, dict[str, Any]]:
-    """Group -> component -> its description and its options."""
-    listed: dict[str, dict[str, Any]] = {
-        group: {
-            name: {"doc": kind.doc(name), "options": _described(kind.options(name))}
-            for name in kind.names()
-        }
-        for group, kind in REGISTRIES.items()
-    }
-    options = read_options(fit, "trainer")
-    doc = (fit.__doc__ or "").split("\n")[0]
-    listed["trainer"] = {"default": {"doc": doc, "options": _described(options)}}
-    return listed
-
-
-def compose(overrides: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
+def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
     """The configuration as plain data; ValueError or KeyError says what is wrong with a word."""
     _fill_store()
-    chosen = _parse(overrides)
-    _refuse_odd(chosen)
-    search = [search_path(_folder(folder)) for folder in folders]
-    extra = [f"hydra.searchpath=[{','.join(search)}]"] if search else []
+    typed = parse(words)
     with initialize_config_dir(_conf(), version_base="1.3"):
-        try:
-            config = hydra_compose("config", overrides=[*overrides, *extra])
-            refuse_functions(OmegaConf.to_container(config), "the configuration")
-            plain = OmegaConf.to_container(config, resolve=True)
-        except RecursionError as error:
-            raise ValueError("the configuration is nested too deep") from error
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-            _explain(chosen, folders, extra)
-            raise ValueError(str(error).split("\n    full_key")[0]) from error
-    if type(plain.get("run")) in (int, float):
-        plain["run"] = str(plain["run"])
+        chosen = _chosen(typed, folders)
+        config = _load(chosen, folders)
+        for word in chosen.values():
+            if word.key in GROUPS and word.text in names_of(word.key):
+                _take(config, word, chosen, folders)
+            elif word.line == "readout=null":
+                config.pop("readout", None)
+    for word in typed:
+        if word.group == "compare":
+            _change_comparison(config, word)
+        elif word.key not in chosen:
+            assign(config, word)
+    plain = _resolved(config)
     # The one part of an experiment that no run keeps.
-    _check({key: value for key, value in plain.items() if key != "compare"})
+    check({key: value for key, value in plain.items() if key != "compare"})
     return plain
 
 
@@ -85,7 +76,7 @@ def saved(directory: str) -> dict[str, Any]:
     """The configuration of a run, checked like any other; ValueError names the file."""
     config = saved_config(directory)
     try:
-        _check(config)
+        check(config)
     except (ValueError, KeyError) as error:
         reasons = [f"{directory}/config.yaml: {error}", *missing(directory)]
         raise ValueError("; ".join(reasons)) from error
@@ -93,14 +84,9 @@ def saved(directory: str) -> dict[str, Any]:
     return config
 
 
-def sweep(overrides: Sequence[str]) -> Iterator[list[str]]:
+def sweep(words: Sequence[str]) -> Iterator[list[str]]:
     """Every combination of the words' choices."""
-    choices = [
-        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
-        if o.is_sweep_override()
-        else [o.input_line]
-        for o in _parse(overrides)
-    ]
+    choices = [[f"{word.key}={one}" for one in _values(word)] for word in parse(words)]
     return (list(words) for words in itertools.product(*choices))
 
 
@@ -109,17 +95,35 @@ def override(
 ) -> dict[str, Any]:
     """A saved configuration with options of one group changed, `group.option=value` each."""
     changed = {k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()}
-    for one in _parse(words):
-        group, _, option = one.key_or_group.partition(".")
-        if group != changing or not option or one.is_delete():
+    for word in parse(words):
+        if word.group != changing or not word.option:
             example = {"trainer": "trainer.max_epochs=20", "task": "task.root=FOLDER"}[changing]
             raise ValueError(
-                f"{one.input_line!r}: a run keeps its components; the {changing}'s options can "
+                f"{word.line!r}: a run keeps its components; the {changing}'s options can "
                 f"change, as in {example}"
             )
-        changed[group][option] = one.value()
-    _check(changed)
+        assign(changed, word)
+    check(changed)
     return changed
+
+
+def presets(group: str, folders: Sequence[str] = ()) -> dict[str, str]:
+    """The files of `conf/GROUP` and of the user's folders: name -> what its first lines say."""
+    found = {}
+    for folder in (_conf(), *folders):
+        for file in sorted(Path(folder, group).glob("*.yaml")):
+            lines = file.read_text(encoding="utf-8").splitlines()
+            about = [line.lstrip("# ") for line in lines if re.match(r"# [^@]", line)]
+            about = [line for line in about if not line.startswith("structnet ")]
+            found[file.stem] = SENTENCE_END.split(" ".join(about), 1)[0]
+    return found
+
+
+def find_option(name: str) -> str | None:
+    """The group or `group.option` of the default composition that a word names."""
+    if name in (*GROUPS, *PRESETS):
+        return name
+    return elsewhere(compose([]), name)
 
 
 def _conf() -> str:
@@ -137,123 +141,147 @@ def _folder(name: str) -> Path:
 
 
 def _fill_store() -> None:
-    """Put every registered component's options into Hydra's store, typed as in its signature."""
+    """Put every registered component's defaults into Hydra's store."""
     store = ConfigStore.instance()
-    for group, kind in REGISTRIES.items():
-        for name in kind.names():
-            store.store(name, _schema(name, kind.options(name)), group=group, provider="structnet")
-    trainer = _schema("default", read_options(fit, "trainer"))
-    store.store("default", trainer, group="trainer", provider="structnet")
+    for group in GROUPS:
+        for name in names_of(group):
+            node = defaults_of(group, name)
+            store.store(name, node, group=group, provider="structnet")
 
 
-def _schema(name: str, options: Mapping[str, tuple[Any, Any]]) -> Any:
-    fields = [(option, kind, field(default=default)) for option, (kind, default) in options.items()]
-    return make_dataclass("Options", [("name", str, field(default=name)), *fields])
+def _chosen(typed: Sequence[Word], folders: Sequence[str]) -> dict[str, Word]:
+    """The words that choose a component or a file, by group."""
+    chosen: dict[str, Word] = {}
+    for word in typed:
+        if word.key in (*GROUPS, *PRESETS):
+            _check_name(word, folders)
+            first = chosen.setdefault(word.key, word)
+            if first is not word:
+                raise ValueError(
+                    f"{word.key} is chosen twice: {first.line} and {word.line}; leave one"
+                )
+    return chosen
 
 
-def _described(options: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
-    return {
-        name: {"type": _type_name(kind), "default": default}
-        for name, (kind, default) in options.items()
-    }
-
-
-def _type_name(kind: Any) -> str:
-    if isinstance(kind, UnionType) or get_origin(kind) is Union:
-        return " or ".join(map(_type_name, get_args(kind)))
-    return {type(None): "null"}.get(kind, getattr(kind, "__name__", str(kind)))
-
-
-def _parse(words: Sequence[str]) -> list[Override]:
+def _load(chosen: Mapping[str, Word], folders: Sequence[str]) -> dict[str, Any]:
+    """What Hydra composes, interpolations as they stand."""
+    search = ",".join(search_path(_folder(folder)) for folder in folders)
+    extra = [f"hydra.searchpath=[{search}]"] if folders else []
+    # Where nothing may be chosen, nothing is unless it is said.
+    words = [f"{word.key}={_quoted(word.text)}" for word in chosen.values() if word.text != "null"]
     try:
-        return OverridesParser.create().parse_overrides(list(words))
-    except HydraException as error:
-        first = str(error).split("\n")[0]
-        raise ValueError(f"{first}; words are GROUP=NAME or GROUP.OPTION=VALUE") from error
+        return dict(OmegaConf.to_container(hydra_compose("config", overrides=[*words, *extra])))  # pyright: ignore
+    except REFUSED as error:
+        raise ValueError(_one_line(error)) from error
 
 
-def _refuse_odd(overrides: Sequence[Override]) -> None:
-    """ValueError for words that Hydra knows and that have no place here."""
-    for one in overrides:
-        key = one.key_or_group
-        if key.split(".")[0].split("/")[0] == "hydra":
-            raise ValueError(f"{one.input_line!r}: nothing of Hydra's own is configured here")
-        if key in GROUPS and (one.is_delete() or not isinstance(one.value(), str)):
-            raise ValueError(
-                f"{one.input_line!r}: {key} is the name of one component; see structnet list {key} "
-                "(several make a sweep, with -m)"
-            )
+def _check_name(word: Word, folders: Sequence[str]) -> None:
+    if word.text == "null" and word.key in ("readout", *PRESETS):
+        return
+    names = [*GlobalHydra.instance().config_loader().get_group_options(word.key)]
+    names += [
+        file.stem for folder in folders for file in _folder(folder).glob(f"{word.key}/*.yaml")
+    ]
+    if word.text in names:
+        return
+    if "," in word.text:
+        raise ValueError(
+            f"{word.line!r}: {word.key} is the name of one component; see structnet list {word.key}"
+            f"{sweep_hint(word)}"
+        )
+    if word.key in REGISTRIES:
+        raise ValueError(REGISTRIES[word.key].unknown(word.text, names))
+    raise ValueError(f"no {word.key} {word.text!r} {did_you_mean(word.text, names)}")
 
 
-def _explain(overrides: Sequence[Override], folders: Sequence[str], extra: Sequence[str]) -> None:
-    """Raise the error that says which word is wrong, if it is one that we know of."""
-    loader = GlobalHydra.instance().config_loader()
-    choices = [one for one in overrides if one.key_or_group in (*GROUPS, "experiment", "debug")]
-    for one in choices:
-        key = one.key_or_group
-        if isinstance(one.value(), str):
-            names = loader.get_group_options(key)
-            names += [file.stem for folder in folders for file in Path(folder, key).glob("*.yaml")]
-            if one.value() not in names and key in REGISTRIES:
-                raise REGISTRIES[key].unknown(one.value(), names)
-            if one.value() not in names:
-                raise ValueError(f"no {key} {one.value()!r} {did_you_mean(one.value(), names)}")
-    chosen = _names([*(one.input_line for one in choices), *extra])
-    for one in overrides:
-        group, _, option = one.key_or_group.partition(".")
-        if group == "trainer" and option:
-            check_options(fit, {option: one.value()}, "trainer")
-        elif group in REGISTRIES and option and group in chosen:
-            kind = REGISTRIES[group]
-            if chosen[group] in kind.names():
-                what = f"{group} {chosen[group]!r}"
-                check_options(kind[chosen[group]], {option: one.value()}, what)
-        elif group not in (*GROUPS, *TOP_LEVEL, "experiment", "debug", "compare"):
-            choices = (*GROUPS, *TOP_LEVEL, "experiment", "debug", "resume")
-            raise ValueError(f"no group or option {group!r} {did_you_mean(group, choices)}")
+def _take(
+    config: dict[str, Any], word: Word, chosen: Mapping[str, Word], folders: Sequence[str]
+) -> None:
+    """Let a component that was typed stand for the one of an experiment.
+
+    Options of the experiment's that don't fit it fall away, which a DataWarning says.
+    """
+    group, name = word.key, word.text
+    options = options_of(group, name)
+    given = {**config[group], "name": name}
+    odd = [key for key, value in given.items() if key != "name" and not _takes(options, key, value)]
+    if odd:
+        others = {key: one for key, one in chosen.items() if key != group}
+        before = _load(others, folders).get(group) or {}
+        # What the experiment's own component does not take either is a mistake in its file.
+        meant = options_of(group, before["name"]) if before.get("name") in names_of(group) else {}
+        odd = [key for key in odd if key in meant]
+    if odd:
+        lost = ", ".join(f"{group}.{key}={given.pop(key)}" for key in sorted(odd))
+        warnings.warn(f"{lost} of {before['name']} does not fit {word.line}, and falls away",
+                      DataWarning, stacklevel=3)  # fmt: skip
+    config[group] = {**defaults_of(group, name), **given}
 
 
-def _names(choices: Sequence[str]) -> dict[str, str]:
-    """The component of every group, an experiment's among them; none if they don't compose."""
+def _takes(options: Mapping[str, tuple[Any, Any]], key: str, value: Any) -> bool:
+    interpolated = isinstance(value, str) and "${" in value
+    return key in options and (interpolated or fits(value, options[key][0]))
+
+
+def _change_comparison(config: dict[str, Any], word: Word) -> None:
+    if "compare" not in config:
+        raise ValueError(
+            f"{word.line!r}: nothing is compared; take an experiment that compares, "
+            "such as experiment=cell_comparison"
+        )
     try:
-        config = hydra_compose("config", overrides=list(choices))
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError):
-        return {}
-    return {group: config[group].name for group in REGISTRIES if config.get(group)}
+        value = yaml.safe_load(word.text)
+        section = OmegaConf.create({"compare": config["compare"]})
+        OmegaConf.update(section, word.key, value, force_add=True)
+        config["compare"] = OmegaConf.to_container(section)["compare"]  # pyright: ignore
+    except REFUSED as error:
+        raise ValueError(
+            f"{word.line!r}: {word.key} takes lists and names, as in 'compare.seeds=[0,1]'"
+        ) from error
 
 
-def _check(config: Any) -> None:
-    """Only known groups, components and options, all of plain types."""
-    for group in ("task", "topology", "cell", "net", "trainer"):
-        if group not in config:
-            raise ValueError(f"the configuration has no {group}")
-    for key, value in config.items():
-        if key in REGISTRIES:
-            _check_group(key, value)
-        elif key == "trainer":
-            _check_trainer(value)
-        elif key not in TOP_LEVEL:
-            raise ValueError(
-                f"no group or option {key!r} {did_you_mean(key, (*GROUPS, *TOP_LEVEL))}"
-            )
-    seed = config.get("seed")
-    if type(seed) is not int or not 0 <= seed < 2**32:
-        raise ValueError(f"seed is a whole number from 0 to {2**32 - 1}, got {seed!r}")
-    if not isinstance(config.get("run"), str | None):
-        raise ValueError(f"run is the name of a directory, got {config['run']!r}")
+def _resolved(config: dict[str, Any]) -> dict[str, Any]:
+    """Interpolations filled in, and whole numbers as floats where an option is one."""
+    refuse_functions(config, "the configuration")
+    try:
+        plain: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    except RecursionError as error:
+        raise ValueError("the configuration is nested too deep") from error
+    except REFUSED as error:
+        raise ValueError(_one_line(error)) from error
+    for group in GROUPS:
+        choice = plain.get(group)
+        if isinstance(choice, dict) and choice.get("name") in names_of(group):
+            options = options_of(group, choice["name"])
+            for key in choice.keys() & options.keys():
+                choice[key] = _as_typed(choice[key], options[key][0])
+    return plain
 
 
-def _check_trainer(choice: Any) -> None:
-    if not isinstance(choice, dict) or choice.get("name") != "default":
-        raise ValueError(f"trainer is its options, named 'default', got {choice!r}")
-    options = {name: value for name, value in choice.items() if name != "name"}
-    check_options(fit, options, "trainer")
-    check_ranges(options)
+def _as_typed(value: Any, kind: Any) -> Any:
+    """A number of a file as its option has it: 2 as 2.0, and 123 as the text of a name."""
+    if type(value) in (int, float) and not fits(value, kind) and fits(str(value), kind):
+        return str(value)
+    return float(value) if type(value) is int and fits(0.5, kind) and kind is float else value
 
 
-def _check_group(group: str, choice: Any) -> None:
-    kind = REGISTRIES[group]
-    if not isinstance(choice, dict) or "name" not in choice:
-        raise ValueError(f"{group} is a component's name with its options, got {choice!r}")
-    options = {name: value for name, value in choice.items() if name != "name"}
-    check_options(kind[choice["name"]], options, f"{group} {choice['name']!r}")
+def _values(word: Word) -> list[str]:
+    """The values of a sweep's word; the one that it has where they are not several."""
+    if not takes_text(word.key):
+        try:
+            (one,) = OverridesParser.create().parse_overrides([word.line])
+            return list(one.sweep_string_iterator()) if one.is_sweep_override() else [word.text]
+        except HydraException:
+            pass
+    if "," not in word.text:
+        return [word.text]
+    parts = PART.findall(word.text)
+    return [one[1:-1] if one[:1] in ("'", '"') and one[-1:] == one[:1] else one for one in parts]
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split("\n    full_key")[0].split())

@@ -11,11 +11,13 @@ from structnet.task import Task
 def fitting_words(words: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
     """The word that names a topology which fits the task, where none of the words does.
 
-    None where the task has structures for the default, or an experiment names a topology.
+    None where the task has structures for the default, or for the one of an experiment.
     """
-    if any(word.partition("=")[0] in ("topology", "experiment") for word in words):
+    if any(word.partition("=")[0] == "topology" for word in words):
         return []
     config = compose(words, folders)
+    if "compare" in config:
+        return []
     task = create(registry.tasks, config["task"])
     fitting = fitting_topology(task)
     if registry.topologies[config["topology"]["name"]].takes in task.structures or fitting is None:

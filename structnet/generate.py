@@ -1,12 +1,10 @@
 """What a trained net makes by itself."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from keyword import iskeyword
 from typing import Any
 
-import yaml
-
+from structnet.option_types import read
 from structnet.registry import check_options, did_you_mean, read_options
 from structnet.run import Run
 
@@ -22,23 +20,17 @@ def generate(run: Run, words: Mapping[str, str]) -> Any:
             f"there is nothing to generate: as the run's task {name!r} is configured, its net "
             "makes no samples; train one that predicts its input, such as task=digits"
         )
-    known = {option.rstrip("_") for option in read_options(run.task.generate, "generate")}
+    known = {
+        option.rstrip("_"): kind
+        for option, (kind, _) in read_options(run.task.generate, "generate").items()
+    }
     for key in words:
         if key not in known:
             choices = [*known, "run", "out"]
             raise ValueError(f"no option {key!r} {did_you_mean(key, choices)}")
     options = {
-        f"{key}_" if iskeyword(key) else key: _plain(value, key) for key, value in words.items()
+        f"{key}_" if iskeyword(key) else key: read(value, known[key])
+        for key, value in words.items()
     }
     check_options(run.task.generate, options, f"generate with task {name!r}")
     return run.task.generate(run.load_net(), run.topology, **options)
-
-
-def _plain(value: str, key: str) -> Any:
-    # YAML takes 1e-3 for a word.
-    with suppress(ValueError):
-        return int(value) if value.isdigit() else float(value)
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{key}={value} is no plain value") from error

@@ -4,60 +4,23 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
+import structnet
 from structnet import DataWarning
 from structnet.commands import COMMANDS
+from structnet.flags import check_flags
 from structnet.memory import shortage
 from structnet.plugin import PluginWarning, load_file
 from structnet.signals import Stopped, stoppable
 from structnet.terminal import show_all_letters, visible_lines
-from structnet.words import take_flag, take_values
+from structnet.usage import HELP, USAGE
+from structnet.words import command_line, take_flag, take_values
 
-USAGE = """\
-structnet: structured recurrent networks over sequences, trees, grids and graphs
-
-  structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]   train, and test at the end
-  structnet train resume=DIR [trainer.max_epochs=N]           go on where a run stopped
-  structnet train -m topology=chain,bichain cell=lstm,gru     a sweep: every combination
-  structnet test run=DIR                                      the test figures of a run again
-  structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       what a run says of your files
-  structnet generate run=DIR [n=64] [out=FILE.png]            what a run draws by itself
-  structnet diagnose run=DIR                                  gradients, gates, spectral radii
-  structnet draw topology=diagonal height=5 width=7           who comes before whom, as a picture
-  structnet draw task=enas [sample=N]                         a sample of a task's data
-  structnet draw run=DIR [sample=N]                           what a run says of a sample's nodes
-  structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, next to rivals
-  structnet bench suite=cpu [rows=ROW,ROW]                    figures that have to be reached
-  structnet bench suite=cuda --device cuda                    those of a GPU
-  structnet bench suite=scale out=FILE.json                   growth with graphs, and FILE.png
-  structnet list [GROUP]                                      components and their options
-
-Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without a word more,
-`structnet train` learns to find swapped operands in Python code with a Tree-LSTM.
-
-  seed=N          seed of weights and of the order of samples (0)
-  run=DIR         directory of a new run (runs/DATE_TIME_TASK-TOPOLOGY-CELL)
-  --cfg           print the composed configuration and stop
-  --config-dir D  a folder of configuration files of your own
-  --plugin FILE   a Python file that registers components of your own; may be repeated
-  --json          for programs (list, predict, diagnose, bench)
-  --device D      where bench measures: cpu (the default) or cuda
-  --traceback     show where an error came from
-
-generate takes the options of the run's task, for images n, temperature, seed, class=LABEL,
-complete=N (test images, their lower halves drawn), small=DIR (a run that draws the small images of
-task.condition=small), height and width.
-
-draw takes the sizes of what the topology takes: length of a sequence, leaves (and seed) of a random
-tree, nodes (and seed) of a random graph, height and width of a grid and depth with topology.dims=3;
-with a task or a run sample=N and split=train, validation or test; out=FILE.png or FILE.svg.
-
-bench takes size=20 or size=4..64 (steps, leaves, height and width), batch, input_size,
-hidden_size, executor, zoneout, repeats, seed, threads and out=FILE for JSON; with a suite only
-rows, scale, repeats, seed, threads and out.
-"""
+HELP_FLAGS = ("-h", "--help")
+# What a shell gives for a process that SIGPIPE ended.
+BROKEN_PIPE = 128 + 13
 
 MISTAKES = (ArithmeticError, ImportError, LookupError, MemoryError, OSError, ValueError)
 
@@ -82,20 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help") or "--help" in words or "-h" in words:
-        print(USAGE, end="")
-        return 0 if words else 2
     traceback = take_flag(words, "--traceback")
     try:
         with _plain_warnings():
-            command = _find_command(words.pop(0))
-            for plugin in take_values(words, "--plugin"):
-                load_file(plugin)
-            return command(words) or 0
+            status = _command(words)
+            # While a pipe that is closed can still be answered for.
+            sys.stdout.flush()
+            return status
     except BrokenPipeError:
-        # Whoever reads our lines has seen enough; nothing is left to flush.
+        # Whoever reads our lines has seen enough, as `| head` does; nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        print("structnet: stopped, as nobody reads what it prints any more", file=sys.stderr)
+        return BROKEN_PIPE
     except (*MISTAKES, RuntimeError) as error:
         text = shortage(error) or str(error) or type(error).__name__
         told = text != str(error) or text.startswith("DataLoader worker")
@@ -108,12 +69,49 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
         return 2
 
 
-def _find_command(name: str) -> Callable[[list[str]], int]:
-    if name not in COMMANDS:
-        from structnet.registry import did_you_mean
+def _command(words: list[str]) -> int:
+    if not words or words[0] in HELP_FLAGS or words == ["help"]:
+        print(USAGE, end="")
+        return 0 if words else 2
+    if words == ["--version"]:
+        print(f"structnet {structnet.__version__}")
+        return 0
+    name = words.pop(0)
+    if name == "help":
+        name, words = words[0], ["--help"]
+    command = _find_command(name, words)
+    if any(word in HELP_FLAGS for word in words):
+        print(HELP[name], end="")
+        return 0
+    check_flags(name, words)
+    for plugin in take_values(words, "--plugin"):
+        load_file(plugin)
+    with _silence() if take_flag(words, "--quiet") else nullcontext():
+        return command(words) or 0
 
-        raise ValueError(f"no command {name!r} {did_you_mean(name, COMMANDS)}")
-    return COMMANDS[name]
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing is printed but what goes to stderr."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
+def _find_command(name: str, words: Sequence[str]) -> Callable[[list[str]], int]:
+    if name in COMMANDS:
+        return COMMANDS[name]
+    from structnet.registry import did_you_mean
+
+    if name.startswith("-") and (found := [word for word in words if word in COMMANDS]):
+        others = [word for word in (name, *words) if word != found[0]]
+        raise ValueError(f"the command comes first: {command_line(found[0], *others)}")
+    if "=" in name and not name.startswith("-"):
+        command = "train" if not name.startswith("run=") else "test"
+        raise ValueError(
+            f"no command {name!r} among {sorted(COMMANDS)}; "
+            f"for example: {command_line(command, name, *words)}"
+        )
+    raise ValueError(f"no command {name!r} {did_you_mean(name, COMMANDS)}")
 
 
 @contextmanager
@@ -123,11 +121,15 @@ def _plain_warnings() -> Iterator[None]:
         for ours in (DataWarning, PluginWarning):
             warnings.simplefilter("always", ours)
         show = warnings.showwarning
+        said: set[str] = set()
 
         def show_plainly(message: Any, category: type, *where: Any, **kwargs: Any) -> None:
             text = visible_lines(str(message))
             if issubclass(category, DataWarning | PluginWarning):
-                print(f"structnet: {text}", file=sys.stderr)
+                # What is composed more than once says the same each time.
+                if text not in said:
+                    said.add(text)
+                    print(f"structnet: {text}", file=sys.stderr)
             else:
                 show(message if text == str(message) else text, category, *where, **kwargs)
 

@@ -50,6 +50,31 @@ class Net(nn.Module):
     `Recurrence`'s, `word_dropout` and `embedding_dropout` the `Embedding`'s. ValueError for a task
     that predicts what a node reads: it would be seen. Where `parameters` is
     given, it decides in place of `hidden_size`: the net is the widest that has at most so many.
+
+    Arguments:
+        embedding_size: the size of a token's embedding.
+        hidden_size: the units of a layer in each direction.
+        parameters: the most parameters that the net may have, which decides in place of
+            hidden_size.
+        num_layers: the number of layers, each on the outputs of the one below.
+        before: a convolution of torch_geometric below the recurrence: gcn, gat, gin or sage.
+        after: one above it: gcn, gat, gin or sage.
+        apart: whether each direction has a stack of its own; else every layer sees both of the one
+            below.
+        skip: how a layer's input goes past it: none, residual, highway, dense or input.
+        dropout: the probability with which a feature that enters or leaves a layer is dropped.
+        word_dropout: a, by which a token seen n times in training is taken as unknown with
+            probability a / (a + n).
+        embedding_dropout: the probability with which a token's embedding is dropped in a whole
+            batch.
+        recurrent_dropout: the probability with which a unit of the states that are read is dropped.
+        zoneout: the probability with which a unit keeps its state of the step before.
+        weight_drop: the probability with which a recurrent weight is dropped.
+        truncate: the levels that gradients flow back through at most; null is all.
+        edges: whether layers read the features of edges, where the task has some.
+        executor: what runs the recurrences: auto, or one by name, as reference, batched or
+            compiled.
+        save: what is kept for the way back: gates, or less with recompute or windows.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ h: (N, directions * H) in node order; N nodes, B samples.
 """
 
 import abc
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -54,18 +55,20 @@ class Every(Readout):
         return h
 
 
-@readouts.register("last")
 @readouts.register("root")
 class Root(Readout):
-    """The final state in each direction: of the node that feeds no other.
+    """The state of the root in each direction: of the node that feeds no other.
 
-    That is a tree's root, or a chain's last step and, read backwards, its first; of a graph with
+    That is a tree's root, or a chain's last step, for which `last` is its name; of a graph with
     direction both, its sinks and its sources, as in DAGNN (Thost and Chen 2021), which takes their
     maximum. Where a sample has several such nodes, `pool` makes one of them: mean or max, component
     by component.
+
+    Arguments:
+        pool: how the states of several such nodes become one: mean or max, component by component.
     """
 
-    def __init__(self, size: int, directions: int, *, pool: str = "mean"):
+    def __init__(self, size: int, directions: int, *, pool: Literal["mean", "max"] = "mean"):
         """ValueError for an unknown pool."""
         super().__init__(size, directions)
         check_choice("pool", pool, *POOLS)
@@ -80,6 +83,11 @@ class Root(Readout):
             ],
             dim=1,
         )
+
+
+@readouts.register("last")
+class Last(Root):
+    """The last step's state and, read backwards, the first's: `root` by its name for chains."""
 
 
 @readouts.register("ends")

@@ -11,12 +11,13 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType, UnionType
+from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from structnet.option_types import PLAIN, annotation, choices, fits, is_supported
 from structnet.plugin import Plugin, PluginError, installed, load, owner_of, warn
 
-PLAIN = (bool, int, float, str, type(None))
 # What a word on the command line and a key in a file can be.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -35,8 +36,15 @@ class UnknownName(KeyError):
 def did_you_mean(name: Any, choices: Iterable[str]) -> str:
     """`among [...]`, and the closest choice where one is close."""
     choices = sorted(choices)
-    close = difflib.get_close_matches(str(name), choices, n=1)
-    return f"among {choices}" + (f"; did you mean {close[0]!r}?" if close else "")
+    close = close_to(name, choices)
+    return f"among {choices}" + (f"; did you mean {close!r}?" if close else "")
+
+
+def close_to(name: Any, choices: Iterable[str]) -> str | None:
+    """The closest choice where one is close, in capitals or not."""
+    folded = {choice.casefold(): choice for choice in choices}
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    return folded[close[0]] if close else None
 
 
 class Registry:
@@ -148,7 +156,7 @@ class Registry:
 
     def options(self, name: str) -> Mapping[str, tuple[type, Any]]:
         """Option -> (type, default)."""
-        return read_options(self[name], f"{self.kind} {name!r}")
+        return known_options(self[name], f"{self.kind} {name!r}")
 
     def doc(self, name: str) -> str:
         """The first line of the component's docstring."""
@@ -158,7 +166,7 @@ class Registry:
 def read_options(component: Callable, what: str) -> Mapping[str, tuple[Any, Any]]:
     """The configured arguments of a component: option -> (type, default)."""
     options = {}
-    hints = typing.get_type_hints(component.__init__ if inspect.isclass(component) else component)
+    hints = _hints(component, what)
     for parameter in inspect.signature(component).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
@@ -174,36 +182,38 @@ def read_options(component: Callable, what: str) -> Mapping[str, tuple[Any, Any]
     return MappingProxyType(options)
 
 
+# Of components, which stay; what else has options may go.
+known_options = cache(read_options)
+
+
 def check_options(component: Callable, options: Mapping[str, Any], what: str) -> None:
     known = read_options(component, what)
     for option, value in options.items():
         if option not in known:
             raise ValueError(f"no option {option!r} of {what} {did_you_mean(option, known)}")
-        kind = known[option][0]
-        if not _fits(value, kind):
-            name = getattr(kind, "__name__", str(kind))
-            raise ValueError(f"option {option!r} of {what} takes {name}, got {value!r}")
+        check_value(value, known[option][0], option, what)
 
 
-def _is_plain(kind: Any) -> bool:
-    """Whether all values of a type are plain data."""
-    if isinstance(kind, UnionType) or typing.get_origin(kind) is typing.Union:
-        return all(map(_is_plain, typing.get_args(kind)))
-    if typing.get_origin(kind) is typing.Literal:
-        return all(type(one) in PLAIN for one in typing.get_args(kind))
-    return kind is Any or kind in PLAIN
+def check_value(
+    value: Any, kind: Any, option: str, what: str, spell: Callable[[Any], str] = annotation
+) -> None:
+    """ValueError for a value that is not of the option's type, which is spelled for the reader."""
+    if fits(value, kind):
+        return
+    if not choices(kind):
+        raise ValueError(f"option {option!r} of {what} takes {spell(kind)}, got {value!r}")
+    close = close_to(value, [one for one in choices(kind) if isinstance(one, str)])
+    hint = f"; did you mean {close!r}?" if close else ""
+    raise ValueError(f"{what}: option {option!r} is {spell(kind)}, got {value!r}{hint}")
 
 
-def _fits(value: Any, kind: Any) -> bool:
-    if kind is Any:
-        return type(value) in PLAIN
-    if typing.get_origin(kind) is typing.Literal:
-        return any(type(value) is type(one) and value == one for one in typing.get_args(kind))
-    if isinstance(kind, UnionType) or typing.get_origin(kind) is typing.Union:
-        return any(_fits(value, one) for one in typing.get_args(kind))
-    if kind is float:
-        return type(value) in (int, float)
-    return type(value) is kind
+def _hints(component: Callable, what: str) -> Mapping[str, Any]:
+    try:
+        return typing.get_type_hints(
+            component.__init__ if inspect.isclass(component) else component
+        )
+    except (NameError, TypeError) as error:
+        raise ValueError(f"the annotations of {what} can't be read: {error}") from error
 
 
 def _path(component: Callable) -> str:
@@ -225,12 +235,14 @@ def _check_option(option: str, kind: Any, default: Any, what: str) -> None:
         )
     if option == "name":
         raise ValueError(f"{what} is taken: a component's own name goes by it; rename the option")
-    if not _is_plain(kind):
+    if not is_supported(kind):
         raise ValueError(
             f"{what} has the type {kind}: take bool, int, float, str, a Literal of them, or a union"
         )
-    if not _fits(default, kind):
-        raise ValueError(f"{what} is of type {kind}, which its default {default!r} is not")
+    if not fits(default, kind):
+        raise ValueError(
+            f"{what} is of type {annotation(kind)}, which its default {default!r} is not"
+        )
 
 
 cells = Registry("cell", "structnet.cells.cell:Cell", 3)

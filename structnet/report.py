@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from structnet.files import write
 from structnet.run import Run
 from structnet.task import Task
+from structnet.terminal import console
 
 Figures = dict[str, Any]
 
@@ -29,7 +29,7 @@ def print_table(run: Run, metrics: Figures) -> None:
         style = "bold" if name == model else None
         cells = (f"{figures[c]:.4f}" if c in figures else "" for c in columns)
         table.add_row(name, *cells, style=style)
-    Console().print(table)
+    console().print(table)
 
 
 def print_comparison(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -39,7 +39,7 @@ def print_comparison(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None
         table.add_column(name, justify="right" if number else "left")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console().print(table)
 
 
 def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:

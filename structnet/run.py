@@ -34,6 +34,7 @@ from structnet.files import TEMPORARY, remove_temporaries, write
 from structnet.manifest import Damaged, Manifest
 from structnet.needs import needed
 from structnet.net import Sizes
+from structnet.option_types import home
 from structnet.resuming import PREVIOUS, read_plain
 from structnet.saved import read_description, read_metrics, saved_config
 from structnet.size import check_workers, refuse_large, refuse_other_size, without_memory
@@ -217,7 +218,7 @@ class Run:
             if not (self.directory / name).is_file():
                 raise FileNotFoundError(
                     f"no model in {self.directory}: it has no {name}; if the run was stopped, "
-                    f"go on with: structnet train resume={self.directory}"
+                    f"go on with: {command_line('train', f'resume={self.directory}')}"
                 )
         self.load_learned()
         # It may be loaded where there is no GPU, and any executor gives the same numbers.
@@ -228,7 +229,7 @@ class Run:
             sized = without_memory(build)
         except Damaged as error:
             raise ValueError(
-                f"{error}; write it again with: structnet train resume={self.directory}"
+                f"{error}; write it again with: {command_line('train', f'resume={self.directory}')}"
             ) from error
         except ValueError as error:
             raise ValueError(f"{self.directory / 'config.yaml'}: {error}") from error
@@ -305,19 +306,27 @@ def _per_node(readout: str) -> bool:
 
 
 def check_directory(config: Config) -> None:
-    """ValueError if the directory that a configuration names is in use."""
-    directory = Path(config.get("run") or "").expanduser()
-    if config.get("run") is not None and directory.exists() and not _is_free(directory):
+    """ValueError if the directory that a configuration names is in use, or can't be one."""
+    if config.get("run") is None:
+        return
+    directory, way = Path(home(config["run"])), "name a directory that is new or empty"
+    for path in (directory, *directory.parents):
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"run={directory}: {path} is a file; {way}")
+    if not directory.exists() or _is_free(directory):
+        return
+    if (directory / "config.yaml").is_file():
         raise ValueError(
             f"run={directory} is in use; name another directory, "
             f"or go on with: {command_line('train', f'resume={directory}')}"
         )
+    raise ValueError(f"run={directory} holds other files; {way}, as in run={directory / 'first'}")
 
 
 def _new_directory(config: Config) -> Path:
     if config.get("run") is not None:
         check_directory(config)
-        return Path(config["run"]).expanduser()
+        return Path(home(config["run"]))
     return new_directory("-".join((config["task"]["name"], *_parts(config))))
 
 

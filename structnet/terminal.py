@@ -1,6 +1,10 @@
 """What a terminal may show: text of others without control over it, in the letters that it has."""
 
 import sys
+from typing import Any
+
+# No table is as wide.
+UNBOUNDED = 10_000
 
 
 def visible(text: str) -> str:
@@ -24,3 +28,14 @@ def show_all_letters() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def console() -> Any:
+    """rich's console of stdout, where tables are as wide as they need to be if it is no terminal.
+
+    rich cuts them to 80 columns there, which nobody has.
+    """
+    # Imported here: help is printed without it.
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else UNBOUNDED)

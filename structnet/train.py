@@ -27,6 +27,7 @@ from structnet.resuming import BEST, Saved
 from structnet.run import Run
 from structnet.samples import load_samples
 from structnet.signals import Stopped
+from structnet.words import command_line
 
 KEPT = ("best", "last")
 POSITIVE = (
@@ -79,17 +80,38 @@ def fit(
 ) -> dict[str, Any]:
     """Train the net and leave its best weights in it; test, validation and training figures.
 
-    `batch_nodes`, `batch_size` and `pool` are those of `Batches`; a pool of 1 is for targets that
-    go with a sample's size. Gradients are clipped by norm, or by value where `clip_value` is given.
-    `patience` counts epochs without a better validation figure. To `keep` the "last" weights, not
-    the "best", is for validation splits too small to choose by. What was learned is saved after
-    every epoch, within one every `save_minutes` or `save_steps`: a run goes on from there with the
-    very numbers it would have had. After every `diagnose` epochs, the
-    gradient that reaches each level is logged and saved in diagnose.json; after every `illustrate`
-    epochs, pictures of what the net makes are saved in samples/, where the task has any.
-    `limit_batches` takes only so many batches of each split. `precision`, `accelerator` and
-    `deterministic` are Lightning's; there is one device. Raises FloatingPointError when the loss or
-    a gradient is not finite; the last checkpoint is kept.
+    What was learned is saved after every epoch, and a run goes on from there with the very numbers
+    it would have had. There is one device. Raises FloatingPointError when the loss or a gradient is
+    not finite; the last checkpoint is kept.
+
+    Arguments:
+        max_epochs: the number of passes over the training data.
+        max_steps: the most steps of the optimizer; null is no bound.
+        limit_batches: the batches taken of each split; null is all.
+        batch_nodes: the most nodes of a batch.
+        batch_size: the samples of a batch, in place of batch_nodes.
+        pool: the batches' worth of samples that are sorted by size together; 1 sorts none, for
+            targets that go with a sample's size.
+        num_workers: the processes that make batches; 0 makes them in this one.
+        optimizer: adamw or sgd.
+        learning_rate: the step size at the start.
+        weight_decay: the decay of weights, decoupled from the gradient.
+        schedule: of the learning rate: cosine, which falls to 0, or constant.
+        clip_norm: the largest norm of a step's gradient; null does not clip.
+        clip_value: the largest entry of a gradient, in place of clip_norm.
+        patience: the epochs without a better validation figure after which training stops; null is
+            never.
+        keep: the weights that count in the end: best on validation, or last, where the validation
+            split is too small to choose by.
+        save_minutes: within an epoch what was learned is saved every so many minutes; null is
+            at its end alone.
+        save_steps: the same every so many steps.
+        diagnose: after every so many epochs the gradient that reaches each level is logged and
+            saved in diagnose.json; null is never.
+        illustrate: after every so many epochs pictures of what the net makes are saved in samples/.
+        precision: Lightning's: 32-true, bf16-mixed and others.
+        accelerator: Lightning's: auto, cpu or gpu.
+        deterministic: Lightning's: whether the same seed gives the same bits on a GPU as well.
     """
     seed_everything(seed, workers=True, verbose=False)
     _share_cores()
@@ -190,7 +212,7 @@ def _train(run: Run, trainer: Trainer, module: Module, validation: DataLoader) -
 def _advice(run: Run) -> str:
     """What to do where training has ended too early."""
     if (run.checkpoints / "last.ckpt").is_file():
-        return f"go on with: structnet train resume={run.directory}"
+        return f"go on with: {command_line('train', f'resume={run.directory}')}"
     return "nothing is kept, as the first epoch did not end: the same command starts it again"
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from structnet.diagnose import Diagnosis
@@ -13,6 +12,7 @@ from structnet.files import write
 from structnet.gates import HIGH, LOW
 from structnet.plain import is_finite, read_json, shown
 from structnet.run import Run
+from structnet.terminal import console
 
 # The gradients of all levels add up in one weight: a thousandth is lost in that sum, and a thousand
 # times as much is all that is left of it. Taken over the whole way, since a gentle rate on a long
@@ -79,20 +79,21 @@ def sentences(layer: Diagnosis) -> Iterator[str]:
 
 def print_diagnosis(layers: Sequence[Diagnosis]) -> None:
     """A row a gate, then the verdicts."""
-    table = Table(title="gates and recurrent matrices")
-    for column in ("", "gate", "below", "share", "above", "share", "spectral radius"):
+    table = Table(title="saturated gates and recurrent matrices")
+    for column in ("", "gate", f"share below {LOW['sigmoid']}", f"share above {HIGH}",
+                   "spectral radius"):  # fmt: skip
         table.add_column(column, justify="left" if column in ("", "gate") else "right")
     for layer in layers:
         for gate in _gates(layer):
             row = _row(layer, gate)
             table.add_row(layer.name, gate, *row)
         table.add_section()
-    console = Console()
+    out = console()
     if table.row_count:
-        console.print(table)
+        out.print(table)
     for layer in layers:
         for sentence in sentences(layer):
-            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+            out.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def _gates(layer: Diagnosis) -> list[str]:
@@ -101,10 +102,11 @@ def _gates(layer: Diagnosis) -> list[str]:
 
 
 def _row(layer: Diagnosis, gate: str) -> list[str]:
-    columns = ["", "", "", ""]
+    columns = ["", ""]
     if gate in layer.saturation:
         activation, low, high, _ = layer.saturation[gate]
-        columns = [f"{LOW[activation]}", f"{low:.2f}", f"{HIGH}", f"{high:.2f}"]
+        other = "" if LOW[activation] == LOW["sigmoid"] else f" (below {LOW[activation]})"
+        columns = [f"{low:.2f}{other}", f"{high:.2f}"]
     radii = [radius for radius in layer.radii if radius.gate == gate]
     if not radii:
         return [*columns, ""]

@@ -3,7 +3,9 @@
 import shlex
 from collections.abc import Sequence
 
+from structnet.option_types import home
 from structnet.plugin import plugin_files
+from structnet.terminal import visible
 
 
 def take_flag(words: list[str], flag: str) -> bool:
@@ -14,44 +16,48 @@ def take_flag(words: list[str], flag: str) -> bool:
 
 
 def take_values(words: list[str], flag: str) -> list[str]:
-    """The values of `--flag VALUE`, which are taken out with it."""
+    """The values of `--flag VALUE` and `--flag=VALUE`, which are taken out with it."""
     values = []
-    while flag in words:
-        at = words.index(flag)
-        if at + 1 == len(words):
+    given = [word for word in words if word == flag or word.startswith(f"{flag}=")]
+    for word in given:
+        at = words.index(word)
+        _, equals, value = words.pop(at).partition("=")
+        if not equals and at < len(words):
+            value = words.pop(at)
+        if not value:
             raise ValueError(f"{flag} takes a value")
-        values.append(words[at + 1])
-        del words[at : at + 2]
+        values.append(value)
     return values
-
-
-def refuse_flags(words: list[str]) -> None:
-    """ValueError for a flag that is still there."""
-    for word in words:
-        if word.startswith("-"):
-            raise ValueError(f"no flag {word!r}; see structnet --help")
 
 
 def command_line(*words: object) -> str:
     """A call of ours as it is typed, with the plugin files of this one."""
     plugins = [word for file in plugin_files() for word in ("--plugin", file)]
-    return shlex.join(["structnet", *map(str, words), *plugins])
+    return visible(shlex.join(["structnet", *map(str, words), *plugins]))
 
 
 def take_options(
-    words: list[str], required: Sequence[str], optional: Sequence[str] = ()
+    words: list[str], required: Sequence[str], optional: Sequence[str] | None = ()
 ) -> dict[str, str]:
-    """The values of words of the form key=value; ValueError for any other word."""
+    """The values of words of the form key=value, paths with the home folder for `~/`.
+
+    ValueError for any other word; where `optional` is None, any key is taken.
+    """
     from structnet.registry import did_you_mean
 
     options = {}
     for word in words:
         key, equals, value = word.partition("=")
-        if key not in (*required, *optional) or not equals:
-            raise ValueError(f"no option {word!r} {did_you_mean(key, (*required, *optional))}")
-        options[key] = value
+        known = (*required, *(optional or ()))
+        if not equals or (optional is not None and key not in known):
+            raise ValueError(f"no option {word!r} {did_you_mean(key, known)}")
+        if not value:
+            raise ValueError(f"{key}= takes a value")
+        if key in options:
+            raise ValueError(f"{key}= is given twice")
+        options[key] = home(value)
     for key in required:
-        if not options.get(key):
+        if key not in options:
             raise ValueError(f"{key}=... is missing; see structnet --help")
     return options
 

@@ -4,7 +4,8 @@ from commands import ROOT, isolated
 
 import structnet as sn
 from structnet.cells.elman import Elman
-from structnet.config import GROUPS, compose, groups, override, sweep
+from structnet.config import compose, override, sweep
+from structnet.groups import GROUPS, groups
 
 CONF = ROOT / "conf"
 

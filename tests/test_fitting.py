@@ -27,11 +27,26 @@ def test_a_task_without_trees_is_read_along_what_it_has(task, topology):
         ["task=river"],
         ["task=enas", "topology=tree"],
         ["experiment=enas"],
-        ["experiment=enas", "task=mutag"],
     ],
 )
 def test_what_fits_or_is_named_is_kept(words):
     assert fitting_words(words) == []
+
+
+def test_an_experiments_topology_gives_way_to_one_that_fits_another_task():
+    assert fitting_words(["experiment=enas", "task=mutag"]) == ["topology=ordered_graph"]
+
+
+def test_an_experiment_that_names_no_topology_gets_one_that_fits(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    file = tmp_path / "experiment" / "my.yaml"
+    file.write_text("# @package _global_\ndefaults:\n  - override /cell: gru\n")
+    words = ["task=arithmetic", "experiment=my"]
+    assert fitting_words(words, [str(tmp_path)]) == ["topology=chain"]
+
+
+def test_a_comparison_names_its_own():
+    assert fitting_words(["experiment=cell_comparison", "task=sst"]) == []
 
 
 def test_training_says_what_it_takes(tmp_path):

@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 
 import structnet as sn
 from structnet.commands import COMMANDS
-from structnet.main import USAGE
+from structnet.usage import FLAGS, HELP, USAGE
 
 TINY = ("train", f"task.root={code_folder()}", *SMALL)
 
@@ -58,9 +58,19 @@ def test_help_imports_neither_torch_nor_lightning_nor_hydra():
     assert done.stdout == USAGE
 
 
-@pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"], ["train", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"]])
 def test_help_is_printed_wherever_it_is_asked_for(words):
     assert call(*words) == (0, USAGE, "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_of_its_own_with_all_its_flags(name):
+    for words in (["help", name], [name, "--help"], [name, "x=1", "-h"]):
+        assert call(*words) == (0, HELP[name], "")
+    assert HELP[name].startswith(f"structnet {name}")
+    assert max(map(len, HELP[name].splitlines())) <= 100
+    for flag in FLAGS[name]:
+        assert flag in HELP[name] or flag == "--help"
 
 
 def test_no_command_prints_the_usage_and_is_a_mistake():
@@ -99,11 +109,11 @@ def test_list_as_json_has_every_component_with_its_options():
             assert about["doc"], f"{name} has no description"
             assert set(about["options"]) == set(kind.options(name))
             for spec in about["options"].values():
-                assert set(spec) == {"type", "default"}
+                assert {"type", "default"} <= set(spec) <= {"type", "default", "meaning", "choices"}
     lstm = listed["cells"]["lstm"]["options"]["forget_bias"]
-    assert lstm == {"type": "float", "default": 1.0}
+    assert lstm.items() >= {"type": "float", "default": 1.0}.items()
     arity = listed["topologies"]["tree"]["options"]["arity"]
-    assert arity == {"type": "int or null", "default": 2}
+    assert arity.items() >= {"type": "int or null", "default": 2}.items()
 
 
 def test_list_as_text_has_every_component_and_option():
@@ -127,7 +137,7 @@ def test_list_shows_one_group(word):
 
 def test_list_refuses_an_unknown_group_and_an_unknown_flag():
     assert "did you mean 'cells'?" in refused("list", "cels")
-    assert "no flag '--jsn'" in refused("list", "--jsn")
+    assert "no flag '--jsn' of list" in refused("list", "--jsn")
 
 
 # train
@@ -607,7 +617,7 @@ BAD = {
     "trainer.accelerator=gpuu": ["accelerator", "gpuu", "cpu"],
     # Types.
     "cell.forget_bias=abc": ["'forget_bias' of cell 'lstm'", "float", "'abc'"],
-    "cell.forget_bias=null": ["'forget_bias' of cell 'lstm'", "float", "None"],
+    "cell.forget_bias=null": ["'forget_bias' of cell 'lstm'", "float", "'null'"],
     "trainer.max_epochs=1.5": ["'max_epochs' of trainer", "int", "1.5"],
     "trainer.deterministic=maybe": ["'deterministic' of trainer", "bool", "'maybe'"],
     "topology.arity=two": ["'arity' of topology 'tree'", "int", "'two'"],
@@ -615,19 +625,21 @@ BAD = {
     "net.hidden_size=[4]": ["'hidden_size' of net 'stack'", "int", "[4]"],
     "seed=abc": ["seed", "'abc'"],
     "seed=null": ["seed"],
-    "run=[1,2]": ["run", "[1, 2]"],
     # Nonsense.
     "foo": ["'foo'", "GROUP=NAME or GROUP.OPTION=VALUE"],
     "=": ["no group or option ''"],
-    "a=b=c": ["GROUP=NAME or GROUP.OPTION=VALUE"],
-    "net=[1": ["GROUP=NAME or GROUP.OPTION=VALUE"],
-    "net={a": ["GROUP=NAME or GROUP.OPTION=VALUE"],
+    "a=b=c": ["no group or option 'a'"],
+    "net=[1": ["no net '[1' among"],
+    "net={a": ["no net '{a' among"],
     '"': ["GROUP=NAME or GROUP.OPTION=VALUE"],
     "cell=null": ["cell"],
-    "~cell": ["cell is"],
+    "~cell": ["cell is", "write cell=NAME"],
+    "~cell.peephole": ["'~cell.peephole'", "write cell.peephole=VALUE"],
     "cell=[lstm,gru]": ["cell", "lstm"],
-    "cell=lstm,gru": ["cell=lstm,gru"],
-    "--fast": ["no flag '--fast'", "structnet --help"],
+    "cell=lstm,gru": ["cell=lstm,gru", "-m cell=lstm,gru"],
+    "net.hidden_size=8,16": ["takes int, got '8,16'", "-m net.hidden_size=8,16"],
+    "cell=gru cell=lstm": ["cell is chosen twice: cell=gru and cell=lstm"],
+    "--fast": ["no flag '--fast' of train, which has -m,", "structnet help train"],
     "--config-dir": ["--config-dir takes a value"],
     "--config-dir nowhere": ["no folder nowhere for --config-dir"],
     # Nothing executable.
@@ -674,11 +686,16 @@ def test_a_directory_in_use_is_not_written_to(place):
     (place / "mine").mkdir()
     (place / "mine" / "thesis.txt").write_text("years of work")
     message = refused(*TINY, "run=mine")
-    assert "run=mine is in use" in message and "structnet train resume=mine" in message
+    assert "run=mine holds other files" in message and "run=mine/first" in message
+    assert "run=. holds other files" in refused(*TINY, "run=.")
     assert files_below(place) == {"mine", "mine/thesis.txt"}
     (place / "file").write_text("")
-    assert "run=file is in use" in refused(*TINY, "run=file")
-    assert "run" in refused(*TINY, "run=")
+    assert "run=file: file is a file" in refused(*TINY, "run=file")
+    assert "run=file/x: file is a file" in refused(*TINY, "run=file/x")
+    assert "run= takes the directory of a run" in refused(*TINY, "run=")
+    copied = copy_of_trained(place / "a b")
+    message = refused(*TINY, f"run={copied}")
+    assert f"go on with: structnet train 'resume={copied}'" in message
 
 
 def test_an_empty_directory_is_taken(place):

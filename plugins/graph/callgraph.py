@@ -30,6 +30,11 @@ class Callgraph(sn.Task):
 
     The net gives each of the two graphs, which have the same nodes, one score: these are the two
     classes' logits, so that exchanging the variables exchanges the probabilities, exactly.
+
+    Arguments:
+        root: a Python file or a folder with such files below; null is the standard library.
+        min_count: the times that a word is seen in training at least, to be known.
+        nodes: the most nodes of a graph, the nearest ones.
     """
 
     structures = ("graph",)

@@ -60,6 +60,11 @@ class ENAS(sn.Regression):
     lines. Test is the last tenth after the shuffle of theirs, so that it holds their architectures;
     validation is the last tenth of the rest. `relative_rmse` is in the unit of their RMSE. A vertex
     enters with its operation and its place, which D-VAE gives to those that take it.
+
+    Arguments:
+        root: the folder of final_structures6.txt; null is dags/enas/ of the folder that
+            STRUCTNET_DATA names.
+        skip: the first lines of the file that are left out.
     """
 
     structures = ("graph",)

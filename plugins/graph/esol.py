@@ -34,6 +34,11 @@ class ESOL(sn.Regression):
     molecules/esol/ of the folder that STRUCTNET_DATA names. Its SMILES are read by RDKit. A tenth
     each, drawn by `seed`, are validation and test, as in MoleculeNet's random split. Bonds have
     features of their own.
+
+    Arguments:
+        root: the folder of delaney-processed.csv; null is molecules/esol/ of the folder that
+            STRUCTNET_DATA names.
+        seed: the seed that validation and test are drawn by.
     """
 
     structures = ("undirected",)

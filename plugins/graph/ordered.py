@@ -29,6 +29,12 @@ class OrderedGraph(sn.Topology):
 
     Structure: `sn.Edges` with every edge in both directions, or a torch_geometric Data; of these
     `score` (n,) is the score.
+
+    Arguments:
+        order: in which nodes are visited: breadth, score, id or random.
+        direction: forward visits in this order, backward in reverse; both is a pass each.
+        unvisited: what is read of neighbours that are visited later: previous, their states of the
+            layer below, or nothing.
     """
 
     takes = "undirected"

@@ -133,6 +133,15 @@ def pyg(
     each of the graphs, or of the nodes of a single graph, drawn by `seed`, are validation and test.
     Without `x`, nodes enter with the logarithms of their degrees. Loops are left out of undirected
     graphs.
+
+    Arguments:
+        dataset: the class of torch_geometric.datasets.
+        dataset_name: its option name, where it has one.
+        root: the folder that it has its files in.
+        goal: classes or numbers; null tells by the targets' type.
+        target: the column of y that is predicted, where there are several.
+        undirected: whether every edge is taken both ways.
+        seed: the seed that splits are drawn by, where the dataset has none.
     """
     if goal not in (None, *GOALS):
         raise ValueError(f"option 'goal' is one of {list(GOALS)} or null, got {goal!r}")

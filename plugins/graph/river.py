@@ -52,6 +52,13 @@ class River(sn.Regression):
     "nse" is the efficiency of Nash and Sutcliffe (1970), eq. 3, over all gauges and hours: 1 - the
     sum of squared errors over that around the mean of the measurements, which is torchmetrics'
     R2Score. Water flows downstream: topology `graph`, or `tree` with arity 2 or null.
+
+    Arguments:
+        basins: the number of basins to train on.
+        sources: the sources of a network, which has 2 sources - 1 reaches.
+        hours: the hours drawn of each basin.
+        window: the hours of lateral inflow that a node enters with.
+        noise: the deviation of the lognormal error of measurements.
     """
 
     structures = ("graph", "tree")

@@ -40,6 +40,14 @@ class Superpixels(sn.Task):
     A node's score, by which topology `ordered_graph` with order=score visits them, is the
     probability of the likeliest class, told by logistic regression on its features: the confidence
     of Liang et al. (2016), section 3.3.
+
+    Arguments:
+        root: the folder of camvid_80x60.npz; null is camvid_small/ of the folder that
+            STRUCTNET_DATA names.
+        superpixels: about how many regions an image is cut into.
+        compactness: of the regions: the larger, the squarer.
+        balance: the power by which rare classes count for more: 0 all pixels alike, 1 all classes
+            alike.
     """
 
     structures = ("undirected",)

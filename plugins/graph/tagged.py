@@ -40,6 +40,10 @@ class TaggedGraphs(sn.Task):
     Of `fold`, from 1 to 10, the graphs are test: those of 10fold_idx/test_idx-FOLD.txt where
     `given` is true, else of stratified folds drawn with a seed of their own. Validation is a
     stratified ninth of the others, so that the test fold chooses nothing.
+
+    Arguments:
+        root: the folder of the file; null is its place in the folder that STRUCTNET_DATA names.
+        fold: the fold, from 1 to 10, that is test.
     """
 
     structures = ("undirected",)

@@ -22,6 +22,9 @@ class Graph(sn.Topology):
 
     Any number of predecessors. Structure: `sn.Edges`, or a torch_geometric Data with `edge_index`,
     whose sources feed its targets.
+
+    Arguments:
+        direction: forward follows the edges, backward goes against them; both is a pass each.
     """
 
     takes = "graph"

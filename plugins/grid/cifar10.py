@@ -25,6 +25,10 @@ class CIFAR10(PictureTask):
     data_batch_first4000.bin and test_batch_first1000.bin, there or in cifar10_subset/. The last
     tenth of the training images is validation. Judged in bits per dimension; the other options are
     those of `PictureTask`.
+
+    Arguments:
+        root: the folder of the binary files; null is cifar10/ or cifar10_subset/ of the folder that
+            STRUCTNET_DATA names.
     """
 
     classes = (

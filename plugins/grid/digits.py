@@ -17,6 +17,10 @@ class Digits(PictureTask):
     scikit-learn has it. By a fixed seed, 360 of them are the test split and 180 validation.
     `binarise` (static, threshold, dynamic) makes them black and white: see `binarised`. `goal` is
     pixels or class; the other options are those of `PictureTask`.
+
+    Arguments:
+        binarise: how images become black and white: static, threshold or dynamic; null keeps them
+            grey.
     """
 
     classes = "0123456789"

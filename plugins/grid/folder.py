@@ -18,6 +18,11 @@ class Images(PictureTask):
     `channels` is 1 for grey, 3 for coloured images. A tenth of the files each, drawn by `seed`, are
     validation and test. The folders right below `root` are the classes, where these are asked for.
     Judged in bits per dimension; the other options are those of `PictureTask`.
+
+    Arguments:
+        root: the folder with PNG and JPEG files below it.
+        channels: 1 for grey, 3 for coloured images.
+        seed: the seed that validation and test are drawn by.
     """
 
     monitor = measure = "bits_per_dim"

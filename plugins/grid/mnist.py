@@ -23,6 +23,12 @@ class MNIST(PictureTask):
     `binarised`. Nats on "static" compare with those published for the binarisation of Larochelle
     and Murray (2011), which is another draw of the same kind. The other options are those of
     `PictureTask`.
+
+    Arguments:
+        root: the folder of the four IDX files; null is mnist/ of the folder that STRUCTNET_DATA
+            names.
+        binarise: how images become black and white: static, threshold or dynamic; null keeps them
+            grey.
     """
 
     classes = "0123456789"

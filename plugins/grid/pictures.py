@@ -66,6 +66,16 @@ class PictureTask(sn.Task):
 
     `size` keeps so many rows and columns of every image, evenly spaced: what a net that is
     conditioned on small images is given. `train_size` takes the first so many images to train on.
+
+    Arguments:
+        goal: what is predicted: pixels, each from those before, or class, from all.
+        likelihood: of a pixel: bernoulli, softmax or logistics; null is bernoulli for binary
+            images, else softmax.
+        mixtures: the logistics that are mixed.
+        condition: what the net is given: class, or small, the image reduced; null is nothing.
+        factor: by which small images are smaller each way.
+        size: the rows and columns that are kept of every image; null is all.
+        train_size: the images to train on; null is all.
     """
 
     structures = ("grid",)

@@ -22,10 +22,9 @@ class PixelCNN(PixelNet):
     vertical stack sees all pixels above, a horizontal one those to the left, and their activations
     are tanh(a) s(b).
 
-    - `kernel` and `first_kernel`: rows and columns of a convolution, without what is ahead.
-    - `skip`: every block also enters the head.
-    - `head_size`: of the map between; null is 2 `hidden_size`.
-    - `condition_size`: the features that a class or a small image becomes.
+    Arguments:
+        kernel: rows and columns of a convolution, without what is ahead.
+        gated: whether there are two stacks with gates, which see all pixels before (2016b).
     """
 
     is_recurrent = False

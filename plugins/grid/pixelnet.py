@@ -21,6 +21,14 @@ class PixelNet(nn.Module, abc.ABC):
 
     Called with a batch of images it gives (N, outputs), of which output o depends on the pixels
     before in raster order and on the first `sees[o]` channels of its own. A subclass writes `run`.
+
+    Arguments:
+        hidden_size: the units of a layer; between layers there are twice as many features.
+        num_layers: the number of residual blocks.
+        first_kernel: rows and columns of the first convolution, without what is ahead.
+        skip: whether every block also enters the head.
+        head_size: of the map between; null is 2 hidden_size.
+        condition_size: the features that a class or a small image becomes.
     """
 
     def __init__(

@@ -25,15 +25,15 @@ class PixelRNN(PixelNet):
     features of twice that number; a map takes its output back to these, to be added to what it
     read. Directions are added, moved down as the topology says.
 
-    - `kernel`: the columns of the input-to-state convolution, its right half masked; null is the
-      paper's, 3 where no predecessor is in the same row, else 1.
-    - `memory`: slot carries an LSTM's memory from one slot as in the paper, up in a row and along
-      the row on diagonals (eq. 3; a `cell.forget` that is set stays); all has a forget gate a slot
-      (the 2-D LSTM of Graves et al. 2007).
-    - `skip`: every block's recurrence also enters the head (section 3.3).
-    - `head_size`: of the map between (table 1: 1024 for 256-way outputs); null is 2 `hidden_size`.
-    - `condition_size`: the features that a class or a small image becomes.
-    - `executor` and `save` are every `Recurrence`'s.
+    Arguments:
+        kernel: the columns of the input-to-state convolution, its right half masked; null is the
+            paper's, 3 where no predecessor is in the same row, else 1.
+        memory: slot carries an LSTM's memory from one slot as in the paper, up in a row and along
+            the row on diagonals (eq. 3; a cell.forget that is set stays); all has a forget gate a
+            slot (the 2-D LSTM of Graves et al. 2007).
+        executor: what runs the recurrences: auto, or one by name, as reference, batched or
+            compiled.
+        save: what is kept for the way back: gates, or less with recompute or windows.
     """
 
     def __init__(

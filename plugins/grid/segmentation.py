@@ -34,6 +34,13 @@ class Segmentation(sn.Task):
     row and column, all from -1 to 1. In the loss a class counts for its share of the training
     pixels to the power -`balance`: 1 is the balance of Eigen and Fergus (2015), section 6.2, under
     which all classes count alike.
+
+    Arguments:
+        root: the folder of camvid_80x60.npz; null is camvid_small/ of the folder that
+            STRUCTNET_DATA names.
+        window: the pixels each way of the square that a pixel enters with, an odd number.
+        balance: the power by which rare classes count for more: 0 all pixels alike, 1 all classes
+            alike.
     """
 
     structures = ("grid",)

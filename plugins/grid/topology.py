@@ -82,6 +82,10 @@ class Row(Grid):
     Row LSTM of van den Oord et al. (2016), "Pixel recurrent neural networks", section 3.1. Slots
     are up-left, up and up-right; up, the three below. With `dims=3` the 3 x 3 pixels of the frame
     before, and so on. Structure: (height, width) in pixels.
+
+    Arguments:
+        direction: down follows the pixels above, up those below; both is a sweep each.
+        dims: the number of axes of the grid.
     """
 
     def __init__(self, *, direction: str = "down", dims: int = 2):
@@ -104,6 +108,11 @@ class Diagonal(Grid):
     2-D LSTM of Graves et al. (2007), "Multi-dimensional recurrent neural networks"; Diagonal LSTM
     of van den Oord et al. (2016), section 3.2. Slots are left and up; with `direction=left`, right
     and up. With more `dims` one slot an axis, the last axis first. Structure: (height, width).
+
+    Arguments:
+        direction: right follows the pixels to the left, left those to the right; both is a sweep
+            each.
+        dims: the number of axes of the grid.
     """
 
     def __init__(self, *, direction: str = "right", dims: int = 2):
@@ -138,6 +147,9 @@ class MultiDirectional(Grid):
     """A diagonal sweep from every corner, so that every pixel sees the whole image.
 
     Graves et al. (2007), section 2.2: 2^dims directions. Structure: (height, width).
+
+    Arguments:
+        dims: the number of axes of the grid.
     """
 
     def __init__(self, *, dims: int = 2):
@@ -161,6 +173,9 @@ class ReNet(Grid):
     The sweeps of Visin et al. (2015), "ReNet", equations 2 and 3: on an image along rows and along
     columns. In the paper columns follow rows in a layer of its own; here all are side by side and
     two layers see the whole image. Structure: (height, width).
+
+    Arguments:
+        dims: the number of axes of the grid.
     """
 
     def __init__(self, *, dims: int = 2):

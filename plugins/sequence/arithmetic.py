@@ -21,6 +21,10 @@ class Arithmetic(Characters):
     The numbers have from 1 to `digits` digits, each length as often, and the first may be negative;
     after every character stand from 0 to `distractors` random letters, each number as often (the
     paper says "a random number"). "answers" is the share of answers without a mistake.
+
+    Arguments:
+        digits: the most digits that a number has.
+        distractors: the most random letters after a character.
     """
 
     def __init__(

@@ -28,6 +28,10 @@ class Characters(sn.Task):
     The texts are drawn from `seed`, `train_size` of them to train on and a tenth as many each for
     validation and test. "accuracy" is the share of characters predicted right, of those that are to
     be predicted; the true ones before are the input.
+
+    Arguments:
+        train_size: the number of texts to train on.
+        seed: the seed that the texts are drawn by.
     """
 
     structures = ("sequence",)

@@ -17,6 +17,10 @@ class XML(Characters):
     name from 2 to `name_length` random lowercase letters. A document that ends before it begins is
     drawn again. Every character but the first is to be predicted, and after the last the `<` of the
     next document, as in the paper's stream of them; here every document is read from a fresh state.
+
+    Arguments:
+        iterations: the tags opened or closed at random, before all that are open are closed.
+        name_length: the most letters of a tag's name.
     """
 
     def __init__(

@@ -26,6 +26,12 @@ class SST(sn.Task):
     trees the loss is that of every node (of every labelled one where `binary` drops the neutral
     sentences and leaves neutral phrases out), "accuracy" counts sentences, "phrases" all nodes. On
     sequences the words are read in order and only the sentence is scored.
+
+    Arguments:
+        root: the folder of train.txt, dev.txt and test.txt; null is sst/trees/ of the folder that
+            STRUCTNET_DATA names.
+        binary: whether neutral sentences are left out, which leaves two classes of five.
+        min_count: the times that a word is seen in training at least, to be known.
     """
 
     structures = ("tree", "sequence")

@@ -38,6 +38,10 @@ class Swapped(sn.Task):
     The net gives an expression one score. It sees the expression as it stands and with the operands
     exchanged, and the two scores are the two classes' logits: exchanging the operands exchanges the
     probabilities, exactly.
+
+    Arguments:
+        root: a Python file or a folder with such files below; null is the standard library.
+        min_count: the times that a word is seen in training at least, to be known.
     """
 
     structures = ("tree", "sequence")

@@ -19,6 +19,11 @@ class Tree(sn.Topology):
     (n, K) child indices, -1 where absent; or a torch_geometric Data whose edges lead from child to
     parent, children in the order of their edges; or an nltk.Tree, nodes in the order of its
     `subtrees()`. Several roots make a forest.
+
+    Arguments:
+        arity: the child slots of a node, each with weights of its own; null is any number, which
+            share theirs.
+        direction: up follows the children, down the parent; both is a pass each.
     """
 
     takes = "tree"

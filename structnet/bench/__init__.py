@@ -2,7 +2,6 @@
 
 import json
 import platform
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +20,9 @@ from structnet.bench.workload import Figures, Setting, Work, measure_case
 from structnet.config import compose
 from structnet.files import write
 from structnet.registry import did_you_mean
+from structnet.terminal import console
 
 GROUPS = ("topology", "cell")
-WIDTH = 130
 # Option -> its default.
 COMPOSED = {
     "size": "20",
@@ -198,25 +197,25 @@ def _print_one(found: Figures) -> None:
             "" if peak is None else f"{peak / 1e6:.1f}",
             note,
         )
-    console = _console()
-    console.print(title, highlight=False, markup=False)
-    console.print(table)
+    out = console()
+    out.print(title, highlight=False, markup=False)
+    out.print(table)
     for part in ("planning", "collating"):
         share = 100 * found[part]["share_of_step"]
         what = "collating, planning included" if part == "collating" else "planning anew"
-        console.print(f"{what}: {1e3 * found[part]['median_s']:.2f} ms, {share:.1f} % of the step")
-    console.print(_described(found["machine"]), highlight=False)
+        out.print(f"{what}: {1e3 * found[part]['median_s']:.2f} ms, {share:.1f} % of the step")
+    out.print(_described(found["machine"]), highlight=False)
 
 
 def _run_suite(options: Options, setting: Setting, quiet: bool) -> Figures:
     rows = [row for row in options["rows"].split(",") if row]
     marks: list[Mark] = []
     figures: Figures = {}
-    console = Console(stderr=True)
+    errors = Console(stderr=True)
 
     def say(row: str) -> None:
-        if console.is_terminal:
-            console.print(f"measuring {row}", highlight=False)
+        if errors.is_terminal:
+            errors.print(f"measuring {row}", highlight=False)
 
     for row, found, of_row in run_suite(options["suite"], rows, setting, say):
         marks += found
@@ -242,21 +241,16 @@ def _print_marks(name: str, marks: Sequence[Mark], setting: Setting) -> None:
         measured = "" if mark.value is None else f"{mark.value:.3g}"
         limit = "" if mark.limit is None else f"{mark.limit:.3g}"
         table.add_row(mark.row, mark.figure, measured, limit, _verdict(mark), mark.note)
-    console = _console()
-    console.print(title, highlight=False, markup=False)
-    console.print(table)
-    console.print(_described(machine(setting.device)), highlight=False)
+    out = console()
+    out.print(title, highlight=False, markup=False)
+    out.print(table)
+    out.print(_described(machine(setting.device)), highlight=False)
 
 
 def _verdict(mark: Mark) -> str:
     if mark.value is None:
         return "not measured"
     return {None: "", True: "met", False: "not met"}[mark.met]
-
-
-def _console() -> Console:
-    # In a file lines are not broken for a terminal that nobody has.
-    return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def _table(heads: Sequence[str]) -> Table:

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,12 @@ class Elman(Cell):
     orthogonal or the identity, which with relu is the IRNN of Le et al. (2015); their W
     starts smaller than ours, at a Gaussian of deviation 0.001. Unordered predecessors enter as one
     h_k, their `aggregate`: sum, mean, max, attention or gated.
+
+    Arguments:
+        nonlinearity: g, which squashes the new state: tanh or relu.
+        init: how every U_k starts: orthogonal, or identity, which with relu is the IRNN.
+        aggregate: what of unordered predecessors is read as one: their sum, mean, max, attention or
+            gated.
     """
 
     node_gates = ("h",)
@@ -24,8 +32,8 @@ class Elman(Cell):
         hidden_size: int,
         arity: int | None,
         *,
-        nonlinearity: str = "tanh",
-        init: str = "orthogonal",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        init: Literal["orthogonal", "identity"] = "orthogonal",
         aggregate: str = "sum",
     ):
         check_choice("nonlinearity", nonlinearity, "tanh", "relu")

@@ -23,6 +23,10 @@ class GraphLSTM(Cell):
     With `own`, h_i and m_i are read, on topologies that give a node its states of the layer below,
     null states in the first layer; without, there are none. On ordered slots an edge gate sees
     every slot, and K counts the absent ones too.
+
+    Arguments:
+        own: whether a node reads states of its own from the layer below.
+        aggregate: what stands in place of the mean of the h_j: mean, sum, max, attention or gated.
     """
 
     node_gates = ("u", "o", "c")

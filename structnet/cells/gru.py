@@ -1,3 +1,5 @@
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +26,14 @@ class GRU(Cell):
     and backward, topology.direction=both, with layers of their own a direction, net.apart=true.
     DAGNN scores the maximum over sinks and sources of all layers, readout=root readout.pool=max
     net.skip=dense; D-VAE the sink and the source, readout=root.
+
+    Arguments:
+        reset: whether the reset gate comes after the product of the candidate, as cuDNN's, or
+            before it.
+        chrono: the longest dependency in steps, by which the update gate's bias starts; null starts
+            it at 0.
+        aggregate: what of unordered predecessors is read as one: their sum, mean, max, attention or
+            gated.
     """
 
     # With the reset gate before the product, n has a recurrence of its own.
@@ -35,7 +45,7 @@ class GRU(Cell):
         hidden_size: int,
         arity: int | None,
         *,
-        reset: str = "after",
+        reset: Literal["after", "before"] = "after",
         chrono: int | None = None,
         aggregate: str = "sum",
     ):

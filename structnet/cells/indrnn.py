@@ -1,3 +1,5 @@
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +17,20 @@ class IndRNN(LinearCell):
     h = g(W x + sum_k u_k * h_k + b): Li et al. (2018), eq. 2. u starts uniform in [0, 1], over
     K ordered slots in [0, 1 / K]. `nonlinearity` is g: relu (theirs), tanh or none, where the
     recurrence is linear. Unbounded ones grow with the number of paths that lead to a node.
+
+    Arguments:
+        nonlinearity: g, which squashes the new state: relu, tanh or none, which makes it linear.
     """
 
     node_gates = ("h",)
 
     def __init__(
-        self, input_size: int, hidden_size: int, arity: int | None, *, nonlinearity: str = "relu"
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        nonlinearity: Literal["relu", "tanh", "none"] = "relu",
     ):
         """ValueError for an unknown nonlinearity."""
         super().__init__(input_size, hidden_size, arity)

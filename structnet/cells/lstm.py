@@ -1,3 +1,5 @@
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,23 +25,24 @@ class LSTM(Cell):
     edge for its features; where they have a matrix U for every kind of edge, here the kind shifts
     the forget gate.
 
-    - `forget_bias`: where the forget gates' biases start (Jozefowicz et al. 2015).
-    - `chrono`: the longest dependency in steps, by which they start at b_f = log(U[1, chrono - 1])
-      and the input gate's at -b_f instead (Tallec and Ollivier 2018, eq. 16).
-    - `peephole`: the gates see the memory, i + sum_k p_ik c_k, f_k + p_fk c_k, o + p_o c (Gers and
-      Schmidhuber 2000; on a grid Graves et al. 2007).
-    - `coupled`: the input gate is 1 - mean_k s(f_k) (Greff et al. 2015, CIFG).
-    - `drop_gate`: input, forget or output, a gate that is fixed to 1 (Jozefowicz et al. 2015,
-      LSTM-i, -f and -o).
-    - `projection_size`: h = (s(o) tanh(c)) V is of this size (Sak et al. 2014, eq. 12).
-    - `layer_norm`: every gate is normalised, before peepholes are added, and c where tanh reads it
-      (Ba et al. 2016, where instead the input's half of all gates is normalised as one, and the
-      predecessors' likewise).
-    - `diagonal`: the recurrent matrices of i, o and f are diagonal, f_k sees h_k alone.
-    - `forget`: the ordered slot that memory is carried from, c = s(i) tanh(u) + s(f) c_forget,
-      with one forget gate that sees all slots (PixelRNN: van den Oord et al. 2016, eq. 3).
-    - `aggregate`: what i, o and u read of unordered predecessors: their sum, mean, max, attention
-      or gated.
+    Arguments:
+        forget_bias: where the forget gates' biases start (Jozefowicz et al. 2015).
+        chrono: the longest dependency in steps, by which they start at b_f = log(U[1, chrono - 1])
+            and the input gate's at -b_f instead (Tallec and Ollivier 2018, eq. 16).
+        peephole: the gates see the memory, i + sum_k p_ik c_k, f_k + p_fk c_k, o + p_o c (Gers and
+            Schmidhuber 2000; on a grid Graves et al. 2007).
+        coupled: the input gate is 1 - mean_k s(f_k) (Greff et al. 2015, CIFG).
+        drop_gate: input, forget or output, a gate that is fixed to 1 (Jozefowicz et al. 2015,
+            LSTM-i, -f and -o).
+        projection_size: h = (s(o) tanh(c)) V is of this size (Sak et al. 2014, eq. 12).
+        layer_norm: every gate is normalised, before peepholes are added, and c where tanh reads it
+            (Ba et al. 2016, where instead the input's half of all gates is normalised as one, and
+            the predecessors' likewise).
+        diagonal: the recurrent matrices of i, o and f are diagonal, f_k sees h_k alone.
+        forget: the ordered slot that memory is carried from, c = s(i) tanh(u) + s(f) c_forget, with
+            one forget gate that sees all slots (PixelRNN: van den Oord et al. 2016, eq. 3).
+        aggregate: what i, o and u read of unordered predecessors: their sum, mean, max, attention
+            or gated.
     """
 
     peephole_i: Tensor
@@ -56,7 +59,7 @@ class LSTM(Cell):
         chrono: int | None = None,
         peephole: bool = False,
         coupled: bool = False,
-        drop_gate: str | None = None,
+        drop_gate: Literal[None, "input", "forget", "output"] = None,
         projection_size: int | None = None,
         layer_norm: bool = False,
         diagonal: bool = False,

@@ -12,6 +12,10 @@ class MGU(Cell):
     h = (1 - f) sum_k h_k + f n, s the logistic function. Zhou et al. (2016), "Minimal gated unit
     for recurrent neural networks"; unordered predecessors enter as one, their `aggregate`, as in
     `gru`.
+
+    Arguments:
+        aggregate: what of unordered predecessors is read as one: their sum, mean, max, attention or
+            gated.
     """
 
     node_gates = ("f",)

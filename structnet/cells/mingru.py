@@ -14,6 +14,9 @@ class MinGRU(LinearCell):
 
     Several predecessors share 1 - u: the weights of n and of every h_k are the softmax of 0 and
     -(W_k x + b_k).
+
+    Arguments:
+        positive: whether candidates are made positive by g, as in the paper's log-space form.
     """
 
     node_gates = ("n",)

@@ -15,6 +15,9 @@ class MinLSTM(LinearCell):
 
     Several predecessors have a forget gate each, and all gates sum to one:
     h = (sum_k f_k h_k + i n) / (sum_k f_k + i).
+
+    Arguments:
+        positive: whether candidates are made positive by g, as in the paper's log-space form.
     """
 
     node_gates = ("n", "i")

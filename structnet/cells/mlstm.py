@@ -1,3 +1,5 @@
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,10 @@ class MLSTM(Cell):
     f_k = s(f_k), or exp(f_k) with `forget` exp. C and n are kept divided by e^m as in `SLSTM`.
     Beck et al. (2024), "xLSTM", eq. 19-27. Ordered slots have forget weights of their own. An
     input layer put in the place of `input` has no b_k, unless it has a `bias`.
+
+    Arguments:
+        heads: the number of heads, which divides hidden_size.
+        forget: the forget gate's function: sigmoid or exp.
     """
 
     def __init__(
@@ -25,7 +31,7 @@ class MLSTM(Cell):
         arity: int | None,
         *,
         heads: int = 1,
-        forget: str = "sigmoid",
+        forget: Literal["sigmoid", "exp"] = "sigmoid",
     ):
         super().__init__(input_size, hidden_size, arity)
         if heads < 1 or hidden_size % heads:

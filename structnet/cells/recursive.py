@@ -17,6 +17,9 @@ class Recursive(Cell):
 
     The papers' leaves are word vectors and their parents have no input; here a leaf is
     tanh(W_x x + b), and a parent whose x is zero is theirs.
+
+    Arguments:
+        tensor: whether products of pairs of children are added, V, as in the RNTN.
     """
 
     node_gates = ("p",)

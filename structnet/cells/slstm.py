@@ -1,3 +1,5 @@
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,13 +17,21 @@ class SLSTM(Cell):
     with `forget` exp. c and n are kept divided by e^m, m = max(log sum_k f_k e^(m_k), i). Beck et
     al. (2024), "xLSTM", eq. 8-17: on one slot m is theirs, on several it is the logarithm of a sum,
     which unlike the largest term keeps n from growing with the number of paths through a graph.
+
+    Arguments:
+        forget: the forget gate's function: sigmoid or exp.
     """
 
     node_gates = ("z", "i", "o")
     edge_gates = ("f",)
 
     def __init__(
-        self, input_size: int, hidden_size: int, arity: int | None, *, forget: str = "sigmoid"
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        forget: Literal["sigmoid", "exp"] = "sigmoid",
     ):
         super().__init__(input_size, hidden_size, arity)
         self.forget = check_forget(forget)

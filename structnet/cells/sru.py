@@ -17,6 +17,9 @@ class SRU(LinearCell):
 
     Several predecessors: the weights of W x and of every c_k are the softmax of 0 and the gates
     f_k before s; r sees sum_k v_rk c_k.
+
+    Arguments:
+        peephole: whether the gates see the memory, v, as in the second version of the paper.
     """
 
     node_gates = ("r",)

@@ -1,6 +1,7 @@
 """n: nodes, K: slots, H: channels, N: states of a channel."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,11 @@ class SSM(LinearCell):
     Several predecessors: d_k is of the slot's own p and W_d, shared where they are unordered, and
     b takes the mean of what the d_k give. `combine` is mean or sum over exp(d_k A) h_k: a sum grows
     with the number of paths that lead to a node, one in a tree and 10^15 in a 28 x 28 grid.
+
+    Arguments:
+        selective: whether step, B and C are computed from the input (S6) or are parameters (S4D).
+        state_size: the number of states a channel.
+        combine: how the states of several predecessors are put together: mean or sum.
     """
 
     node_gates = ("u",)
@@ -42,7 +48,7 @@ class SSM(LinearCell):
         *,
         selective: bool = True,
         state_size: int = 16,
-        combine: str = "mean",
+        combine: Literal["mean", "sum"] = "mean",
     ):
         """ValueError for a state size below 1 or an unknown way to combine."""
         super().__init__(input_size, hidden_size, arity)

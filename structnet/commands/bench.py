@@ -2,13 +2,12 @@
 
 import os
 
-from structnet.words import refuse_flags, take_flag, take_values
+from structnet.words import take_flag, take_values
 
 
 def bench(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
     devices = take_values(words, "--device")
-    refuse_flags(words)
     # Read by torch's profiler as it is loaded: no lines of its own among ours.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from structnet.bench import bench

@@ -2,21 +2,18 @@
 
 from pathlib import Path
 
-from structnet.words import refuse_flags
+from structnet.words import take_options
 
 
 def generate(words: list[str]) -> int:
-    refuse_flags(words)
-    options = dict(word.partition("=")[::2] for word in words)
-    if not options.get("run"):
-        raise ValueError("run=... is missing; see structnet --help")
+    options = take_options(words, required=("run",), optional=None)
     from structnet.config import saved
     from structnet.files import write
     from structnet.generate import generate
     from structnet.run import Run
 
     directory = Path(options.pop("run"))
-    out = Path(options.pop("out", "") or directory / "samples.png").expanduser()
+    out = Path(options.pop("out", directory / "samples.png"))
     run = Run.compose(saved(str(directory)), directory)
     if out.suffix.lower() != ".png" or out.is_dir():
         raise ValueError(f"out is a .png file, got {out}")

@@ -3,19 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+from structnet.option_types import home
 from structnet.terminal import visible
-from structnet.words import refuse_flags, take_flag, take_values
+from structnet.words import command_line, take_flag, take_values
 
 
 def train(words: list[str]) -> int:
     only_print = take_flag(words, "--cfg")
     multirun = take_flag(words, "-m") or take_flag(words, "--multirun")
     folders = take_values(words, "--config-dir")
-    refuse_flags(words)
     resumed = [word for word in words if word.startswith("resume=")]
     if resumed:
         words.remove(resumed[0])
-        return _resume(resumed[0].removeprefix("resume="), words)
+        return _resume(home(resumed[0].removeprefix("resume=")), words)
     from structnet.compare import Comparison
     from structnet.config import compose, sweep
     from structnet.fitting import fitting_words
@@ -40,7 +40,8 @@ def train(words: list[str]) -> int:
     for overrides, config, comparison in zip(sweeps, composed, comparisons, strict=True):
         # What was swept, or taken where nothing was said.
         if multirun or overrides != words:
-            print("structnet train", *overrides, flush=True)
+            dirs = [word for folder in folders for word in ("--config-dir", folder)]
+            print(command_line("train", *dirs, *overrides), flush=True)
         if comparison is not None:
             _compare(comparison)
             continue
@@ -92,17 +93,17 @@ def _train(run: Any, resume: Any) -> None:
     from structnet.report import print_table
 
     metrics = _finish(run, resume)
+    here = f"run={run.directory}"
     print_table(run, metrics)
     if said := verdict(metrics["test"], metrics["constant"]):
-        print(f"{said}; what keeps it from learning: structnet diagnose run={run.directory}")
-    directory = visible(str(run.directory))
-    print(f"run: {directory} (model.safetensors, metrics.json, curve.png)")
+        print(f"{said}; what keeps it from learning: {command_line('diagnose', here)}")
+    print(f"run: {visible(str(run.directory))} (model.safetensors, metrics.json, curve.png)")
     print("try next:")
     if run.task.reads_files:
-        print(f"  structnet predict run={directory} path=FILE_OR_FOLDER")
+        print(" ", command_line("predict", here, "path=FILE_OR_FOLDER"))
     if run.task.generate is not None:
-        print(f"  structnet generate run={directory} out=samples.png")
-    print(f"  structnet test run={directory}")
+        print(" ", command_line("generate", here, "out=samples.png"))
+    print(" ", command_line("test", here))
     print("  structnet list")
 
 

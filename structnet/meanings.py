@@ -1,0 +1,43 @@
+"""What the options of a component mean, by its docstring."""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+HEAD = "Arguments:"
+ENTRY = re.compile(r"    (\w+): (\S.*)")
+
+
+def first_line(component: Any) -> str:
+    return (inspect.getdoc(component) or "").split("\n")[0]
+
+
+def meanings(component: Any) -> Mapping[str, str]:
+    """Option -> its meaning: the lines `name: meaning` below `Arguments:`.
+
+    What a class doesn't say of an option is looked for in the classes that it is made from.
+    """
+    found: dict[str, str] = {}
+    for one in inspect.getmro(component) if inspect.isclass(component) else (component,):
+        for name, meaning in _entries(inspect.cleandoc(one.__doc__ or "")):
+            found.setdefault(name, meaning)
+    return found
+
+
+def _entries(doc: str) -> Iterator[tuple[str, str]]:
+    lines = iter(doc.split("\n"))
+    if HEAD not in lines:
+        return
+    name, said = "", []
+    for line in lines:
+        if not line.startswith("    "):
+            break
+        if entry := ENTRY.fullmatch(line):
+            if name:
+                yield name, " ".join(said)
+            name, said = entry[1], [entry[2]]
+        elif name:
+            said.append(line.strip())
+    if name:
+        yield name, " ".join(said)

@@ -1,0 +1,111 @@
+"""What `structnet list` shows: components, options with meanings and choices, files of settings."""
+
+import json
+import re
+from typing import Literal
+
+import pytest
+from commands import call, refused
+
+from structnet import registry
+from structnet.cells.elman import Elman
+from structnet.config import compose
+from structnet.groups import GROUPS, REGISTRIES, groups, names_of
+from structnet.meanings import meanings
+
+
+def test_every_option_of_every_built_in_component_has_a_meaning():
+    missing = [
+        f"{group} {name}: {option}"
+        for group, components in groups().items()
+        for name, about in components.items()
+        for option, spec in about["options"].items()
+        if not spec.get("meaning") and _is_built_in(group, name)
+    ]
+    assert not missing
+
+
+def _is_built_in(group, name):
+    if group == "trainer":
+        return True
+    return REGISTRIES[group][name].__module__.split(".")[0] == "structnet"
+
+
+def test_one_component_is_listed_with_default_type_meaning_and_choices():
+    out = call("list", "cell", "lstm").out
+    assert out.startswith("cells\n  lstm")
+    assert '    drop_gate = null (null or "input" or "forget" or "output")\n' in out
+    assert "    forget_bias = 1.0 (float)\n        where the forget gates' biases start" in out
+    assert "gru" not in out.split("\n", 2)[2]
+    assert max(map(len, out.splitlines())) <= 100
+    listed = json.loads(call("list", "cell", "gru", "--json").out)["cells"]["gru"]["options"]
+    assert listed["reset"]["choices"] == ["after", "before"]
+    assert "patience = null" in call("list", "trainer").out
+
+
+@pytest.mark.parametrize("group", ["experiment", "experiments", "debug", "trainer"])
+def test_files_of_settings_are_listed_with_what_they_are(group, tmp_path):
+    kind = group.rstrip("s")
+    (tmp_path / kind).mkdir()
+    (tmp_path / kind / "mine.yaml").write_text("# @package _global_\n# My own. More.\nseed: 1\n")
+    out = call("list", group, "--config-dir", tmp_path).out
+    assert re.search(r"^  mine +My own.$", out, re.MULTILINE)
+    known = {"experiment": "treelstm_sst", "debug": "steps", "trainer": "gpu"}
+    assert f"  {known[kind]} " in out
+
+
+def test_what_is_not_there_is_answered_with_what_to_type():
+    assert "write structnet list cell lstm" in refused("list", "lstm")
+    assert "did you mean 'lstm'?" in refused("list", "cell", "LSTM")
+    assert "did you mean 'cells'?" in refused("list", "cels")
+
+
+def test_every_group_lists_each_of_its_components():
+    for group in GROUPS:
+        for name in names_of(group):
+            assert call("list", group, name).status == 0
+
+
+class Documented(Elman):
+    """Documented.
+
+    Arguments:
+        much: how much, over
+            two lines.
+        mode: what to do.
+    """
+
+    def __init__(
+        self, input_size, hidden_size, arity, *,
+        much: int = 3, mode: Literal["a", "b"] | None = None, level: Literal[1, 2] = 1,
+        init: str = "identity",
+    ):  # fmt: skip
+        super().__init__(input_size, hidden_size, arity)
+
+
+def test_meanings_come_from_the_docstring_and_those_of_the_classes_above():
+    said = meanings(Documented)
+    assert said["much"] == "how much, over two lines."
+    assert said["init"] == meanings(Elman)["init"]
+    assert "level" not in said
+
+
+def test_a_literal_is_a_choice_of_its_values_and_no_other():
+    registry.cells.register("documented")(Documented)
+    try:
+        words = ["cell=documented", "cell.mode=b", "cell.level=2"]
+        assert compose(words)["cell"]["mode"] == "b" and compose(words)["cell"]["level"] == 2
+        assert compose(["cell=documented", "cell.mode=null"])["cell"]["mode"] is None
+        with pytest.raises(ValueError, match=r'is "a" or "b" or null, got \'c\''):
+            compose(["cell=documented", "cell.mode=c"])
+        with pytest.raises(ValueError, match="is 1 or 2, got '3'"):
+            compose(["cell=documented", "cell.level=3"])
+        options = groups()["cell"]["documented"]["options"]
+        assert options["mode"] == {
+            "type": '"a" or "b" or null', "default": None, "meaning": "what to do.",
+            "choices": ["a", "b", None],
+        }  # fmt: skip
+        with pytest.raises(ValueError, match=r"is 'a' or 'b' or None, got 'A'.*mean 'a'"):
+            registry.cells.create("documented", 2, 3, 1, mode="A")
+    finally:
+        del registry.cells._components["documented"], registry.cells._owners["documented"]
