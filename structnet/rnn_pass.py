@@ -20,7 +20,7 @@ from structnet.plan import Plan, lasting
 from structnet.recurrence import Recurrence
 from structnet.sequences import Sequences, SizeError, read_sequences
 from structnet.torch_form import HOOKS
-from structnet.torch_kernel import TorchKernel, is_transformed, is_vectorised
+from structnet.torch_kernel import TorchKernel, takes_derivatives
 
 States = tuple[Tensor, ...]
 
@@ -57,7 +57,7 @@ def weights_of(rnn: Any) -> list[dict[str, Tensor]]:
 def may_take_kernel(rnn: Any) -> bool:
     """Whether torch's kernel computes what the cells and their layers do."""
     layer = rnn.layers[0]
-    if rnn.counterpart is None or layer.executor != "auto" or is_vectorised():
+    if rnn.counterpart is None or layer.executor != "auto" or not takes_derivatives():
         return False
     if layer.truncate or any(vars(layer.noise).values()):
         return False
@@ -174,16 +174,13 @@ def _run_kernel(rnn: Any, sequences: Sequences, initial: States | None) -> tuple
 def _run_layers(rnn: Any, sequences: Sequences, initial: States | None) -> tuple[Tensor, States]:
     h, directions = sequences.data, 1 + rnn.bidirectional
     plans, ends = _plans(rnn._topology, sequences.lengths, h.device)
-    # Sweeps are nothing that torch.func can look into.
-    executor = rnn.layers[0].executor
-    executor = "reference" if executor == "auto" and is_transformed() else executor
     finals = []
     for depth, layer in enumerate(_layers_of_now(rnn)):
         start = None
         if initial is not None:
             rows = slice(depth * directions, (depth + 1) * directions)
             start = [state[rows].transpose(0, 1).flatten(1) for state in initial]
-        h, states = layer(h, plans, initial=start, return_states=True, executor=executor)
+        h, states = layer(h, plans, initial=start, return_states=True)
         finals.append([_at_ends(state, ends[:directions]) for state in states])
         if depth < rnn.num_layers - 1:
             h = F.dropout(h, rnn.dropout, rnn.training)

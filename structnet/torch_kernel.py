@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch._C._functorch import TransformType, get_interpreter_stack
+from torch._C._functorch import TransformType
+from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from structnet.cells.product import autocast_type
@@ -91,14 +93,9 @@ class TorchKernel:
         return h, tuple(map(torch.stack, zip(*finals, strict=True)))
 
 
-def is_transformed(*kinds: TransformType) -> bool:
-    """Whether a transformation of torch.func is at work, of these kinds where they are given."""
+def takes_derivatives() -> bool:
+    """Whether the kernels have the derivatives that are at work: those of backward passes."""
     if torch.compiler.is_exporting():
-        return False
-    at_work = {one.key() for one in get_interpreter_stack() or ()}
-    return bool(at_work & set(kinds) if kinds else at_work)
-
-
-def is_vectorised() -> bool:
-    """Whether vmap is at work, of which torch's kernels know nothing."""
-    return is_transformed(TransformType.Vmap)
+        return True
+    kinds = {one.key() for one in retrieve_all_functorch_interpreters()}
+    return kinds <= {TransformType.Grad} and forward_ad._current_level < 0
