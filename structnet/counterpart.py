@@ -25,13 +25,12 @@ class Counterpart:
     """A module of torch, and how a cell's weights are laid out there.
 
     `gates` are torch's gates by their place among the cell's; `options` are the module's. `kernel`
-    runs sequences, `stepper` a single step of one layer and direction.
+    runs sequences.
     """
 
     module: Callable[..., nn.RNNBase]
     mode: str
     kernel: Callable
-    stepper: Callable
     gates: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -121,13 +120,13 @@ def find_counterpart(cell: Any, options: Mapping[str, Any]) -> Counterpart | Non
     if cell == "lstm":
         size = options.get("projection_size")
         own = {"proj_size": size} if size else {}
-        return Counterpart(nn.LSTM, "LSTM", torch.lstm, torch.lstm_cell, (0, 3, 2, 1), own)
+        return Counterpart(nn.LSTM, "LSTM", torch.lstm, (0, 3, 2, 1), own)
     if cell == "gru":
-        return Counterpart(nn.GRU, "GRU", torch.gru, torch.gru_cell, (0, 1, 2))
+        return Counterpart(nn.GRU, "GRU", torch.gru, (0, 1, 2))
     own = {"nonlinearity": options.get("nonlinearity", "tanh")}
     if own["nonlinearity"] == "relu":
-        return Counterpart(nn.RNN, "RNN_RELU", torch.rnn_relu, torch.rnn_relu_cell, (0,), own)
-    return Counterpart(nn.RNN, "RNN_TANH", torch.rnn_tanh, torch.rnn_tanh_cell, (0,), own)
+        return Counterpart(nn.RNN, "RNN_RELU", torch.rnn_relu, (0,), own)
+    return Counterpart(nn.RNN, "RNN_TANH", torch.rnn_tanh, (0,), own)
 
 
 def options_of(module: nn.Module) -> tuple[str, dict[str, Any]]:

@@ -146,6 +146,7 @@ class RNN(nn.Module):
     @torch.no_grad()
     def torch_state_dict(self) -> dict[str, Tensor]:
         """The weights by the names that torch's module has; ValueError where there is none."""
+        self._settle()
         return {
             f"{kind}_{suffix}": weight.clone()
             for (_, suffix, _), weights in zip(self.places(), weights_of(self), strict=True)
@@ -169,6 +170,7 @@ class RNN(nn.Module):
         """The weights of every layer and direction, as torch's modules list them."""
         if self.counterpart is None:
             raise AttributeError(f"RNN({self.extra_repr()}) has no weights as torch's modules have")
+        self._settle()
         return [list(weights.values()) for weights in weights_of(self)]
 
     def flatten_parameters(self) -> None:
@@ -176,8 +178,7 @@ class RNN(nn.Module):
 
     def named_modules(self, *arguments: Any, **keywords: Any) -> Iterator[tuple[str, nn.Module]]:
         # Whoever lists parameters goes through modules.
-        if self.is_torch_form:
-            shared.settle(self)
+        self._settle()
         return super().named_modules(*arguments, **keywords)
 
     def extra_repr(self) -> str:
@@ -187,6 +188,10 @@ class RNN(nn.Module):
         values = {option: getattr(self, option) for option in defaults}
         words = [f"{o}={value}" for o, value in values.items() if value != defaults[o]]
         return ", ".join([name, str(self.input_size), str(self.hidden_size), *words])
+
+    def _settle(self) -> None:
+        if self.is_torch_form:
+            shared.settle(self)
 
     @property
     def _topology(self) -> str:

@@ -48,7 +48,6 @@ def weights_of(rnn: Any) -> list[dict[str, Tensor]]:
     counterpart, cells = require_counterpart(rnn), [cell for _, _, cell in rnn.places()]
     if not rnn.is_torch_form:
         return [counterpart.export(dict(cell.named_parameters())) for cell in cells]
-    shared.settle(rnn)
     given = shared.given(rnn)
     found = [cell.weights(own) for cell, own in zip(cells, given, strict=True)]
     return [{kind: one[kind] for kind in counterpart.kinds if kind in one} for one in found]

@@ -80,9 +80,9 @@ def given(rnn: Any) -> list[dict[str, Tensor]]:
     These are computed by what a user put on the RNN.
     """
     found: dict[str, dict[str, Tensor]] = {}
-    for name, kind, cell, here, _ in places(rnn):
+    for name, kind, cell, here, path in places(rnn):
         own = found.setdefault(here, {})
-        if not cell.has(kind) and (kind not in ("weight_ih", "bias_ih") or hasattr(rnn, name)):
+        if not cell.has(path) and (kind not in ("weight_ih", "bias_ih") or hasattr(rnn, name)):
             own[kind] = getattr(rnn, name)
     return list(found.values())
 

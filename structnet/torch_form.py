@@ -36,6 +36,8 @@ class TorchForm(nn.Module):
         size, inputs = weights["weight_ih"].shape
         self.counterpart, self.own_order = counterpart, own_order
         self.num_biases = 2 if bias else 0
+        self.state_sizes, self.hidden_size = cell.state_sizes, cell.hidden_size
+        self.output_size = cell.state_sizes[0]
         self.input: Any = nn.Linear(inputs, size, bias=bias, device="meta")
         for kind, path in self.places().items():
             owner, name = self.owner(path)
@@ -43,18 +45,6 @@ class TorchForm(nn.Module):
         # Not a submodule: it has no weights.
         self.equations = (_without_weights(cell, own_order),)
         self.register_load_state_dict_pre_hook(read_own_form)
-
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        return self.equations[0].state_sizes
-
-    @property
-    def output_size(self) -> int:
-        return self.state_sizes[0]
-
-    @property
-    def hidden_size(self) -> int:
-        return self.equations[0].hidden_size
 
     def places(self) -> dict[str, str]:
         """Where torch's weights stand here, by kind."""
@@ -65,8 +55,9 @@ class TorchForm(nn.Module):
 
     def owner(self, path: str) -> tuple[nn.Module, str]:
         """The module that holds a weight, and its name there."""
-        *above, name = path.split(".")
-        return (self.input if above else self), name
+        if path.startswith("input."):
+            return self._modules["input"], path[len("input.") :]
+        return self, path
 
     @property
     def is_plain(self) -> bool:
@@ -76,8 +67,9 @@ class TorchForm(nn.Module):
     @property
     def is_affine(self) -> bool:
         """Whether the input layer is its weight and bias, and nothing else."""
+        given = vars(self._modules["input"])
         hooks = ("_forward_pre_hooks", *HOOKS)
-        return type(self.input) is nn.Linear and not any(vars(self.input)[name] for name in hooks)
+        return type(self.input) is nn.Linear and not any(given[name] for name in hooks)
 
     def own_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the weights in the cell's own form."""
@@ -94,9 +86,9 @@ class TorchForm(nn.Module):
             shapes["projection"] = (cell.hidden_size, cell.output_size)
         return shapes
 
-    def has(self, kind: str) -> bool:
-        owner, name = self.owner(self.places()[kind])
-        return hasattr(owner, name)
+    def has(self, path: str) -> bool:
+        owner, name = self.owner(path)
+        return name in owner._parameters or hasattr(owner, name)
 
     def weights(self, given: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Torch's weights by kind for one pass; those `given` are not its own.
@@ -106,10 +98,10 @@ class TorchForm(nn.Module):
         """
         for hook in self._forward_pre_hooks.values():
             hook(self, ())
-        found = dict(given or {})
+        found, is_affine = dict(given or {}), self.is_affine
         for kind, path in self.places().items():
             owner, name = self.owner(path)
-            if kind not in found and (owner is self or self.is_affine):
+            if kind not in found and (owner is self or is_affine):
                 found[kind] = getattr(owner, name)
         if self.num_biases == 1:
             found["bias_hh"] = self._second_of_one(found["weight_hh"])

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._C._functorch import TransformType
 from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from structnet.cells.product import autocast_type
-from structnet.cells.states import as_states
 from structnet.counterpart import Counterpart
 from structnet.sequences import Sequences, invert, pack_order
 
@@ -69,8 +68,9 @@ class TorchKernel:
         return self.counterpart.form([state.contiguous() for state in states])
 
     def _takes_step(self, x: Tensor, batch_first: bool) -> bool:
-        """Whether there is one step, for which oneDNN packs all weights anew."""
-        if x.is_cuda or self.counterpart.is_projected or torch.jit.is_tracing():
+        """Whether it is one step of an LSTM, for which oneDNN packs all weights anew."""
+        is_lstm = self.counterpart.module is nn.LSTM and not self.counterpart.is_projected
+        if x.is_cuda or not is_lstm or torch.jit.is_tracing():
             return False
         if torch.compiler.is_exporting() or autocast_type(x.device) is not None:
             return False
@@ -83,9 +83,9 @@ class TorchKernel:
         for depth in range(self.num_layers):
             new = []
             for cell in range(depth * directions, (depth + 1) * directions):
-                before = self.counterpart.form([state[cell] for state in initial])
+                before = [state[cell] for state in initial]
                 weights = map(self.weights[cell].get, kinds)
-                new.append(as_states(self.counterpart.stepper(h, before, *weights)))
+                new.append(torch.lstm_cell(h, before, *weights))
             h = torch.cat([states[0] for states in new], dim=1) if directions > 1 else new[0][0]
             if depth < self.num_layers - 1:
                 h = F.dropout(h, self.dropout, self.training)
