@@ -71,4 +71,8 @@ def _saved(directory: str | Path) -> list[Mapping[str, Any]]:
         found = read_json(Path(directory) / "config.json")["plugins"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [one for one in found if _is_plugin(one)] if isinstance(found, list) else []
+
+
+def _is_plugin(one: Any) -> bool:
+    return isinstance(one, dict) and all(isinstance(value, str | None) for value in one.values())

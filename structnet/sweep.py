@@ -89,6 +89,8 @@ class Sweep:
         try:
             found = read_json(file)
             listed = [(list(map(str, one["words"])), one["run"]) for one in found["runs"]]
+            if not all(isinstance(run, str | None) for _, run in listed):
+                raise TypeError("run is the name of a directory")
             folders = list(map(str, found["folders"]))
         except (TypeError, KeyError) as error:
             raise ValueError(f"{file} is no list of a sweep: {error!r}") from error

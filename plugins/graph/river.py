@@ -81,6 +81,12 @@ class River(sn.Regression):
                 raise ValueError(f"option {name!r} is at least 1, got {value}")
         if hours > RECORD:
             raise ValueError(f"option 'hours' is at most {RECORD}, got {hours}")
+        size = 8 * 2 * basins * sources * (3 * (window + RECORD) + hours * window)
+        if size > sn.total_memory():
+            raise ValueError(
+                f"{basins} basins of {sources} sources take {sn.as_bytes(size)}, more than this "
+                "machine's memory: take fewer, or a smaller task.window"
+            )
         if noise < 0:
             raise ValueError(f"option 'noise' is at least 0, got {noise}")
         self.basins, self.sources, self.hours = basins, sources, hours

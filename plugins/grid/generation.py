@@ -22,6 +22,8 @@ Picture = NDArray[np.uint8]
 # Nodes that are drawn at once, at the most: their features are all kept.
 MOST_NODES = 1 << 18
 COMPLETIONS = 4
+# Of all images of a sheet together.
+MOST_PIXELS = 1 << 24
 
 
 def blank(shape: tuple[int, int], channels: int, condition: Any = None) -> sn.Sample:
@@ -104,6 +106,11 @@ def generate(
         known if wanted is None else wanted
         for wanted, known in zip(shape, test[0].structure, strict=True)
     )
+    if n * height * width > MOST_PIXELS:
+        raise ValueError(
+            f"n={n} images of {height} x {width} pixels are no picture: {MOST_PIXELS:,} pixels "
+            "are the most, all images together; take fewer or smaller ones"
+        )
     conditions = _conditions(task, test, n, label, small, options)
     samples = [blank((height, width), task.channels, condition) for condition in conditions]
     drawn = draw(task, net, topology, samples, **options)

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+# There are 256 levels of a channel at the most.
+MOST_MIXTURES = 1000
+
 
 class Likelihood(abc.ABC):
     """The distribution of a pixel's channels, in their order, given a net's outputs for it.
@@ -96,6 +99,8 @@ class Logistics(Likelihood):
     def __init__(self, channels: int, levels: int, mixtures: int):
         if mixtures < 1:
             raise ValueError(f"option 'mixtures' is at least 1, got {mixtures}")
+        if mixtures > MOST_MIXTURES:
+            raise ValueError(f"option 'mixtures' is at most {MOST_MIXTURES}, got {mixtures}")
         super().__init__(channels, levels)
         self.mixtures = mixtures
         self.parts = (1, channels, channels, channels * (channels - 1) // 2)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 import structnet as sn
 
-MOST_LAYERS = 1000
+# More are no net that was ever trained, and would be listed and counted one by one.
+MOST_LAYERS, MOST_FEATURES, MOST_ROWS = 1000, 1 << 20, 255
 
 
 class PixelNet(nn.Module, abc.ABC):
@@ -115,6 +116,8 @@ def check_sizes(**sizes: Any) -> None:
     for name, size in sizes.items():
         if size is not None and size < 1:
             raise ValueError(f"option {name!r} is at least 1, got {size}")
+        if size is not None and size > MOST_FEATURES:
+            raise ValueError(f"option {name!r} is at most {MOST_FEATURES}, got {size}")
     if (layers := sizes.get("num_layers", 1)) > MOST_LAYERS:
         raise ValueError(f"option 'num_layers' is at most {MOST_LAYERS}, got {layers}")
 
@@ -126,6 +129,8 @@ def square(size: int, name: str, least: int = 1, whole_row: bool = False) -> Tap
     """
     if size < least or size % 2 == 0:
         raise ValueError(f"option {name!r} is an odd number from {least} on, got {size}")
+    if size > MOST_ROWS:
+        raise ValueError(f"option {name!r} is at most {MOST_ROWS}, got {size}")
     half = size // 2
     return tuple(
         (dy, dx)

@@ -6,7 +6,7 @@ import torch
 from structnet.plugins.grid.canvas import Canvas, Sweep
 from structnet.plugins.grid.layout import OWN, Tap, Taps, beside
 from structnet.plugins.grid.masked import mask_cell
-from structnet.plugins.grid.pixelnet import Head, PixelNet, check_sizes, square
+from structnet.plugins.grid.pixelnet import MOST_ROWS, Head, PixelNet, check_sizes, square
 from structnet.plugins.grid.topology import Grid
 from torch import Tensor, nn
 
@@ -138,6 +138,8 @@ def _taps(topology: Grid, kernel: int | None) -> Taps:
         kernel = 1 if same_row else 3
     if kernel < 1 or kernel % 2 == 0:
         raise ValueError(f"option 'kernel' is null or an odd number from 1 on, got {kernel}")
+    if kernel > MOST_ROWS:
+        raise ValueError(f"option 'kernel' is at most {MOST_ROWS}, got {kernel}")
     return tuple((0, dx) for dx in range(-(kernel // 2), 1))
 
 

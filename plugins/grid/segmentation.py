@@ -83,6 +83,12 @@ class Segmentation(sn.Task):
     def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
         path = self.find()
         arrays = read_arrays(path, [f"{p}_{what}" for p in PARTS.values() for what in WHAT])
+        pixels = sum(len(arrays[f"{part}_labels"].ravel()) for part in PARTS.values())
+        if (size := 4 * pixels * self.input_size) > sn.total_memory():
+            raise ValueError(
+                f"the windows of {pixels:,} pixels take {sn.as_bytes(size)}, more than this "
+                f"machine's memory: take a task.window below {self.window}"
+            )
         self._splits = {
             name: [
                 self._sample(*pair)

@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 Offset = tuple[int, ...]
 # What a step along an axis is called, forth and back, the last axis first.
 STEPS = (("right", "left"), ("down", "up"), ("forward", "backward"))
+# Of so many sizes there are 256 corners, and as many directions.
+MOST_DIMS = 8
 # How far a picture moves every further frame, to the right and down.
 FRAME = 0.75
 
@@ -193,6 +195,8 @@ class ReNet(Grid):
 def _check_dims(dims: int) -> None:
     if dims < 1:
         raise ValueError(f"option 'dims' is at least 1, got {dims}")
+    if dims > MOST_DIMS:
+        raise ValueError(f"option 'dims' is at most {MOST_DIMS}, got {dims}")
 
 
 def _directions(direction: str, known: dict[str, int]) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from torch import Tensor
 
 import structnet as sn
 
+# More random letters after each that counts are no longer a text.
+MOST = 1000
+
 
 @sn.tasks.register("arithmetic")
 class Arithmetic(Characters):
@@ -36,6 +39,8 @@ class Arithmetic(Characters):
             raise ValueError(f"option 'digits' is from 1 to 18, got {digits}")
         if distractors < 0:
             raise ValueError(f"option 'distractors' is at least 0, got {distractors}")
+        if distractors > MOST:
+            raise ValueError(f"option 'distractors' is at most {MOST}, got {distractors}")
         self.digits, self.distractors = digits, distractors
 
     def draw(self, count: int, random: np.random.Generator) -> list[Text]:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 import structnet as sn
 
+# They are all drawn before the first is learned.
+MOST_TEXTS = 10_000_000
 SPLITS = ("train", "validation", "test")
 
 
@@ -40,6 +42,8 @@ class Characters(sn.Task):
         for option, value, least in (("train_size", train_size, 1), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"option {option!r} is at least {least}, got {value}")
+        if train_size > MOST_TEXTS:
+            raise ValueError(f"option 'train_size' is at most {MOST_TEXTS:,}, got {train_size}")
         self.classes, self.train_size, self.seed = alphabet, train_size, seed
 
     @abc.abstractmethod

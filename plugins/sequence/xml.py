@@ -7,6 +7,9 @@ from structnet.plugins.sequence.characters import Characters, Text
 
 import structnet as sn
 
+# Longer names or more of them make documents that no memory holds thousands of.
+MOST = 10_000
+
 
 @sn.tasks.register("xml")
 class XML(Characters):
@@ -34,6 +37,9 @@ class XML(Characters):
         super().__init__(ascii_lowercase + "</>", train_size, seed)
         if iterations < 1:
             raise ValueError(f"option 'iterations' is at least 1, got {iterations}")
+        for option, value in (("iterations", iterations), ("name_length", name_length)):
+            if value > MOST:
+                raise ValueError(f"option {option!r} is at most {MOST}, got {value}")
         if name_length < 2:
             raise ValueError(f"option 'name_length' is at least 2, got {name_length}")
         self.iterations, self.name_length = iterations, name_length

@@ -1,6 +1,7 @@
 """`structnet bench`: what a composition costs, next to its floor and what else one would write."""
 
 import json
+import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -123,6 +124,9 @@ def _check_device(device: str) -> None:
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     """So many threads within, torch's own number if 0."""
+    most = max(64, 4 * (os.cpu_count() or 1))
+    if count > most:
+        raise ValueError(f"threads is at most {most} on this machine, got {count}")
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

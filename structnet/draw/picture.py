@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,10 @@ def sizes_of(topology: Topology) -> dict[str, int]:
 
 
 def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
-    """A structure of the sizes that `sizes_of` names."""
+    """A structure of the sizes that `sizes_of` names; ValueError where they are too large."""
+    count = prod(size for name, size in sizes.items() if name != "seed")
+    if count > MOST_NODES:
+        raise ValueError(_too_many(count))
     if topology.takes == "grid":
         return tuple(sizes.values())
     if topology.takes == "sequence":
@@ -92,10 +96,7 @@ def draw(topology: Topology, structure: Any, path: Path, look: Look | None = Non
     check_path(path)
     plans, look = topology.plan([structure]), look or Look()
     if plans[0].num_nodes > MOST_NODES:
-        raise ValueError(
-            f"a picture shows at most {MOST_NODES} nodes, got {plans[0].num_nodes}; "
-            "take a smaller structure"
-        )
+        raise ValueError(_too_many(plans[0].num_nodes))
     titles = [
         f"{name}: {_count(plan.num_nodes, 'node')} in {_count(len(plan.level_sizes), 'level')}"
         for name, plan in zip(topology.directions, plans, strict=True)
@@ -103,6 +104,10 @@ def draw(topology: Topology, structure: Any, path: Path, look: Look | None = Non
     figure = _figure(plans, titles, topology.positions(structure), look)
     write(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:], dpi=150))
     return titles
+
+
+def _too_many(count: int) -> str:
+    return f"a picture shows at most {MOST_NODES} nodes, got {count}; take a smaller structure"
 
 
 def _count(number: int, what: str) -> str:
