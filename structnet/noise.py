@@ -26,7 +26,8 @@ class Noise:
     `recurrent_dropout`: units of the predecessors' output are dropped where it enters recurrent
     matrices, the same ones at every node of a sample (Gal and Ghahramani 2016, eq. 7). `zoneout`:
     units keep the mean of their predecessors' values, and are mixed so where the net does not train
-    (Krueger et al. 2016, eq. 2-5); states after the first keep the same units. `weight_drop`:
+    (Krueger et al. 2016, eq. 2-5, who have a rate for memories and another for outputs, as 0.5 and
+    0.05; here it is one); states after the first keep the same units. `weight_drop`:
     entries of recurrent weights are dropped, the same ones at every node (Merity et al. 2018,
     section 3).
     """

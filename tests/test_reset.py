@@ -16,6 +16,8 @@ ARITIES = [1, 2, None]
 STARTS = {
     "forget bias": ("lstm", {"forget_bias": 2.5}),
     "chrono": ("lstm", {"chrono": 20}),
+    "forget bias of an slstm": ("slstm", {"forget_bias": 4.0}),
+    "forget bias of an mlstm": ("mlstm", {"forget_bias": 4.0, "heads": 2}),
     "chrono of a gru": ("gru", {"chrono": 9}),
     "all of an lstm": ("lstm", {"peephole": True, "projection_size": 3, "layer_norm": True}),
     "diagonal": ("lstm", {"diagonal": True}),
@@ -273,3 +275,13 @@ def test_a_layer_can_be_made_without_drawing():
     assert_equal(tensors(layer), expected)
     double = made(lambda: sn.Recurrence("tree", "lstm", 3, 4, chrono=5, dtype=torch.float64))
     assert_equal(tensors(double), {name: one.double() for name, one in expected.items()})
+
+
+@pytest.mark.parametrize("name", ["slstm", "mlstm"])
+@pytest.mark.parametrize("arity", ARITIES)
+def test_the_forget_biases_of_an_xlstm_start_where_they_are_told_to(name, arity):
+    cell = sn.cells.create(name, 3, 4, arity, forget_bias=2.5)
+    bias = cell.input.bias.detach()
+    count = {"slstm": 4, "mlstm": arity or 1}[name]
+    assert torch.equal(bias[-count:], torch.full((count,), 2.5))
+    assert not bias[:-count].any()

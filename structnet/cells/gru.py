@@ -22,7 +22,8 @@ class GRU(Cell):
     enter as one h, both in the gates and in u h: their `aggregate`, which is sum, mean, max,
     attention or gated. With attention this is the layer of DAGNN, h_v = GRU(x_v, sum_k a_k h_k), a
     the softmax of w'h_k (Thost and Chen 2021); with gated that of D-VAE,
-    h_v = GRU(x_v, sum_k g(h_k) m(h_k)) (Zhang et al. 2019, eq. 5-6). Both pass over a graph forward
+    h_v = GRU(x_v, sum_k g(h_k) m(h_k)) (Zhang et al. 2019, eq. 5-6; their code gives g and m the
+    one-hot number of vertex k beside h_k, which is left out here). Both pass over a graph forward
     and backward, topology.direction=both, with layers of their own a direction, net.apart=true.
     DAGNN scores the maximum over sinks and sources of all layers, readout=root readout.pool=max
     net.skip=dense; D-VAE the sink and the source, readout=root.

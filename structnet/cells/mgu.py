@@ -11,7 +11,7 @@ class MGU(Cell):
     f = s(W_f x + sum_k U_fk h_k + b_f), n = tanh(W x + sum_k U_k (f h_k) + b),
     h = (1 - f) sum_k h_k + f n, s the logistic function. Zhou et al. (2016), "Minimal gated unit
     for recurrent neural networks"; unordered predecessors enter as one, their `aggregate`, as in
-    `gru`.
+    `gru`. Both biases are single vectors, as in the paper, where other code has two of each.
 
     Arguments:
         aggregate: what of unordered predecessors is read as one: their sum, mean, max, attention or

@@ -11,7 +11,8 @@ class MUT3(Cell):
     z = s(W_z x + sum_k U_zk tanh(h_k) + b_z), r = s(W_r x + sum_k U_rk h_k + b_r),
     n = tanh(sum_k U_k (r h_k) + W x + b), h = z n + (1 - z) sum_k h_k, s the logistic function.
     Jozefowicz et al. (2015), "An empirical exploration of recurrent network architectures";
-    several predecessors enter as their sum, as in `gru`.
+    several predecessors enter as their sum, as in `gru`. Every gate has one bias, as in the paper,
+    where other code has one of the input's and one of the states' half.
     """
 
     node_gates = ("r",)

@@ -18,8 +18,13 @@ class SLSTM(Cell):
     al. (2024), "xLSTM", eq. 8-17: on one slot m is theirs, on several it is the logarithm of a sum,
     which unlike the largest term keeps n from growing with the number of paths through a graph.
 
+    Forget biases start at `forget_bias`, all others at zero, weights as every cell's do. The
+    authors' code starts forget biases along a power law, from 5 down to -7 over the units of a
+    head, and recurrent weights at zero.
+
     Arguments:
         forget: the forget gate's function: sigmoid or exp.
+        forget_bias: where forget biases start.
     """
 
     node_gates = ("z", "i", "o")
@@ -32,9 +37,11 @@ class SLSTM(Cell):
         arity: int | None,
         *,
         forget: Literal["sigmoid", "exp"] = "sigmoid",
+        forget_bias: float = 0.0,
     ):
         super().__init__(input_size, hidden_size, arity)
         self.forget = check_forget(forget)
+        self.bias("f").fill_(forget_bias)
 
     def forward(
         self, z: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor

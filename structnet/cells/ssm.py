@@ -25,7 +25,8 @@ class SSM(LinearCell):
     `selective`: d = softplus(p + W_d u), B = W_B u, C = W_C u, b = d B u, as S6 of Gu and Dao
     (2023), algorithm 2, where W_d is of full rank. Otherwise B, C and d = softplus(p) are
     parameters, and b = (exp(d A) - 1) / A B u, the zero-order hold, as S4D of Gu et al. (2022),
-    "On the parameterization and initialization of diagonal state space models". The state is h,
+    "On the parameterization and initialization of diagonal state space models"; where S4D learns
+    log d, here p is learned: steps start alike, and their gradients differ. The state is h,
     (N, H) of a node, the output y.
 
     Several predecessors: d_k is of the slot's own p and W_d, shared where they are unordered, and
