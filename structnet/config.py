@@ -67,8 +67,12 @@ def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]
         elif word.key not in chosen:
             assign(config, word)
     plain = _resolved(config)
-    # The one part of an experiment that no run keeps.
-    check({key: value for key, value in plain.items() if key != "compare"})
+    try:
+        # The one part of an experiment that no run keeps.
+        check({key: value for key, value in plain.items() if key != "compare"})
+    except ValueError as error:
+        several = [word for word in typed if "," in word.text and word.text in str(error)]
+        raise ValueError(f"{error}{''.join(map(sweep_hint, several))}") from error
     return plain
 
 
@@ -229,6 +233,9 @@ def _change_comparison(config: dict[str, Any], word: Word) -> None:
             f"{word.line!r}: nothing is compared; take an experiment that compares, "
             "such as experiment=cell_comparison"
         )
+    if word.line.startswith("~"):
+        _remove(config, word)
+        return
     try:
         value = yaml.safe_load(word.text)
         section = OmegaConf.create({"compare": config["compare"]})
@@ -238,6 +245,16 @@ def _change_comparison(config: dict[str, Any], word: Word) -> None:
         raise ValueError(
             f"{word.line!r}: {word.key} takes lists and names, as in 'compare.seeds=[0,1]'"
         ) from error
+
+
+def _remove(config: dict[str, Any], word: Word) -> None:
+    *above, last = word.key.split(".")
+    section: Any = config
+    for name in above:
+        section = section.get(name) if isinstance(section, dict) else None
+    if not isinstance(section, dict) or last not in section:
+        raise ValueError(f"{word.line!r}: there is no {word.key} to take away")
+    del section[last]
 
 
 def _resolved(config: dict[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _command(words: list[str]) -> int:
     if not words or words[0] in HELP_FLAGS or words == ["help"]:
         print(USAGE, end="")
         return 0 if words else 2
-    if words == ["--version"]:
+    if words in (["--version"], ["-V"], ["version"]):
         print(f"structnet {structnet.__version__}")
         return 0
     name = words.pop(0)

@@ -320,7 +320,9 @@ def check_directory(config: Config) -> None:
             f"run={directory} is in use; name another directory, "
             f"or go on with: {command_line('train', f'resume={directory}')}"
         )
-    raise ValueError(f"run={directory} holds other files; {way}, as in run={directory / 'first'}")
+    raise ValueError(
+        f"run={directory} is in use for other files; {way}, as in run={directory / 'first'}"
+    )
 
 
 def _new_directory(config: Config) -> Path:

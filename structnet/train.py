@@ -93,7 +93,7 @@ def fit(
         pool: the batches' worth of samples that are sorted by size together; 1 sorts none, for
             targets that go with a sample's size.
         num_workers: the processes that make batches; 0 makes them in this one.
-        optimizer: adamw or sgd.
+        optimizer: adamw, adam, adagrad or sgd.
         learning_rate: the step size at the start.
         weight_decay: the decay of weights, decoupled from the gradient.
         schedule: of the learning rate: cosine, which falls to 0, or constant.

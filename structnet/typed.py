@@ -54,9 +54,16 @@ KNOWN_AS = {
     "embedding_dim": "embedding_size",
     "embed_dim": "embedding_size",
     "proj_size": "projection_size",
+    "dir": "root",
     "path": "root",
-    "data": "root",
     "folder": "root",
+}
+GROUP_KNOWN_AS = {
+    "dataset": "task",
+    "data": "task",
+    "model": "net",
+    "network": "net",
+    "rnn": "cell",
 }
 
 
@@ -84,6 +91,8 @@ def _parse(line: str) -> Word:
     word = Word(line, key.lstrip("+"), text)
     if key.replace("/", ".").replace("@", ".").lstrip("+~").split(".")[0] == "hydra":
         raise ValueError(f"{line!r}: nothing of Hydra's own is configured here")
+    if key.startswith("~compare."):
+        return Word(line, key[1:], "")
     if key.startswith("~"):
         removed = word.key.lstrip("~")
         if "." in removed:
@@ -101,6 +110,8 @@ def _parse(line: str) -> Word:
 
 
 def _hint(line: str) -> str:
+    if line == "help":
+        return "; see structnet help train"
     if line in (*GROUPS, *PRESETS):
         return f"; write {line}=NAME, see structnet list {line}"
     for group in REGISTRIES:
@@ -178,6 +189,15 @@ def _nowhere(config: Mapping[str, Any], word: Word) -> str:
     if found := elsewhere(config, word.key):
         return f"no group or option {word.key!r}; write {found}={word.text}"
     choices = (*GROUPS, *TOP_LEVEL, *PRESETS, "resume")
+    of = [group for group in REGISTRIES if word.group in names_of(group)]
+    if of and word.option:
+        return (
+            f"no group {word.group!r}; write {of[0]}={word.group} {of[0]}.{word.option}={word.text}"
+        )
+    if not word.option and word.key in GROUP_KNOWN_AS:
+        return f"no group {word.key!r}; write {GROUP_KNOWN_AS[word.key]}={word.text}"
+    if word.group in GROUPS:
+        return f"{word.line!r}: words are {FORM}"
     return f"no group or option {word.group!r} {did_you_mean(word.group, choices)}"
 
 

@@ -58,7 +58,7 @@ def take_options(
         options[key] = home(value)
     for key in required:
         if key not in options:
-            raise ValueError(f"{key}=... is missing; see structnet --help")
+            raise ValueError(f"{key}=... is missing; see structnet help COMMAND")
     return options
 
 

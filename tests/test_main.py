@@ -686,8 +686,8 @@ def test_a_directory_in_use_is_not_written_to(place):
     (place / "mine").mkdir()
     (place / "mine" / "thesis.txt").write_text("years of work")
     message = refused(*TINY, "run=mine")
-    assert "run=mine holds other files" in message and "run=mine/first" in message
-    assert "run=. holds other files" in refused(*TINY, "run=.")
+    assert "run=mine is in use for other files" in message and "run=mine/first" in message
+    assert "run=. is in use for other files" in refused(*TINY, "run=.")
     assert files_below(place) == {"mine", "mine/thesis.txt"}
     (place / "file").write_text("")
     assert "run=file: file is a file" in refused(*TINY, "run=file")
