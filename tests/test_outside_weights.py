@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import assert_same, every_cell, features, initial_states, random_tree, recurrence
 from torch import nn
-from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import parametrizations, parametrize, prune
 
 import structnet as sn
 
@@ -244,3 +244,16 @@ def test_hooks_compute_weights_anew_at_every_step_of_training(cell, made, save):
         layer.save = save
         assert_same(found, [one.grad for one in layer.parameters()])
         optimizer.step()
+
+
+@pytest.mark.parametrize("save", ["gates", "windows"])
+def test_a_cached_parametrization_is_computed_once(save):
+    layer, plans, x, _ = layer_of("tree", "lstm", save=save)
+    parametrizations.weight_norm(layer.cells[0], "recurrent")
+    given = layer, plans, x, None, [x, *layer.parameters()]
+    layer.save = "gates"
+    expected = gradients(*given, executor="reference")
+    layer.save = save
+    with parametrize.cached():
+        assert_same(gradients(*given), expected)
+    assert_same(gradients(*given), expected)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 # What every module has beside its tensors, modules and own attributes.
 _OF_MODULES = frozenset(vars(nn.Module()))
@@ -37,6 +38,8 @@ class Held:
             own = vars(value)
             self._add_items(value._parameters, value._parameters.items())
             self._add_items(value._buffers, value._buffers.items())
+            if parametrize._cache_enabled and parametrize.is_parametrized(value):
+                self._add_cached(value)
             self._add_items(own, [(name, own[name]) for name in own.keys() - _OF_MODULES])
             for child in value._modules.values():
                 self._add(child)
@@ -44,6 +47,12 @@ class Held:
             self._add_items(value, enumerate(value))
         else:
             self._add_items(value, value.items())
+
+    def _add_cached(self, module: Any) -> None:
+        """What parametrizations give under `parametrize.cached`, where it is kept."""
+        for name in module.parametrizations:
+            value = getattr(module, name)
+            self.places.append((parametrize._cache, (id(module), name), value))
 
     def _add_items(self, container: Any, items: Iterable[tuple[Any, Any]]) -> None:
         for key, value in items:
