@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from structnet import registry
 from structnet.cells.cell import Cell
 from structnet.checkpoint import check_save, run_checkpointed
+from structnet.checks import check_cells, check_given
 from structnet.edge_features import EdgeFeatures, check_executor
 from structnet.edges import is_data
 from structnet.execute import SCANS
@@ -17,7 +18,7 @@ from structnet.execute import executor as find_executor
 from structnet.execute.fused import FUSED, check_fused_layer
 from structnet.execute.hooks import compute_weights
 from structnet.execute.order import reorder
-from structnet.execute.scan import can_scan, is_scannable
+from structnet.execute.scan import can_scan
 from structnet.execute.selective import scan_output
 from structnet.execute.transform import executor_under_transforms, is_transformed
 from structnet.noise import Noise
@@ -96,7 +97,7 @@ class Recurrence(nn.Module):
                 else cell(input_size, hidden_size, arity)
                 for arity in topology.arities
             )
-        _check_cells(self.cells, executor, topology)
+        check_cells(self.cells, executor, topology)
         has_noise = truncate is not None or any(vars(self.noise).values())
         check_save(save, executor, self.cells, has_noise)
         if executor in FUSED:
@@ -147,7 +148,7 @@ class Recurrence(nn.Module):
         again = self.save == "recompute" and executor == "compiled"
         if self.truncate is not None and self.training:
             run = partial(run_windows, run, self.truncate)
-        self._check(x, plans)
+        check_given(self, x, plans)
         starts = self._split_initial(initial, plans)
         edges = self._edge_terms(edge_x, plans, executor)
         by_direction = [
@@ -237,31 +238,6 @@ class Recurrence(nn.Module):
         check_executor(executor)
         return self.edges(edge_x, plans)
 
-    def _check(self, x: Tensor, plans: Sequence[Plan]) -> None:
-        if isinstance(plans, Plan):
-            raise ValueError("plans are a sequence with one for each direction, got a single Plan")
-        # A structure given for the plans may be a sequence as well, or refuse to be gone through.
-        for plan in plans if type(plans) in (list, tuple) else [plans]:
-            if not isinstance(plan, Plan):
-                raise ValueError(
-                    f"plans are what the topology's `plan` makes, got a {type(plan).__name__}: "
-                    "give topology.plan([...]), or a torch_geometric Data or Batch with edge_index"
-                )
-        if len(plans) != len(self.cells):
-            raise ValueError(
-                f"{len(plans)} plans for {len(self.cells)} directions {self.directions}; "
-                "plan the batch with the topology of this layer"
-            )
-        for arity, plan in zip(self.arities, plans, strict=True):
-            if arity is not None and any(step[2] != arity for step in plan.steps):
-                raise ValueError(
-                    f"a plan of {plan.steps[0][2]} predecessor slots for a cell of {arity}; "
-                    "plan the batch with the topology of this layer"
-                )
-        shape = (plans[0].num_nodes, self.input_size)
-        if tuple(x.shape) != shape:
-            raise ValueError(f"x is (nodes, input_size) = {shape}, got {tuple(x.shape)}")
-
     def _split_initial(
         self, initial: Sequence[Tensor] | None, plans: Sequence[Plan]
     ) -> list[tuple[Tensor, ...] | None]:
@@ -291,26 +267,6 @@ def _with_own(cell: Cell, x: Tensor, initial: tuple[Tensor, ...] | None) -> Tens
     if initial is None:
         return nn.functional.pad(x, (0, sum(cell.state_sizes)))
     return torch.cat([x, *initial], dim=1)
-
-
-def _check_cells(cells: nn.ModuleList, executor: str, topology: Topology) -> None:
-    for cell in cells:
-        if getattr(cell, "reads_own", False) and topology.num_initial is not None:
-            raise ValueError(
-                f"{type(cell).__name__} with own=true reads a node's own states in the layer "
-                f"below, and {type(topology).__name__} has no initial state for every node; take "
-                "own=false, or topology ordered_graph with unvisited=previous"
-            )
-        for needed in ("project", "state_sizes"):
-            if not hasattr(cell, needed):
-                raise ValueError(
-                    f"a cell has `{needed}`, {type(cell).__name__} has none; derive it from sn.Cell"
-                )
-        if executor == "scan" and not is_scannable(cell):
-            raise ValueError(
-                "executor 'scan' runs linear cells of one predecessor without hooks, not "
-                f"{type(cell).__name__} here; take executor='auto'"
-            )
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:

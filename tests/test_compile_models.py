@@ -9,7 +9,11 @@ from torch import nn
 import structnet as sn
 
 # Dynamo asks for the gradient of what enters a graph.
-pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
+    # Of torch's own, where it imports its compiler.
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning"),
+]
 LAYERS = {
     "chain": ("lstm", [[5, 2], [3, 3, 1], [9]]),
     "bichain": ("mingru", [[4, 4], [1, 6]]),

@@ -73,6 +73,7 @@ LEVELS = {
     "noise": 8,
     "windows": 8,
     "checkpoint": 9,
+    "checks": 9,
     "convolution": 5,
     "edge_features": 8,
     "recurrence": 10,
