@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from structnet import registry
-from structnet.batch import Origin, Sample
+from structnet.batch import Origin, Sample, Tokens, collate
 from structnet.plugin import describe
 from structnet.run import Run, learned_classes
 from structnet.task import Task
@@ -35,6 +37,11 @@ def load_samples(run: Run) -> Splits:
     if not isinstance(splits, dict) or not set(SPLITS) <= set(splits):
         given = list(splits) if isinstance(splits, dict) else type(splits).__name__
         raise ValueError(f"`load` of task {name!r} gives train, validation and test, got {given}")
+    for split in SPLITS:
+        if not len(splits[split]):
+            raise ValueError(f"`load` of task {name!r} gives no samples for split {split!r}")
+        with named(run, f"task {name!r} makes a first sample of {split} that is none"):
+            _check_sample([splits[split][i] for i in range(task.group)], run)
     return splits
 
 
@@ -64,6 +71,23 @@ def named(run: Run, what: str, where: Any = lambda: "") -> Iterator[None]:
         if plugin is None or plugin.module.startswith("structnet."):
             raise
         raise ValueError(f"{what}{where()}: {describe(error, plugin.module)}") from error
+
+
+def _check_sample(samples: list[Any], run: Run) -> None:
+    """ValueError for what no net of the task takes; of all samples the first group stands for."""
+    for sample in samples:
+        if not isinstance(sample, Sample):
+            raise ValueError(f"it is a sn.Sample, got {_short(sample)}")
+    task, x = run.task, collate(samples, run.topology).x
+    if isinstance(x, Tokens):
+        words = 0 if task.vocabulary is None else len(task.vocabulary)
+        if len(x.ids) and int(x.ids.max()) >= words:
+            raise ValueError(f"its token {int(x.ids.max())} is none of a vocabulary of {words}")
+    elif x.dtype != torch.float32 or x.shape[1:] != (task.input_size,):
+        raise ValueError(
+            f"its x is float32 (n, {task.input_size}) as by `input_size`, or sn.Tokens, got "
+            f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
+        )
 
 
 def _learned(task: Task) -> dict[str, list[str]]:

@@ -146,10 +146,19 @@ GIVEN = "{name: [self._sample(*one) for one in some] for name, some in splits.it
         ("return self.tags", "return True", "Mine has 12 targets for 12 samples of 24 nodes"),
         ("np.array(y if self.tags else y[0])", "np.float32(1)", "a target is a whole number"),
         ("np.array(y if self.tags else y[0])", "np.array(5)", "Mine has the target 5, its 3 cl"),
+        ("return sn.Sample(len", "x = np.zeros((len(one['words']), 3))\n        return sn.Sample(len",
+         "its x is float32 (n, None) as by `input_size`, or sn.Tokens, got float64 (1, 3)"),
+        ("return sn.Sample(len", "return 3, (len", "it is a sn.Sample, got (3, "),
+        ("return sn.Sample(len", "return sn.Sample(1 + len", "has input for 1 nodes, its structure"),
+        ("return sn.Sample(len", "return sn.Sample(len([]) or 'a' or len", "first sample of train"),
+        ('"validation", "test")', '"validation", "test", "validation")', None),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_task_is_named_with_its_place(place, old, new, cause):
     write(place / "data")
+    if cause is None:
+        (place / "data" / "validation.jsonl").write_text("")
+        cause = "gives no samples for split 'validation'"
     assert old in TASK
     (place / "mine.py").write_text(TASK.replace(old, new))
     message = refused("train", *WORDS, "run=out")
@@ -158,6 +167,7 @@ def test_a_mistake_in_a_task_is_named_with_its_place(place, old, new, cause):
     # What fails in training leaves a directory that the next run is begun in.
     assert not (place / "out" / "checkpoints" / "last.ckpt").exists()
     (place / "mine.py").write_text(TASK)
+    write(place / "data")
     assert call("train", *WORDS, "run=out").status == 0
 
 
