@@ -30,29 +30,29 @@ class Constant:
     def figures(self) -> dict[str, float]:
         """Accuracy of the most frequent class and root mean squared error of the mean, if any.
 
-        "clear" is the accuracy from which on a net's is no luck.
+        "clear_accuracy" is that from which on a net's is no luck.
         """
         found = {}
         if total := int(self.counts.sum()):
             share = int(self.counts.max()) / total
             clear = share + CLEAR * sqrt(share * (1 - share) / total)
-            found |= {"accuracy": share, "clear": clear}
+            found |= {"constant_accuracy": share, "clear_accuracy": clear}
         if self.numbers:
-            found["rmse"] = torch.cat(self.numbers).std(correction=0).item()
+            found["constant_rmse"] = torch.cat(self.numbers).std(correction=0).item()
         return found
 
 
 def verdict(figures: Mapping[str, float], constant: Mapping[str, float]) -> str | None:
     """In words, that a net's figures are no better than one answer's; None where they are."""
-    if figures.get("accuracy", 1) <= constant.get("clear", 0):
+    if figures.get("accuracy", 1) <= constant.get("clear_accuracy", 0):
         return (
             f"accuracy {figures['accuracy']:.4f} is no better than always giving the most "
-            f"frequent class, {constant['accuracy']:.4f}"
+            f"frequent class, {constant['constant_accuracy']:.4f}"
         )
-    if figures.get("rmse", 0) >= constant.get("rmse", inf):
+    if figures.get("rmse", 0) >= constant.get("constant_rmse", inf):
         return (
             f"rmse {figures['rmse']:.4g} is no better than always giving the mean, "
-            f"{constant['rmse']:.4g}"
+            f"{constant['constant_rmse']:.4g}"
         )
     return None
 

@@ -12,7 +12,7 @@ from structnet import DataWarning
 from structnet.commands import COMMANDS
 from structnet.flags import check_flags
 from structnet.memory import shortage
-from structnet.plugin import PluginWarning, load_file
+from structnet.plugin import PluginWarning, blame, load_file
 from structnet.signals import Stopped, stoppable
 from structnet.terminal import show_all_letters, visible_lines
 from structnet.usage import HELP, USAGE
@@ -57,10 +57,10 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print("structnet: stopped, as nobody reads what it prints any more", file=sys.stderr)
         return BROKEN_PIPE
-    except (*MISTAKES, RuntimeError) as error:
-        text = shortage(error) or str(error) or type(error).__name__
+    except Exception as error:
+        text = shortage(error) or blame(error) or str(error) or type(error).__name__
         told = text != str(error) or text.startswith("DataLoader worker")
-        if isinstance(error, RuntimeError) and not told:
+        if not isinstance(error, MISTAKES) and not told:
             raise
         # A signal is no mistake, whatever a library has made of it.
         if traceback or received:

@@ -180,13 +180,13 @@ def fit(
     return {
         "test": figures["test"],
         "validation": figures["validation"],
-        "constant": module.constant.figures(),
         "train": {
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "seconds": round(module.wall_s, 1),
             "nodes_per_s": round(module.nodes / max(module.seconds, 1e-9)),
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
+            **module.constant.figures(),
         },
     }
 

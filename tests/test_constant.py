@@ -14,8 +14,8 @@ def test_the_most_frequent_class_is_counted_over_batches_of_known_targets():
     constant.update(torch.zeros(3, 4), torch.tensor([0, 3, -100]), -100)
     constant.update(torch.zeros(2, 4), torch.tensor([3, 3]), -100)
     figures = constant.figures()
-    assert figures["accuracy"] == 0.75
-    assert figures["clear"] == pytest.approx(0.75 + 2 * (0.75 * 0.25 / 4) ** 0.5)
+    assert figures["constant_accuracy"] == 0.75
+    assert figures["clear_accuracy"] == pytest.approx(0.75 + 2 * (0.75 * 0.25 / 4) ** 0.5)
     assert Constant().figures() == {}
 
 
@@ -23,20 +23,21 @@ def test_the_mean_of_numbers_has_their_deviation_for_its_error():
     constant = Constant()
     constant.update(torch.zeros(2), torch.tensor([1.0, 3.0]), -100)
     constant.update(torch.zeros(1), torch.tensor([5.0]), -100)
-    assert constant.figures() == {"rmse": pytest.approx((8 / 3) ** 0.5)}
+    assert constant.figures() == {"constant_rmse": pytest.approx((8 / 3) ** 0.5)}
     # Neither numbers nor classes: the mean of a measure.
     constant.update(torch.zeros(2), torch.ones(2, dtype=torch.long), -100)
-    assert set(constant.figures()) == {"rmse"}
+    assert set(constant.figures()) == {"constant_rmse"}
 
 
 def test_only_what_is_clearly_better_is_better():
-    chance = {"accuracy": 0.5, "clear": 0.53}
+    chance = {"constant_accuracy": 0.5, "clear_accuracy": 0.53}
     assert "no better than always giving the most frequent class, 0.5000" in verdict(
         {"accuracy": 0.52}, chance
     )
     assert verdict({"accuracy": 0.54}, chance) is None
-    assert "no better than always giving the mean, 2" in verdict({"rmse": 2.5}, {"rmse": 2.0})
-    assert verdict({"rmse": 1.5}, {"rmse": 2.0}) is None
+    mean = {"constant_rmse": 2.0}
+    assert "no better than always giving the mean, 2" in verdict({"rmse": 2.5}, mean)
+    assert verdict({"rmse": 1.5}, mean) is None
     assert verdict({"nats_per_image": 3.0}, {}) is None
 
 
@@ -49,5 +50,5 @@ def test_a_run_at_chance_points_to_diagnose(tmp_path, monkeypatch):
     assert "is no better than always giving the most frequent class" in out
     assert "structnet diagnose run=out" in out and " batches an epoch" in out
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert 0 < metrics["constant"]["accuracy"] < 1
+    assert 0 < metrics["train"]["constant_accuracy"] < 1
     assert call("diagnose", "run=out").status == 0

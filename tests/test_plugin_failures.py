@@ -57,8 +57,8 @@ BROKEN = {
     "option('name: str = \"x\"')": "option 'name' of cell 'nay' is taken",
     "option('rate: float')": "option 'rate' of cell 'nay' needs a default",
     "option('rate: list = []')": "option 'rate' of cell 'nay' needs a default",
-    "option('rate: int = \"x\"')": "option 'rate' of cell 'nay' is of type <class 'int'>",
-    "option('rate: float = None')": "option 'rate' of cell 'nay' is of type <class 'float'>",
+    "option('rate: int = \"x\"')": "option 'rate' of cell 'nay' is of type int",
+    "option('rate: float = None')": "option 'rate' of cell 'nay' is of type float",
     "option('rate: list[int] | None = None')": "option 'rate' of cell 'nay' has the type",
     "option('größe: int = 1')": "option 'größe' of cell 'nay' is no word",
     "option('_x: int = 1')": "option '_x' of cell 'nay' is no word",
@@ -195,3 +195,25 @@ def test_a_component_knows_its_plugin(tmp_path):
     assert registry.cells.plugin("lstm") is None and plugin.plugin_files() == []
     with pytest.raises(FileNotFoundError, match="no plugin file"):
         plugin.load_file(str(tmp_path / "nowhere.py"))
+
+
+# What fails later
+
+
+def test_an_error_within_a_plugins_code_is_one_line_with_its_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("train", "task=arithmetic", "task.digits=1", "task.train_size=20", "topology=chain",
+             "cell=sound", "net.hidden_size=4", "net.embedding_size=4", "trainer.num_workers=0",
+             "debug=steps", "--plugin", "mine.py")  # fmt: skip
+    for wrong, cause in (
+        ("u.tanh() + self.nothing", "AttributeError: 'Sound' object has no attribute 'nothing'"),
+        ("u @ u", "RuntimeError: "),
+        ("{}['x']", "KeyError: 'x'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ):
+        (tmp_path / "mine.py").write_text(GOOD.replace("u.tanh()", wrong))
+        message = refused(*words)
+        assert message.startswith(f"plugin file mine.py failed: {cause}")
+        assert re.search(r"mine\.py, line 10\)$", message) and "\n" not in message
+    with pytest.raises(ZeroDivisionError):
+        call(*words, "--traceback")

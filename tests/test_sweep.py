@@ -61,9 +61,9 @@ def test_nothing_is_begun_where_no_run_can_be_trained(place):
 def test_directories_are_checked_before_anything_is_trained(place):
     (place / "b").mkdir()
     (place / "b" / "thesis.txt").write_text("")
-    assert "run=b is in use" in refused(*SMALL, "run=a,b")
+    assert "run=b holds other files" in refused(*SMALL, "run=a,b")
     assert "several runs" in refused(*SMALL, "cell=gru,lstm", "run=a,c")
-    assert "run=b is in use" in refused(*SMALL, "cell=gru,lstm", "run=b")
+    assert "run=b holds other files" in refused(*SMALL, "cell=gru,lstm", "run=b")
     assert files_below(place) == {"b", "b/thesis.txt"}
 
 

@@ -95,7 +95,7 @@ def _train(run: Any, resume: Any) -> None:
     metrics = _finish(run, resume)
     here = f"run={run.directory}"
     print_table(run, metrics)
-    if said := verdict(metrics["test"], metrics["constant"]):
+    if said := verdict(metrics["test"], metrics["train"]):
         print(f"{said}; what keeps it from learning: {command_line('diagnose', here)}")
     print(f"run: {visible(str(run.directory))} (model.safetensors, metrics.json, curve.png)")
     print("try next:")
