@@ -45,13 +45,13 @@ def assert_equal(found, expected):
         assert torch.equal(found[name], value), name
 
 
-def assert_resets(make):
+def assert_resets(make, buffers=True):
     """A new module, one reset after training, and one that was made on the meta device, are one."""
     expected = tensors(made(make))
     after = torch.rand(3)
-    for module in (made(make, 6), made_on_meta(make)):
+    for module in (made(make, 6), *([made_on_meta(make)] if buffers else ())):
         with torch.no_grad():
-            for one in (*module.parameters(), *module.buffers()):
+            for one in (*module.parameters(), *(module.buffers() if buffers else ())):
                 one.fill_(7)
         torch.manual_seed(5)
         module.reset_parameters()
@@ -234,6 +234,14 @@ def test_modules_reset_one_by_one_find_the_random_state_of_a_new_cell():
     torch.manual_seed(5)
     cell.apply(lambda m: m.reset_parameters() if hasattr(m, "reset_parameters") else None)
     assert_equal(tensors(cell), expected)
+
+
+def test_a_masked_map_is_as_new():
+    from structnet.plugins.grid.masked import Masked, ranks
+
+    assert_resets(
+        lambda: Masked(ranks(6, 3), ranks(9, 3), ((0, 0), (-1, 0)), given=2), buffers=False
+    )
 
 
 def test_what_has_no_start_value_is_refused():

@@ -39,6 +39,18 @@ class Masked(nn.Linear):
         super().__init__(len(taps) * len(inputs) + given, len(outputs))
         mask_weight(self, inputs, outputs, taps)
 
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Put weights and biases back to what a new map has, given the same random state."""
+        if not parametrize.is_parametrized(self, "weight"):
+            super().reset_parameters()
+            return
+        # What is masked is another tensor than the weight.
+        with torch.device(self.bias.device):
+            fresh = nn.Linear(self.in_features, self.out_features)
+        self.parametrizations.weight.original.copy_(fresh.weight)
+        self.bias.copy_(fresh.bias)
+
     def kernel(self) -> Tensor:
         """The same weights as a kernel (outputs, D, height, width), its last row and the column
         in the middle being the pixel's own; see `margins`."""
