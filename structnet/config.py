@@ -38,6 +38,7 @@ from structnet.groups import (
 from structnet.needs import missing, warn_of_others
 from structnet.option_types import fits
 from structnet.plain import refuse_functions
+from structnet.reading import read_text
 from structnet.registry import did_you_mean
 from structnet.run import saved_config
 from structnet.typed import Word, assign, elsewhere, parse, sweep_hint, takes_text
@@ -115,8 +116,8 @@ def presets(group: str, folders: Sequence[str] = ()) -> dict[str, str]:
     """The files of `conf/GROUP` and of the user's folders: name -> what its first lines say."""
     found = {}
     for folder in (_conf(), *folders):
-        for file in sorted(Path(folder, group).glob("*.yaml")):
-            lines = file.read_text(encoding="utf-8").splitlines()
+        for file in sorted(filter(Path.is_file, Path(folder, group).glob("*.yaml"))):
+            lines = read_text(file).splitlines()
             about = [line.lstrip("# ") for line in lines if re.match(r"# [^@]", line)]
             about = [line for line in about if not line.startswith("structnet ")]
             found[file.stem] = SENTENCE_END.split(" ".join(about), 1)[0]

@@ -76,8 +76,8 @@ class Manifest:
         try:
             saved = json.loads(read_bytes(path))
             sums, own = saved["sha256"], saved["own"]
-            whole = own == _own(sums)
-        except (ValueError, TypeError, KeyError, RecursionError):
+            whole = own == _own(sums) and all(isinstance(some, list) for some in sums.values())
+        except (AttributeError, ValueError, TypeError, KeyError, RecursionError):
             whole = False
         if not whole:
             warnings.warn(

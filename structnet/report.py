@@ -7,11 +7,12 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from structnet.files import write
 from structnet.run import Run
 from structnet.task import Task
-from structnet.terminal import console
+from structnet.terminal import console, visible
 
 Figures = dict[str, Any]
 
@@ -28,7 +29,7 @@ def print_table(run: Run, metrics: Figures) -> None:
     for name, figures in rows.items():
         style = "bold" if name == model else None
         cells = (f"{figures[c]:.4f}" if c in figures else "" for c in columns)
-        table.add_row(name, *cells, style=style)
+        table.add_row(Text(visible(name)), *cells, style=style)
     console().print(table)
 
 
@@ -36,9 +37,9 @@ def print_comparison(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None
     # Two columns with their published figures fit into 80 characters.
     table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
     for number, name in enumerate(head):
-        table.add_column(name, justify="right" if number else "left")
+        table.add_column(Text(visible(name)), justify="right" if number else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console().print(table)
 
 

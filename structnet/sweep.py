@@ -22,6 +22,7 @@ from structnet.resuming import Saved, newest
 from structnet.run import Config, Run, check_directory, new_directory
 from structnet.saved import read_metrics
 from structnet.signals import Stopped
+from structnet.terminal import visible
 from structnet.words import command_line
 
 LIST = "sweep.json"
@@ -102,11 +103,14 @@ class Sweep:
         self._check()
         self.directory = self.directory or new_directory("sweep", SWEEPS)
         self._save()
-        print(f"sweep: {self.directory}; if it is stopped, go on with: {self.way_on}", flush=True)
+        print(
+            f"sweep: {visible(str(self.directory))}; if it is stopped, go on with: {self.way_on}",
+            flush=True,
+        )
         for number, part in enumerate(self.parts, start=1):
             print(f"{number}/{len(self.parts)} {command_line('train', *part.words)}", flush=True)
             if part.failed or part.figures is not None:
-                print(part.failed or f"finished already: {part.run}", flush=True)
+                print(visible(part.failed or f"finished already: {part.run}"), flush=True)
                 continue
             try:
                 run = self._begin(part)
@@ -116,7 +120,7 @@ class Sweep:
             # Whatever it is that a run fails of, the others are trained.
             except Exception as error:
                 part.failed = _reason(error)
-                print(f"failed: {part.failed}", flush=True)
+                print(f"failed: {visible(part.failed)}", flush=True)
             self._save()
         self._write("table.md", markdown_table(*self.table()) + "\n")
 

@@ -4,9 +4,17 @@ import json
 
 import pytest
 import yaml
-from commands import copy_of_trained, refused
+from commands import call, copy_of_trained, refused
 
 from structnet.plain import read_json, read_yaml, refuse_functions
+
+
+def copied(folder):
+    """A run as another may give it, without the sums of what it wrote."""
+    run = copy_of_trained(folder)
+    (run / "manifest.json").unlink()
+    return run
+
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -31,7 +39,7 @@ CONFIGS = {
 
 @pytest.mark.parametrize("text", CONFIGS, ids=range(len(CONFIGS)))
 def test_a_configuration_that_is_none_is_named_in_a_line(tmp_path, text):
-    run = copy_of_trained(tmp_path)
+    run = copied(tmp_path)
     (run / "config.yaml").write_text(text)
     message = refused("test", f"run={run}")
     assert f"{run}/config.yaml" in message and CONFIGS[text] in message
@@ -71,7 +79,7 @@ CHOICES = [
 
 @pytest.mark.parametrize(("key", "value"), CHOICES, ids=range(len(CHOICES)))
 def test_a_wrong_value_in_a_configuration_is_named_with_file_and_key(tmp_path, key, value):
-    run = copy_of_trained(tmp_path)
+    run = copied(tmp_path)
     file = run / "config.yaml"
     config = yaml.safe_load(file.read_text())
     group, _, option = str(key).partition(".")
@@ -108,7 +116,7 @@ DESCRIPTIONS = {
 
 @pytest.mark.parametrize("text", DESCRIPTIONS, ids=range(len(DESCRIPTIONS)))
 def test_a_wrong_description_is_named_with_file_and_key(tmp_path, text):
-    run = copy_of_trained(tmp_path)
+    run = copied(tmp_path)
     (run / "config.json").write_text(text)
     message = refused("test", f"run={run}")
     assert DESCRIPTIONS[text] in message and len(message) < 600
@@ -217,3 +225,14 @@ def test_what_is_computed_is_refused_wherever_it_stands(text):
 )
 def test_text_and_references_to_options_are_plain(text):
     refuse_functions({"a": [text], text: 5}, "x.yaml")
+
+
+@pytest.mark.parametrize("sums", [[], 5, "x", None, {"config.json": 5}, {"config.json": "x"}])
+def test_sums_of_another_form_are_passed_over_with_a_warning(tmp_path, sums):
+    from structnet.manifest import _own
+
+    run = copied(tmp_path)
+    text = json.dumps({"sha256": sums, "own": _own(sums)})
+    (run / "manifest.json").write_text(text)
+    status, _, err = call("test", f"run={run}")
+    assert status == 0 and "manifest.json is damaged" in err, err

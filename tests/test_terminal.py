@@ -1,12 +1,13 @@
 """What is printed of others' text: no control over the terminal, and only letters that it has."""
 
 import io
+import json
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 import torch
-from commands import call, isolated, refused, trained
+from commands import call, copy_of_trained, isolated, refused, trained
 
 from structnet.main import main
 from structnet.memory import as_bytes, shortage
@@ -130,3 +131,22 @@ def test_other_libraries_warnings_are_escaped_too(monkeypatch):
             warnings.showwarning(UserWarning(text), UserWarning, "x.py", 1)
     assert [str(one) for one in shown] == ["odd\\x1b", "plain"]
     assert isinstance(shown[1], UserWarning)
+
+
+def test_tables_show_the_names_of_others_as_they_are_written(tmp_path):
+    run = copy_of_trained(tmp_path)
+    (run / "manifest.json").unlink()
+    names = ("\x1b]0;owned\x07", "[red]bold[/red]", "a\nb")
+    figures = {name: {"accuracy": 0.5} for name in names}
+    (run / "metrics.json").write_text(json.dumps({"baselines": figures}))
+    status, out, err = call("test", f"run={run}")
+    assert status == 0, err
+    assert all(line.isprintable() for line in out.splitlines())
+    assert r"\x1b]0;owned\x07" in out and "[red]bold[/red]" in out and r"a\nb" in out
+
+
+def test_names_of_pictures_are_escaped(tmp_path):
+    path = tmp_path / "a\x1b[2J\nb.png"
+    status, out, err = call("draw", "topology=chain", "length=2", f"out={path}")
+    assert status == 0 and path.is_file(), err
+    assert all(line.isprintable() for line in out.splitlines()) and r"a\x1b[2J\nb.png" in out

@@ -1,9 +1,11 @@
 """draw: who comes before whom, as a picture."""
 
+from structnet.terminal import visible
+
 
 def draw(words: list[str]) -> int:
     from structnet.draw import draw
 
     titles, path = draw(words)
-    print(*titles, f"picture: {path}", sep="\n")
+    print(*map(visible, (*titles, f"picture: {path}")), sep="\n")
     return 0

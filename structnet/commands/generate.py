@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from structnet.terminal import visible
 from structnet.words import take_options
 
 
@@ -21,5 +22,5 @@ def generate(words: list[str]) -> int:
         raise FileNotFoundError(f"no folder {out.parent} to write {out.name} to")
     made = generate(run, options)
     write(out, made.save)
-    print(f"picture: {out}")
+    print(visible(f"picture: {out}"))
     return 0

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from structnet.terminal import visible
 from structnet.words import command_line, take_flag, take_values
 
 WIDTH = 100
@@ -68,8 +69,8 @@ def _print(title: str, components: Components, with_meanings: bool) -> None:
     print(title)
     width = max(12, *(len(name) + 2 for name in components)) if components else 12
     for name, about in components.items():
-        for line in textwrap.wrap(about["doc"], WIDTH - width - 2) or [""]:
-            print(f"  {name:<{width}}{line}".rstrip())
+        for line in textwrap.wrap(visible(about["doc"]), WIDTH - width - 2) or [""]:
+            print(f"  {visible(name):<{width}}{line}".rstrip())
             name = ""
         for option, spec in about["options"].items():
             print(f"    {option} = {json.dumps(spec['default'])} ({spec['type']})")

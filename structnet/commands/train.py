@@ -70,10 +70,10 @@ def _sweep(sweep: Any) -> int:
     sweep.run(_train)
     print_comparison(*sweep.table())
     for failure in sweep.failures:
-        print(f"failed: {failure}")
+        print(f"failed: {visible(str(failure))}")
     if sweep.failures:
         print(f"{len(sweep.failures)} of {len(sweep.parts)} failed; again with: {sweep.way_on}")
-    print(f"sweep: {sweep.directory} (sweep.json, table.md)")
+    print(f"sweep: {visible(str(sweep.directory))} (sweep.json, table.md)")
     return int(bool(sweep.failures))
 
 
@@ -84,7 +84,7 @@ def _compare(comparison: Any) -> None:
     directory, summary = comparison.run(lambda run: _finish(run, resume=None))
     print_comparison(*table(summary))
     print(*differences(summary), sep="\n")
-    print(f"comparison: {directory} (table.md, table.json, and a run each)")
+    print(f"comparison: {visible(str(directory))} (table.md, table.json, and a run each)")
 
 
 def _train(run: Any, resume: Any) -> None:
