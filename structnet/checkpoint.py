@@ -34,11 +34,14 @@ def run_checkpointed(
     initial: States,
     with_states: bool,
 ) -> tuple[Tensor, States]:
-    """What `step` gives for a plan of at least one level, and no states unless they are wanted.
+    """What `step` gives for a plan of at least one level; maybe no states if none are wanted.
 
     x is by rank, `initial` one tensor (M, S) per state. `step` calls the cell.
     """
     inside = Held(cell)
+    if not any(one.requires_grad for one in (x, *initial, *inside.tensors)):
+        # There is no way back, unless the cell uses what it does not hold.
+        return step(plan, x, initial)
     length = max(1, isqrt(len(plan.levels) - 1))
     first = 1 + plan.num_initial
     # The rows that later windows read, and their states.

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from structnet.edges import Edges, as_array, check_apart, check_fields, is_data, join
 from structnet.levels import Ints
 from structnet.places import Namer
-from structnet.plan import Plan
+from structnet.plan import Plan, lasting
 from structnet.scheduling import index_array, schedule
 
 
@@ -62,11 +62,12 @@ class Topology(abc.ABC):
         cycle, and for features of a Data that are not one a node or edge, or not finite. Plans of
         structures that are plain numbers are cached.
         """
-        if is_data(structures):
-            return self._plan_data(structures)
-        if isinstance(self, Hashable) and all(map(_is_shape, structures)):
-            return _cached_plan(self, tuple(structures))
-        return self._plan(structures)
+        with lasting():
+            if is_data(structures):
+                return self._plan_data(structures)
+            if isinstance(self, Hashable) and all(map(_is_shape, structures)):
+                return _cached_plan(self, tuple(structures))
+            return self._plan(structures)
 
     def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
         if self.joins and len(structures) > 1 and all(isinstance(s, Edges) for s in structures):

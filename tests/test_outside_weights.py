@@ -154,8 +154,6 @@ WHERE = {
 @pytest.mark.parametrize("learns", [True, False])
 def test_a_tensor_that_a_cell_does_not_hold_is_refused_where_it_is_first_used(where, save, learns):
     outside = [nn.Parameter(torch.tensor(0.5).double()), torch.tensor(0.3).double()]
-    if save == "windows" and not learns:
-        pytest.skip("nothing is kept of a layer that learns nothing")
     layer = sn.Recurrence(
         "any_dag", lambda *sizes: Reading(*sizes, WHERE[where], outside), 3, 2, save=save,
         executor="batched",

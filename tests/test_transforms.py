@@ -176,3 +176,15 @@ def test_plans_made_under_a_transformation_last():
     x.requires_grad_()
     layer(x, plans[0]).cos().sum().backward()
     assert_same(x.grad, found)
+
+
+def test_a_graph_is_planned_under_a_transformation():
+    from torch_geometric.data import Data
+
+    layer = sn.Recurrence("graph", "gru", 2, 2).double()
+    x = torch.randn(3, 2, dtype=torch.float64)
+    data = Data(x=x, edge_index=torch.tensor([[0, 0], [1, 2]]))
+    found = grad(lambda x: layer(x, data).cos().sum())(x)
+    x.requires_grad_()
+    layer(x, data).cos().sum().backward()
+    assert_same(x.grad, found)
