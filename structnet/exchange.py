@@ -1,6 +1,7 @@
 """Weights of an RNN from torch's modules, and back."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -56,6 +57,17 @@ def make_torch(rnn: Any) -> nn.RNNBase:
     )
     module.load_state_dict(rnn.torch_state_dict())
     return module.train(rnn.training)
+
+
+def flatten(rnn: Any) -> None:
+    """What nn.RNNBase.flatten_parameters does, to the parameters that an RNN has by its names."""
+    names = [f"{kind}_{suffix}" for _, suffix, _ in rnn.places() for kind in rnn.counterpart.kinds]
+    names = [name for name in names if rnn.bias or not name.startswith("bias")]
+    weights = [rnn._parameters.get(name) for name in names]
+    own = {name: getattr(rnn, name) for name in (*ARGUMENTS, "mode", "proj_size")}
+    nn.RNNBase.flatten_parameters(
+        SimpleNamespace(_flat_weights=weights, _flat_weights_names=names, **own)  # pyright: ignore
+    )
 
 
 def read_torch_names(rnn: Any, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:

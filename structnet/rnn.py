@@ -16,6 +16,7 @@ from structnet.cells.cell import Cell
 from structnet.counterpart import find_counterpart, options_of
 from structnet.exchange import (
     arguments,
+    flatten,
     make_torch,
     read_torch_names,
     read_weights,
@@ -174,7 +175,14 @@ class RNN(nn.Module):
         return [list(weights.values()) for weights in weights_of(self)]
 
     def flatten_parameters(self) -> None:
-        """Do nothing: models that were written for torch.nn.LSTM call it."""
+        """Lay torch's weights side by side on a GPU, as cuDNN wants them."""
+        if self.is_torch_form:
+            flatten(self)
+
+    def _apply(self, *arguments: Any, **keywords: Any) -> "RNN":
+        super()._apply(*arguments, **keywords)
+        self.flatten_parameters()
+        return self
 
     def named_modules(self, *arguments: Any, **keywords: Any) -> Iterator[tuple[str, nn.Module]]:
         # Whoever lists parameters goes through modules.

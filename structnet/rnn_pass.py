@@ -180,6 +180,9 @@ def _run_layers(rnn: Any, sequences: Sequences, initial: States | None) -> tuple
             rows = slice(depth * directions, (depth + 1) * directions)
             start = [state[rows].transpose(0, 1).flatten(1) for state in initial]
         h, states = layer(h, plans, initial=start, return_states=True)
+        if rnn.is_torch_form and max(sequences.lengths, default=0) < 2:
+            # Nobody may read a state: recurrent weights have a gradient of zero, as torch's have.
+            h = h + sum(cell.recurrent[:0].sum() for cell in layer.cells)
         finals.append([_at_ends(state, ends[:directions]) for state in states])
         if depth < rnn.num_layers - 1:
             h = F.dropout(h, rnn.dropout, rnn.training)

@@ -150,6 +150,15 @@ def test_a_single_step_is_torchs(kind, bidirectional):
     assert_same(*map(list, grads), 1e-12)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru", "elman"])
+def test_weights_that_nothing_reads_have_a_gradient_of_zero(kind):
+    for executor in ("auto", "batched", "reference"):
+        rnn = sn.RNN(kind, 3, 4, executor=executor)
+        rnn(torch.randn(1, 2, 3))[0].sum().backward()
+        assert all(parameter.grad is not None for parameter in rnn.parameters())
+        assert not rnn.weight_hh_l0.grad.any()
+
+
 # Compilers
 
 
@@ -198,6 +207,35 @@ def test_a_traced_layer_takes_other_batches(kind):
     traced = torch.jit.trace(model, steps(), check_trace=False)
     for shape in ((4, 5), (2, 7), (1, 10), (3, 1)):
         assert_same(traced(steps(*shape)), model(steps(*shape)), 1e-12)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "projected", "gru", "elman"])
+@pytest.mark.parametrize("lengths", [None, [5, 3]])
+def test_every_derivative_of_torch_func_is_the_references(kind, lengths):
+    ours, theirs = pair(kind, num_layers=1)
+    options = {"proj_size": 2} if kind == "projected" else {}
+    reference = sn.RNN(ours.cell, 3, 4, batch_first=True, executor="reference", **options).double()
+    reference.load_state_dict(theirs.state_dict())
+    weights = {name: parameter.detach() for name, parameter in ours.named_parameters()}
+    x = steps()
+    found = []
+    for rnn in (ours, reference):
+
+        def loss(weights, x, rnn=rnn, lengths=lengths):
+            output, _ = torch.func.functional_call(rnn, weights, (x,), {"lengths": lengths})
+            return output.pow(2).mean((1, 2))
+
+        def alone(weights, sample, loss=loss):
+            return loss(weights, sample[None], lengths=None).sum()
+
+        each = torch.func.vmap(torch.func.grad(alone), (None, 0))(weights, x)
+        found.append([
+            torch.func.jacrev(loss, 1)(weights, x),
+            torch.func.jacfwd(loss, 1)(weights, x),
+            torch.func.jvp(lambda x, loss=loss: loss(weights, x), (x,), (x,))[1],
+            *each.values(),
+        ])  # fmt: skip
+    assert_same(*found, 1e-10)
 
 
 # Types and devices

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import structnet as sn
+from structnet.torch_form import TorchForm
 
 KINDS = {"lstm": (nn.LSTM, {}), "projected": (nn.LSTM, {"proj_size": 2}), "gru": (nn.GRU, {}),
          "elman": (nn.RNN, {})}  # fmt: skip
@@ -273,3 +274,34 @@ def test_hooks_of_cells_and_layers_are_called():
         seen.clear()
     rnn(torch.randn(5, 2, 3))
     assert not seen
+
+
+@every_kind
+@pytest.mark.parametrize("own_order", [False, True])
+def test_a_cell_of_an_rnn_is_a_cell(kind, own_order):
+    _, rnn = pair(kind, num_layers=1)
+    cell = rnn.layers[0].cells[0]
+    if own_order:
+        # As for fused kernels, whose gates are in the cell's order.
+        name = "lstm" if kind == "projected" else kind
+        own = {"projection_size": 2} if kind == "projected" else {}
+        new = TorchForm(sn.cells.create(name, 3, 4, 1, **own), rnn.counterpart, True, True).double()
+        new.load_state_dict(cell.state_dict())
+        cell = new
+    layer = sn.Recurrence("chain", lambda *_: cell, 3, 4)
+    plans, x = layer.topology.plan([5, 3]), steps()
+    expected, _ = rnn(x, lengths=[5, 3])
+    for executor in ("auto", "reference"):
+        found = layer(torch.cat([x[0], x[1, :3]]), plans, executor=executor)
+        assert_same(found, torch.cat([expected[0], expected[1, :3]]), 1e-12)
+    assert_same(rnn.layers[0](torch.cat([x[0], x[1, :3]]), plans), found, 1e-12)
+
+
+def test_a_weight_that_is_not_there_is_named():
+    rnn = sn.RNN("lstm", 3, 4)
+    del rnn.weight_hh_l0
+    with pytest.raises(AttributeError, match="weight_hh_l0"):
+        rnn(torch.randn(5, 2, 3))
+    with pytest.raises(AttributeError, match="weight_ih_l0"):
+        _ = sn.RNN("mgu", 3, 4).weight_ih_l0
+    assert not hasattr(sn.RNN("mgu", 3, 4), "all_weights")
