@@ -54,6 +54,9 @@ def read_bytes(path: Path, count: int | None = None) -> bytes:
         raise ValueError(
             f"{path} is no whole gzip file ({error}); get it again, or unpack it"
         ) from error
+    except OSError as error:
+        # Only opening a file names it.
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     except MemoryError:
         raise MemoryError(f"out of memory reading {path}, {as_bytes(size)} on disk") from None
     if len(data) > UNPACKED:

@@ -201,3 +201,11 @@ def test_no_memory_for_a_file_is_said_with_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(reading.gzip.GzipFile, "read", fail)
     with pytest.raises(MemoryError, match=r"out of memory reading .*x\.txt\.gz"):
         sn.read_bytes(path)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no file that can't be read")
+def test_a_file_that_opens_and_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / "x.py"
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match=r"x\.py"):
+        parse(path)

@@ -127,7 +127,11 @@ def _read(path: Path) -> bytes:
             f"{path}: {sn.as_bytes(size)} of source, more than {sn.as_bytes(LARGEST)}; give a "
             "part of it"
         )
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        # Only opening a file names it.
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 class Place(NamedTuple):
