@@ -165,11 +165,10 @@ def _place(error: BaseException, package: str) -> str:
 
 def _module_name(path: Path) -> str:
     """A module name of its own for a file: two folders may have files of one name."""
-    name = wanted = f"structnet_plugin_{path.stem}"
-    count = 1
+    name, count = f"structnet_plugin_{path.stem}", 1
     while name in sys.modules and Path(sys.modules[name].__file__ or "") != path.absolute():
         count += 1
-        name = f"{wanted}_{count}"
+        name = f"structnet_plugin_{count}_{path.stem}"
     return name
 
 

@@ -73,13 +73,13 @@ class Registry:
 
         def add(component: C) -> C:
             what = f"{self.kind} {name!r}"
-            self._check_kind(component, what)
-            taken = self._components.get(name)
+            taken = self._components.get(name) if isinstance(name, str) else None
             if taken is not None and _path(taken) != _path(component):
                 raise ValueError(
                     f"two {self.kind}s named {name!r}: {_path(taken)} and {_path(component)}; "
                     "rename one of them"
                 )
+            self._check_kind(component, what)
             self._check_arguments(component, what)
             _check_name(name, what)
             self._components[name], self._owners[name] = component, owner
@@ -217,7 +217,9 @@ def _hints(component: Callable, what: str) -> Mapping[str, Any]:
 
 
 def _path(component: Callable) -> str:
-    return f"{component.__module__}.{component.__qualname__}"
+    # What is no class or function has no names of its own.
+    parts = (getattr(component, name, None) for name in ("__module__", "__qualname__"))
+    return ".".join(filter(None, parts)) or repr(component)
 
 
 def _check_name(name: Any, what: str) -> None:

@@ -46,7 +46,8 @@ structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]: train, and test at th
   debug=steps           two steps of training: does it run at all?
   seed=N                seed of weights and of the order of samples (0)
   run=DIR               directory of a new run (runs/DATE_TIME_TASK-TOPOLOGY-CELL)
-  resume=DIR            go on where a run stopped; trainer's options can change
+  resume=DIR            go on where a run stopped; trainer's options can change; or where a sweep
+                        did (sweeps/DATE_TIME_sweep, or its run=DIR)
   -m, --multirun        a sweep: every combination of values with commas, cell=lstm,gru
   --cfg                 print the composed configuration and stop
   --config-dir D        a folder of configuration files of your own: D/experiment/mine.yaml
@@ -56,7 +57,8 @@ structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]: train, and test at th
 
 Names and paths are taken as they are typed, blanks and = included; ~/ is the home folder, and null
 is no value (./null is a file of that name). In a sweep a comma separates values, unless it stands
-between quotes within the word: -m "task.root='a,b',c".
+between quotes within the word: -m "task.root='a,b',c". One run that fails does not end the others;
+a table has all of them at the end, and the exit status is 1 where one has failed.
 """,
     "test": """\
 structnet test run=DIR [task.root=FOLDER]: the test figures of a run again, or on other data
@@ -70,13 +72,17 @@ structnet test run=DIR [task.root=FOLDER]: the test figures of a run again, or o
 structnet predict run=DIR path=FILE_OR_FOLDER: what a run says of your files
 
   run=DIR         the directory of a run
-  path=PATH       a file, or a folder with all files below it
-  top=N           how many findings are shown (20)
+  path=PATH       a file, or a folder with all files below it; of task pyg another task.root
+  top=N           how many lines are shown (20)
   min=P           the least probability of those that are shown (0)
   out=FILE        all of them in a file: .json, .csv, or lines
   --json          for programs
   --plugin FILE   a Python file that registers components of your own; may be repeated
   --traceback     show where an error came from
+
+A line a sample, FILE:LINE: TEXT (CLASS, PROBABILITY) or (NUMBER UNIT); where the run's task has a
+target a node, a line a node, FILE:LINE: node N NAME (...): a node is a word, a pixel (ROW, COLUMN),
+a region or a character. A task that reads no files says what shows its samples.
 """,
     "generate": """\
 structnet generate run=DIR: what a run draws by itself

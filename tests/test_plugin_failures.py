@@ -54,6 +54,8 @@ BROKEN = {
     "sn.cells.register('è')(Mine)": "cell 'è' is no word",
     "sn.cells.register(5)(Mine)": "cell 5 is no word",
     "sn.cells.register(None)(Mine)": "cell None is no word",
+    "sn.cells.register([1])(Mine)": "cell [1] is no word",
+    "sn.cells.register('gru')(5)": "two cells named 'gru': structnet.cells.gru.GRU and 5",
     "option('name: str = \"x\"')": "option 'name' of cell 'nay' is taken",
     "option('rate: float')": "option 'rate' of cell 'nay' needs a default",
     "option('rate: list = []')": "option 'rate' of cell 'nay' needs a default",
