@@ -41,7 +41,15 @@ from structnet.plain import refuse_functions
 from structnet.reading import read_text
 from structnet.registry import did_you_mean
 from structnet.run import saved_config
-from structnet.typed import Word, assign, elsewhere, parse, sweep_hint, takes_text
+from structnet.typed import (
+    Word,
+    assign,
+    change_comparison,
+    elsewhere,
+    parse,
+    sweep_hint,
+    takes_text,
+)
 
 REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 # Parts of a value in a sweep: quoted where a comma stands in one.
@@ -64,7 +72,7 @@ def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]
                 config.pop("readout", None)
     for word in typed:
         if word.group == "compare":
-            _change_comparison(config, word)
+            change_comparison(config, word)
         elif word.key not in chosen:
             assign(config, word)
     plain = _resolved(config)
@@ -226,36 +234,6 @@ def _take(
 def _takes(options: Mapping[str, tuple[Any, Any]], key: str, value: Any) -> bool:
     interpolated = isinstance(value, str) and "${" in value
     return key in options and (interpolated or fits(value, options[key][0]))
-
-
-def _change_comparison(config: dict[str, Any], word: Word) -> None:
-    if "compare" not in config:
-        raise ValueError(
-            f"{word.line!r}: nothing is compared; take an experiment that compares, "
-            "such as experiment=cell_comparison"
-        )
-    if word.line.startswith("~"):
-        _remove(config, word)
-        return
-    try:
-        value = yaml.safe_load(word.text)
-        section = OmegaConf.create({"compare": config["compare"]})
-        OmegaConf.update(section, word.key, value, force_add=True)
-        config["compare"] = OmegaConf.to_container(section)["compare"]  # pyright: ignore
-    except REFUSED as error:
-        raise ValueError(
-            f"{word.line!r}: {word.key} takes lists and names, as in 'compare.seeds=[0,1]'"
-        ) from error
-
-
-def _remove(config: dict[str, Any], word: Word) -> None:
-    *above, last = word.key.split(".")
-    section: Any = config
-    for name in above:
-        section = section.get(name) if isinstance(section, dict) else None
-    if not isinstance(section, dict) or last not in section:
-        raise ValueError(f"{word.line!r}: there is no {word.key} to take away")
-    del section[last]
 
 
 def _resolved(config: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ A name or a path is taken as it stands, whatever is in it, with the home folder 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import yaml
+
 from structnet.groups import (
     GROUPS,
     PRESETS,
@@ -154,6 +156,37 @@ def assign(config: dict[str, Any], word: Word) -> None:
     if "${" not in word.text:
         _check(word, value, kind, what)
     config[group][option] = value
+
+
+def change_comparison(config: dict[str, Any], word: Word) -> None:
+    """Set a part of the section `compare`, merge names into it, or take it away with `~`."""
+    if "compare" not in config:
+        raise ValueError(
+            f"{word.line!r}: nothing is compared; take an experiment that compares, "
+            "such as experiment=cell_comparison"
+        )
+    *above, last = word.key.split(".")
+    section: Any = config
+    for name in above:
+        section = section.get(name) if isinstance(section, dict) else None
+    removed = word.line.startswith("~")
+    if not isinstance(section, dict) or (removed and last not in section):
+        raise ValueError(f"{word.line!r}: there is no {word.key} to change")
+    if removed:
+        del section[last]
+        return
+    try:
+        section[last] = _merged(section.get(last), yaml.safe_load(word.text))
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"{word.line!r}: {word.key} takes lists and names, as in 'compare.seeds=[0,1]'"
+        ) from error
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    return {**old, **{name: _merged(old.get(name), value) for name, value in new.items()}}
 
 
 def _value(word: Word, kind: Any) -> Any:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from structnet import DataWarning
 from structnet.config import compose, override, sweep
+from structnet.groups import defaults_of
 
 ODD = (
     "2026_11_28", "1e3", "007", "1.50", "true", "null", "nan", "inf", "0x10", "run#1", "me@home",
@@ -178,11 +179,11 @@ def folder(tmp_path):
 
 def test_an_experiment_takes_another_component_and_says_what_falls_away(folder):
     with pytest.warns(DataWarning) as said:
-        config = compose(["experiment=mine", "cell=slstm", "readout=mean"], [folder])
-    assert config["cell"] == {"name": "slstm", "forget": "sigmoid"}
+        config = compose(["experiment=mine", "cell=mgu", "readout=mean"], [folder])
+    assert config["cell"] == defaults_of("cell", "mgu")
     assert config["readout"] == {"name": "mean"}
     assert [str(one.message) for one in said] == [
-        "cell.forget=0, cell.forget_bias=-1.0 of lstm does not fit cell=slstm, and falls away",
+        "cell.forget=0, cell.forget_bias=-1.0 of lstm does not fit cell=mgu, and falls away",
         "readout.pool=max of root does not fit readout=mean, and falls away",
     ]
     words = ("--config-dir", folder, "experiment=mine", "cell=gru")
