@@ -1,13 +1,15 @@
 """Loaders that batch by number of nodes; collating and planning happen in their workers."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from structnet.batch import Sample, collate
+from structnet.batch import Batch, Sample, collate
 from structnet.levels import stable_order
 from structnet.signals import ignore
 from structnet.topology import Topology
@@ -51,14 +53,15 @@ class Batches(Sampler[list[int]]):
         """Give only the batches from `first` up to `stop` of an epoch."""
         self.taken = slice(first, stop)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches()[self.taken])
+    def __iter__(self) -> Iterator["Indices"]:
+        numbered = list(enumerate(self._batches()))[self.taken]
+        return (Indices(batch, [self.seed, self._epoch, number]) for number, batch in numbered)
 
     def __len__(self) -> int:
         return len(self._batches()[self.taken])
 
     def _batches(self) -> list[list[int]]:
-        epoch = self.epoch if self.shuffle else 0
+        epoch = self._epoch
         if self._cached is None or self._cached[0] != epoch:
             batches = self._compose(epoch)
             members = range(self.group)
@@ -67,6 +70,10 @@ class Batches(Sampler[list[int]]):
                 [[self.group * unit + i for unit in batch for i in members] for batch in batches],
             )
         return self._cached[1]
+
+    @property
+    def _epoch(self) -> int:
+        return self.epoch if self.shuffle else 0
 
     def _compose(self, epoch: int) -> list[list[int]]:
         if not self.shuffle:
@@ -102,6 +109,47 @@ class Batches(Sampler[list[int]]):
         return batches
 
 
+class Indices(list[int]):
+    """The samples of a batch, and what its random numbers follow from."""
+
+    def __init__(self, indices: Sequence[int], key: Sequence[int]):
+        super().__init__(indices)
+        self.key = list(key)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Draw what is random by torch's generator in an order that is this batch's own.
+
+        In whichever process it is made, and whatever was made before it.
+        """
+        before = torch.get_rng_state()
+        (seed,) = np.random.SeedSequence(self.key).generate_state(1, np.uint64)
+        torch.default_generator.manual_seed(int(seed))
+        try:
+            yield
+        finally:
+            torch.set_rng_state(before)
+
+
+@dataclass(frozen=True)
+class Batched(Dataset):
+    """Samples that are taken, collated and planned a batch at a time."""
+
+    samples: Sequence[Sample]
+    topology: Topology
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitems__(self, indices: Indices) -> Batch:
+        with indices.drawing():
+            return collate([self.samples[index] for index in indices], self.topology)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
 def loader(
     samples: Sequence[Sample],
     topology: Topology,
@@ -126,9 +174,9 @@ def loader(
         seed=seed,
     )
     return DataLoader(
-        samples,  # pyright: ignore[reportArgumentType]
+        Batched(samples, topology),
         batch_sampler=batches,
-        collate_fn=partial(collate, topology=topology),
+        collate_fn=_as_it_is,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=pin_memory,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import SEEDS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,3 +132,39 @@ def test_a_loader_collates_and_plans_wherever_it_runs(num_workers):
         # A worker hands over one.
         places = {tensor.untyped_storage().data_ptr() for tensor in tensors}
         assert len(places) == (1 if num_workers else 4)
+
+
+class Noise:
+    """Samples that are drawn anew at every look."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        if index >= len(self):
+            raise IndexError(index)
+        return sn.Sample(1 + index % 3, torch.rand(1 + index % 3, 2).numpy(), 0)
+
+
+def test_what_is_drawn_for_a_batch_is_its_own_whoever_makes_it():
+    chain = sn.topologies.create("chain")
+    made = {}
+    for workers in (0, 1, 2):
+        loader = sn.loader(Noise(), chain, batch_size=2, shuffle=True, seed=5, num_workers=workers)
+        torch.manual_seed(workers)
+        made[workers] = [batch.x for batch in loader]
+        if not workers:
+            # A loader draws the first seed of its workers.
+            torch.manual_seed(workers)
+            torch.empty((), dtype=torch.int64).random_()
+            before = torch.get_rng_state()
+            torch.manual_seed(workers)
+            list(loader)
+            assert torch.equal(torch.get_rng_state(), before)
+        loader.batch_sampler.take(4, None)
+        made[workers] += [batch.x for batch in loader]
+        loader.batch_sampler.set_epoch(1)
+        assert not torch.equal(next(iter(loader)).x, made[workers][0])
+    for other in (1, 2):
+        assert all(map(torch.equal, made[0], made[other]))
+    assert all(map(torch.equal, made[0][4:6], made[0][6:]))
