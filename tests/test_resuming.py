@@ -225,6 +225,15 @@ def test_a_flipped_bit_is_found_where_a_run_is_used(place, name, at):
     assert f"{name} is damaged" in refused("test", f"run={run}")
 
 
+def test_a_best_checkpoint_that_is_damaged_is_said_and_another_found(place):
+    run = copy_of_trained(place)
+    flip(run / "checkpoints" / "best.ckpt", 0.6)
+    status, _, err = call("train", f"resume={run}", "trainer.max_epochs=3")
+    assert status == 0 and err.count("\n") == 1
+    assert "best.ckpt is damaged" in err and "the epochs that follow" in err
+    assert checkpoint(run, "best")["epoch"] == 2
+
+
 def test_weights_that_are_damaged_are_written_again_from_checkpoints(place):
     run = copy_of_trained(place)
     before = (run / "model.safetensors").read_bytes()

@@ -1,7 +1,9 @@
 """train resume=DIR: go on where a run stopped."""
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ def resume(directory: str, words: Sequence[str], train: Callable[[Any, Any], Non
             f"nothing to resume in {directory}: it has no checkpoints/last.ckpt, "
             "as the first epoch did not end; start the run again"
         )
+    found = _without_damaged_best(run, found)
     config = override(run.config, words)
     changed = config != run.config
     _check(found, run.directory / found.name, config["trainer"], run.config["trainer"])
@@ -35,6 +38,23 @@ def resume(directory: str, words: Sequence[str], train: Callable[[Any, Any], Non
         return 0
     train(Run.compose(config, run.directory), found)
     return 0
+
+
+def _without_damaged_best(run: Any, found: Any) -> Any:
+    """The checkpoint, which forgets the best one's score where that is not whole any more."""
+    from structnet import DataWarning
+    from structnet.resuming import BEST, read
+
+    if found.best_score is None or found.name == BEST:
+        return found
+    try:
+        read(run.manifest, BEST)
+    except (OSError, ValueError) as error:
+        warnings.warn(
+            f"{error}; the best of the epochs that follow is kept", DataWarning, stacklevel=2
+        )
+        return replace(found, best_score=None)
+    return found
 
 
 def _check(found: Any, file: Path, options: Mapping[str, Any], before: Mapping[str, Any]) -> None:
