@@ -17,7 +17,7 @@ class Leaky(sn.Cell):
 
     def forward(self, z, h):
         (u,), () = self.gates(z, h)
-        return (1 - self.leak) * u.tanh() + self.leak * h.mean(1)
+        return (1 - self.leak) * u.tanh() + self.leak * self.mean(h)
 
 
 if __name__ == "__main__":

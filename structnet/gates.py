@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from structnet.cells.cell import Cell
 from structnet.cells.edge_terms import giving
 from structnet.cells.linear import LinearCell
+from structnet.cells.slots import counting
 from structnet.cells.states import as_states
 from structnet.execute.hooks import compute_weights
 from structnet.noise import States
@@ -86,10 +87,12 @@ def gate_saturation(
         nodes = torch.cat([torch.arange(start, stop) for start, stop, *_ in steps]).to(z.device)
         places = [slice(at, at + (b - a) * slots) for a, b, _, at in steps]
         rows = torch.cat([plan.rows[place] for place in places]).view(-1, slots)
-        own = nullcontext()
+        own, counts = nullcontext(), None
         if edges is not None:
             own = giving(torch.cat([edges[place] for place in places]).unflatten(0, (-1, slots)))
-        with torch.no_grad(), own:
+        if plan.counts is not None:
+            counts = torch.cat([plan.counts[place] for place in places]).view(-1, slots)
+        with torch.no_grad(), own, counting(counts):
             watch.call(z[nodes], [buffer[rows] for buffer in buffers], rows > 0)
     return watch.saturation()
 

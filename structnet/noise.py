@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cells.product import masking, no_predecessors
+from structnet.cells.slots import mean
 from structnet.plan import Plan
 
 States = tuple[Tensor, ...]
@@ -146,7 +147,7 @@ def _keep(new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
     mask = mask.to(new.dtype)
     if no_predecessors():
         return new * (1 - mask)
-    return torch.lerp(new, old.mean(1).to(new.dtype), mask)
+    return torch.lerp(new, mean(old).to(new.dtype), mask)
 
 
 class _Call(nn.Module):

@@ -33,6 +33,10 @@ class Plan:
 
     Where predecessors are given as edges, `edges` (R,) are, for every place in `rows`, the edge it
     stands for, numbered as they are given and before any direction turns them, `num_edges` of none.
+
+    `present` (R,) are 1 at the places in `rows` that count in a mean or a share, else 0; None where
+    all of them do. A predecessor counts; a node without any counts the null state once, in the
+    first slot that its sample fills, so that a chain is one in any slot of any topology.
     """
 
     order: torch.Tensor
@@ -45,6 +49,7 @@ class Plan:
     ptr: torch.Tensor
     edges: torch.Tensor | None = None
     num_edges: int = 0
+    present: torch.Tensor | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -73,6 +78,12 @@ class Plan:
         for _ in range((len(self.levels) - 1).bit_length()):
             head = head[head]
         return torch.argsort(head, stable=True)
+
+    @cached_property
+    def counts(self) -> torch.Tensor | None:
+        """`present` as true and false."""
+        with torch.inference_mode(False):
+            return None if self.present is None else self.present.bool()
 
     @cached_property
     def readers(self) -> torch.Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from structnet.levels import Cycle, Ints, node_levels, stable_order
 from structnet.places import Namer, cycle_error
@@ -79,7 +79,26 @@ def _plan_table(table: Ints, num_initial: int, name: Namer, known: Ints | None) 
     rows = _buffer_rows(table[order].ravel(), rank, num_initial)
     levels = _boundaries(level)
     steps = tuple((a, b, slots, a * slots) for a, b in pairwise(levels))
-    return _finish(order, rank, levels, rows, steps, source, num_initial, name)
+    present = _present(table >= 0, name)
+    own = {} if present.all() else {"present": present[order].ravel()}
+    return _finish(order, rank, levels, rows, steps, source, num_initial, name, **own)
+
+
+def _present(filled: NDArray[np.bool_], name: Namer) -> NDArray[np.bool_]:
+    """The slots (N, K) that count: those that are filled, or one of a node that has none.
+
+    That one is the first slot that its sample fills: a state must not depend on weights of slots
+    that are never there.
+    """
+    empty = np.flatnonzero(~filled.any(axis=1))
+    if not empty.size or not filled.shape[1]:
+        return filled
+    present = filled.copy()
+    before = np.concatenate([np.zeros_like(filled[:1], np.int64), np.cumsum(filled, axis=0)])
+    ptr = np.array([0, len(filled)]) if len(name.ptr) < 2 else name.ptr
+    first = (before[ptr[1:]] > before[ptr[:-1]]).argmax(axis=1)
+    present[empty, first[np.searchsorted(ptr, empty, side="right") - 1]] = True
+    return present
 
 
 def _plan_edges(
@@ -113,7 +132,7 @@ def _plan_edges(
     steps = np.stack([starts, stops, degree[starts], offset[starts]], 1) if num_nodes else starts
     steps = tuple(map(tuple, steps.tolist()))
     levels = _boundaries(level)
-    plan = _finish(order, rank, levels, rows, steps, source[inner], num_initial, name, edges)
+    plan = _finish(order, rank, levels, rows, steps, source[inner], num_initial, name, edges=edges)
     return replace(plan, num_edges=num_edges)
 
 
@@ -126,16 +145,19 @@ def _finish(
     source: Ints,
     num_initial: int,
     name: Namer,
-    *edges: Ints,
+    **own: NDArray[Any],
 ) -> Plan:
+    """A plan whose tensors are one, in the order of its fields; `own` are those not all have."""
     feeds = np.zeros(len(order), bool)
     feeds[source] = True
     ptr = np.array([0, len(order)]) if len(name.ptr) < 2 else name.ptr
-    arrays = (order, rank, rows, np.flatnonzero(~feeds), ptr, *edges)
+    arrays = {"order": order, "rank": rank, "rows": rows, "sinks": np.flatnonzero(~feeds)}
+    arrays |= {"ptr": ptr, **own}
     with lasting():
-        whole = torch.from_numpy(np.concatenate(arrays))
-        order_, rank_, rows_, sinks, *others = whole.split(list(map(len, arrays)))
-    return Plan(order_, rank_, levels, rows_, steps, sinks, num_initial, *others)
+        whole = torch.from_numpy(np.concatenate(list(arrays.values()), dtype=np.int64))
+        parts = whole.split(list(map(len, arrays.values())))
+    tensors = dict(zip(arrays, parts, strict=True))
+    return Plan(levels=levels, steps=steps, num_initial=num_initial, **tensors)
 
 
 def _levels(source: Ints, target: Ints, num_nodes: int, name: Namer, known: Ints | None) -> Ints:

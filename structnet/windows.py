@@ -68,7 +68,8 @@ def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
     bounds = [*plan.levels[:-1:length], plan.levels[-1]]
     ends = {start: offset for start, _, _, offset in plan.steps} | {bounds[-1]: len(plan.rows)}
     for start, stop in pairwise(bounds):
-        rows = plan.rows[ends[start] : ends[stop]]
+        part = slice(ends[start], ends[stop])
+        rows = plan.rows[part]
         is_outside = (rows > 0) & (rows < first + start)
         carried, place = torch.unique(rows[is_outside], return_inverse=True)
         shifted = torch.where(rows > 0, rows - (first + start) + 1 + len(carried), 0)
@@ -83,6 +84,16 @@ def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
         yield (
             start,
             stop,
-            Plan(nodes, nodes, levels, shifted, steps, nodes[:0], len(carried), plan.ptr),
+            Plan(
+                nodes,
+                nodes,
+                levels,
+                shifted,
+                steps,
+                nodes[:0],
+                len(carried),
+                plan.ptr,
+                present=None if plan.present is None else plan.present[part],
+            ),
             carried,
         )

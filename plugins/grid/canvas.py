@@ -153,7 +153,8 @@ class Front:
                 self._table((layer, place), size, z) for place, size in enumerate(cell.state_sizes)
             ]
             states = [memory[before] for memory in tables]
-            outputs[part], new = advance(cell, z[part], states)
+            with sn.cells.counting(self._counted(layer.direction, nodes)):
+                outputs[part], new = advance(cell, z[part], states)
             for memory, state in zip(tables, new, strict=True):
                 memory.index_copy_(0, nodes, state)
         return outputs
@@ -177,6 +178,14 @@ class Front:
         ends = torch.tensor(plan.levels[1:], device=rank.device)
         level = torch.searchsorted(ends, rank, right=True)
         return [(level == one).nonzero()[:, 0] for one in level.unique()]
+
+    def _counted(self, direction: int, nodes: Tensor) -> Tensor | None:
+        """The slots (n, K) of nodes that count, None where all do."""
+        plan = self.plans[direction]
+        if plan.counts is None:
+            return None
+        by_rank = plan.counts.view(plan.num_nodes, -1)
+        return by_rank[plan.rank[nodes.to(plan.rank.device)]].to(nodes.device)
 
     def _keep(self, owner: Any, x: Tensor) -> Tensor:
         return self._table(owner, x.shape[1], x).index_copy_(0, self.nodes, x)

@@ -8,6 +8,7 @@ import pkgutil
 
 from structnet.cells.cell import Cell
 from structnet.cells.linear import LinearCell
+from structnet.cells.slots import counting
 from structnet.registry import cells
 
 register = cells.register
@@ -18,4 +19,4 @@ options = cells.options
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Cell", "LinearCell", "create", "names", "options", "register"]
+__all__ = ["Cell", "LinearCell", "counting", "create", "names", "options", "register"]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cells.product import dense, no_predecessors, product
+from structnet.cells.slots import largest, mean, softmax
 
 
 class Sum(nn.Module):
@@ -21,14 +22,14 @@ class Mean(nn.Module):
     """sum_k h_k / K."""
 
     def forward(self, h: Tensor) -> Tensor:
-        return h.mean(1)
+        return mean(h)
 
 
 class Max(nn.Module):
     """The largest h_k, component by component; ties share the gradient."""
 
     def forward(self, h: Tensor) -> Tensor:
-        return h.amax(1)
+        return largest(h)
 
 
 class Attention(nn.Module):
@@ -49,7 +50,7 @@ class Attention(nn.Module):
         score = product(h, self.score)
         if edge is not None:
             score = score + edge
-        return (score.softmax(1).to(h.dtype) * h).sum(1)
+        return (softmax(score).to(h.dtype) * h).sum(1)
 
 
 class Gated(nn.Module):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from structnet.cells.aggregate import Attention, make_aggregate
 from structnet.cells.edge_terms import edge_terms
 from structnet.cells.product import masked, no_predecessors, product
+from structnet.cells.slots import counted, mean
 from structnet.starts import Renewable
 
 Gates = tuple[Tensor, ...]
@@ -25,6 +26,9 @@ class Cell(Renewable):
     state is (n, K, H), the states of the predecessors, zeros where one is absent; K is the arity,
     or what a group of nodes has in common where the arity is None. Returns the new states, (n, H)
     each (a tensor where there is one state), the output first.
+
+    An absent predecessor adds nothing to a sum over slots, but a mean, a maximum or a share is of
+    those that are there: take `self.mean(h)` for `h.mean(1)`, and `self.present(h)` for others.
 
     A subclass names its gates and writes its equations in `forward`. Node gates come once a node
     and are linear in the input and all predecessors, edge gates come once per predecessor. Ordered
@@ -211,6 +215,20 @@ class Cell(Renewable):
         if self.edge_gates and (terms := edge_terms()) is not None:
             edge = _add(edge, terms[..., : len(edge) * size].split(size, dim=-1))
         return node, edge
+
+    def present(self, states: Tensor) -> Tensor:
+        """Which predecessors count in a mean, a maximum or a share, (n, K, 1) of true and false.
+
+        `states` (n, K, ...) are those of the nodes that the cell is called for. Those that are
+        there count, and where none is, one null state: a node without predecessors is the first
+        step of a chain. At least one does so at every node.
+        """
+        found = counted()
+        return states.new_ones(*states.shape[:2], 1, dtype=torch.bool) if found is None else found
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean (n, S) of values (n, K, S), over the predecessors that are `present`."""
+        return mean(values)
 
     def new_recurrent(self) -> nn.Parameter:
         """A recurrent matrix for one more node gate, to be made in `_add_recurrent`."""

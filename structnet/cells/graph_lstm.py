@@ -2,6 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cells.cell import Cell
+from structnet.cells.slots import count, mean
 from structnet.registry import cells
 
 
@@ -22,7 +23,7 @@ class GraphLSTM(Cell):
 
     With `own`, h_i and m_i are read, on topologies that give a node its states of the layer below,
     null states in the first layer; without, there are none. On ordered slots an edge gate sees
-    every slot, and K counts the absent ones too.
+    every slot, and K counts those that are there.
 
     Arguments:
         own: whether a node reads states of its own from the layer below.
@@ -64,9 +65,9 @@ class GraphLSTM(Cell):
     def forward(self, z: Tensor, h: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
         node, (f, *own) = self.split(z)
         node_h, (f_h,) = self.recur(h)
-        share = self.arity or 1
+        share = 1 if self.arity is None else count(self.arity)
         u, o, c = (x_part + h_part / share for x_part, h_part in zip(node, node_h, strict=True))
-        m = ((f + f_h).sigmoid() * m).mean(1) + u.sigmoid() * c.tanh()
+        m = mean((f + f_h).sigmoid() * m) + u.sigmoid() * c.tanh()
         for kept in own:
             m = m + kept.squeeze(1)
         return torch.tanh(o.sigmoid() * m), m

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from structnet.cells.cell import Cell, Gates
+from structnet.cells.slots import hide
 
 
 class Selection(NamedTuple):
@@ -113,13 +114,13 @@ def _knows(cell: type, name: str, *others: str) -> bool:
 def shares(logits: Tensor, slots: int) -> tuple[Tensor, Tensor]:
     """A node's own share (n, H) and its predecessors' (n, slots, H), which sum to one.
 
-    They are softmax(0, l_1, ..., l_K) of the logits l (n, K or 1, H): on one slot 1 - s(l) and
-    s(l), s the logistic function. A state that is a mean with such weights stays within the range
-    of the candidates on every topology, however many paths lead to a node.
+    They are softmax(0, l_1, ..., l_K) of the logits l (n, K or 1, H) of the slots that count: on
+    one slot 1 - s(l) and s(l), s the logistic function. A state that is a mean with such weights
+    stays within the range of the candidates on every topology, however many paths lead to a node.
     """
     if slots == 1:
         return (-logits).sigmoid().squeeze(1), logits.sigmoid()
-    logits = logits.expand(-1, slots, -1)
+    logits = hide(logits.expand(-1, slots, -1))
     weights = torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1).softmax(1)
     return weights[:, 0], weights[:, 1:]
 

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from structnet.cells.cell import Cell, check_choice, chrono_
 from structnet.cells.product import dense
+from structnet.cells.slots import mean
 from structnet.registry import cells
 
 
@@ -31,7 +32,8 @@ class LSTM(Cell):
             and the input gate's at -b_f instead (Tallec and Ollivier 2018, eq. 16).
         peephole: the gates see the memory, i + sum_k p_ik c_k, f_k + p_fk c_k, o + p_o c (Gers and
             Schmidhuber 2000; on a grid Graves et al. 2007).
-        coupled: the input gate is 1 - mean_k s(f_k) (Greff et al. 2015, CIFG).
+        coupled: the input gate is 1 - mean_k s(f_k), over the predecessors that are there (Greff
+            et al. 2015, CIFG).
         drop_gate: input, forget or output, a gate that is fixed to 1 (Jozefowicz et al. 2015,
             LSTM-i, -f and -o).
         projection_size: h = (s(o) tanh(c)) V is of this size (Sak et al. 2014, eq. 12).
@@ -134,7 +136,7 @@ class LSTM(Cell):
             return (gates["i"].sigmoid() * new if "i" in gates else new) + c.sum(1)
         f = gates["f"].sigmoid()
         if self.coupled:
-            new = (1 - f.mean(1)) * new
+            new = (1 - mean(f)) * new
         elif "i" in gates:
             new = gates["i"].sigmoid() * new
         return new + (f * c).sum(1)

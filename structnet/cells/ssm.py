@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from structnet.cells.cell import check_choice
 from structnet.cells.linear import LinearCell, Selection
+from structnet.cells.slots import counted, mean
 from structnet.registry import cells
 
 # Between which the step of a channel starts (Gu et al. 2022, section 4; Gu and Dao 2023, 3.6).
@@ -84,16 +85,20 @@ class SSM(LinearCell):
         return torch.cat([u, F.softplus(self.step.flatten() + step), both], dim=1)
 
     def coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
-        u, d, write, _ = self._selected(z)
-        rate, d, u = _by_state(self.log_rate).exp(), d.unsqueeze(2), u.unsqueeze(1)
+        u, step, write, _ = self._selected(z)
+        rate, d, u = _by_state(self.log_rate).exp(), step.unsqueeze(2), u.unsqueeze(1)
         # exp2 takes a third of the time that exp takes.
         a = torch.exp2(d * (-rate / math.log(2))).flatten(2)
         # What is small is multiplied first: a node's states are many.
         if self.selective:
-            b = d.mean(1) * u * write
+            b = mean(step).unsqueeze(1) * u * write
         else:
-            b = (-torch.expm1(-d * rate) / rate).mean(1) * write * u
-        return a / slots if self.combine == "mean" and slots > 1 else a, b.flatten(1)
+            held = -torch.expm1(-d * rate) / rate
+            b = mean(held.flatten(2)).unflatten(1, rate.shape) * write * u
+        if self.combine == "mean" and slots > 1:
+            present = counted()
+            a = a / (slots if present is None else present.sum(1, keepdim=True))
+        return a, b.flatten(1)
 
     def output(self, z: Tensor, *states: Tensor) -> Tensor:
         u, _, _, read = self._selected(z)

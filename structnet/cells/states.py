@@ -5,17 +5,28 @@ from typing import Any
 from torch import Tensor
 
 from structnet.cells.edge_terms import giving
+from structnet.cells.slots import counting
 
 
-def call(cell: Any, z: Tensor, *states: Tensor, edges: Tensor | None = None) -> tuple[Tensor, ...]:
+def call(
+    cell: Any,
+    z: Tensor,
+    *states: Tensor,
+    edges: Tensor | None = None,
+    present: Tensor | None = None,
+) -> tuple[Tensor, ...]:
     """The states of a cell's nodes, given the terms of their edges (n, K, edge_columns).
 
-    ValueError where they are not those that it declares, and where it does not take the terms.
+    Slots that are `present` (n, K) count in means and shares, all where it is None. ValueError
+    where the states are not those that it declares, and where it does not take the terms.
     """
-    if edges is None:
+    if edges is None and present is None:
         return checked_states(cell, cell(z, *states), z)
-    with giving(edges) as given:
-        out = cell(z, *states)
+    with counting(present):
+        if edges is None:
+            return checked_states(cell, cell(z, *states), z)
+        with giving(edges) as given:
+            out = cell(z, *states)
     if not given.taken:
         raise ValueError(
             f"{type(cell).__name__} takes no edge features, as it calls neither `gates` nor "

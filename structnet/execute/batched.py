@@ -113,22 +113,24 @@ class BatchedSweep:
         is_edge = self.edges is not None and self.plan.num_initial > 0
         nobody = not self.has_initial and stop <= self.plan.levels[1] and not is_edge
         self.tape.no_predecessors = nobody
+        places, counts = slice(offset, offset + count * slots), self.plan.counts
+        present = None if counts is None else counts[places].view(count, slots)
         leaf = z[start:stop].detach().requires_grad_(self.keep)
         if nobody:
             # Not the buffer's null row: the graph must not see the buffer being written.
             states = [b.new_zeros(1, 1, b.shape[1]).expand(count, slots, -1) for b in buffers]
-            return [leaf], call(self.cell, leaf, *states)
-        places = slice(offset, offset + count * slots)
+            return [leaf], call(self.cell, leaf, *states, present=present)
         rows = self.plan.rows[places]
         states = [
             buffer.index_select(0, rows).view(count, slots, -1).requires_grad_(self.keep)
             for buffer in buffers
         ]
         if self.edges is None:
-            return [leaf, *states], call(self.cell, leaf, *states)
+            return [leaf, *states], call(self.cell, leaf, *states, present=present)
         edges = self.edges[places].detach().view(count, slots, -1)
         edges.requires_grad_(self.keep)
-        return [leaf, *states, edges], call(self.cell, leaf, *states, edges=edges)
+        out = call(self.cell, leaf, *states, edges=edges, present=present)
+        return [leaf, *states, edges], out
 
     @torch.no_grad()
     def backward(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:

@@ -147,7 +147,8 @@ class CompiledSweep:
     def _signature(self, cell: Any, z: Tensor, steps: Sequence[Step], alone: bool) -> Signature:
         seen = {slots for _, _, slots, _ in steps}
         slots = getattr(cell, "arity", seen.pop() if len(seen) == 1 else None)
-        return Signature(z.shape[1], slots, alone, z.dtype, self.dtype, z.device)
+        counts = self.plan.counts is not None
+        return Signature(z.shape[1], slots, alone, counts, z.dtype, self.dtype, z.device)
 
     def forward(self, x: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
         self.buffers = state_buffers(self.plan, self.sizes, self.dtype, initial, x)

@@ -95,10 +95,11 @@ class Part:
     ):
         self.program, self.products, self.tensors = program, program.products, tensors
         self.plan_rows, self.first_row = plan.rows, 1 + plan.num_initial
+        self.counts = plan.counts
         self.chunks = [Chunk(some, plan.levels, self.products) for some in _cut(steps, plan.levels)]
         nothing = [None] * (1 + program.num_states)
         with torch.enable_grad():
-            self.weights = program.weights(*nothing, *tensors)
+            self.weights = program.weights(*nothing, *tensors, *[None] * len(program.trace.counts))
 
     def forget(self) -> None:
         for chunk in self.chunks:
@@ -176,7 +177,8 @@ class Part:
             ]
             ys = [y[at] for y, at in zip(chunk.ys, group.y_of_chunk, strict=True)]
             rows = self.plan_rows[group.reads].view(-1, group.slots) if gathers else None
-            given.append([z[group.of_chunk], rows, *states, *self.tensors, *ys])
+            counts = [] if self.counts is None else [self.counts[group.reads].view(-1, group.slots)]
+            given.append([z[group.of_chunk], rows, *states, *self.tensors, *ys, *counts])
         return given
 
     def backward(

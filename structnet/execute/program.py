@@ -13,7 +13,8 @@ class Program:
     """The kernels of a step.
 
     They take (z, rows (n, K), *state buffers, *the cell's tensors, *y), or what was read of the
-    states instead of their buffers, if the program doesn't gather. Those of derivatives take the
+    states instead of their buffers, if the program doesn't gather, and behind these which slots
+    count (n, K), if that is said. Those of derivatives take the
     gradients of what they derive as well, and write those of (z, *what was read of the states, *the
     cell's tensors, *y), of which the last are from `first_y` on.
     """
@@ -22,7 +23,7 @@ class Program:
         """ValueError for a cell that can't be traced."""
         self.trace = trace = Trace(cell, signature)
         self.products, self.num_states = trace.products, len(trace.sizes)
-        self.inputs = (trace.z, trace.rows, *trace.states, *trace.tensors, *trace.ys)
+        self.inputs = (trace.z, trace.rows, *trace.states, *trace.tensors, *trace.ys, *trace.counts)
         self.first_y = 1 + self.num_states + len(trace.tensors)
         self.weights = trace.weights()
         self.last = Kernel(self._results, self.inputs, trace.fake)
@@ -47,19 +48,23 @@ class Program:
                 self._backward = self._backward or Backward(self)
         return self._backward
 
-    def _part(self, given: Sequence[Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor], list]:
-        """z, the states read, the cell's tensors and the y of a kernel's inputs."""
+    def _part(self, given: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The y of a kernel's inputs, and what the trace takes: z, the states read and so on."""
         z, rows, *others = given
         states = self.trace.read(z, rows, others[: self.num_states])
         first = self.first_y - 1
-        return z, states, others[self.num_states : first], others[first:]
+        last = first + len(self.products)
+        tensors, ys, counts = others[self.num_states : first], others[first:last], others[last:]
+        return ys, [z, *states, *tensors, *counts]
 
     def _results(self, *given: Tensor) -> tuple[Tensor, ...]:
-        return self.trace.evaluate(*self._part(given))[1]
+        ys, others = self._part(given)
+        return self.trace.evaluate(ys, *others)[1]
 
     def _factor(self, j: int) -> Callable:
         def factor(*given: Tensor) -> tuple[Tensor, ...]:
-            return (self.trace.evaluate(*self._part(given))[0][j].contiguous(),)
+            ys, others = self._part(given)
+            return (self.trace.evaluate(ys, *others)[0][j].contiguous(),)
 
         return factor
 
@@ -68,24 +73,21 @@ class Program:
 
         def derivative(*given: Tensor) -> tuple[Tensor | None, ...]:
             inputs, grads = given[: len(self.inputs)], given[len(self.inputs) :]
-            z, states, tensors, ys = self._part(inputs)
+            ys, others = self._part(inputs)
             learns = [True, *[not self.trace.signature.alone] * self.num_states]
-            learns += [*self.trace.learns, *[True] * len(ys)]
+            learns += [*self.trace.learns, *[False] * len(self.trace.counts), *[True] * len(ys)]
             leaves = [
                 tensor.detach().requires_grad_(learn)
-                for tensor, learn in zip((z, *states, *tensors, *ys), learns, strict=True)
+                for tensor, learn in zip((*others, *ys), learns, strict=True)
             ]
+            others, ys = leaves[: len(others)], leaves[len(others) :]
             with torch.enable_grad():
-                xs, out = self.trace.evaluate(
-                    leaves[0],
-                    leaves[1 : 1 + self.num_states],
-                    leaves[1 + self.num_states : self.first_y],
-                    leaves[self.first_y :],
-                )
+                xs, out = self.trace.evaluate(ys, *others)
+            leaves = [*others[: self.first_y], *ys]
             values = out if j is None else [xs[j]]
             pairs = [(v, g) for v, g in zip(values, grads, strict=True) if v.requires_grad]
             found = iter(_gradients(pairs, [leaf for leaf in leaves if leaf.requires_grad]))
-            return tuple(next(found) if learn else None for learn in learns)
+            return tuple(next(found) if leaf.requires_grad else None for leaf in leaves)
 
         return derivative
 

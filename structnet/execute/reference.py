@@ -28,7 +28,8 @@ def run_reference(
             read = plan.rows[first : first + slots].tolist()
             states = [torch.stack([state[row] for row in read])[None] for state in rows]
             own = None if edges is None else edges[None, first : first + slots]
-            out = call(cell, z[node : node + 1], *states, edges=own)
+            counts = None if plan.counts is None else plan.counts[None, first : first + slots]
+            out = call(cell, z[node : node + 1], *states, edges=own, present=counts)
             for state, value in zip(rows, out, strict=True):
                 state.append(value[0].to(like.dtype))
     first = 1 + plan.num_initial

@@ -20,6 +20,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
 from structnet.cells.product import Tape, recording
+from structnet.cells.slots import counting
 from structnet.cells.states import checked_states
 from structnet.execute.trial import difference, flaw, reason, refusal
 
@@ -52,12 +53,13 @@ LINEAR = VIEWS | {
 class Signature:
     """What a cell is traced for: nodes without predecessors (`alone`), or those that read states.
 
-    `slots` is None where their number varies.
+    `slots` is None where their number varies; `counts`, whether the call says which of them count.
     """
 
     columns: int
     slots: int | None
     alone: bool
+    counts: bool
     dtype: torch.dtype
     state_dtype: torch.dtype
     device: torch.device
@@ -99,7 +101,7 @@ class Trace:
             raise refusal(cell, why)
         holders = self.graph.graph.find_nodes(op="placeholder")
         self._read = holders[1 : 1 + len(self.sizes)]
-        self._local = holders[: 1 + len(self.sizes)]
+        self._local = holders[: 1 + len(self.sizes)] + holders[len(holders) - signature.counts :]
         self.cuts, self._zeros = self._find_products()
         self.products = [self._product(node) for node in self.cuts]
         self.ys = [self.like_rows(one, one.columns) for one in self.products]
@@ -111,9 +113,11 @@ class Trace:
         shape = (ROWS,) if self.gathers else (NODES, self.slots)
         states = [torch.empty(*shape, k, dtype=s.state_dtype, device=s.device) for k in self.sizes]
         self.z = self._without_data(z, 1)
-        self.rows = self._without_data(rows, 1 if s.slots or s.alone else 2)
+        varying = 1 if s.slots or s.alone else 2
+        self.rows = self._without_data(rows, varying)
         self.states = [self._without_data(state, len(shape)) for state in states]
         self.tensors = [self._without_data(tensor.detach()) for tensor in tensors]
+        self.counts = [self._without_data(rows > 0, varying)] if s.counts else []
 
     def _without_data(self, tensor: Tensor, varying: int = 0) -> Tensor:
         """The first `varying` sizes are symbols, equal ones the same."""
@@ -137,11 +141,12 @@ class Trace:
         return [zero.expand(-1, -1, size) for size in self.sizes]
 
     def _trace(self, cell: nn.Module, names: Sequence[str]) -> fx.GraphModule:
-        """A graph of z, the states read and the cell's tensors, to the new states."""
+        """A graph of z, the states read, the cell's tensors and what counts, to the new states."""
 
         def step(z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-            states, tensors = others[: len(self.sizes)], others[len(self.sizes) :]
-            return self.call(cell, dict(zip(names, tensors, strict=True)), z, states)
+            states, others = others[: len(self.sizes)], others[len(self.sizes) :]
+            tensors = dict(zip(names, others, strict=False))
+            return self.call(cell, tensors, z, *states, *others[len(names) :])
 
         with self.fake, torch.no_grad():
             states = self.read(self.z, self.rows, self.states)
@@ -149,7 +154,7 @@ class Trace:
                 graph = make_fx(
                     torch.func.functionalize(step, remove="mutations"),
                     decomposition_table={aten.addmm.default: _addmm, aten.copy.default: _copy},
-                )(self.z, *states, *self.tensors)
+                )(self.z, *states, *self.tensors, *self.counts)
             except Exception as error:
                 raise refusal(cell, reason(error)) from error
         if why := flaw(self, graph):
@@ -157,10 +162,12 @@ class Trace:
         return graph
 
     def call(
-        self, cell: nn.Module, tensors: dict[str, Tensor], z: Tensor, states: Sequence[Tensor]
+        self, cell: nn.Module, tensors: dict[str, Tensor], z: Tensor, *read: Tensor
     ) -> tuple[Tensor, ...]:
         """The new states that the cell itself gives, with these for its own tensors."""
-        with recording(_Alone()) if self.signature.alone else nullcontext():
+        states, counts = read[: len(self.sizes)], read[len(self.sizes) :]
+        alone = recording(_Alone()) if self.signature.alone else nullcontext()
+        with alone, counting(*counts or (None,)):
             out = torch.func.functional_call(cell, tensors, (z, *states))
         return checked_states(cell, out, z)
 
@@ -206,15 +213,15 @@ class Trace:
             return torch.empty(rows, columns, dtype=product.dtype, device=self.signature.device)
 
     def evaluate(
-        self, z: Tensor, states: Sequence[Tensor], tensors: Sequence[Tensor], ys: Sequence[Tensor]
+        self, ys: Sequence[Tensor], *given: Tensor
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Every x_j, and the new states."""
+        """Every x_j, and the new states, of what the graph takes."""
         replay = _Replay(self.graph, dict(zip(self.cuts, ys, strict=True)), self._zeros)
-        out = replay.run(z, *states, *tensors)
+        out = replay.run(*given)
         return replay.xs, out
 
     def weights(self) -> fx.GraphModule:
-        """The matrices w_j as a function of z, states and tensors, of which it uses the last."""
+        """The matrices w_j as a function of what the graph takes, of which it uses the tensors."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self.graph.graph, copies)

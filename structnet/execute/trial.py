@@ -61,7 +61,7 @@ def difference(trace: "Trace", cell: nn.Module) -> str | None:
 
 
 def _draw(trace: "Trace", cell: nn.Module, slots: int, seeds: torch.Generator) -> list[Tensor]:
-    """z, the states and the cell's tensors: parameters near those it has, as zeros hide much."""
+    """What the graph takes: parameters near those the cell has, as zeros hide much."""
     s, learns = trace.signature, {id(one) for one in cell.parameters()}
     own = [*cell.parameters(), *cell.buffers()]
     z = torch.randn(NODES, s.columns, generator=seeds).to(s.device, s.dtype)
@@ -75,7 +75,10 @@ def _draw(trace: "Trace", cell: nn.Module, slots: int, seeds: torch.Generator) -
         else one.detach().clone()
         for one in own
     ]
-    return [z, *states, *near]
+    counts = [torch.rand(NODES, slots, generator=seeds).to(s.device) < 0.7 for _ in trace.counts]
+    for one in counts:
+        one[:, 0] = True
+    return [z, *states, *near, *counts]
 
 
 def _results(
@@ -83,7 +86,7 @@ def _results(
 ) -> list[Tensor | None]:
     """The new states, and with `learns` the gradients of what is given."""
     count = 1 + len(trace.sizes)
-    learning = [True] * count + trace.learns
+    learning = [True] * count + trace.learns + [False] * len(trace.counts)
     given = [
         one.clone().requires_grad_(learns and learn and one.is_floating_point())
         for one, learn in zip(given, learning, strict=True)
@@ -94,8 +97,9 @@ def _results(
             with torch.autocast(trace.signature.device.type, enabled=False):
                 out = trace.graph(*given)
         else:
-            tensors = dict(zip(names, given[count:], strict=True))
-            out = trace.call(cell, tensors, given[0], given[1:count])
+            own = count + len(names)
+            tensors = dict(zip(names, given[count:own], strict=True))
+            out = trace.call(cell, tensors, *given[:count], *given[own:])
     if not learns:
         return list(out)
     total = sum(one.double().sin().sum() for one in out if one.requires_grad)
