@@ -82,7 +82,7 @@ class Plan:
     @cached_property
     def counts(self) -> torch.Tensor | None:
         """`present` as true and false."""
-        with torch.inference_mode(False):
+        with lasting():
             return None if self.present is None else self.present.bool()
 
     @cached_property

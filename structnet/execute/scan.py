@@ -5,13 +5,15 @@ one after the other as one long sequence, in which a is zero at every head, so t
 padded. A sequence is cut into chunks that are stepped through side by side, twice: from zero, for
 what a chunk makes of the state before it, which is a shorter recurrence of the same kind from chunk
 to chunk (Blelloch 1990, section 1.4); then from the state it finds. So every state is the very step
-of a loop over time. Products of coefficients are formed as they are, never divided by: nothing
-overflows that does not in such a loop, which is what the papers take logarithms for.
+of a loop over time. Products of coefficients are formed as they are, never divided by, which is
+what the papers take logarithms for. What is not finite stays so to the end of its sequence: where
+an end is not finite, the states are computed again by a loop in which sequences don't meet, as zero
+times infinity or NaN would reach the sequence behind.
 
 T: length of the sequence, S: size of the state, or of those side by side.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +56,11 @@ def run_scan(
     a = a.to(dtype).squeeze(1).expand_as(b)
     if initial is not None:
         b = b.index_add(0, chains.heads, a[chains.heads] * chains.before(initial[0]))
-    if not chains.are_abreast:
-        a = a.index_fill(0, chains.heads, 0)
+    starts = None if chains.are_abreast else chains.heads
+    if starts is not None:
+        a = a.index_fill(0, starts, 0)
     wide = (-1, chains.width * b.shape[1])
-    h = linear_recurrence(a.reshape(wide), b.reshape(wide)) if len(b) else b
+    h = linear_recurrence(a.reshape(wide), b.reshape(wide), starts=starts) if len(b) else b
     return (chains.by_rank(h.view_as(b)),)
 
 
@@ -118,31 +121,70 @@ def _are_abreast(plan: Plan) -> bool:
     return width * length == plan.num_nodes and torch.equal(plan.rows[width:], rows)
 
 
-def linear_recurrence(a: Tensor, b: Tensor, reverse: bool = False) -> Tensor:
+def linear_recurrence(
+    a: Tensor, b: Tensor, reverse: bool = False, starts: Tensor | None = None
+) -> Tensor:
     """h (T, S) with h_t = a_t h_{t-1} + b_t and h_{-1} = 0, differentiable any number of times.
 
-    `reverse` is from the end: h_t = a_t h_{t+1} + b_t.
+    `reverse` is from the end: h_t = a_t h_{t+1} + b_t. Sequences begin at the rows `starts`,
+    ascending from 0 on, and a is zero where one would reach into another.
     """
-    return _Recurrence.apply(a, b, reverse)
+    return _Recurrence.apply(a, b, reverse, starts)
 
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, reverse: bool) -> Tensor:
-        h = b.clone(memory_format=torch.contiguous_format)
-        recur_(a[:-1] if reverse else a[1:], h, reverse)
-        ctx.reverse = reverse
+    def forward(ctx: Any, a: Tensor, b: Tensor, reverse: bool, starts: Tensor | None) -> Tensor:
+        h = torch.empty_like(b, memory_format=torch.contiguous_format)
+        recur(lambda: h.copy_(b), a[:-1] if reverse else a[1:], h, starts, reverse)
+        ctx.reverse, ctx.starts = reverse, starts
         ctx.save_for_backward(a, h)
         return h
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         refuse_batches([grad])
         a, h = ctx.saved_tensors
         # The gradient of b runs the other way: g_t = grad_t + a_{t+1} g_{t+1}.
         back = not ctx.reverse
-        g = linear_recurrence(_shift(a, back), grad, back)
-        return g * _shift(h, ctx.reverse), g, None
+        g = linear_recurrence(_shift(a, back), grad, back, ctx.starts)
+        return g * _shift(h, ctx.reverse), g, None, None
+
+
+def recur(
+    fill: Callable[[], Any], a: Tensor, h: Tensor, starts: Tensor | None, reverse: bool = False
+) -> None:
+    """What `recur_` does to h (T + 1, S) that `fill` fills, with sequences kept apart.
+
+    They begin at the rows `starts` of h, ascending from 0 on; a is zero between them.
+    """
+    fill()
+    recur_(a, h, reverse)
+    if starts is None:
+        ends = h[0] if reverse else h[-1]
+    else:
+        ends = h[starts] if reverse else torch.cat([h[starts[1:] - 1], h[-1:]])
+    if ends.isfinite().all():
+        return
+    fill()
+    if starts is None:
+        _loop(a.unbind(), h.unbind(), reverse)
+    else:
+        _loop_apart(a, h, starts, reverse)
+
+
+def _loop_apart(a: Tensor, h: Tensor, starts: Tensor, reverse: bool) -> None:
+    """What `_loop` does, in all sequences at once; what would reach into another is left out."""
+    stops = torch.cat([starts[1:], starts.new_tensor([len(h)])])
+    length = stops - starts
+    for step in range(1, int(length.max())):
+        going = length > step
+        if reverse:
+            rows = stops[going] - 1 - step
+            h[rows] += a[rows] * h[rows + 1]
+        else:
+            rows = starts[going] + step
+            h[rows] += a[rows - 1] * h[rows - 1]
 
 
 def recur_(a: Tensor, h: Tensor, reverse: bool = False) -> None:

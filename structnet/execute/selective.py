@@ -9,15 +9,17 @@ n: nodes, by time; N: states of a channel, H: channels.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from structnet.cells.linear import LinearCell, Selection
 from structnet.execute.hooks import compute_weights
-from structnet.execute.scan import CHUNK, chains_of, linear_recurrence, recur_, run_scan
+from structnet.execute.scan import CHUNK, chains_of, linear_recurrence, recur, run_scan
 from structnet.execute.transform import refuse_batches
 from structnet.plan import Plan
 
@@ -43,13 +45,12 @@ def scan_output(
     # Under autocast a selection is of lower precision than the states have to be.
     dtype = next(cell.parameters(), z).dtype
     selection = Selection(*(part.to(dtype) for part in selection))
-    rate = selection.rate
-    reads = start = None
+    heads = start = None
     if not chains.are_abreast:
-        reads = rate.new_ones(len(z), 1, 1).index_fill_(0, chains.heads, 0)
+        heads = chains.heads
     elif initial is not None:
-        start = chains.before(initial[0]).view(-1, *rate.shape)
-    found = _Scan.apply(Layout(chains.width, reads), keep, start, *selection)
+        start = chains.before(initial[0]).view(-1, *selection.rate.shape)
+    found = _Scan.apply(Layout(chains.width, heads), keep, start, *selection)
     output, *states = map(chains.by_rank, found)
     return output, tuple(states)
 
@@ -58,12 +59,11 @@ def scan_output(
 class Layout:
     """How nodes follow one another: in sequences, of which `width` lie side by side.
 
-    `reads` (n, 1, 1) is 0 for nodes that do not read the one before and 1 for others, or None where
-    all of them do.
+    `heads`, ascending, are the nodes that do not read the one before; None where all of them do.
     """
 
     width: int
-    reads: Tensor | None
+    heads: Tensor | None
 
     def by_step(self, x: Tensor) -> Tensor:
         """(T, S) of (n, N, H)."""
@@ -106,12 +106,12 @@ def _in_one(layout: Layout, start: Tensor | None, of: Selection) -> tuple[Tensor
     """The output and the states by operations that can be differentiated any number of times."""
     a = torch.exp(-of.rate * of.step.unsqueeze(1))
     b = of.write.unsqueeze(2) * (of.step * of.u).unsqueeze(1)
-    if layout.reads is not None:
-        a = a * layout.reads
+    if layout.heads is not None:
+        a = a.index_fill(0, layout.heads, 0)
     if start is not None:
         first, rest = b.tensor_split([layout.width])
         b = torch.cat([first + a[: layout.width] * start, rest])
-    h = linear_recurrence(layout.by_step(a), layout.by_step(b)).view_as(b)
+    h = linear_recurrence(layout.by_step(a), layout.by_step(b), starts=layout.heads).view_as(b)
     return (of.read.unsqueeze(2) * h).sum(1) + of.direct * of.u, h.flatten(1)
 
 
@@ -127,9 +127,22 @@ class _Sweep:
         count = len(of.u)
         self.blocks = [slice(first, min(first + rows, count)) for first in range(0, count, rows)]
         self.rows = self.blocks[0].stop
+        self.heads = self._heads_of_blocks()
         # exp2 takes a third of the time that exp takes.
         self.exponent = of.rate / -math.log(2)
         self.a = self._buffer(self.rows)
+
+    def _heads_of_blocks(self) -> list[Tensor | None]:
+        """The heads within every block, counted from its first node."""
+        heads = self.layout.heads
+        if heads is None:
+            return [None] * len(self.blocks)
+        firsts = torch.tensor([nodes.start for nodes in self.blocks], device=heads.device)
+        cuts = [*torch.searchsorted(heads, firsts).tolist(), len(heads)]
+        return [
+            heads[start:stop] - nodes.start
+            for nodes, start, stop in zip(self.blocks, cuts, cuts[1:], strict=False)
+        ]
 
     def forward(self, start: Tensor | None) -> tuple[Tensor, Tensor]:
         """The output (n, H); and the states, those before the first step first, if they are to be
@@ -138,9 +151,9 @@ class _Sweep:
         h = self._buffer(width + (len(output) if self.keep else self.rows))
         h[:width] = 0 if start is None else start
         before = [h[:width].clone()]
-        for nodes in self.blocks:
+        for nodes, heads in zip(self.blocks, self.heads, strict=True):
             some, states = self.of.at(nodes), self._states(h, nodes)
-            self._make_states(some, self._make_a(some, nodes), states)
+            self._make_states(some, self._make_a(some, heads), states, heads)
             skip, read = (some.direct * some.u).unsqueeze(1), some.read.unsqueeze(1)
             torch.baddbmm(skip, read, states[width:], out=output[nodes].unsqueeze(1))
             if not self.keep:
@@ -160,18 +173,19 @@ class _Sweep:
         h, g = kept if self.keep else self._buffer(width + self.rows), self._buffer(self.rows)
         carried = torch.zeros_like(h[:width])
         for number, nodes in reversed(list(enumerate(self.blocks))):
-            some, states = self.of.at(nodes), self._states(h, nodes)
-            a = self._make_a(some, nodes)
+            some, states, heads = self.of.at(nodes), self._states(h, nodes), self.heads[number]
+            a = self._make_a(some, heads)
             if not self.keep:
                 states[:width] = kept[number]
-                self._make_states(some, a, states)
-            torch.mul(some.read.unsqueeze(2), grad[nodes].unsqueeze(1), out=g[: len(a)])
-            if of_states is not None:
-                g[: len(a)] += of_states[nodes].view_as(a)
-            g[len(a) - width : len(a)] += carried
-            self._recur(a[width:], g[: len(a)], reverse=True)
-            torch.mul(a[:width], g[:width], out=carried)
-            self._collect(some, a, states, grad[nodes], g[: len(a)], found.at(nodes))
+                self._make_states(some, a, states, heads)
+            own = g[: len(a)]
+            of_own = None if of_states is None else of_states[nodes]
+            self._make_gradients(some, a, own, grad[nodes], of_own, carried, heads)
+            torch.mul(a[:width], own[:width], out=carried)
+            if heads is not None:
+                # None is carried from a head, be it infinite.
+                carried.masked_fill_((heads[:1] == 0).any(), 0)
+            self._collect(some, a, states, grad[nodes], own, found.at(nodes), heads)
         return carried, found
 
     def _states(self, h: Tensor, nodes: slice) -> Tensor:
@@ -179,20 +193,59 @@ class _Sweep:
         stop = self.width + nodes.stop
         return h[nodes.start : stop] if self.keep else h[: stop - nodes.start]
 
-    def _make_a(self, of: Selection, nodes: slice) -> Tensor:
+    def _make_a(self, of: Selection, heads: Tensor | None) -> Tensor:
         a = torch.mul(of.step.unsqueeze(1), self.exponent, out=self.a[: len(of.step)]).exp2_()
-        return a if self.layout.reads is None else a.mul_(self.layout.reads[nodes])
+        return a if heads is None else a.index_fill_(0, heads, 0)
 
-    def _make_states(self, of: Selection, a: Tensor, states: Tensor) -> None:
+    def _make_states(self, of: Selection, a: Tensor, states: Tensor, heads: Tensor | None) -> None:
         value = (of.step * of.u).unsqueeze(1)
-        torch.mul(of.write.unsqueeze(2), value, out=states[self.width :])
-        self._recur(a, states)
 
-    def _recur(self, a: Tensor, h: Tensor, reverse: bool = False) -> None:
-        recur_(self.layout.by_step(a), self.layout.by_step(h), reverse)
+        def fill() -> None:
+            torch.mul(of.write.unsqueeze(2), value, out=states[self.width :])
+
+        # The first row is the state before the block's first node.
+        self._recur(fill, a, states, None if heads is None else F.pad(heads + 1, (1, 0)))
+
+    def _make_gradients(
+        self,
+        of: Selection,
+        a: Tensor,
+        g: Tensor,
+        grad: Tensor,
+        of_states: Tensor | None,
+        carried: Tensor,
+        heads: Tensor | None,
+    ) -> None:
+        """Those of a block's states, of those of its output and states and of later states."""
+
+        def fill() -> None:
+            torch.mul(of.read.unsqueeze(2), grad.unsqueeze(1), out=g)
+            if of_states is not None:
+                g.add_(of_states.view_as(g))
+            g[-self.width :] += carried
+
+        starts = None if heads is None else torch.unique(F.pad(heads, (1, 0)))
+        self._recur(fill, a[self.width :], g, starts, reverse=True)
+
+    def _recur(
+        self,
+        fill: Callable[[], None],
+        a: Tensor,
+        h: Tensor,
+        starts: Tensor | None,
+        reverse: bool = False,
+    ) -> None:
+        recur(fill, self.layout.by_step(a), self.layout.by_step(h), starts, reverse)
 
     def _collect(
-        self, of: Selection, a: Tensor, states: Tensor, grad: Tensor, g: Tensor, found: Selection
+        self,
+        of: Selection,
+        a: Tensor,
+        states: Tensor,
+        grad: Tensor,
+        g: Tensor,
+        found: Selection,
+        heads: Tensor | None,
     ) -> None:
         """Gradients of a block's selection, of those of its output and states; uses up a and g."""
         torch.bmm(grad.unsqueeze(1), states[self.width :].mT, out=found.read.unsqueeze(1))
@@ -202,6 +255,8 @@ class _Sweep:
         found.direct.add_((grad * of.u).sum(0))
         # From here on g is the gradient of -rate step, and a is room for products.
         g.mul_(states[: -self.width]).mul_(a)
+        if heads is not None:
+            g.index_fill_(0, heads, 0)
         torch.sub(of_value * of.u, torch.mul(g, of.rate, out=a).sum(1), out=found.step)
         found.rate.sub_(torch.mul(g, of.step.unsqueeze(1), out=a).sum(0))
 
