@@ -14,6 +14,7 @@ from structnet.cells.aggregate import Attention, make_aggregate
 from structnet.cells.edge_terms import edge_terms
 from structnet.cells.product import masked, no_predecessors, product
 from structnet.cells.slots import counted, mean
+from structnet.cells.start_values import orthogonal_blocks_
 from structnet.starts import Renewable
 
 Gates = tuple[Tensor, ...]
@@ -281,23 +282,6 @@ class Input(nn.Linear):
         devices = [self.weight.device] if self.weight.is_cuda else []
         with torch.random.fork_rng(devices, enabled=hasattr(self, "is_made")):
             super().reset_parameters()
-
-
-def orthogonal_blocks_(weight: Tensor, rows: int, columns: int) -> None:
-    """Fill every block of so many rows and columns with an orthogonal matrix."""
-    for band in weight.split(rows):
-        for block in band.split(columns, dim=1):
-            nn.init.orthogonal_(block)
-
-
-def chrono_(bias: Tensor, longest: int) -> None:
-    """Start a forget gate for dependencies of up to so many steps: b = log(U[1, longest - 1]).
-
-    Tallec and Ollivier (2018), eq. 16. ValueError for less than 2 steps.
-    """
-    if longest < 2:
-        raise ValueError(f"option 'chrono' is at least 2 steps, got {longest}")
-    bias.uniform_(1, longest - 1).log_()
 
 
 def check_choice(option: str, value: str | None, *choices: str | None) -> None:

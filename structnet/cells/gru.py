@@ -3,7 +3,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from structnet.cells.cell import Cell, check_choice, chrono_
+from structnet.cells.cell import Cell, check_choice
+from structnet.cells.start_values import chrono_
 from structnet.registry import cells
 
 

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from structnet.cells.cell import Cell, check_choice, chrono_
+from structnet.cells.cell import Cell, check_choice
 from structnet.cells.product import dense
 from structnet.cells.slots import mean
+from structnet.cells.start_values import chrono_
 from structnet.registry import cells
 
 
