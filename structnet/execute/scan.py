@@ -159,6 +159,8 @@ def recur(
     They begin at the rows `starts` of h, ascending from 0 on; a is zero between them.
     """
     fill()
+    if not len(h):
+        return
     recur_(a, h, reverse)
     if starts is None:
         ends = h[0] if reverse else h[-1]
