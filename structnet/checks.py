@@ -53,6 +53,9 @@ def check_given(layer: Any, x: Tensor, plans: Sequence[Plan]) -> None:
                 f"a plan of {plan.steps[0][2]} predecessor slots for a cell of {arity}; "
                 "plan the batch with the topology of this layer"
             )
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"x is a tensor of floating-point numbers, got {kind}")
     shape = (plans[0].num_nodes, layer.input_size)
     if tuple(x.shape) != shape:
         raise ValueError(f"x is (nodes, input_size) = {shape}, got {tuple(x.shape)}")

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 # What torch_geometric keeps a row of for every node, and for every edge.
-NODE_FIELDS, EDGE_FIELDS = ("x", "score"), ("edge_attr",)
+NODE_FIELDS, EDGE_FIELDS = ("x",), ("edge_attr",)
 
 
 class Edges(NamedTuple):
@@ -27,31 +27,53 @@ class Edges(NamedTuple):
     score: ArrayLike | None = None
 
     @classmethod
-    def of(cls, graph: Any) -> "Edges":
-        """The edges of a graph, `Edges` or torch_geometric Data, as arrays.
+    def of(cls, graph: Any, score: bool = False) -> "Edges":
+        """The edges of a graph as arrays: of `Edges`, a torch_geometric Data or a networkx graph.
 
-        ValueError, naming edge or node, for indices that are no integers or out of range, and for
-        a number of nodes that is missing.
+        A networkx graph's nodes are numbered in the order in which it has them; without direction,
+        its edges are there in both. What a Data calls `score` is taken for one of the nodes where
+        `score` is asked for. ValueError, naming edge or node, for indices that are no integers or
+        out of range, and for a number of nodes that is missing.
         """
+        if is_networkx(graph):
+            graph = _from_networkx(graph, score)
         if isinstance(graph, Edges):
-            index, num_nodes, score, name = graph.index, graph.num_nodes, graph.score, "index"
+            index, num_nodes, name, scores = graph.index, graph.num_nodes, "index", graph.score
         elif is_data(graph):
             index, num_nodes, name = graph.edge_index, count_nodes(graph), "edge_index"
-            score = getattr(graph, "score", None)
+            scores = getattr(graph, "score", None) if score else None
         else:
             raise ValueError(
-                "a graph is sn.Edges or a torch_geometric Data with edge_index, "
-                f"got {type(graph).__name__}"
+                "a graph is sn.Edges or a torch_geometric Data with edge_index, or a networkx "
+                f"graph, got {type(graph).__name__}"
             )
         if not isinstance(num_nodes, int | np.integer) or num_nodes < 0:
             raise ValueError(f"num_nodes is a whole number from 0 on, got {num_nodes!r}")
         index = _checked_index(as_array(index), num_nodes, name)
-        return cls(index, num_nodes, None if score is None else _checked_score(score, num_nodes))
+        return cls(index, num_nodes, None if scores is None else _checked_score(scores, num_nodes))
 
 
 def is_data(structure: Any) -> bool:
     """Whether it is a torch_geometric Data or Batch with edges, or looks like one."""
     return getattr(structure, "edge_index", None) is not None
+
+
+def is_networkx(structure: Any) -> bool:
+    """Whether it is a networkx graph, or looks like one: networkx itself is not imported."""
+    return callable(getattr(structure, "number_of_nodes", None)) and hasattr(structure, "adj")
+
+
+def _from_networkx(graph: Any, score: bool) -> Edges:
+    place = {node: number for number, node in enumerate(graph)}
+    pairs = [(place[source], place[target]) for source, target in graph.edges()]
+    index = np.array(pairs, np.int64).reshape(-1, 2).T
+    if not graph.is_directed():
+        # An edge from a node to itself is one in both directions.
+        back = index[::-1, index[0] != index[1]]
+        index = np.concatenate([index, back], axis=1)
+    scores = [data.get("score") for _, data in graph.nodes(data=True)] if score else [None]
+    has_scores = bool(scores) and all(one is not None for one in scores)
+    return Edges(index, len(place), np.array(scores) if has_scores else None)
 
 
 def as_array(values: Any) -> NDArray[Any]:
@@ -85,15 +107,59 @@ def check_fields(data: Any) -> None:
             values = getattr(data, name, None)
             if values is None:
                 continue
-            values = torch.as_tensor(values)
+            values = _as_tensor(values, name)
             if values.layout != torch.strided:
                 raise ValueError(f"{name} is sparse, {values.layout}; take {name}.to_dense()")
-            if len(values) != count[what]:
-                raise ValueError(f"{name} has {len(values)} rows for {count[what]} {what}s")
+            if not values.dim() or len(values) != count[what]:
+                rows = f"{len(values)} rows" if values.dim() else "no rows"
+                raise ValueError(f"{name} has {rows} for {count[what]} {what}s")
             if not torch.isfinite(values).all():
                 at = torch.nonzero(~torch.isfinite(values))[0].tolist()
                 column = f", column {at[1]}" if len(at) > 1 else ""
                 raise ValueError(f"{name} is {values[tuple(at)].item()} at {what} {at[0]}{column}")
+
+
+def _as_tensor(values: Any, name: str) -> torch.Tensor:
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} is of numbers, got a {type(values).__name__}: {error}") from error
+
+
+def sample_bounds(data: Any) -> NDArray[np.int64]:
+    """Sample b of a torch_geometric Batch owns the nodes bounds[b]:bounds[b + 1].
+
+    They are those of `batch`, as `Batch.subgraph` leaves `ptr` as it was, or of `ptr` where there
+    is no batch. ValueError, naming it, where it does not go through the nodes in their order.
+    """
+    ptr, batch, num_nodes = as_array(data.ptr), getattr(data, "batch", None), count_nodes(data)
+    if batch is None:
+        wrong = ptr.ndim != 1 or ptr.dtype.kind not in "iu" or not len(ptr)
+        if wrong or ptr[0] != 0 or ptr[-1] != num_nodes or (np.diff(ptr.astype(int)) < 0).any():
+            raise ValueError(
+                f"ptr holds the bounds of the graphs' nodes, integers that go up from 0 to "
+                f"{num_nodes}, got {_shown(ptr)}; take torch_geometric's Batch.from_data_list"
+            )
+        return ptr.astype(np.int64)
+    batch = as_array(batch)
+    wrong = batch.shape != (num_nodes,) or (batch.size and batch.dtype.kind not in "iu")
+    if wrong or (batch.size and batch[0] < 0) or (np.diff(batch.astype(int)) < 0).any():
+        raise ValueError(
+            f"batch is the graph of every node, ({num_nodes},) integers that go up, got "
+            f"{_shown(batch)}; take torch_geometric's Batch.from_data_list"
+        )
+    # Graphs of which no node is left still count: targets of graphs stay with theirs.
+    count = np.bincount(batch.astype(np.int64), minlength=max(0, ptr.size - 1))
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+
+
+def comes_apart(data: Any, bounds: NDArray[np.integer]) -> bool:
+    """Whether it is a Batch whose graphs can be had one by one, as its `ptr` is of these bounds."""
+    return hasattr(data, "to_data_list") and np.array_equal(as_array(data.ptr), bounds)
+
+
+def _shown(values: NDArray[Any]) -> str:
+    return f"{values.dtype} {values.shape}, {np.array2string(values, threshold=8, edgeitems=3)}"
 
 
 def join(graphs: Sequence[Edges]) -> tuple[Edges, NDArray[np.int64]]:
@@ -124,6 +190,8 @@ def join(graphs: Sequence[Edges]) -> tuple[Edges, NDArray[np.int64]]:
 def check_apart(index: Any, ptr: NDArray[np.integer]) -> None:
     """ValueError for an edge (2, E) between samples; sample b owns the nodes ptr[b]:ptr[b + 1]."""
     index = as_array(index)
+    if not index.size:
+        return
     sample = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))[index]
     between = sample[0] != sample[1]
     if between.any():

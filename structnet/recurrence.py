@@ -12,7 +12,7 @@ from structnet.cells.cell import Cell
 from structnet.checkpoint import check_save, run_checkpointed
 from structnet.checks import check_cells, check_given
 from structnet.edge_features import EdgeFeatures, check_executor
-from structnet.edges import is_data
+from structnet.edges import is_data, is_networkx
 from structnet.execute import SCANS
 from structnet.execute import executor as find_executor
 from structnet.execute.fused import FUSED, check_fused_layer
@@ -139,9 +139,9 @@ class Recurrence(nn.Module):
         """
         if getattr(self, "_is_replica", False):
             _own_again(self)
-        if is_data(plans):
+        if is_data(plans) or is_networkx(plans):
             if self.edges is not None and edge_x is None:
-                edge_x = plans.edge_attr
+                edge_x = getattr(plans, "edge_attr", None)
             plans = [plan.to(x.device) for plan in self.topology.plan(plans)]
         executor = executor_under_transforms(executor or self.executor)
         run = find_executor(executor)

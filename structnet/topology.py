@@ -1,14 +1,24 @@
 """Topology: who comes before whom."""
 
 import abc
-from collections.abc import Callable, Hashable, Sequence
+import reprlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from structnet.edges import Edges, as_array, check_apart, check_fields, is_data, join
+from structnet.edges import (
+    Edges,
+    check_apart,
+    check_fields,
+    comes_apart,
+    is_data,
+    is_networkx,
+    join,
+    sample_bounds,
+)
 from structnet.levels import Ints
 from structnet.places import Namer
 from structnet.plan import Plan, lasting
@@ -57,21 +67,22 @@ class Topology(abc.ABC):
     def plan(self, structures: Any) -> tuple[Plan, ...]:
         """One plan a direction for a batch; nodes are the samples' nodes, concatenated.
 
-        `structures` is a sequence with one a sample, or a torch_geometric Batch or Data itself.
-        ValueError, naming sample and node, for an index that is no integer or out of range, for a
-        cycle, and for features of a Data that are not one a node or edge, or not finite. Plans of
-        structures that are plain numbers are cached.
+        `structures` is a sequence with one a sample, or a torch_geometric Batch or Data, a networkx
+        graph, `Edges` or an nltk.Tree itself. ValueError, naming sample and node, for an index that
+        is no integer or out of range, for a cycle, and for features of a Data that are not one a
+        node or edge, or not finite. Plans of structures that are plain numbers are cached.
         """
         with lasting():
             if is_data(structures):
                 return self._plan_data(structures)
+            structures = _as_samples(structures)
             if isinstance(self, Hashable) and all(map(_is_shape, structures)):
                 return _cached_plan(self, tuple(structures))
             return self._plan(structures)
 
     def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
         if self.joins and len(structures) > 1 and all(isinstance(s, Edges) for s in structures):
-            return self._plan_joined(lambda: join(structures), structures)
+            return self._plan_joined(lambda: join(structures), lambda: structures)
         samples = [self._tables(structure, i) for i, structure in enumerate(structures)]
         return self._plan_tables(samples, [self.levels(structure) for structure in structures])
 
@@ -79,22 +90,31 @@ class Topology(abc.ABC):
         """A plan of torch_geometric's Data, or of a Batch of them."""
         if getattr(data, "ptr", None) is None:
             return self._plan([data])
-        if not self.joins:
-            return self._plan(data.to_data_list())
-        return self._plan_joined(lambda: (data, as_array(data.ptr)), data)
+        bounds = sample_bounds(data)
+        whole = not comes_apart(data, bounds)
+        if self.joins:
+            apart = list if whole else data.to_data_list
+            return self._plan_joined(lambda: (data, bounds), apart)
+        if whole:
+            raise ValueError(
+                "ptr has other bounds than batch, as Batch.subgraph leaves it, and "
+                f"{type(self).__name__} takes graphs one by one: give it a list of Data"
+            )
+        return self._plan(data.to_data_list())
 
     def _plan_joined(
-        self, joined: Callable[[], tuple[Any, Ints]], structures: Any
+        self, joined: Callable[[], tuple[Any, Ints]], apart: Callable[[], Sequence[Any]]
     ) -> tuple[Plan, ...]:
-        """A plan of graphs as one graph, sample b of which owns the nodes `ptr[b]:ptr[b + 1]`."""
+        """A plan of graphs as one graph, sample b of which owns the nodes `ptr[b]:ptr[b + 1]`.
+
+        Where it can't be read, `apart` are the samples, so that the error says which.
+        """
         try:
             graph, ptr = joined()
             tables = self._read(graph)
             check_apart(graph.edge_index if is_data(graph) else graph.index, ptr)
         except ValueError:
-            # Sample by sample, the error says where.
-            samples = structures.to_data_list() if is_data(structures) else structures
-            for number, structure in enumerate(samples):
+            for number, structure in enumerate(apart()):
                 self._tables(structure, number)
             raise
         return self._plan_tables([tables], [self.levels(graph)], ptr)
@@ -123,13 +143,42 @@ class Topology(abc.ABC):
 
     def _read(self, structure: Any) -> Any:
         if is_data(structure):
-            if self.takes in ("sequence", "grid"):
-                raise ValueError(
-                    f"{type(self).__name__} takes a {self.takes}, got a torch_geometric "
-                    f"{type(structure).__name__}; take topology 'graph'"
-                )
+            self._refuse_graph("torch_geometric", structure)
             check_fields(structure)
+        elif is_networkx(structure):
+            self._refuse_graph("networkx", structure)
         return self.predecessors(structure)
+
+    def _refuse_graph(self, of: str, structure: Any) -> None:
+        """ValueError where structures are no graphs."""
+        if self.takes in ("sequence", "grid"):
+            raise ValueError(
+                f"{type(self).__name__} takes a {self.takes}, got a {of} "
+                f"{type(structure).__name__}; take topology 'graph'"
+            )
+
+
+def _as_samples(structures: Any) -> Sequence[Any]:
+    """What is given as a sequence with one a sample; ValueError for what is no such thing."""
+    if isinstance(structures, Edges) or is_networkx(structures) or hasattr(structures, "subtrees"):
+        return [structures]
+    if isinstance(structures, list | tuple):
+        return structures
+    if isinstance(structures, str | bytes | Mapping) or not _has_items(structures):
+        raise ValueError(
+            "structures are a list with one a sample, got "
+            f"{type(structures).__name__} {reprlib.repr(structures)}; for a single one give a "
+            "list of it"
+        )
+    return list(structures)
+
+
+def _has_items(structures: Any) -> bool:
+    try:
+        iter(structures)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_shape(structure: Any) -> bool:

@@ -27,8 +27,8 @@ class OrderedGraph(sn.Topology):
     the most neighbours on; by `id`; or `random`, drawn by torch's generator whenever a batch is
     planned, so that an epoch has orders of its own. Ties are by id. Backward is the reverse order.
 
-    Structure: `sn.Edges` with every edge in both directions, or a torch_geometric Data; of these
-    `score` (n,) is the score.
+    Structure: `sn.Edges` with every edge in both directions, a torch_geometric Data or a networkx
+    Graph; of these `score` (n,) is the score, in a networkx graph an attribute of every node.
 
     Arguments:
         order: in which nodes are visited: breadth, score, id or random.
@@ -52,7 +52,7 @@ class OrderedGraph(sn.Topology):
         self.num_initial = None if unvisited == "previous" else 0
 
     def predecessors(self, structure: Any) -> Any:
-        graph = sn.Edges.of(structure)
+        graph = sn.Edges.of(structure, score=self.order == "score")
         source, target = graph.index
         check_undirected(source, target, graph.num_nodes)
         place = np.empty(graph.num_nodes, np.int64)

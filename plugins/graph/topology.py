@@ -20,8 +20,8 @@ def directions_of(direction: str) -> tuple[str, ...]:
 class Graph(sn.Topology):
     """Any DAG: forward, a node follows those that feed it; backward, those that it feeds.
 
-    Any number of predecessors. Structure: `sn.Edges`, or a torch_geometric Data with `edge_index`,
-    whose sources feed its targets.
+    Any number of predecessors. Structure: `sn.Edges`, a torch_geometric Data with `edge_index` or a
+    networkx graph, whose sources feed its targets.
 
     Arguments:
         direction: forward follows the edges, backward goes against them; both is a pass each.

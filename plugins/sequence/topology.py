@@ -9,7 +9,12 @@ import structnet as sn
 
 def steps(length: int) -> np.ndarray:
     """The step before each step; before the first, the sample's initial state."""
-    length = operator.index(length)
+    try:
+        length = operator.index(length)
+    except TypeError:
+        raise ValueError(
+            f"a sequence is its length, a whole number of steps from 1 on, got {length!r}"
+        ) from None
     if length < 1:
         raise ValueError(f"a sequence has at least one step, got length {length}")
     before = np.arange(-1, length - 1)

@@ -16,9 +16,9 @@ class Tree(sn.Topology):
 
     Tai et al. (2015): with ordered slots (`arity=2` is a binary tree) each child slot has weights
     of its own, with `arity=null` any number of children share theirs and are summed. Structure:
-    (n, K) child indices, -1 where absent; or a torch_geometric Data whose edges lead from child to
-    parent, children in the order of their edges; or an nltk.Tree, nodes in the order of its
-    `subtrees()`. Several roots make a forest.
+    (n, K) child indices, -1 where absent; or a torch_geometric Data or a networkx graph whose edges
+    lead from child to parent, children in the order of their edges; or an nltk.Tree, nodes in the
+    order of its `subtrees()`. Several roots make a forest.
 
     Arguments:
         arity: the child slots of a node, each with weights of its own; null is any number, which
@@ -74,12 +74,15 @@ def child_table(structure: Any) -> Ints:
         table = _from_edges(np.asarray(structure.edge_index), int(structure.num_nodes))
     elif hasattr(structure, "subtrees"):
         table = _from_nltk(structure)
+    elif callable(getattr(structure, "number_of_nodes", None)):
+        edges = sn.Edges.of(structure)
+        table = _from_edges(np.asarray(edges.index), edges.num_nodes)
     else:
-        table = np.asarray(structure)
+        table = _as_table(structure)
     if table.ndim != 2 or (table.size and not np.issubdtype(table.dtype, np.integer)):
         raise ValueError(
             f"a tree is an integer table (nodes, slots) of children, got {table.dtype} "
-            f"of shape {table.shape}"
+            f"of shape {table.shape}; a torch_geometric Data or an nltk.Tree is one as well"
         )
     table = table.astype(np.int64, copy=False)
     wrong = (table < -1) | (table >= len(table))
@@ -95,6 +98,16 @@ def child_table(structure: Any) -> Ints:
         above = np.argwhere(table == child)[:, 0].tolist()
         raise ValueError(f"node {child} is a child of nodes {above}; in a tree it has one parent")
     return table
+
+
+def _as_table(structure: Any) -> Ints:
+    try:
+        return np.asarray(structure)
+    except ValueError as error:
+        raise ValueError(
+            "a tree is an integer table (nodes, slots) of children, -1 where absent, every row of "
+            f"one length: {error}"
+        ) from error
 
 
 def parents(children: Ints) -> Ints:
