@@ -14,7 +14,7 @@ from structnet.cells.cell import Cell
 from structnet.convolution import Convolution
 from structnet.readout import Readout
 from structnet.recurrence import Recurrence
-from structnet.registry import nets
+from structnet.registry import cells, nets, readouts, topologies
 from structnet.stack import stacked
 from structnet.starts import reset
 from structnet.topology import Topology
@@ -43,12 +43,15 @@ class Net(nn.Module):
     gat, gin or sage. It shows a node its successors too. `apart` gives every direction a stack of
     its own; without, every layer sees both directions of the one below.
 
+    `topology`, `cell` and `readout` are names or, as the registries make them, objects: a topology,
+    and callables (input size, hidden size, arity) and (size, directions).
     Tokens enter as the sum of their embeddings, features as they are. Called with a `Batch`, it
     gives (B, outputs), or (N, outputs) where the readout is per node. Every layer reads the
     features of edges, where the task has some, unless `edges` is false. `skip` and `dropout` are
     the `Stack`'s, `recurrent_dropout`, `zoneout`, `weight_drop`, `truncate` and `save` every
     `Recurrence`'s, `word_dropout` and `embedding_dropout` the `Embedding`'s. ValueError for a task
-    that predicts what a node reads: it would be seen. Where `parameters` is
+    that predicts what a node reads, as it would be seen, and for what the task gives beside x and
+    the net does not read. Where `parameters` is
     given, it decides in place of `hidden_size`: the net is the widest that has at most so many.
 
     Arguments:
@@ -80,9 +83,9 @@ class Net(nn.Module):
     def __init__(
         self,
         sizes: Sizes,
-        topology: Topology,
-        cell: Callable[[int, int, int | None], Cell],
-        readout: Callable[[int, int], Readout],
+        topology: Topology | str,
+        cell: Callable[[int, int, int | None], Cell] | str,
+        readout: Callable[[int, int], Readout] | str,
         *,
         embedding_size: int = 128,
         hidden_size: int = 128,
@@ -104,7 +107,8 @@ class Net(nn.Module):
         save: str = "gates",
     ):
         super().__init__()
-        _refuse_seen(sizes)
+        _refuse_unread(sizes)
+        topology, cell, readout = _made(topology, cell, readout)
         layer = partial(
             Recurrence,
             cell=cell,
@@ -116,7 +120,7 @@ class Net(nn.Module):
             truncate=truncate,
             edge_size=sizes.edge_size if edges else None,
         )
-        self.reads_edges = edges and sizes.edge_size is not None
+        self.edges, self.edge_size = edges, sizes.edge_size
         size, self.input = _input(sizes, embedding_size, word_dropout, embedding_dropout)
 
         def above(width: int) -> tuple[nn.Module | None, ...]:
@@ -150,7 +154,8 @@ class Net(nn.Module):
             reset(module)
 
     def forward(self, batch: Batch) -> Tensor:
-        edge_x = batch.edge_x if self.reads_edges else None
+        _refuse_fields(batch, self.edges and self.edge_size is None)
+        edge_x = batch.edge_x if self.edges else None
         h = self.input(batch.x)
         if self.before is not None:
             h = self.before(h, batch.plans[0])
@@ -160,12 +165,45 @@ class Net(nn.Module):
         return self.head(self.readout(h, batch))
 
 
-def _refuse_seen(sizes: Sizes) -> None:
+def _made(topology: Any, cell: Any, readout: Any) -> tuple[Topology, Callable, Callable]:
+    """What is given by name, as it is registered."""
+    return (
+        topologies.create(topology) if isinstance(topology, str) else topology,
+        partial(cells.create, cell) if isinstance(cell, str) else cell,
+        partial(readouts.create, readout) if isinstance(readout, str) else readout,
+    )
+
+
+def _refuse_unread(sizes: Sizes) -> None:
+    others = [name for name in nets.names() if nets[name] is not Net]
     if sizes.sees is not None:
-        others = [name for name in nets.names() if nets[name] is not Net]
         raise ValueError(
             "the task predicts the input of every node, which net 'stack' would show: take a "
             f"net that hides it, of {others}"
+        )
+    if sizes.condition is not None:
+        raise ValueError(
+            f"the task gives the net a condition, {sizes.condition!r}, which net 'stack' does not "
+            f"read: take a net that reads it, of {others}, or make it part of every node's x"
+        )
+    if sizes.vocabulary is not None and sizes.input_size is not None:
+        raise ValueError(
+            f"the task has a vocabulary and an input_size of {sizes.input_size}, and net 'stack' "
+            "reads tokens or numbers: leave one of them out, or take a net of your own for both"
+        )
+
+
+def _refuse_fields(batch: Batch, unknown_edges: bool) -> None:
+    """ValueError for what samples have beside x, and the task says nothing of."""
+    if batch.condition is not None:
+        raise ValueError(
+            "samples have a condition, which net 'stack' does not read: leave it out, or make it "
+            "part of every node's x"
+        )
+    if batch.edge_x is not None and unknown_edges:
+        raise ValueError(
+            f"samples have edge_x of {batch.edge_x.shape[1]} numbers, which net 'stack' reads "
+            "where the task's edge_size says so: set it, or take net.edges=false"
         )
 
 

@@ -10,7 +10,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -147,6 +147,7 @@ class Registry:
     def create(self, name: str, /, *wired: Any, **options: Any) -> Any:
         """A configured component; ValueError for an unknown option or a value of another type."""
         component = self[name]
+        check_wired(component, wired, f"{self.kind} {name!r}")
         check_options(component, options, f"{self.kind} {name!r}")
         return component(*wired, **options)
 
@@ -184,6 +185,21 @@ def read_options(component: Callable, what: str) -> Mapping[str, tuple[Any, Any]
 
 # Of components, which stay; what else has options may go.
 known_options = cache(read_options)
+
+
+def check_wired(component: Callable, wired: Sequence[Any], what: str) -> None:
+    """ValueError where positional arguments are missing."""
+    needed = [
+        parameter.name
+        for parameter in inspect.signature(component).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.default is parameter.empty
+    ]
+    if missing := needed[len(wired) :]:
+        raise ValueError(
+            f"{what} is made of ({', '.join(needed)}), in this order; {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing"
+        )
 
 
 def check_options(component: Callable, options: Mapping[str, Any], what: str) -> None:
