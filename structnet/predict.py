@@ -12,7 +12,7 @@ from structnet.batch import Batch, Located, Sample
 from structnet.loading import loader
 from structnet.regression import Regression
 from structnet.run import Run
-from structnet.samples import read_samples
+from structnet.samples import read_samples, warn_of_run
 from structnet.task import Task
 from structnet.terminal import visible
 
@@ -65,6 +65,7 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     """
     task = run.task
     samples = read_samples(run, path)
+    warn_of_run(run, samples, str(path))
     batch_nodes = run.config["trainer"]["batch_nodes"]
     batches = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
     per_node = task.predicts_nodes(run.topology)

@@ -13,12 +13,29 @@ import torch
 
 from structnet import registry
 from structnet.batch import Origin, Sample, Tokens, collate
+from structnet.filled import warn_of_slots
 from structnet.plugin import describe
 from structnet.run import Run, learned_classes
 from structnet.task import Task
 
 SPLITS = ("train", "validation", "test")
 Splits = dict[str, Sequence[Sample]]
+
+
+def warn_of_run(run: Run, samples: Sequence[Sample], what: str) -> None:
+    """A DataWarning where samples fill slots that no training sample of the run filled."""
+    unfilled = run.read_metrics().get("unfilled_slots", {})
+    if not isinstance(unfilled, dict) or not all(
+        direction in run.topology.directions
+        and isinstance(slots, list)
+        and all(type(slot) is int for slot in slots)
+        for direction, slots in unfilled.items()
+    ):
+        raise ValueError(
+            f"unfilled_slots of {run.directory / 'metrics.json'} are lists of slots by direction, "
+            f"got {_short(unfilled)}; leave them out, and no slots are looked at"
+        )
+    warn_of_slots(run.topology, unfilled, samples, what)
 
 
 def load_samples(run: Run) -> Splits:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from structnet.batch import Sample
 from structnet.callbacks import diagnosis, early_stopping, illustration, progress
+from structnet.filled import unfilled_slots, warn_of_slots
 from structnet.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.loading import loader
 from structnet.module import Module
@@ -140,6 +141,9 @@ def fit(
         max_steps,
         resumed,
     )
+    unfilled = unfilled_slots(run.topology, splits["train"])
+    for name in ("validation", "test"):
+        warn_of_slots(run.topology, unfilled, splits[name], f"the {name} split")
     module.train_batches = loaders["train"]
     batches = len(loaders["train"].batch_sampler)
     print(f"{batches:,} batches an epoch", flush=True)
@@ -188,6 +192,7 @@ def fit(
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
             **module.constant.figures(),
         },
+        **({"unfilled_slots": unfilled} if unfilled else {}),
     }
 
 

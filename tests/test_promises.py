@@ -57,6 +57,7 @@ LEVELS = {
     "topology": 3,
     "batch": 4,
     "loading": 5,
+    "filled": 5,
     "task": 5,
     "closure": 5,
     "node_loading": 6,

@@ -11,7 +11,7 @@ def test(words: list[str]) -> int:
     from structnet.config import override, saved
     from structnet.report import print_table
     from structnet.run import Run
-    from structnet.samples import load_samples
+    from structnet.samples import load_samples, warn_of_run
     from structnet.train import evaluate
 
     config = saved(options["run"])
@@ -21,7 +21,9 @@ def test(words: list[str]) -> int:
     net = run.load_net()
     # The baselines were measured on the run's own data.
     metrics = {} if data else run.read_metrics()
-    metrics["test"] = evaluate(run, net, load_samples(run)["test"])
+    samples = load_samples(run)["test"]
+    warn_of_run(run, samples, "the test split")
+    metrics["test"] = evaluate(run, net, samples)
     print_table(run, metrics)
     if data:
         print(f"on {', '.join(data)}; {run.directory} was trained on other data")
