@@ -52,7 +52,8 @@ def take_options(
         if not equals or (optional is not None and key not in known):
             raise ValueError(f"no option {word!r} {did_you_mean(key, known)}")
         if not value:
-            raise ValueError(f"{key}= takes a value")
+            missing = f"{key}=... is missing: " if key in required else ""
+            raise ValueError(f"{missing}{key}= takes a value")
         if key in options:
             raise ValueError(f"{key}= is given twice")
         options[key] = home(value)
