@@ -222,10 +222,9 @@ def test_what_torch_gives_contiguous_is_contiguous(info, batch_first):
 
 
 @every_module
-@both_modes
-def test_derivatives_are_those_of_differences(info, training):
-    for sample in inputs_of(info, training)[::5]:
-        ours, _ = pair(info, sample.constructor_input, training)
+def test_derivatives_are_those_of_differences(info):
+    for sample in inputs_of(info, training=True)[::7]:
+        ours, _ = pair(info, sample.constructor_input, training=True)
         given = sample.forward_input.args
         if isinstance(given[0], PackedSequence):
             continue
