@@ -50,7 +50,7 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("task", "outputs", "dtype", "unknown"), UNKNOWN, ids=str)
+@pytest.mark.parametrize(("task", "outputs", "dtype", "unknown"), UNKNOWN)
 def test_a_batch_without_a_known_target_has_no_loss_and_no_gradient(task, outputs, dtype, unknown):
     output = torch.randn(4, outputs, requires_grad=True)
     loss = task.loss(output, batch([unknown] * 2, [unknown] * 2, dtype=dtype))
@@ -59,7 +59,7 @@ def test_a_batch_without_a_known_target_has_no_loss_and_no_gradient(task, output
     assert torch.equal(output.grad, torch.zeros_like(output))
 
 
-@pytest.mark.parametrize(("task", "outputs", "dtype", "unknown"), UNKNOWN[:3], ids=str)
+@pytest.mark.parametrize(("task", "outputs", "dtype", "unknown"), UNKNOWN[:3])
 def test_unknown_targets_change_no_mean_over_the_known_ones(task, outputs, dtype, unknown):
     output = torch.randn(4, outputs, dtype=torch.float64, requires_grad=True)
     y = [1, unknown, unknown, 2]
