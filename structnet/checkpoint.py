@@ -17,7 +17,7 @@ from structnet.execute.again import Recalled
 from structnet.execute.held import Held, leaves_below, refuse_foreign, stand_ins
 from structnet.execute.transform import refuse_batches
 from structnet.plan import Plan
-from structnet.registry import did_you_mean
+from structnet.signature import did_you_mean
 from structnet.windows import windows
 
 States = tuple[Tensor, ...]

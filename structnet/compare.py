@@ -24,11 +24,12 @@ from typing import Any
 import yaml
 
 from structnet.config import compose
+from structnet.directories import Config, new_directory, remove_empty
 from structnet.files import write
 from structnet.ranking import Key, Monitor, markdown, summarise
-from structnet.registry import did_you_mean
-from structnet.run import Config, Run, new_directory, remove_empty
+from structnet.run import Run
 from structnet.saved import read_metrics, saved_config
+from structnet.signature import did_you_mean
 
 SECTION = "comparison.yaml"
 PARTS = ("rows", "columns", "seeds", "folds", "published", "references")

@@ -39,8 +39,8 @@ from structnet.needs import missing, warn_of_others
 from structnet.option_types import fits
 from structnet.plain import refuse_functions
 from structnet.reading import read_text
-from structnet.registry import did_you_mean
 from structnet.run import saved_config
+from structnet.signature import did_you_mean
 from structnet.typed import (
     Word,
     assign,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from structnet.plan import Plan
-from structnet.registry import did_you_mean
+from structnet.signature import did_you_mean
 from structnet.starts import Renewable
 
 CONVOLUTIONS = ("gat", "gcn", "gin", "sage")

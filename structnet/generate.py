@@ -5,8 +5,8 @@ from keyword import iskeyword
 from typing import Any
 
 from structnet.option_types import read
-from structnet.registry import check_options, did_you_mean, read_options
 from structnet.run import Run
+from structnet.signature import check_options, did_you_mean, read_options
 
 
 def generate(run: Run, words: Mapping[str, str]) -> Any:

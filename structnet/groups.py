@@ -6,8 +6,9 @@ from typing import Any
 from structnet import registry
 from structnet.meanings import first_line, meanings
 from structnet.option_types import choices, fits, type_name
-from structnet.registry import check_options, did_you_mean, known_options
-from structnet.train import check_ranges, fit
+from structnet.ranges import check_ranges
+from structnet.signature import check_options, did_you_mean, known_options
+from structnet.train import fit
 
 REGISTRIES = {
     "cell": registry.cells,

@@ -100,7 +100,7 @@ def _silence() -> Iterator[None]:
 def _find_command(name: str, words: Sequence[str]) -> Callable[[list[str]], int]:
     if name in COMMANDS:
         return COMMANDS[name]
-    from structnet.registry import did_you_mean
+    from structnet.signature import did_you_mean
 
     if name.startswith("-") and (found := [word for word in words if word in COMMANDS]):
         others = [word for word in (name, *words) if word != found[0]]

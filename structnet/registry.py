@@ -4,23 +4,26 @@ A configured argument of a component is keyword-only with a plain default; a wir
 without a default. The signature is the whole configuration schema.
 """
 
-import difflib
 import importlib
 import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from structnet.option_types import PLAIN, annotation, choices, fits, is_supported
 from structnet.plugin import Plugin, PluginError, installed, load, owner_of, warn
+from structnet.signature import (
+    check_option,
+    check_options,
+    check_wired,
+    did_you_mean,
+    known_options,
+    read_options,
+)
 
 # What a word on the command line and a key in a file can be.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # Read as another value than a word, there or in YAML.
 NO_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")
 C = TypeVar("C", bound=Callable)
@@ -31,20 +34,6 @@ class UnknownName(KeyError):
 
     # KeyError shows the repr of its message, which hides line breaks and doubles quotes.
     __str__ = Exception.__str__
-
-
-def did_you_mean(name: Any, choices: Iterable[str]) -> str:
-    """`among [...]`, and the closest choice where one is close."""
-    choices = sorted(choices)
-    close = close_to(name, choices)
-    return f"among {choices}" + (f"; did you mean {close!r}?" if close else "")
-
-
-def close_to(name: Any, choices: Iterable[str]) -> str | None:
-    """The closest choice where one is close, in capitals or not."""
-    folded = {choice.casefold(): choice for choice in choices}
-    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
-    return folded[close[0]] if close else None
 
 
 class Registry:
@@ -126,7 +115,7 @@ class Registry:
         """ValueError for an option that cannot be configured, and for others than the wired."""
         options = read_options(component, what)
         for option, (kind, default) in options.items():
-            _check_option(option, kind, default, f"option {option!r} of {what}")
+            check_option(option, kind, default, f"option {option!r} of {what}")
         if self.wired is None:
             return
         signature = inspect.signature(component)
@@ -164,74 +153,6 @@ class Registry:
         return (inspect.getdoc(self[name]) or "").split("\n")[0]
 
 
-def read_options(component: Callable, what: str) -> Mapping[str, tuple[Any, Any]]:
-    """The configured arguments of a component: option -> (type, default)."""
-    options = {}
-    hints = _hints(component, what)
-    for parameter in inspect.signature(component).parameters.values():
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            continue
-        default = parameter.default
-        if default is parameter.empty or type(default) not in PLAIN:
-            given = "none" if default is parameter.empty else repr(default)
-            raise ValueError(
-                f"option {parameter.name!r} of {what} needs a default that is a bool, int, float, "
-                f"str or None, got {given}; wired arguments are positional"
-            )
-        kind = hints.get(parameter.name, type(default) if default is not None else Any)
-        options[parameter.name] = (kind, default)
-    return MappingProxyType(options)
-
-
-# Of components, which stay; what else has options may go.
-known_options = cache(read_options)
-
-
-def check_wired(component: Callable, wired: Sequence[Any], what: str) -> None:
-    """ValueError where positional arguments are missing."""
-    needed = [
-        parameter.name
-        for parameter in inspect.signature(component).parameters.values()
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        and parameter.default is parameter.empty
-    ]
-    if missing := needed[len(wired) :]:
-        raise ValueError(
-            f"{what} is made of ({', '.join(needed)}), in this order; {', '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} missing"
-        )
-
-
-def check_options(component: Callable, options: Mapping[str, Any], what: str) -> None:
-    known = read_options(component, what)
-    for option, value in options.items():
-        if option not in known:
-            raise ValueError(f"no option {option!r} of {what} {did_you_mean(option, known)}")
-        check_value(value, known[option][0], option, what)
-
-
-def check_value(
-    value: Any, kind: Any, option: str, what: str, spell: Callable[[Any], str] = annotation
-) -> None:
-    """ValueError for a value that is not of the option's type, which is spelled for the reader."""
-    if fits(value, kind):
-        return
-    if not choices(kind):
-        raise ValueError(f"option {option!r} of {what} takes {spell(kind)}, got {value!r}")
-    close = close_to(value, [one for one in choices(kind) if isinstance(one, str)])
-    hint = f"; did you mean {close!r}?" if close else ""
-    raise ValueError(f"{what}: option {option!r} is {spell(kind)}, got {value!r}{hint}")
-
-
-def _hints(component: Callable, what: str) -> Mapping[str, Any]:
-    try:
-        return typing.get_type_hints(
-            component.__init__ if inspect.isclass(component) else component
-        )
-    except (NameError, TypeError) as error:
-        raise ValueError(f"the annotations of {what} can't be read: {error}") from error
-
-
 def _path(component: Callable) -> str:
     # What is no class or function has no names of its own.
     parts = (getattr(component, name, None) for name in ("__module__", "__qualname__"))
@@ -243,23 +164,6 @@ def _check_name(name: Any, what: str) -> None:
         raise ValueError(
             f"{what} is no word for the command line: take ASCII letters, digits, - and _, a "
             f"letter first, and none of {', '.join(NO_WORDS)}"
-        )
-
-
-def _check_option(option: str, kind: Any, default: Any, what: str) -> None:
-    if not OPTION.fullmatch(option):
-        raise ValueError(
-            f"{what} is no word for the command line: take ASCII letters, digits and _"
-        )
-    if option == "name":
-        raise ValueError(f"{what} is taken: a component's own name goes by it; rename the option")
-    if not is_supported(kind):
-        raise ValueError(
-            f"{what} has the type {kind}: take bool, int, float, str, a Literal of them, or a union"
-        )
-    if not fits(default, kind):
-        raise ValueError(
-            f"{what} is of type {annotation(kind)}, which its default {default!r} is not"
         )
 
 

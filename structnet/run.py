@@ -13,7 +13,6 @@ DIR/manifest.json        the SHA-256 of the weights, the checkpoints and what el
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -29,22 +28,18 @@ from torch import nn
 
 from structnet import registry
 from structnet.batch import Vocabulary
+from structnet.directories import Config, directory_for, part_names, remove_empty
 from structnet.execute.fused import FUSED
-from structnet.files import TEMPORARY, remove_temporaries, write
+from structnet.files import remove_temporaries, write
 from structnet.manifest import Damaged, Manifest
 from structnet.needs import needed
 from structnet.net import Sizes
-from structnet.option_types import home
 from structnet.resuming import PREVIOUS, read_plain
 from structnet.saved import read_description, read_metrics, saved_config
 from structnet.size import check_workers, refuse_large, refuse_other_size, without_memory
 from structnet.task import Task
 from structnet.topology import Topology
 from structnet.words import command_line
-
-Config = Mapping[str, Any]
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ class Run:
         ValueError if the directory that the configuration names is in use.
         """
         run = cls.compose(config, Path())
-        return replace(run, directory=_new_directory(config))
+        return replace(run, directory=directory_for(config))
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -107,7 +102,7 @@ class Run:
     @property
     def parts(self) -> list[str]:
         """What the net is made of, by name."""
-        return _parts(self.config)
+        return part_names(self.config)
 
     @property
     def is_fused(self) -> bool:
@@ -303,73 +298,3 @@ def _check_readout(config: Config, task: Task, topology: Topology) -> None:
 
 def _per_node(readout: str) -> bool:
     return getattr(registry.readouts[readout], "per_node", False)
-
-
-def check_directory(config: Config) -> None:
-    """ValueError if the directory that a configuration names is in use, or can't be one."""
-    if config.get("run") is None:
-        return
-    directory, way = Path(home(config["run"])), "name a directory that is new or empty"
-    for path in (directory, *directory.parents):
-        if path.exists() and not path.is_dir():
-            raise ValueError(f"run={directory}: {path} is a file; {way}")
-    if not directory.exists() or _is_free(directory):
-        return
-    if (directory / "config.yaml").is_file():
-        raise ValueError(
-            f"run={directory} is in use; name another directory, "
-            f"or go on with: {command_line('train', f'resume={directory}')}"
-        )
-    raise ValueError(
-        f"run={directory} is in use for other files; {way}, as in run={directory / 'first'}"
-    )
-
-
-def _new_directory(config: Config) -> Path:
-    if config.get("run") is not None:
-        check_directory(config)
-        return Path(home(config["run"]))
-    return new_directory("-".join((config["task"]["name"], *_parts(config))))
-
-
-def _parts(config: Config) -> list[str]:
-    """What the run's net is made of, by name: its topology and cell, or the net that uses none."""
-    name = config["net"]["name"]
-    recurrent = getattr(registry.nets[name], "is_recurrent", True)
-    return [config[group]["name"] for group in ("topology", "cell")] if recurrent else [name]
-
-
-def _is_free(directory: Path) -> bool:
-    """Whether there is nothing in it, or only what a run leaves that ended before its first epoch.
-
-    Such a run can't be resumed.
-    """
-    if not directory.is_dir():
-        return False
-    begun = {"config.yaml", "config.json", "manifest.json", "logs", "tensorboard", "checkpoints"}
-    names, kept = (
-        {path.name for path in folder.glob("*") if not TEMPORARY.fullmatch(path.name)}
-        for folder in (directory, directory / "checkpoints")
-    )
-    return names <= {*begun, ".lock"} and not kept
-
-
-def remove_empty(directory: Path) -> None:
-    """Remove the directory of something new, and `RUNS`, where nothing is in them."""
-    with suppress(OSError):
-        directory.rmdir()
-        if directory.parent == RUNS:
-            RUNS.rmdir()
-
-
-def new_directory(name: str, below: Path = RUNS) -> Path:
-    """A directory of its own for something new."""
-    stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
-    directory, count = below / stamp, 1
-    while True:
-        try:
-            directory.mkdir(parents=True)
-            return directory
-        except FileExistsError:
-            count += 1
-            directory = below / f"{stamp}-{count}"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from structnet.plan import Plan
 from structnet.recurrence import Recurrence
-from structnet.registry import did_you_mean
+from structnet.signature import did_you_mean
 from structnet.starts import reset
 from structnet.topology import Topology
 

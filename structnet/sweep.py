@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from structnet.config import compose
+from structnet.directories import Config, check_directory, new_directory
 from structnet.files import write
 from structnet.plain import read_json
 from structnet.plugin import blame, describe
 from structnet.ranking import markdown_table
 from structnet.resuming import Saved, newest
-from structnet.run import Config, Run, check_directory, new_directory
+from structnet.run import Run
 from structnet.saved import read_metrics
 from structnet.signals import Stopped
 from structnet.terminal import visible

@@ -1,18 +1,12 @@
 """The adapter to Lightning: a plain net and a task become a training run."""
 
-import logging
-import math
-import os
 import sys
 import time
-import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -22,31 +16,13 @@ from structnet.filled import unfilled_slots, warn_of_slots
 from structnet.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.loading import loader
 from structnet.module import Module
-from structnet.optimizing import OPTIMIZERS, SCHEDULES
-from structnet.registry import did_you_mean
+from structnet.ranges import check_ranges
 from structnet.resuming import BEST, Saved
 from structnet.run import Run
 from structnet.samples import load_samples
 from structnet.signals import Stopped
+from structnet.trainer import figures_of, loggers, quiet_trainer, share_cores
 from structnet.words import command_line
-
-KEPT = ("best", "last")
-POSITIVE = (
-    "max_epochs",
-    "max_steps",
-    "limit_batches",
-    "batch_nodes",
-    "batch_size",
-    "pool",
-    "learning_rate",
-    "clip_norm",
-    "clip_value",
-    "patience",
-    "save_minutes",
-    "save_steps",
-    "diagnose",
-    "illustrate",
-)
 
 
 def fit(
@@ -115,7 +91,7 @@ def fit(
         deterministic: Lightning's: whether the same seed gives the same bits on a GPU as well.
     """
     seed_everything(seed, workers=True, verbose=False)
-    _share_cores()
+    share_cores()
     options = {
         "batch_nodes": batch_nodes,
         "batch_size": batch_size,
@@ -166,7 +142,7 @@ def fit(
             Keep(run, save_minutes, save_steps, best),
         ],
         plugins=[CheckpointFiles(run, None if resumed is None else restored(run, module, resumed))],
-        logger=_loggers(run),
+        logger=loggers(run),
         enable_progress_bar=sys.stdout.isatty(),
         precision=precision,
         accelerator=accelerator,
@@ -180,7 +156,7 @@ def fit(
     if keep == "best" and (run.directory / BEST).is_file():
         run.load_checkpoint(net, "best.ckpt")
     # Validation first: what one answer would score is then known of the test.
-    figures = {name: _evaluate(trainer, module, loaders[name]) for name in ("validation", "test")}
+    figures = {name: figures_of(trainer, module, loaders[name]) for name in ("validation", "test")}
     return {
         "test": figures["test"],
         "validation": figures["validation"],
@@ -219,23 +195,6 @@ def _advice(run: Run) -> str:
     if (run.checkpoints / "last.ckpt").is_file():
         return f"go on with: {command_line('train', f'resume={run.directory}')}"
     return "nothing is kept, as the first epoch did not end: the same command starts it again"
-
-
-def check_ranges(options: Mapping[str, Any]) -> None:
-    """ValueError for an option of the trainer that is none of its choices, or out of its range."""
-    choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "keep": KEPT}
-    for option, known in choices.items():
-        if (value := options.get(option, next(iter(known)))) not in known:
-            raise ValueError(f"no {option} {value!r} {did_you_mean(value, known)}")
-    for option in POSITIVE:
-        value = options.get(option)
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"option {option!r} of trainer is above 0 and finite, got {value}")
-    for option in ("num_workers", "weight_decay"):
-        if not 0 <= options.get(option, 0) < math.inf:
-            raise ValueError(
-                f"option {option!r} of trainer is at least 0 and finite, got {options[option]}"
-            )
 
 
 def train_run(run: Run, resume: Saved | None) -> tuple[nn.Module, dict[str, Any]]:
@@ -278,65 +237,3 @@ def _other_executor(run: Run) -> dict[str, str]:
     name = run.config["net"]["executor"]
     print(f"no GPU for net.executor={name}: going on with auto", flush=True)
     return {"executor": "auto"}
-
-
-def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
-    """The task's metrics of a net on samples."""
-    options = run.config["trainer"]
-    _share_cores()
-    batches = {name: options[name] for name in ("batch_nodes", "batch_size", "num_workers")}
-    trainer = quiet_trainer(
-        logger=False,
-        enable_progress_bar=False,
-        enable_checkpointing=False,
-        limit_test_batches=options["limit_batches"],
-        devices=1,
-        **{name: options[name] for name in ("precision", "accelerator")},
-    )
-    module = Module(net, run.task)
-    return _evaluate(
-        trainer, module, loader(samples, run.topology, group=run.task.group, **batches)
-    )
-
-
-def quiet_trainer(**options: Any) -> Trainer:
-    """Lightning's Trainer without its banners."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    for message in (
-        ".*does not have many workers.*",
-        ".*`weights_only`.*",
-        ".*Checkpoint directory .* exists and is not empty.*",
-        ".*GPU available but not used.*",
-        ".*isinstance.treespec, LeafSpec.*",
-    ):
-        warnings.filterwarnings("ignore", message)
-    try:
-        return Trainer(enable_model_summary=False, **options)
-    except Exception as error:
-        # Lightning has several types of its own for a bad accelerator, precision or device.
-        given = {name: options[name] for name in ("accelerator", "precision")}
-        raise ValueError(f"no trainer for {given}: {error}") from error
-
-
-def _share_cores() -> None:
-    """Leave a core to loading: threads that compete for cores wait for each other.
-
-    So many threads whatever the number of workers, as another number sums in another order; never
-    more than torch was told to take, by OMP_NUM_THREADS for example.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(min(torch.get_num_threads(), max(1, (cores or 1) - 1)))
-
-
-def _loggers(run: Run) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(run.directory, name="logs")]
-    # TensorBoard is an extra of its own.
-    with suppress(ModuleNotFoundError):
-        loggers.append(TensorBoardLogger(run.directory, name="tensorboard"))
-    return loggers
-
-
-def _evaluate(trainer: Trainer, module: Module, batches: DataLoader) -> dict[str, float]:
-    (figures,) = trainer.test(module, batches, verbose=False)
-    return {name.removeprefix("test/"): float(value) for name, value in figures.items()}

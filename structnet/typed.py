@@ -18,7 +18,7 @@ from structnet.groups import (
     options_of,
 )
 from structnet.option_types import is_text, read, type_name
-from structnet.registry import check_value, close_to, did_you_mean
+from structnet.signature import check_value, close_to, did_you_mean
 
 FORM = "GROUP=NAME or GROUP.OPTION=VALUE"
 # Other libraries' words for options of ours.

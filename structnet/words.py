@@ -43,7 +43,7 @@ def take_options(
 
     ValueError for any other word; where `optional` is None, any key is taken.
     """
-    from structnet.registry import did_you_mean
+    from structnet.signature import did_you_mean
 
     options = {}
     for word in words:

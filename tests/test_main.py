@@ -374,7 +374,7 @@ def test_the_test_figures_are_the_same_again():
 
 
 def test_the_test_figures_are_the_same_to_the_last_bit():
-    from structnet.train import evaluate
+    from structnet.trainer import evaluate
 
     with isolated():
         run = opened(trained())

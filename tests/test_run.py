@@ -68,7 +68,7 @@ def test_a_run_that_saves_nothing_leaves_nothing(place):
 
 def test_a_home_directory_is_meant_by_its_sign(monkeypatch, place):
     monkeypatch.setenv("HOME", str(place))
-    assert Run.new(small("run='~/mine'")).directory == place / "mine"
+    assert Run.new(small("run=~/mine")).directory == place / "mine"
 
 
 def test_a_saved_run_is_opened_as_it_was():

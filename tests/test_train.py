@@ -11,7 +11,8 @@ import structnet as sn
 from structnet.config import compose
 from structnet.module import OPTIMIZERS
 from structnet.run import Run
-from structnet.train import evaluate, train_run
+from structnet.train import train_run
+from structnet.trainer import evaluate
 
 
 @pytest.fixture(autouse=True)
@@ -178,14 +179,14 @@ def test_workers_change_no_bit_where_there_are_two_cores(monkeypatch):
 
 
 def test_no_more_threads_are_taken_than_torch_was_told(monkeypatch):
-    from structnet.train import _share_cores
+    from structnet.trainer import share_cores
 
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)), raising=False)
     before = torch.get_num_threads()
     try:
         for told, taken in ((1, 1), (3, 3), (8, 7)):
             torch.set_num_threads(told)
-            _share_cores()
+            share_cores()
             assert torch.get_num_threads() == taken
     finally:
         torch.set_num_threads(before)

@@ -20,7 +20,7 @@ from structnet.bench.suite import run_suite
 from structnet.bench.workload import Figures, Setting, Work, measure_case
 from structnet.config import compose
 from structnet.files import write
-from structnet.registry import did_you_mean
+from structnet.signature import did_you_mean
 from structnet.terminal import console
 
 GROUPS = ("topology", "cell")

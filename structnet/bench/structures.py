@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structnet.edges import Edges
-from structnet.registry import did_you_mean
+from structnet.signature import did_you_mean
 from structnet.task import data_folder
 from structnet.topology import Topology
 

@@ -20,7 +20,7 @@ from structnet.bench.rows import (
 from structnet.bench.scale import SCALE
 from structnet.bench.structures import Sizes
 from structnet.bench.workload import Figures, Setting, Work
-from structnet.registry import did_you_mean
+from structnet.signature import did_you_mean
 
 
 class PlainCell(nn.Module):

@@ -12,7 +12,7 @@ def test(words: list[str]) -> int:
     from structnet.report import print_table
     from structnet.run import Run
     from structnet.samples import load_samples, warn_of_run
-    from structnet.train import evaluate
+    from structnet.trainer import evaluate
 
     config = saved(options["run"])
     if data:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from structnet import registry
 from structnet.batch import Sample, collate
 from structnet.draw.picture import Look, shortened
 from structnet.predict import verdicts
 from structnet.recurrence import Recurrence
 from structnet.regression import Regression
 from structnet.run import Run
+from structnet.signature import did_you_mean
 from structnet.task import IGNORE, Task
 from structnet.topology import Topology
 
@@ -29,7 +29,7 @@ def find_samples(
     """
     splits = task.load(topology)
     if split not in splits:
-        raise ValueError(f"no split {split!r} {registry.did_you_mean(split, splits)}")
+        raise ValueError(f"no split {split!r} {did_you_mean(split, splits)}")
     samples = splits[split]
     if number >= len(samples):
         raise ValueError(

@@ -16,7 +16,7 @@ from structnet.execute.fused import run_fused, run_replayed
 from structnet.execute.reference import run_reference
 from structnet.execute.scan import can_scan, run_scan
 from structnet.plan import Plan
-from structnet.registry import did_you_mean
+from structnet.signature import did_you_mean
 
 
 def run_auto(
