@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ def write(path: Path, save: Callable[[Path], Any]) -> None:
     """
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
+        # Whatever has the name, a link to elsewhere for example, is not written to.
+        temporary.unlink(missing_ok=True)
         save(temporary)
         _flush(temporary)
         os.replace(temporary, path)
@@ -24,11 +27,21 @@ def write(path: Path, save: Callable[[Path], Any]) -> None:
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(IsADirectoryError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     write(path, lambda temporary: temporary.write_bytes(data))
+
+
+def check_own_folder(path: Path) -> None:
+    """ValueError for a link, which leads elsewhere, and for what is there and is no folder."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        what = "a link to elsewhere" if path.is_symlink() else "no folder"
+        raise ValueError(
+            f"{path} is {what}, and is written to; move it away, or copy what it holds"
+        )
 
 
 def remove_temporaries(folder: Path) -> None:

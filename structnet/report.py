@@ -1,8 +1,6 @@
 """What a person sees of a run: the table at its end and the learning curve."""
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from structnet.files import write
+from structnet.logs import logged
 from structnet.run import Run
 from structnet.task import Task
 from structnet.terminal import console, visible
@@ -56,33 +55,20 @@ def draw_curve(run: Run) -> None:
     from matplotlib.figure import Figure
 
     monitor = run.task.monitor
-    rows = _logged(run.logs)
-    losses = _series(rows, "loss")
-    scores = _series(rows, f"validation/{monitor}")
+    losses = sorted(logged(run.logs, "loss").items())
+    scores = sorted(logged(run.logs, f"validation/{monitor}").items())
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     loss_axes = figure.subplots()
-    loss_axes.plot(*losses, color="tab:blue", linewidth=1, label="training loss")
+    loss_axes.plot(*_columns(losses), color="tab:blue", linewidth=1, label="training loss")
     loss_axes.set(xlabel="step", ylabel=f"training loss ({run.task.loss_unit})")
     score_axes = loss_axes.twinx()
-    score_axes.plot(*scores, color="tab:orange", marker="o", label=f"validation {monitor}")
+    score_axes.plot(
+        *_columns(scores), color="tab:orange", marker="o", label=f"validation {monitor}"
+    )
     score_axes.set(ylabel=f"validation {monitor}")
     figure.legend(loc="outside upper center", ncols=2)
     write(run.directory / "curve.png", lambda path: figure.savefig(path, format="png", dpi=120))
 
 
-def _logged(folder: Path) -> list[dict[str, str]]:
-    """The rows of every stretch of the run, the resumed ones behind."""
-    versions = sorted(folder.glob("version_*"), key=lambda path: int(path.name.split("_")[1]))
-    rows = []
-    for version in versions:
-        # A stretch that was stopped at once has logged nothing.
-        if (log := version / "metrics.csv").is_file():
-            with log.open(newline="") as file:
-                rows += csv.DictReader(file)
-    return rows
-
-
-def _series(rows: list[dict[str, str]], name: str) -> tuple[list[int], list[float]]:
-    # A run that was stopped within an epoch logs some steps again: the later value counts.
-    values = {int(row["step"]): float(row[name]) for row in rows if row.get(name)}
-    return sorted(values), [values[step] for step in sorted(values)]
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [step for step, _ in points], [value for _, value in points]

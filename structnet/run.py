@@ -30,7 +30,7 @@ from structnet import registry
 from structnet.batch import Vocabulary
 from structnet.directories import Config, directory_for, part_names, remove_empty
 from structnet.execute.fused import FUSED
-from structnet.files import remove_temporaries, write
+from structnet.files import check_own_folder, remove_temporaries, write
 from structnet.manifest import Damaged, Manifest
 from structnet.needs import needed
 from structnet.net import Sizes
@@ -40,6 +40,9 @@ from structnet.size import check_workers, refuse_large, refuse_other_size, witho
 from structnet.task import Task
 from structnet.topology import Topology
 from structnet.words import command_line
+
+# What is written to while a run is trained.
+FOLDERS = ("checkpoints", "logs", "samples", "tensorboard")
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,11 @@ class Run:
     def hold(self) -> Iterator[None]:
         """Keep the directory from other processes; remove it if nothing is saved in it.
 
-        ValueError if another process holds it.
+        ValueError if another process holds it, or if what is written there would end up elsewhere.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
+        for name in FOLDERS:
+            check_own_folder(self.directory / name)
         lock = FileLock(self.directory / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -90,6 +95,9 @@ class Run:
                 f"another process is training in {self.directory}; wait for it, or name another "
                 "directory with run=DIR"
             ) from None
+        except OSError as error:
+            reason = f"{error.strerror}; remove it"
+            raise OSError(f"cannot lock {lock.lock_file}: {reason}") from error
         try:
             for folder in (self.directory, self.checkpoints):
                 remove_temporaries(folder)

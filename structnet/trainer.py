@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from structnet.batch import Sample
 from structnet.loading import loader
+from structnet.logs import next_stretch
 from structnet.module import Module
 from structnet.run import Run
 
@@ -50,7 +51,8 @@ def share_cores() -> None:
 
 
 def loggers(run: Run) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(run.directory, name="logs")]
+    stretch = next_stretch(run.logs)
+    loggers: list[Logger] = [CSVLogger(run.directory, name="logs", version=stretch)]
     # TensorBoard is an extra of its own.
     with suppress(ModuleNotFoundError):
         loggers.append(TensorBoardLogger(run.directory, name="tensorboard"))

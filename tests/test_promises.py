@@ -46,6 +46,7 @@ LEVELS = {
     "signals": 0,
     "needs": 3,
     "manifest": 2,
+    "logs": 2,
     "resuming": 3,
     "optimizing": 1,
     "words": 1,
