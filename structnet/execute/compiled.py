@@ -131,17 +131,20 @@ class CompiledSweep:
             with held.replaced(own):
                 z = project(x[:1].detach())
             refuse_foreign([z], self.tensors)
-        for alone, steps in self._split():
+        for alone, steps in self._split(cell):
             if steps:
                 program = find_program(cell, self._signature(cell, z, steps, alone))
                 self.parts.append(Part(program, plan, steps, self.tensors))
 
-    def _split(self) -> list[tuple[bool, Sequence[Step]]]:
+    def _split(self, cell: Any) -> list[tuple[bool, Sequence[Step]]]:
         """The steps of nodes without predecessors, and the others."""
         steps = self.plan.steps
         if self.has_initial or not steps:
             return [(False, steps)]
-        count = sum(stop <= self.plan.levels[1] for _, stop, _, _ in steps)
+        # Initial states that are not given are zeros, but several are no single predecessor.
+        alike = getattr(cell, "arity", steps[0][2]) or 1
+        last = self.plan.levels[1]
+        count = sum(stop <= last and slots == alike for _, stop, slots, _ in steps)
         return [(True, steps[:count]), (False, steps[count:])]
 
     def _signature(self, cell: Any, z: Tensor, steps: Sequence[Step], alone: bool) -> Signature:
