@@ -13,8 +13,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from structnet.module import Module
-from structnet.optimizing import check_weights, checked_states
-from structnet.resuming import BEST, LAST, PREVIOUS, Saved
+from structnet.optimizing import checked_states, checked_weights
+from structnet.resuming import BEST, LAST, PREVIOUS, Saved, read
 from structnet.run import Run
 
 
@@ -76,14 +76,20 @@ def restored(run: Run, module: Module, saved: Saved) -> dict[str, Any]:
 
     ValueError names the file and what does not fit the net and its optimizer.
     """
-    weights, state = saved.state["state_dict"], saved.state
+    state, name = saved.state, saved.name
     try:
-        check_weights(weights, module.state_dict())
+        weights = checked_weights(state["state_dict"], module.state_dict())
         parameters = [weights[name] for name, _ in module.named_parameters()]
         states = checked_states(state["optimizer_states"], parameters)
+        if saved.best_score is not None:
+            # Its weights are those of the net in the end, where no epoch is better.
+            name = BEST
+            checked_weights(read(run.manifest, BEST).state["state_dict"], module.state_dict())
     except ValueError as error:
-        file = run.directory / saved.name
-        raise ValueError(f"{file} is no checkpoint of this run's net: {error}") from error
+        raise ValueError(
+            f"{run.directory / name} is no checkpoint of this run's net: {error}; move it away, "
+            "and the run goes on from another, if there is one"
+        ) from error
     # Of mixed precision in 16 bits.
     scaler = {
         name: value

@@ -13,6 +13,9 @@ OPTIMIZERS = {
     "adagrad": torch.optim.Adagrad,
     "sgd": torch.optim.SGD,
 }
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# What an optimizer keeps of squares, and a count.
+NEVER_NEGATIVE = ("step", "sum", "exp_avg_sq", "max_exp_avg_sq")
 # The share of the learning rate after a share of the steps.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * min(done, 1.0))),
@@ -40,20 +43,24 @@ def name_of(states: Any) -> str:
     raise ValueError("its optimizer_states are of no optimizer known here")
 
 
-def check_weights(weights: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> None:
-    """ValueError unless there is a tensor of the same shape and kind for every one wanted."""
+def checked_weights(weights: Any, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of the weights; ValueError unless there is one of the same shape and kind for each."""
+    if not isinstance(weights, dict):
+        raise ValueError("its state_dict holds no weights")
     missing, more = sorted(set(wanted) - set(weights)), sorted(map(str, set(weights) - set(wanted)))
     if missing or more:
-        what = f"no {missing[0]}" if missing else f"{more[0]}, which the net has not"
+        what = f"no {missing[0]}" if missing else f"{more[0][:80]}, which the net has not"
         raise ValueError(f"its state_dict has {what}")
-    for name, tensor in wanted.items():
-        _check_like(weights[name], tensor, f"its {name}", exact=False)
+    return {
+        name: _copied(weights[name], tensor, f"its {name}", exact=False)
+        for name, tensor in wanted.items()
+    }
 
 
 def checked_states(states: Any, parameters: Sequence[Tensor]) -> list[dict[str, Any]]:
     """An optimizer's saved state for parameters, its options as new; ValueError if it is none.
 
-    It would be written to, at the sizes of the parameters, whatever its own are.
+    It would be written to, at the sizes and strides of the parameters, whatever its own are.
     """
     name, group = name_of(states), _group(states)
     if group["params"] != list(range(len(parameters))):
@@ -64,16 +71,20 @@ def checked_states(states: Any, parameters: Sequence[Tensor]) -> list[dict[str, 
     wanted = [_state_like(name, parameter) for parameter in parameters]
     if any(wanted) and not state:
         raise ValueError("its optimizer_states are empty")
+    checked: dict[int, dict[str, Any]] = {}
     for index, saved in state.items():
         if type(index) is not int or not 0 <= index < len(parameters):
-            raise ValueError(f"its optimizer_states have a parameter {index!r}")
+            raise ValueError(f"its optimizer_states have a parameter {str(index)[:80]}")
         if not isinstance(saved, dict) or set(saved) != set(wanted[index]):
             raise ValueError(f"its optimizer_states of parameter {index} are not {name}'s")
+        checked[index] = {}
         for key, value in saved.items():
-            like = wanted[index][key]
-            if like is not None or value is not None:
-                _check_like(value, like, f"{key} of parameter {index} in its optimizer_states")
-    return [{"state": state, "param_groups": [{**options_of(name), "params": group["params"]}]}]
+            like, what = wanted[index][key], f"{key} of parameter {index} in its optimizer_states"
+            both = like is not None or value is not None
+            checked[index][key] = _copied(value, like, what) if both else None
+            if key in NEVER_NEGATIVE and (value < 0).any():
+                raise ValueError(f"{what} has values below 0")
+    return [{"state": checked, "param_groups": [{**options_of(name), "params": group["params"]}]}]
 
 
 def _group(states: Any) -> Mapping[str, Any]:
@@ -95,16 +106,23 @@ def _state_like(name: str, parameter: Tensor) -> dict[str, Any]:
     return dict(optimizer.state[like])
 
 
-def _check_like(value: Any, like: Any, what: str, exact: bool = True) -> None:
-    if not isinstance(value, Tensor) or not isinstance(like, Tensor) or value.layout != like.layout:
+def _copied(value: Any, like: Any, what: str, exact: bool = True) -> Tensor:
+    """A tensor of memory of its own, laid out like another; ValueError unless it is one like it.
+
+    One that is read from a file may have all its entries in one place, and be written beyond it.
+    """
+    plain = isinstance(value, Tensor) and isinstance(like, Tensor) and _is_plain(value)
+    if not plain or value.device.type == "meta":
         raise ValueError(f"{what} is no tensor such as the net's")
-    same = (
-        value.dtype == like.dtype
-        if exact
-        else value.is_floating_point() == like.is_floating_point()
-    )
+    same = value.dtype == like.dtype if exact else (value.dtype in FLOATS) == (like.dtype in FLOATS)
     if value.shape != like.shape or not same:
         found, wanted = (f"{t.dtype} of shape {tuple(t.shape)}" for t in (value, like))
         raise ValueError(f"{what} is {found}, the net needs {wanted}")
-    if not torch.isfinite(value).all():
+    copied = torch.empty_like(like, dtype=value.dtype, device="cpu").copy_(value.detach())
+    if not torch.isfinite(copied).all():
         raise ValueError(f"{what} has values that are not finite")
+    return copied
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.layout == torch.strided and not value.is_nested and not value.is_quantized

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from commands import call, copy_of_trained, refused
 
 from structnet.files import write_bytes
@@ -97,3 +98,82 @@ def test_logs_of_other_things_are_named_and_passed_over(place):
     assert Path(run, "logs", "version_9", "metrics.csv").is_file()
     assert all(f"{name}/metrics.csv is passed over" in err for name in ("version_5", "version_4"))
     assert len(err.splitlines()) <= 3
+
+
+# Checkpoints
+
+
+def change(run, name, changed, at):
+    """Put what `changed` makes of a tensor in its place; no sum is known of the checkpoint."""
+    path = run / "checkpoints" / f"{name}.ckpt"
+    state = torch.load(path, weights_only=True)
+    where = state["state_dict"] if at == "weights" else state["optimizer_states"][0]["state"]
+    if at == "weights":
+        key = "net.input.weight"
+    else:
+        where, key = where[0], at
+    where[key] = changed(where[key])
+    torch.save(state, path)
+    (run / "manifest.json").unlink(missing_ok=True)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("at", ["weights", "exp_avg", "exp_avg_sq"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda value: torch.empty_like(value, device="meta"),
+        lambda value: torch.nested.nested_tensor([value[0], value[0][:1]]),
+        lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+        lambda value: value.to(torch.float8_e4m3fn),
+        lambda value: value.to(torch.complex64),
+        lambda value: torch.zeros(1).expand(2**31, 2**20),
+        lambda value: value.to_sparse(),
+    ],
+    ids=["meta", "nested", "quantized", "float8", "complex", "huge", "sparse"],
+)
+def test_a_tensor_of_another_kind_is_named(place, at, changed):
+    run = copy_of_trained(place)
+    change(run, "last", changed, at)
+    message = refused("train", f"resume={run}", "trainer.max_epochs=3")
+    assert "last.ckpt is no checkpoint of this run's net" in message and "move it away" in message
+    assert "\n" not in message and len(message) < 500
+
+
+@pytest.mark.parametrize("at", ["weights", "exp_avg", "exp_avg_sq"])
+def test_tensors_of_other_strides_are_read_by_value(place, at):
+    def laid_out(value, how):
+        constant = torch.full((1,), 0.25)
+        return {
+            "plain": torch.full(value.shape, 0.25),
+            "expanded": constant.expand(value.shape),
+            "one place": constant.as_strided(value.shape, (0,) * value.ndim),
+            "transposed": torch.full(value.shape[::-1], 0.25).t(),
+            "negated": torch._neg_view(torch.full(value.shape, -0.25)),
+        }[how]
+
+    found = {}
+    for how in ("plain", "expanded", "one place", "transposed", "negated"):
+        run = copy_of_trained(place)
+        change(run, "last", lambda value, how=how: laid_out(value, how), at)
+        status, _, err = resumed(run)
+        assert status == 0, err
+        found[how] = (run / "model.safetensors").read_bytes()
+        shutil.rmtree(run)
+    assert all(data == found["plain"] for data in found.values())
+
+
+@pytest.mark.parametrize("at", ["step", "exp_avg_sq"])
+def test_squares_and_counts_below_zero_are_refused(place, at):
+    run = copy_of_trained(place)
+    change(run, "last", lambda value: -value.abs() - 1, at)
+    assert "below 0" in refused("train", f"resume={run}", "trainer.max_epochs=3")
+
+
+def test_a_best_checkpoint_of_another_net_is_named_before_it_is_trained_on(place):
+    run = copy_of_trained(place)
+    change(run, "best", lambda value: value[:1], "weights")
+    message = refused("train", f"resume={run}", "trainer.max_epochs=3")
+    assert "best.ckpt is no checkpoint of this run's net" in message
+    (run / "checkpoints" / "best.ckpt").unlink()
+    assert resumed(run).status == 0
