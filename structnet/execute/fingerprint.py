@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from structnet.cells.cell import Cell
 
 
-def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Hashable:
+def fingerprint(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Hashable:
     """Equal for modules that do the same to their tensors: type, attributes, shapes.
 
     What is met again is the place where it was met first: tensors may be tied.
@@ -19,8 +19,9 @@ def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Hashable:
         return value
     seen = {} if seen is None else seen
     if id(value) in seen:
-        return seen[id(value)]
-    seen[id(value)] = len(seen)
+        return seen[id(value)][0]
+    # Held, so that nothing else comes to have its id.
+    seen[id(value)] = len(seen), value
     if isinstance(value, Tensor):
         return value.shape, value.stride(), value.dtype, value.device, value.requires_grad
     if isinstance(value, dict):
