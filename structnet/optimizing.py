@@ -49,7 +49,7 @@ def checked_weights(weights: Any, wanted: Mapping[str, Tensor]) -> dict[str, Ten
         raise ValueError("its state_dict holds no weights")
     missing, more = sorted(set(wanted) - set(weights)), sorted(map(str, set(weights) - set(wanted)))
     if missing or more:
-        what = f"no {missing[0]}" if missing else f"{more[0][:80]}, which the net has not"
+        what = f"no {missing[0]}" if missing else f"{more[0][:80]!r}, which the net has not"
         raise ValueError(f"its state_dict has {what}")
     return {
         name: _copied(weights[name], tensor, f"its {name}", exact=False)

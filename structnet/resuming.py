@@ -5,7 +5,6 @@ scores, each checked, and no path.
 """
 
 import io
-import math
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -22,6 +21,8 @@ LAST, PREVIOUS, BEST = (f"checkpoints/{name}.ckpt" for name in ("last", "previou
 # What this version adds to Lightning's own entries.
 PROGRESS = "progress"
 SPENT = ("nodes", "seconds", "wall")
+# Of epochs, steps, nodes and seconds: more than any machine has time for.
+LARGEST = 1 << 50
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,10 @@ def _check_sums(data: bytes) -> None:
     """Compare the CRC of every entry of the archive that torch writes, which torch does not."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            # As it is written nothing is packed, and no two entries share their bytes.
+            if sum(entry.file_size for entry in entries) > len(data):
+                raise Damaged("its entries are larger than all of it")
             bad = archive.testzip()
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise Damaged(str(error)) from error
@@ -130,9 +135,7 @@ def _understood(name: str, state: Mapping[str, Any]) -> Saved:
     for key in ("state_dict", "callbacks"):
         if not isinstance(state[key], dict):
             raise ValueError(f"its {key} is {_shown(state[key])}")
-    spent = (
-        {key: _number(progress, key) for key in ("nodes", "seconds", "wall")} if progress else {}
-    )
+    spent = {key: _number(progress, key) for key in SPENT} if progress else {}
     score = _judged(state["callbacks"])["best_model_score"]
     return Saved(
         name,
@@ -168,20 +171,21 @@ def _waited(callbacks: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _count(state: Mapping[str, Any], key: str) -> int:
     value = state[key]
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= LARGEST:
         raise ValueError(f"its {key} is {_shown(value)}")
     return value
 
 
 def _number(state: Mapping[str, Any], key: str) -> float:
     value = state[key]
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
+    if type(value) not in (int, float) or not 0 <= value <= LARGEST:
         raise ValueError(f"its {key} is {_shown(value)}")
     return value
 
 
 def _scalar(value: Any, key: str) -> float:
-    if not isinstance(value, Tensor) or value.numel() != 1 or not value.is_floating_point():
+    plain = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_nested
+    if not plain or value.is_meta or value.numel() != 1 or not value.is_floating_point():
         raise ValueError(f"its {key} is {_shown(value)}")
     return value.item()
 

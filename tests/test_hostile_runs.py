@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,65 @@ def test_a_best_checkpoint_of_another_net_is_named_before_it_is_trained_on(place
     assert "best.ckpt is no checkpoint of this run's net" in message
     (run / "checkpoints" / "best.ckpt").unlink()
     assert resumed(run).status == 0
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_it_is_is_not_unpacked(place, monkeypatch):
+    run = copy_of_trained(place)
+    path = run / "checkpoints" / "last.ckpt"
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in {**entries, "archive/data/99": bytes(1 << 24)}.items():
+            archive.writestr(name, data)
+    (run / "manifest.json").unlink()
+    unpacked = zipfile.ZipFile.testzip
+
+    def testzip(archive):
+        assert archive.getinfo(archive.namelist()[0]).compress_type == zipfile.ZIP_STORED
+        return unpacked(archive)
+
+    monkeypatch.setattr(zipfile.ZipFile, "testzip", testzip)
+    status, _, err = resumed(run)
+    assert status == 0 and "last.ckpt is damaged: its entries are larger than all of it" in err
+    assert "going on from checkpoints/best.ckpt" in err
+
+
+def alter(run, changed):
+    path = run / "checkpoints" / "last.ckpt"
+    state = torch.load(path, weights_only=True)
+    changed(state)
+    torch.save(state, path)
+    (run / "manifest.json").unlink()
+
+
+def spent(nodes):
+    return {"batches": 0, "nodes": nodes, "seconds": 1.0, "wall": 1.0}
+
+
+def waited(score):
+    return lambda state: state["callbacks"].update(one={"wait_count": 1, "best_score": score})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda state: state.update(progress=spent(10**400)),
+        lambda state: state.update(progress=spent(float("nan"))),
+        lambda state: state.update(global_step=2**70),
+        waited(torch.empty((), device="meta")),
+        waited(torch.eye(1).to_sparse()),
+    ],
+)
+def test_counts_and_scores_that_are_none_are_named(place, changed):
+    run = copy_of_trained(place)
+    alter(run, changed)
+    status, _, err = resumed(run)
+    assert status == 0 and err.count("\n") == 1
+    assert "last.ckpt is no checkpoint to go on from" in err
+
+
+def test_a_name_of_another_in_a_checkpoint_stays_on_its_line(place):
+    run = copy_of_trained(place)
+    alter(run, lambda state: state["state_dict"].update({"net.\x1b[31m\nline": torch.zeros(1)}))
+    message = refused("train", f"resume={run}", "trainer.max_epochs=3")
+    assert "\n" not in message and "\x1b" not in message
