@@ -25,7 +25,7 @@ import yaml
 
 from structnet.config import compose
 from structnet.directories import Config, new_directory, remove_empty
-from structnet.files import write
+from structnet.files import check_own_folder, write
 from structnet.ranking import Key, Monitor, markdown, summarise
 from structnet.run import Run
 from structnet.saved import read_metrics, saved_config
@@ -100,6 +100,8 @@ class Comparison:
 
     def _run(self, directory: Path, train: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
         places = {key: directory / "_".join(map(str, key)) for key in self.configs}
+        for place in places.values():
+            check_own_folder(place)
         finished = {key: _finished(places[key], config) for key, config in self.configs.items()}
         figures = {}
         for number, (key, config) in enumerate(self.configs.items(), start=1):

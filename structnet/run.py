@@ -211,8 +211,6 @@ class Run:
 
     def read_metrics(self) -> dict[str, Any]:
         """The figures that are saved, none if there are none."""
-        if (self.directory / "metrics.json").is_file():
-            self.manifest.read("metrics.json")
         return read_metrics(self.directory)
 
     def load_net(self) -> nn.Module:
@@ -248,7 +246,10 @@ class Run:
 
     def load_learned(self) -> None:
         """Give the task the words and all else that the net was trained with."""
-        self.manifest.read("config.json")
+        try:
+            self.manifest.read("config.json")
+        except Damaged as error:
+            raise Damaged(f"{error}; get it from a copy, or start the run again") from error
         words, learned = read_description(self.directory / "config.json", self.task.learned)
         if words is not None:
             self.task.vocabulary = Vocabulary(words)

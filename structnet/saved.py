@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from structnet.manifest import Damaged, Manifest
 from structnet.plain import is_finite, read_json, read_yaml, refuse_other_numbers, shown
+from structnet.words import command_line
 
 # The letters of an option, a path at most.
 LONGEST = 4096
@@ -45,6 +47,12 @@ def read_metrics(directory: Path) -> dict[str, Any]:
     file = directory / "metrics.json"
     if not file.is_file():
         return {}
+    try:
+        Manifest(directory).read(file.name)
+    except Damaged as error:
+        raise Damaged(
+            f"{error}; write it again with: {command_line('train', f'resume={directory}')}"
+        ) from error
     metrics = read_json(file)
     try:
         _refuse_other_metrics(metrics)

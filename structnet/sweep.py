@@ -21,7 +21,7 @@ from structnet.plugin import blame, describe
 from structnet.ranking import markdown_table
 from structnet.resuming import Saved, newest
 from structnet.run import Run
-from structnet.saved import read_metrics
+from structnet.saved import read_metrics, saved_config
 from structnet.signals import Stopped
 from structnet.terminal import visible
 from structnet.words import command_line
@@ -91,12 +91,15 @@ class Sweep:
         try:
             found = read_json(file)
             listed = [(list(map(str, one["words"])), one["run"]) for one in found["runs"]]
-            if not all(isinstance(run, str | None) for _, run in listed):
+            if not listed or not all(map(_is_place, (run for _, run in listed))):
                 raise TypeError("run is the name of a directory")
             folders = list(map(str, found["folders"]))
         except (TypeError, KeyError) as error:
             raise ValueError(f"{file} is no list of a sweep: {error!r}") from error
-        parts = [Part(words, compose(words, folders), run) for words, run in listed]
+        parts = [
+            Part(words, compose(words, folders), _place_now(run, Path(directory)))
+            for words, run in listed
+        ]
         return cls(Path(directory), parts, folders)
 
     def run(self, train: Callable[[Run, Saved | None], Figures]) -> None:
@@ -150,11 +153,25 @@ class Sweep:
 
     def _begin(self, part: Part) -> Run:
         """The part's run, in the directory that it begins or goes on in."""
+        self._check_place(part)
         if part.run is None:
             run = Run.new(part.config)
             part.run = str(run.directory)
         self._save()
         return Run.compose({**part.config, "run": part.run}, Path(part.run))
+
+    def _check_place(self, part: Part) -> None:
+        """ValueError for a directory outside the sweep's that holds anything but the part's run."""
+        assert self.directory is not None
+        if part.run is None or _is_below(Path(part.run), self.directory):
+            return
+        if not (Path(part.run) / "config.yaml").is_file():
+            check_directory({"run": part.run})
+        elif {**saved_config(part.run), "run": None} != {**part.config, "run": None}:
+            raise ValueError(
+                f"{part.run} was run with another configuration than {self.directory / LIST} says; "
+                "put the name of a new directory there for its run"
+            )
 
     def _check(self) -> None:
         """Find what cannot be trained, before the first is."""
@@ -191,6 +208,24 @@ def _reason(error: Exception) -> str:
     if said is None and isinstance(error, ArithmeticError | LookupError | OSError | ValueError):
         said = " ".join(str(error).split())
     return said or describe(error)
+
+
+def _is_place(name: Any) -> bool:
+    """Whether it may be a directory's name: none yet, or one that every system can look up."""
+    return name is None or (type(name) is str and 0 < len(name) < 1024 and "\0" not in name)
+
+
+def _place_now(run: str | None, directory: Path) -> str | None:
+    """A run's directory; one that is gone lies in the sweep's, which has moved, or is made there.
+
+    The list may be another's, who would have it made anywhere.
+    """
+    return run if run is None or Path(run).exists() else str(directory / Path(run).name)
+
+
+def _is_below(path: Path, directory: Path) -> bool:
+    """Whether it lies in a directory, wherever links lead."""
+    return directory.resolve() in path.resolve().parents
 
 
 def _place(part: Part) -> str:

@@ -129,6 +129,16 @@ def test_a_run_of_another_configuration_is_not_taken_for_one_of_this(finished, p
     assert "short_plain_0 was run with another configuration" in message
 
 
+def test_a_run_of_a_comparison_that_is_a_link_is_not_followed(finished, place):
+    folder, _ = finished
+    shutil.copytree(folder, place / "out")
+    shutil.rmtree(place / "out" / "short_plain_0")
+    (place / "precious").mkdir()
+    (place / "out" / "short_plain_0").symlink_to(place / "precious")
+    assert "out/short_plain_0 is a link to elsewhere" in refused(*WORDS, "run=out")
+    assert not list((place / "precious").iterdir())
+
+
 def test_a_directory_with_anything_else_is_not_taken(place):
     (place / "full").mkdir()
     (place / "full" / "letter.txt").write_text("dear")

@@ -61,9 +61,9 @@ def test_nothing_is_begun_where_no_run_can_be_trained(place):
 def test_directories_are_checked_before_anything_is_trained(place):
     (place / "b").mkdir()
     (place / "b" / "thesis.txt").write_text("")
-    assert "run=b holds other files" in refused(*SMALL, "run=a,b")
+    assert "run=b is in use for other files" in refused(*SMALL, "run=a,b")
     assert "several runs" in refused(*SMALL, "cell=gru,lstm", "run=a,c")
-    assert "run=b holds other files" in refused(*SMALL, "cell=gru,lstm", "run=b")
+    assert "run=b is in use for other files" in refused(*SMALL, "cell=gru,lstm", "run=b")
     assert files_below(place) == {"b", "b/thesis.txt"}
 
 
@@ -119,3 +119,56 @@ def test_a_comparison_without_data_is_refused_before_it_begins(place, monkeypatc
         message = refused("train", f"task={task}")
         assert "STRUCTNET_DATA" in message, task
     assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize("name", ["{place}/precious", "{place}/mine/../precious", "link"])
+def test_a_list_of_another_writes_to_no_other_directory(place, name):
+    assert call(*SMALL, "cell=gru,elman", "run=mine").status == 0
+    file, precious = place / "mine" / "sweep.json", place / "precious"
+    precious.mkdir()
+    for kept in ("config.yaml", "curve.png"):
+        (precious / kept).write_text("task: mine")
+    listed = json.loads(file.read_text())
+    if name == "link":
+        (place / "mine" / "link").symlink_to(precious)
+    listed["runs"][0]["run"] = "mine/link" if name == "link" else name.format(place=place)
+    file.write_text(json.dumps(listed))
+    status, out, _ = call("train", "resume=mine")
+    assert (
+        status == 1
+        and "was run with another configuration" in out
+        and "name of a new directory" in out
+    )
+    assert {path.read_text() for path in precious.iterdir()} == {"task: mine"}
+    assert len(list(precious.iterdir())) == 2
+    # One that is not there is made in the sweep's own.
+    listed["runs"][0]["run"] = str(place / "gone")
+    file.write_text(json.dumps(listed))
+    assert call("train", "resume=mine").status == 0
+    assert not (place / "gone").exists() and (place / "mine" / "gone" / "metrics.json").is_file()
+
+
+def test_a_sweep_that_has_moved_finds_its_runs(place):
+    assert call(*SMALL, "cell=gru,elman", "run=mine").status == 0
+    (place / "mine").rename(place / "moved")
+    status, out, err = call("train", "resume=moved")
+    assert status == 0, err
+    assert out.count("finished already: moved/") == 2 and not (place / "mine").exists()
+
+
+@pytest.mark.parametrize("runs", [[], [{"words": [], "run": "a\0b"}], [{"words": [], "run": ""}]])
+def test_a_list_that_is_none_is_named(place, runs):
+    (place / "mine").mkdir()
+    (place / "mine" / "sweep.json").write_text(json.dumps({"folders": [], "runs": runs}))
+    assert "mine/sweep.json is no list of a sweep" in refused("train", "resume=mine")
+
+
+def test_damaged_figures_of_a_run_are_named(place):
+    assert call(*SMALL, "cell=gru,elman", "run=mine").status == 0
+    file = place / "mine" / "1_cell-gru" / "metrics.json"
+    file.write_text(file.read_text().replace("0.", "0.9", 1))
+    message = refused("train", "resume=mine")
+    assert f"{file.relative_to(place)} is damaged" in message
+    assert "structnet train resume=mine/1_cell-gru" in message
+    assert call("train", "resume=mine/1_cell-gru").status == 0
+    assert call("train", "resume=mine").status == 0
