@@ -127,6 +127,55 @@ def test_the_floor_runs_its_products_and_nothing_else():
 # The rivals
 
 
+class Skip(sn.Topology):
+    """A sequence whose steps also see the one `stride` before."""
+
+    takes = "sequence"
+    arity = 2
+
+    def __init__(self, *, stride: int = 2):
+        self.stride = stride
+
+    def predecessors(self, structure):
+        step = np.arange(structure)
+        return np.stack([step - 1, np.maximum(step - self.stride, -1)], axis=1)
+
+
+class Every(Skip):
+    """As many sequences side by side as `stride` says."""
+
+    arity = 1
+
+    def predecessors(self, structure):
+        return np.maximum(np.arange(structure) - self.stride, -1)[:, None]
+
+
+class Backwards(Skip):
+    arity = 1
+
+    def predecessors(self, structure):
+        return np.append(np.arange(1, structure), -1)[:, None]
+
+
+@pytest.mark.parametrize("made", [Skip, Every, Backwards])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_torch_is_no_rival_of_other_topologies_of_sequences(made, cell):
+    case = case_of(CHAIN, cell)
+    topology = made()
+    layer = sn.Recurrence(topology, cell, 5, 4).double()
+    plans = topology.plan(case.structures)
+    case = replace(case, topology=topology, plans=plans, layer=layer)
+    assert [rival.name for rival in rivals(case)] == ["reference executor"]
+
+
+def test_a_topology_that_follows_the_step_before_has_the_rivals_of_chain():
+    case = case_of(CHAIN, "lstm")
+    topology = Every(stride=1)
+    plans = topology.plan(case.structures)
+    case = replace(case, topology=topology, plans=plans)
+    assert "loop over time" in [rival.name for rival in rivals(case)]
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "mut1", "mingru", "ssm"])
 @pytest.mark.parametrize("topology", [CHAIN, {"name": "bichain"}, TREE, ANY])
 def test_rivals_compute_the_same_numbers(topology, cell):

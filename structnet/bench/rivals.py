@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from structnet.bench.skewed import OFFSETS, ConvolvedLSTM, is_plain_lstm, skewed_loop
-from structnet.cells.states import as_states
+from structnet.bench.structures import is_chain
+from structnet.cells.states import as_states, call
 from structnet.plan import Plan
 from structnet.recurrence import Recurrence
 from structnet.rnn import RNN
@@ -106,10 +107,10 @@ def _rnn(case: Case) -> Contender:
 
 def rivals(case: Case, kinds: Collection[str] = KINDS) -> Iterator[Contender]:
     """Those of the kinds that there are for this cell on this topology."""
-    is_chain, one_way = case.topology.takes == "sequence", len(case.plans) == 1
-    if "torch" in kinds and is_chain and not case.has_noise:
+    in_steps, one_way = is_chain(case.topology, case.plans), len(case.plans) == 1
+    if "torch" in kinds and in_steps and not case.has_noise:
         yield from _torch_layers(case)
-    if "loop" in kinds and is_chain and one_way:
+    if "loop" in kinds and in_steps and one_way:
         yield from _time_loops(case)
     is_diagonal = getattr(case.topology, "offsets", None) == OFFSETS
     if "loop" in kinds and is_diagonal and not case.has_noise:
@@ -127,16 +128,20 @@ def _recursion(part: Case, num_samples: int) -> Contender:
     before = [_predecessors(part.topology, structure) for structure in part.structures]
     starts = np.cumsum([0, *map(len, before)])
     null = [part.x.new_zeros(size) for size in cell.state_sizes]
+    counts: Any = part.plans[0].counts
+    if counts is not None:
+        counts = counts.view(len(part.x), 1, -1)[part.plans[0].rank]
 
-    def run(table: list[list[int]], x: Tensor) -> Tensor:
+    def run(table: list[list[int]], x: Tensor, first: int) -> Tensor:
         known: dict[int, tuple[Tensor, ...]] = {}
 
         def states_of(node: int) -> tuple[Tensor, ...]:
             if node not in known:
                 below = [null if child < 0 else states_of(child) for child in table[node]]
                 read = [torch.stack(state)[None] for state in zip(*below, strict=True)]
-                found = as_states(cell(cell.project(x[node : node + 1]), *read))
-                known[node] = tuple(state[0] for state in found)
+                z = cell.project(x[node : node + 1])
+                there = None if counts is None else counts[first + node]
+                known[node] = tuple(one[0] for one in call(cell, z, *read, present=there))
             return known[node]
 
         states = zip(*(states_of(node) for node in range(len(table))), strict=True)
@@ -145,7 +150,7 @@ def _recursion(part: Case, num_samples: int) -> Contender:
 
     def forward() -> Tensor:
         parts = zip(before, starts, starts[1:], strict=False)
-        return torch.cat([run(table, part.x[a:b]) for table, a, b in parts])
+        return torch.cat([run(table, part.x[a:b], a) for table, a, b in parts])
 
     return Contender(
         "recursion, tree by tree",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from structnet.cells.states import as_states
+from structnet.cells.states import call
 
 # Left and up.
 OFFSETS = (((0, -1), (-1, 0)),)
@@ -28,17 +28,18 @@ def skewed_loop(cell: Any, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Call
     at[place] = torch.arange(len(x), device=x.device)
     columns = at.view(size).unbind(2)
     inside = [(column < len(x)).unsqueeze(2) for column in columns]
+    there = [_there(before) for before in (torch.zeros_like(inside[0]), *inside[:-1])]
 
     def forward() -> Tensor:
         # The last row stands for the places of the skewed map that no pixel has.
         z = nn.functional.pad(cell.project(x), (0, 0, 0, 1))
         states = [x.new_zeros(*size[:2], width) for width in cell.state_sizes]
         outputs = []
-        for column, mask in zip(columns, inside, strict=True):
+        for column, mask, present in zip(columns, inside, there, strict=True):
             above = (nn.functional.pad(state[:, :-1], (0, 0, 1, 0)) for state in states)
             read = [torch.stack(pair, 2).flatten(0, 1) for pair in zip(states, above, strict=True)]
             now = z[column.flatten()]
-            new = as_states(cell(now, *read))
+            new = call(cell, now, *read, present=present)
             h = cell.output(now, *new) if hasattr(cell, "output") else new[0]
             outputs.append(h.view(*size[:2], -1))
             # Without it the bias would leak in from the corners.
@@ -46,6 +47,17 @@ def skewed_loop(cell: Any, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Call
         return torch.stack(outputs, 2).flatten(0, 2)[place]
 
     return forward
+
+
+def _there(before: Tensor) -> Tensor:
+    """The neighbours of a column's pixels (B H, 2) that count, by those of the column before.
+
+    One of a pixel without any does, the null state.
+    """
+    above = nn.functional.pad(before[:, :-1], (0, 0, 1, 0))
+    there = torch.cat([before, above], 2).flatten(0, 1)
+    there[:, 0] |= ~there.any(1)
+    return there
 
 
 def _places(shapes: Sequence[tuple[int, int]]) -> tuple[Tensor, tuple[int, int, int]]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structnet.edges import Edges
+from structnet.plan import Plan
 from structnet.signature import did_you_mean
 from structnet.task import data_folder
 from structnet.topology import Topology
@@ -112,6 +113,19 @@ def undirected(size: int, random: np.random.Generator) -> Edges:
     """A graph of as many random edges, each in both directions, with random scores."""
     index = np.asarray(dag(size, random).index)
     return Edges(np.concatenate([index, index[::-1]], 1), size, random.random(size))
+
+
+def is_chain(topology: Topology, plans: Sequence[Plan]) -> bool:
+    """Whether a step follows the one before alone, in a second direction the one behind."""
+    ways = (1, -1)
+    if topology.takes != "sequence" or topology.arity != 1 or len(plans) > len(ways):
+        return False
+    for plan, way in zip(plans, ways, strict=False):
+        source, target = plan.arrows[:, plan.arrows[0] < plan.num_nodes]
+        samples = len(plan.ptr) - 1
+        if len(source) != plan.num_nodes - samples or (target - source != way).any():
+            return False
+    return True
 
 
 def dependency_trees(num_nodes: int) -> list[Ints]:
