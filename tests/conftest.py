@@ -163,6 +163,21 @@ def create_kinds():
     return found.values()
 
 
+def pairs(name, others):
+    """Every topology with every other parameter, one pair in four for every day, the rest slow.
+
+    Among the pairs of every day are every topology, and every other parameter several times.
+    """
+    found, others = [], list(others)
+    for row, one in enumerate(create_topologies()):
+        for column, other in enumerate(others):
+            marks = [] if (row + column) % 4 == 0 else [pytest.mark.slow]
+            other = other if hasattr(other, "values") else pytest.param(other, id=str(other))
+            ids = "-".join(map(str, (one.id, other.id)))
+            found.append(pytest.param(*one.values, *other.values, id=ids, marks=marks))
+    return pytest.mark.parametrize(("topology", name), found)
+
+
 every_kind = pytest.mark.parametrize("topology", list(create_kinds()))
 every_topology = pytest.mark.parametrize("topology", list(create_topologies()))
 every_cell = pytest.mark.parametrize("cell", list(create_cells()))

@@ -12,6 +12,7 @@ from conftest import (
     Products,
     assert_same,
     batches,
+    create_cells,
     dags,
     every_cell,
     every_kind,
@@ -20,6 +21,7 @@ from conftest import (
     features,
     graphs_of,
     initial_states,
+    pairs,
     random_tree,
     randomise,
     recurrence,
@@ -152,8 +154,7 @@ def assert_batched_is_reference(layer, plans, tolerance=1e-12, dtype=torch.float
             assert_same(everything(layer, x, plans, start, "scan"), reference, tolerance)
 
 
-@every_topology
-@every_cell
+@pairs("cell", create_cells())
 @settings(max_examples=4)
 @given(data=st.data(), seed=SEEDS)
 def test_batched_is_the_reference_in_outputs_states_and_gradients(topology, cell, data, seed):
@@ -194,8 +195,7 @@ def test_an_empty_batch_runs(topology, cell):
     assert x.grad.shape == (0, 3)
 
 
-@every_topology
-@pytest.mark.parametrize("cell", sn.cells.names())
+@pairs("cell", sn.cells.names())
 @settings(max_examples=4)
 @given(data=st.data(), seed=SEEDS)
 def test_a_node_sees_its_ancestors_and_nothing_else(topology, cell, data, seed):
