@@ -14,7 +14,7 @@ from torch import Tensor
 from structnet.cells.cell import Cell
 from structnet.cells.product import Product, Tape, recording
 from structnet.cells.states import call
-from structnet.execute.held import Held, foreign, leaves_below, stand_ins
+from structnet.execute.held import Held, ends_graphs, foreign, leaves_below, stand_ins
 from structnet.execute.sweep import (
     Step,
     gradient_buffers,
@@ -48,9 +48,9 @@ class BatchedSweep:
         self.cell, self.plan, self.has_initial, self.edges = cell, plan, has_initial, edges
         self.held = Held(cell)
         learning = [one for one in self.held.tensors if one.requires_grad]
-        leaves = [one for one in learning if one.is_leaf]
+        leaves = [one for one in learning if ends_graphs(one)]
         # Computed from others, as by functional_call: a step's graph must end there.
-        self.computed = [one for one in learning if not one.is_leaf]
+        self.computed = [one for one in learning if not ends_graphs(one)]
         self.stand_ins = stand_ins(self.computed)
         self.own = (*leaves, *self.stand_ins.values())
         self.learns_edges = edges is not None and edges.requires_grad

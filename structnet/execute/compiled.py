@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from structnet.cells.cell import Cell
 from structnet.execute.again import Recalled
 from structnet.execute.fingerprint import fingerprint
-from structnet.execute.held import Held, refuse_foreign, stand_ins
+from structnet.execute.held import Held, ends_graphs, refuse_foreign, stand_ins
 from structnet.execute.kernel import making
 from structnet.execute.part import Part
 from structnet.execute.program import Program
@@ -115,8 +115,8 @@ class CompiledSweep:
         self.learning = self.parameters
         self.constants = tuple(tensor for tensor in given if not tensor.requires_grad)
         # What is computed from others is a leaf here, as by functional_call.
-        own = {id(one): one for one in given if one.is_leaf}
-        own |= stand_ins(one for one in given if not one.is_leaf)
+        own = {id(one): one for one in given if ends_graphs(one)}
+        own |= stand_ins(one for one in given if not ends_graphs(one))
         self.tensors = tuple(own[id(one)] for one in given)
         self.dtype = next(cell.parameters(), x).dtype
         self.first_row = 1 + plan.num_initial

@@ -83,6 +83,14 @@ def _has(container: Any, key: Any) -> bool:
     return key < len(container) if isinstance(container, list) else key in container
 
 
+def ends_graphs(tensor: Tensor) -> bool:
+    """Whether graphs of steps may end at a tensor: at a leaf, unless it has hooks.
+
+    They are called wherever a graph ends, and are for the whole gradient.
+    """
+    return tensor.is_leaf and not tensor._backward_hooks
+
+
 def stand_ins(tensors: Iterable[Tensor]) -> dict[int, Tensor]:
     """Leaves of the same values, by the tensors' ids."""
     return {id(one): one.detach().requires_grad_(one.requires_grad) for one in tensors}
