@@ -87,10 +87,12 @@ class Batches(Sampler[list[int]]):
 
     def _pools(self, order: NDArray[np.integer]) -> list[NDArray[np.integer]]:
         """Stretches of about `pool` batches: sizes are alike within a batch, batches are not."""
+        # No more than an array's numbers hold, and than all there is.
         if self.batch_size is not None:
-            stretch = self.batch_size * self.pool
+            stretch = min(self.batch_size * self.pool, len(order) + 1)
             return np.split(order, np.arange(stretch, len(order), stretch))
-        filled = np.cumsum(self.sizes[order]) // (self.batch_nodes * self.pool)
+        nodes = np.cumsum(self.sizes[order])
+        filled = nodes // min(self.batch_nodes * self.pool, int(self.sizes.sum()) + 1)
         return np.split(order, np.flatnonzero(np.diff(filled)) + 1)
 
     def _cut(self, order: NDArray[np.integer]) -> list[list[int]]:
