@@ -147,6 +147,17 @@ class Module(LightningModule):
             "Try a smaller trainer.learning_rate or trainer.clip_norm, and look at the data."
         )
 
+    def on_train_epoch_end(self) -> None:
+        """Keep no weights that an epoch's last step has spoilt, which no step comes after."""
+        bad = [n for n, p in self.net.named_parameters() if not torch.isfinite(p).all()]
+        if bad:
+            keep: Any = self.trainer.checkpoint_callbacks[-1]
+            raise FloatingPointError(
+                f"{bad[0]} is not finite after epoch {self.trainer.current_epoch}; last good "
+                f"checkpoint: {keep.last or 'none yet'}. Try a smaller trainer.learning_rate or "
+                "trainer.weight_decay."
+            )
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._measure(batch)
 
