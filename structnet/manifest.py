@@ -8,9 +8,11 @@ from pathlib import Path
 
 from structnet import DataWarning
 from structnet.files import write_bytes
-from structnet.reading import read_bytes
+from structnet.reading import check_file, read_bytes
 
 NAME = "manifest.json"
+# The bytes of a manifest: some thousand sums.
+LARGEST = 1 << 20
 Sums = dict[str, list[str]]
 
 
@@ -74,6 +76,8 @@ class Manifest:
         if not path.is_file():
             return {}
         try:
+            if check_file(path) > LARGEST:
+                raise ValueError("it is larger than any")
             saved = json.loads(read_bytes(path))
             sums, own = saved["sha256"], saved["own"]
             whole = own == _own(sums) and all(isinstance(some, list) for some in sums.values())

@@ -18,6 +18,7 @@ from structnet import DataWarning
 from structnet.batch import Batch, Sample, Tokens, collate
 from structnet.closure import Closure, Inward, checked_depth, checked_nodes
 from structnet.levels import Ints, ranges
+from structnet.signals import ignore
 from structnet.task import IGNORE
 from structnet.topology import Edges, Topology
 
@@ -170,7 +171,7 @@ def node_loader(
         batch_size,
         shuffle,
         seed,
-        {"num_workers": num_workers, "pin_memory": pin_memory},
+        {"num_workers": num_workers, "pin_memory": pin_memory, "worker_init_fn": ignore},
     )
 
 

@@ -5,11 +5,16 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from commands import call, copy_of_trained, refused
 
+import structnet as sn
 from structnet.files import write_bytes
+from structnet.loading import Batches
+from structnet.node_loading import node_loader
+from structnet.signals import ignore
 
 
 @pytest.fixture(autouse=True)
@@ -240,3 +245,45 @@ def test_a_name_of_another_in_a_checkpoint_stays_on_its_line(place):
     alter(run, lambda state: state["state_dict"].update({"net.\x1b[31m\nline": torch.zeros(1)}))
     message = refused("train", f"resume={run}", "trainer.max_epochs=3")
     assert "\n" not in message and "\x1b" not in message
+
+
+# Numbers beyond all measure
+
+
+@pytest.mark.parametrize("word", ["trainer.learning_rate=1e300", "trainer.weight_decay=1e308"])
+def test_weights_that_the_last_step_spoils_are_not_kept(place, word):
+    run = copy_of_trained(place)
+    before = (run / "checkpoints" / "last.ckpt").read_bytes()
+    words = ("trainer.max_epochs=3", "trainer.batch_nodes=1000000", "trainer.schedule=constant")
+    message = refused("train", f"resume={run}", *words, word)
+    assert "not finite" in message and "last.ckpt" in message
+    assert (run / "checkpoints" / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [{"batch_nodes": 64}, {"batch_nodes": 64, "batch_size": 4}])
+def test_a_pool_beyond_all_samples_is_one_of_all(size):
+    given = {"shuffle": True, "seed": 3, **size}
+    one, other = (Batches(range(1, 40), pool=pool, **given) for pool in (10**6, 10**18))
+    assert list(map(list, one)) == list(map(list, other))
+
+
+def test_a_manifest_without_end_is_damaged(place):
+    run = copy_of_trained(place)
+    with (run / "manifest.json").open("wb") as file:
+        file.truncate(1 << 33)
+    status, _, err = call("test", f"run={run}")
+    assert status == 0 and "manifest.json is damaged" in err and err.count("\n") == 1
+
+
+def test_a_net_too_large_is_not_begun_where_a_run_goes_on(place, monkeypatch):
+    run = copy_of_trained(place)
+    file = run / "config.yaml"
+    file.write_text(file.read_text().replace("hidden_size: 4", "hidden_size: 300000"))
+    monkeypatch.setattr("structnet.train.load_samples", lambda run: pytest.fail("data is read"))
+    assert "parameters" in refused("train", f"resume={run}", "trainer.max_epochs=3")
+
+
+def test_workers_of_a_node_loader_leave_signals_to_their_process():
+    graph = sn.Edges(np.array([[0], [1]]), 2)
+    loader = node_loader(graph, np.zeros((2, 1)), [0, 1], sn.topologies.create("graph"))
+    assert loader.workers["worker_init_fn"] is ignore

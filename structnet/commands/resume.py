@@ -36,7 +36,9 @@ def resume(directory: str, words: Sequence[str], train: Callable[[Any, Any], Non
     if ended and finished:
         print(f"{directory} has been trained {ended}; nothing is changed")
         return 0
-    train(Run.compose(config, run.directory), found)
+    going_on = Run.compose(config, run.directory)
+    going_on.check()
+    train(going_on, found)
     return 0
 
 
