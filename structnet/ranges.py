@@ -8,6 +8,9 @@ from structnet.optimizing import OPTIMIZERS, SCHEDULES
 from structnet.signature import did_you_mean
 
 KEPT = ("best", "last")
+# Lightning's names for nets of other floats than the data's.
+OTHER_FLOATS = ("16-true", "bf16-true", "64-true", "64", "transformer-engine",
+                "transformer-engine-float16")  # fmt: skip
 POSITIVE = (
     "max_epochs",
     "max_steps",
@@ -32,6 +35,12 @@ def check_ranges(options: Mapping[str, Any]) -> None:
     for option, known in choices.items():
         if (value := options.get(option, next(iter(known)))) not in known:
             raise ValueError(f"no {option} {value!r} {did_you_mean(value, known)}")
+    # Batches are of float32, as whoever makes them makes them.
+    if (precision := str(options.get("precision", "32-true"))) in OTHER_FLOATS:
+        raise ValueError(
+            f"option 'precision' of trainer keeps weights in 32 bits, got {precision!r}; take "
+            "32-true, 16-mixed or bf16-mixed"
+        )
     for option in POSITIVE:
         value = options.get(option)
         if value is not None and not 0 < value < math.inf:

@@ -287,3 +287,11 @@ def test_workers_of_a_node_loader_leave_signals_to_their_process():
     graph = sn.Edges(np.array([[0], [1]]), 2)
     loader = node_loader(graph, np.zeros((2, 1)), [0, 1], sn.topologies.create("graph"))
     assert loader.workers["worker_init_fn"] is ignore
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true", "64-true", "transformer-engine"])
+def test_floats_that_batches_are_not_of_are_refused(place, precision):
+    run = copy_of_trained(place)
+    words = (f"resume={run}", "trainer.max_epochs=3", f"trainer.precision={precision}")
+    message = refused("train", *words)
+    assert "take 32-true, 16-mixed or bf16-mixed" in message and "\n" not in message
