@@ -165,7 +165,11 @@ def loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> DataLoader:
-    """A loader of `Batch`es; collating and planning happen in its workers."""
+    """A loader of `Batch`es; collating and planning happen in its workers.
+
+    What is random in a batch follows from the seed, the epoch and the number of the batch: with
+    `shuffle`, call `loader.batch_sampler.set_epoch(epoch)` before each epoch.
+    """
     batches = Batches(
         [sample.num_nodes for sample in samples],
         batch_nodes,

@@ -139,8 +139,15 @@ class Run:
     def check(self) -> None:
         """Find what would fail before anything is read, in nets of the fewest words and classes.
 
-        FileNotFoundError for data that is not at hand, ValueError for a net that cannot be made.
+        FileNotFoundError for data that is not at hand, ValueError for a net that cannot be made or
+        run.
         """
+        if self.is_fused and self.config["trainer"]["accelerator"] == "cpu":
+            name = self.config["net"]["executor"]
+            raise ValueError(
+                f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of "
+                "them out"
+            )
         self.task.find()
 
         def build() -> nn.Module:

@@ -200,11 +200,6 @@ def _advice(run: Run) -> str:
 def train_run(run: Run, resume: Saved | None) -> tuple[nn.Module, dict[str, Any]]:
     """Read the data, train the run's net from the start or a checkpoint, and test it."""
     started = time.monotonic()
-    if not resume and run.is_fused and run.config["trainer"]["accelerator"] == "cpu":
-        name = run.config["net"]["executor"]
-        raise ValueError(
-            f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of them out"
-        )
     options = {name: value for name, value in run.config["trainer"].items() if name != "name"}
     check_ranges(options)
     # Lightning knows what this machine has.

@@ -8,7 +8,7 @@ def forget_gate(cell):
     return torch.sigmoid if cell.forget == "sigmoid" else torch.exp
 
 
-@equations("slstm", forget="sigmoid")
+@equations("slstm", forget="sigmoid", forget_bias=3.0)
 @equations("slstm", forget="exp")
 def slstm(cell, x):
     """Beck et al. (2024), eq. 8-14, without the stabiliser that cancels."""
@@ -25,7 +25,7 @@ def slstm(cell, x):
     return torch.stack(outputs)
 
 
-@equations("mlstm", heads=1, forget="sigmoid")
+@equations("mlstm", heads=1, forget="sigmoid", forget_bias=3.0)
 @equations("mlstm", heads=2, forget="exp")
 def mlstm(cell, x):
     """Beck et al. (2024), eq. 19-27, without the stabiliser that cancels."""

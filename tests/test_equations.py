@@ -49,4 +49,7 @@ def test_every_cell_and_every_option_is_transcribed():
 def test_every_cell_names_its_source():
     for name in sn.cells.names():
         cell = type(sn.cells.create(name, 2, 2, 1))
+        # The tests register some of their own.
+        if not cell.__module__.startswith("structnet."):
+            continue
         assert any(f"({year}" in cell.__doc__ for year in range(1986, 2027)), name

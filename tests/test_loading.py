@@ -146,6 +146,8 @@ class Noise:
         return sn.Sample(1 + index % 3, torch.rand(1 + index % 3, 2).numpy(), 0)
 
 
+# torch warns of more workers than cores, which other tests make one.
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_what_is_drawn_for_a_batch_is_its_own_whoever_makes_it():
     chain = sn.topologies.create("chain")
     made = {}

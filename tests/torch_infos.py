@@ -19,8 +19,10 @@ def _import_infos():
         sys.modules["expecttest"] = stand_in
     from torch.testing._internal import common_modules
 
-    # Importing it freezes flags that tests of ours may set.
-    setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
+    # Importing it freezes flags that tests of ours set.
+    own = torch.backends.flags_frozen.__globals__
+    own["__allow_nonbracketed_mutation_flag"] = True
+    assert not torch.backends.flags_frozen()
     return common_modules
 
 
