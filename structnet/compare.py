@@ -23,8 +23,9 @@ from typing import Any
 
 import yaml
 
+from structnet.components import Config
 from structnet.config import compose
-from structnet.directories import Config, new_directory, remove_empty
+from structnet.directories import new_directory, remove_empty
 from structnet.files import check_own_folder, write
 from structnet.ranking import Key, Monitor, markdown, summarise
 from structnet.run import Run

@@ -1,17 +1,14 @@
 """Directories of runs, comparisons and sweeps: where new ones go, and which are in use."""
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from structnet import registry
+from structnet.components import Config
 from structnet.files import TEMPORARY
 from structnet.option_types import home
 from structnet.words import command_line
-
-Config = Mapping[str, Any]
 
 RUNS = Path("runs")
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from structnet import registry
+from structnet.components import create
 from structnet.config import compose
-from structnet.run import create
 from structnet.task import Task
 
 

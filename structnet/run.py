@@ -13,7 +13,7 @@ DIR/manifest.json        the SHA-256 of the weights, the checkpoints and what el
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -28,7 +28,8 @@ from torch import nn
 
 from structnet import registry
 from structnet.batch import Vocabulary
-from structnet.directories import Config, directory_for, part_names, remove_empty
+from structnet.components import Config, check_readout, component, create
+from structnet.directories import directory_for, part_names, remove_empty
 from structnet.execute.fused import FUSED
 from structnet.files import check_own_folder, remove_temporaries, write
 from structnet.manifest import Damaged, Manifest
@@ -60,7 +61,7 @@ class Run:
         task = create(registry.tasks, config["task"])
         topology = create(registry.topologies, config["topology"])
         task.check(topology)
-        _check_readout(config, task, topology)
+        check_readout(config, task, topology)
         check_workers(config["trainer"])
         return cls(directory, config, task, topology)
 
@@ -288,29 +289,3 @@ class Run:
 def learned_classes(task: Task) -> list[str]:
     """The classes that a task has of its own, by `load` or its options; none of its class's."""
     return list(map(str, vars(task).get("classes") or ()))
-
-
-def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:
-    """The component that a configuration names, with its options."""
-    return component(kind, choice)(*wired)
-
-
-def component(kind: registry.Registry, choice: Config) -> Callable[..., Any]:
-    options = {name: value for name, value in choice.items() if name != "name"}
-    return partial(kind.create, choice["name"], **options)
-
-
-def _check_readout(config: Config, task: Task, topology: Topology) -> None:
-    choice = config.get("readout")
-    if choice is None or task.scores_nodes(topology):
-        return
-    per_sample = [name for name in registry.readouts.names() if not _per_node(name)]
-    if _per_node(choice["name"]):
-        raise ValueError(
-            f"readout {choice['name']!r} gives every node a score, task "
-            f"{config['task']['name']!r} has one target a sample; choose among {per_sample}"
-        )
-
-
-def _per_node(readout: str) -> bool:
-    return getattr(registry.readouts[readout], "per_node", False)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from structnet.components import Config
 from structnet.config import compose
-from structnet.directories import Config, check_directory, new_directory
+from structnet.directories import check_directory, new_directory
 from structnet.files import write
 from structnet.plain import read_json
 from structnet.plugin import blame, describe

@@ -94,6 +94,7 @@ LEVELS = {
     "saved": 3,
     "run": 13,
     "directories": 11,
+    "components": 10,
     "ranges": 2,
     "trainer": 15,
     "module": 14,

@@ -7,9 +7,10 @@ import yaml
 from commands import code_folder, copy_of_trained, isolated, opened, trained
 from safetensors.torch import load_file
 
+from structnet.components import create
 from structnet.config import compose
 from structnet.files import write
-from structnet.run import Run, create
+from structnet.run import Run
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from structnet.bench.floor import Floor
 from structnet.bench.rivals import KINDS, Case, Contender, ours, rivals
 from structnet.bench.stopwatch import Time, measure, peak_bytes
 from structnet.bench.structures import Sizes, dependency_trees, draw
+from structnet.components import component, create
 from structnet.recurrence import Recurrence
-from structnet.run import component, create
 from structnet.topology import Topology
 
 Figures = dict[str, Any]

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from structnet.components import create
 from structnet.config import compose, saved
 from structnet.draw.picture import check_path, example, sizes_of
 from structnet.draw.picture import draw as draw_structure
 from structnet.draw.samples import find_samples, look_of_data, look_of_run
 from structnet.fitting import fitting_words
 from structnet.registry import tasks, topologies
-from structnet.run import Run, create
+from structnet.run import Run
 from structnet.words import take_options, whole
 
 CHOICE = ("sample", "split", "out")
