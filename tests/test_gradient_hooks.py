@@ -59,3 +59,9 @@ def test_they_do_where_a_weight_is_made_of_them(traced, executor):
     layer = recurrence("chain", "lstm")
     parametrizations.weight_norm(layer.cells[0], "recurrent")
     assert_hooked_once(layer, [4, 1, 2], executor)
+
+
+@pytest.mark.parametrize("executor", ["batched", "compiled"])
+def test_they_do_where_a_weight_is_empty(traced, executor):
+    """A cell without edge gates has a matrix of no columns for them."""
+    assert_hooked_once(recurrence("any_dag", "gru"), [[[], [0], [0, 1]]], executor)

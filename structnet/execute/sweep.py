@@ -101,7 +101,11 @@ class _Autograd(torch.autograd.Function):
         refuse_batches(grads)
         # Torch looks whether they have been changed in place.
         given = ctx.saved_tensors
-        found = ctx.sweep.backward(grads)
+        found = tuple(
+            # Hooks are called in any case, and count on a tensor.
+            torch.zeros_like(one) if grad is None and one._backward_hooks else grad
+            for one, grad in zip(given, ctx.sweep.backward(grads), strict=False)
+        )
         if torch.is_grad_enabled():
             present = [grad for grad in found if grad is not None]
             sources = (*given, *(grad for grad in grads if grad is not None))
