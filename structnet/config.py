@@ -226,7 +226,8 @@ def _take(
         odd = [key for key in odd if key in meant]
     if odd:
         lost = ", ".join(f"{group}.{key}={given.pop(key)}" for key in sorted(odd))
-        warnings.warn(f"{lost} of {before['name']} does not fit {word.line}, and falls away",
+        what = "do not fit {}, and fall away" if len(odd) > 1 else "does not fit {}, and falls away"
+        warnings.warn(f"{lost} of {before['name']} {what.format(word.line)}",
                       DataWarning, stacklevel=3)  # fmt: skip
     config[group] = {**defaults_of(group, name), **given}
 

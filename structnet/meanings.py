@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-HEAD = "Arguments:"
-ENTRY = re.compile(r"    (\w+): (\S.*)")
+# The second as in the style guide of Google, which many write by.
+HEADS = ("Arguments:", "Args:")
+ENTRY = re.compile(r"    (\w+)(?: \([^)]*\))?: (\S.*)")
 
 
 def first_line(component: Any) -> str:
@@ -14,7 +15,7 @@ def first_line(component: Any) -> str:
 
 
 def meanings(component: Any) -> Mapping[str, str]:
-    """Option -> its meaning: the lines `name: meaning` below `Arguments:`.
+    """Option -> its meaning: the lines `name: meaning` below `Arguments:` or `Args:`.
 
     What a class doesn't say of an option is looked for in the classes that it is made from.
     """
@@ -27,7 +28,7 @@ def meanings(component: Any) -> Mapping[str, str]:
 
 def _entries(doc: str) -> Iterator[tuple[str, str]]:
     lines = iter(doc.split("\n"))
-    if HEAD not in lines:
+    if not any(line in HEADS for line in lines):
         return
     name, said = "", []
     for line in lines:

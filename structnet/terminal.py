@@ -23,6 +23,11 @@ def visible_lines(text: str) -> str:
     return "\n  ".join(map(visible, text.split("\n")))
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things in words: 1 epoch, 2 epochs."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def show_all_letters() -> None:
     """Escape what the encoding of stdout or stderr has no letters for: nothing printed is lost."""
     for stream in (sys.stdout, sys.stderr):

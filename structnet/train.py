@@ -21,6 +21,7 @@ from structnet.resuming import BEST, Saved
 from structnet.run import Run
 from structnet.samples import load_samples
 from structnet.signals import Stopped
+from structnet.terminal import counted
 from structnet.trainer import figures_of, loggers, quiet_trainer, share_cores
 from structnet.words import command_line
 
@@ -122,7 +123,7 @@ def fit(
         warn_of_slots(run.topology, unfilled, splits[name], f"the {name} split")
     module.train_batches = loaders["train"]
     batches = len(loaders["train"].batch_sampler)
-    print(f"{batches:,} batches an epoch", flush=True)
+    print(f"{counted(batches, 'batch', 'batches')} an epoch", flush=True)
     begin = Begin(run)
     best, waited = (None, None) if resumed is None else (resumed.best_score, resumed.waited)
     trainer = quiet_trainer(

@@ -17,7 +17,7 @@ from structnet.groups import (
     names_of,
     options_of,
 )
-from structnet.option_types import is_text, read, type_name
+from structnet.option_types import fits, is_text, read, type_name
 from structnet.signature import check_value, close_to, did_you_mean
 
 FORM = "GROUP=NAME or GROUP.OPTION=VALUE"
@@ -190,6 +190,9 @@ def _merged(old: Any, new: Any) -> Any:
 
 
 def _value(word: Word, kind: Any) -> Any:
+    if not word.text and fits("", kind) and fits(None, kind):
+        # As of a variable of the shell that isn't set: no folder is not the default one.
+        raise ValueError(f"{word.line!r}: {word.key}= takes a value; null is none")
     # What is taken from elsewhere in the configuration is known once all words are read.
     return word.text if "${" in word.text else read(word.text, kind)
 

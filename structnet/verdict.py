@@ -12,7 +12,7 @@ from structnet.files import write
 from structnet.gates import HIGH, LOW
 from structnet.plain import is_finite, read_json, shown
 from structnet.run import Run
-from structnet.terminal import console
+from structnet.terminal import console, counted
 
 # The gradients of all levels add up in one weight: a thousandth is lost in that sum, and a thousand
 # times as much is all that is left of it. Taken over the whole way, since a gentle rate on a long
@@ -65,7 +65,7 @@ def sentences(layer: Diagnosis) -> Iterator[str]:
     if word == "unknown":
         yield f"{layer.name}: no node has a predecessor, so there is no gradient to follow"
     else:
-        over = "1 level" if levels == 1 else f"{levels} levels"
+        over = counted(levels, "level")
         yield f"{layer.name}: gradient {verbs[word]} {_short(change)} over {over}: {word}"
     gated = any(one.activation == "sigmoid" for one in layer.saturation.values())
     hint = HINTS.get(f"{word}, gated" if gated else word) or HINTS.get(word)

@@ -7,6 +7,9 @@ from structnet.option_types import home
 from structnet.plugin import plugin_files
 from structnet.terminal import visible
 
+# What stands for the value of a word that a command cannot do without.
+WANTED = {"run": "DIR", "path": "FILE_OR_FOLDER"}
+
 
 def take_flag(words: list[str], flag: str) -> bool:
     """Whether the words have a flag; it is taken out."""
@@ -59,7 +62,7 @@ def take_options(
         options[key] = home(value)
     for key in required:
         if key not in options:
-            raise ValueError(f"{key}=... is missing; see structnet help COMMAND")
+            raise ValueError(f"{key}=... is missing: write {key}={WANTED[key]}")
     return options
 
 

@@ -388,7 +388,7 @@ def test_a_run_is_diagnosed(run):
 
 def test_what_is_no_run_is_refused(tmp_path):
     assert "no run in nowhere" in refused("diagnose", "run=nowhere")
-    assert "run=... is missing" in refused("diagnose")
+    assert "run=... is missing: write run=DIR" in refused("diagnose")
     assert "no option 'path=x'" in refused("diagnose", "run=nowhere", "path=x")
 
 

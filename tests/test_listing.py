@@ -90,6 +90,26 @@ def test_meanings_come_from_the_docstring_and_those_of_the_classes_above():
     assert "level" not in said
 
 
+class InGooglesStyle(Elman):
+    """In the style of Google's guide.
+
+    Args:
+        much (int): how much.
+    """
+
+    def __init__(self, input_size, hidden_size, arity, *, much: int = 3, bare: int = 1):
+        super().__init__(input_size, hidden_size, arity)
+
+
+def test_meanings_may_stand_below_args_and_none_prints_nothing():
+    registry.cells.register("google")(InGooglesStyle)
+    try:
+        out = call("list", "cell", "google").out.splitlines()
+    finally:
+        del registry.cells._components["google"]
+    assert out[2:] == ["    much = 3 (int)", "        how much.", "    bare = 1 (int)"]
+
+
 def test_a_literal_is_a_choice_of_its_values_and_no_other():
     registry.cells.register("documented")(Documented)
     try:

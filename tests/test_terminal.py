@@ -11,7 +11,7 @@ from commands import call, copy_of_trained, isolated, refused, trained
 
 from structnet.main import main
 from structnet.memory import as_bytes, shortage
-from structnet.terminal import visible, visible_lines
+from structnet.terminal import counted, visible, visible_lines
 
 # A window's title, a cleared screen, a C1 control, a text turned round, an undecodable byte.
 CONTROLS = ("\x1b]0;owned\x07", "\x1b[2J", "\x9b31m", "\u202e", "\u2028", "\r", "\x00", "\udcff")
@@ -23,6 +23,11 @@ def test_whatever_is_no_letter_is_escaped():
     assert visible("a\x1bb\nc\td\u202e") == r"a\x1bb\nc\td\u202e"
     assert visible("λ → naïve, 中文 `x` \\n '") == "λ → naïve, 中文 `x` \\n '"
     assert visible_lines("one\ntwo\x1b\n") == "one\n  two\\x1b\n  "
+
+
+def test_one_thing_is_not_several():
+    assert [counted(n, "step") for n in (0, 1, 2000)] == ["0 steps", "1 step", "2,000 steps"]
+    assert [counted(n, "batch", "batches") for n in (1, 2)] == ["1 batch", "2 batches"]
 
 
 @pytest.fixture

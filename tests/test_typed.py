@@ -183,7 +183,7 @@ def test_an_experiment_takes_another_component_and_says_what_falls_away(folder):
     assert config["cell"] == defaults_of("cell", "mgu")
     assert config["readout"] == {"name": "mean"}
     assert [str(one.message) for one in said] == [
-        "cell.forget=0, cell.forget_bias=-1.0 of lstm does not fit cell=mgu, and falls away",
+        "cell.forget=0, cell.forget_bias=-1.0 of lstm do not fit cell=mgu, and fall away",
         "readout.pool=max of root does not fit readout=mean, and falls away",
     ]
     words = ("--config-dir", folder, "experiment=mine", "cell=gru")
@@ -191,8 +191,8 @@ def test_an_experiment_takes_another_component_and_says_what_falls_away(folder):
     assert "name: gru" in out
     # Said once, however often it is composed.
     assert err == (
-        "structnet: cell.forget=0, cell.forget_bias=-1.0 of lstm does not fit cell=gru, "
-        "and falls away\n"
+        "structnet: cell.forget=0, cell.forget_bias=-1.0 of lstm do not fit cell=gru, "
+        "and fall away\n"
     )
 
 
@@ -215,3 +215,10 @@ def test_an_option_of_the_other_component_that_is_typed_stays_a_mistake():
     words = ["experiment=treelstm_sst", "cell=gru", "cell.forget_bias=1"]
     with pytest.raises(ValueError, match="no option 'forget_bias' of cell 'gru'"):
         compose(words)
+
+
+@pytest.mark.parametrize("word", ["task.root=", "net.before="])
+def test_no_value_is_not_the_default_one(word):
+    with pytest.raises(ValueError, match=f"{word} takes a value; null is none"):
+        compose([word])
+    assert compose(["task.root=null"])["task"]["root"] is None

@@ -74,7 +74,7 @@ def _print(title: str, components: Components, with_meanings: bool) -> None:
             name = ""
         for option, spec in about["options"].items():
             print(f"    {option} = {json.dumps(spec['default'])} ({spec['type']})")
-            if with_meanings:
+            if with_meanings and "meaning" in spec:
                 indent = " " * 8
-                print(textwrap.fill(spec.get("meaning", ""), WIDTH, initial_indent=indent,
+                print(textwrap.fill(spec["meaning"], WIDTH, initial_indent=indent,
                                     subsequent_indent=indent))  # fmt: skip

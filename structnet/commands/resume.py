@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from structnet.terminal import counted
+
 # The order of samples within an epoch follows from these.
 BATCHING = ("batch_nodes", "batch_size", "pool", "limit_batches")
 
@@ -86,16 +88,19 @@ def _ended(found: Any, options: Mapping[str, Any]) -> str | None:
     if found.epochs >= options["max_epochs"]:
         # More than that would be a new maximum.
         least = max(found.epochs, options["max_epochs"] + (found.epochs == options["max_epochs"]))
-        return f"for {found.epochs} epochs already; take trainer.max_epochs={least} or more"
+        return (
+            f"for {counted(found.epochs, 'epoch')} already; take trainer.max_epochs={least} or more"
+        )
     limit = options["max_steps"]
     if limit is not None and found.step >= limit:
-        return f"for {found.step} steps already; take trainer.max_steps={found.step + 1} or more"
+        done = counted(found.step, "step")
+        return f"for {done} already; take trainer.max_steps={found.step + 1} or more"
     patience, waited = options["patience"], found.waited
     if patience is not None and waited is not None and waited["wait_count"] >= patience:
         count = waited["wait_count"]
         return (
-            f"until it was not better for {count} epochs; take trainer.patience={count + 1} or "
-            "more, or null"
+            f"until it was not better for {counted(count, 'epoch')}; "
+            f"take trainer.patience={count + 1} or more, or null"
         )
     return None
 
