@@ -69,6 +69,7 @@ class Comparison:
         for (column, on), (row, what), fold in product(
             section["columns"].items(), section["rows"].items(), section.get("folds", [None])
         ):
+            _refuse_chosen(row, [*on, *what], words)
             of_fold = [] if fold is None else [f"task.fold={fold}"]
             try:
                 composed = compose([*on, *what, *of_fold, *words], folders)
@@ -130,6 +131,17 @@ class Comparison:
                 raise ValueError(f"run={directory} holds no comparison; name another directory")
         _save(directory / SECTION, yaml.safe_dump(dict(self.section), sort_keys=False))
         return directory
+
+
+def _refuse_chosen(row: str, own: Sequence[str], words: Sequence[str]) -> None:
+    """ValueError for a component that the user names and a row or column names as well."""
+    chosen = {word.partition("=")[0]: word for word in own}
+    for word in words:
+        group = word.partition("=")[0]
+        if group in chosen and "." not in group and chosen[group] != word:
+            raise ValueError(
+                f"the comparison's {row!r} has {chosen[group]} of its own: leave out {word}"
+            )
 
 
 def _remove_unused(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import math
 import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,6 +79,8 @@ def check_value(
     value: Any, kind: Any, option: str, what: str, spell: Callable[[Any], str] = annotation
 ) -> None:
     """ValueError for a value that is not of the option's type, which is spelled for the reader."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"option {option!r} of {what} is a finite number, got {value}")
     if fits(value, kind):
         return
     if not choices(kind):

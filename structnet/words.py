@@ -40,11 +40,15 @@ def command_line(*words: object) -> str:
 
 
 def take_options(
-    words: list[str], required: Sequence[str], optional: Sequence[str] | None = ()
+    words: list[str],
+    required: Sequence[str],
+    optional: Sequence[str] | None = (),
+    also: Sequence[str] = (),
 ) -> dict[str, str]:
     """The values of words of the form key=value, paths with the home folder for `~/`.
 
-    ValueError for any other word; where `optional` is None, any key is taken.
+    ValueError for any other word, which names those that the command takes `also`; where `optional`
+    is None, any key is taken.
     """
     from structnet.signature import did_you_mean
 
@@ -52,8 +56,10 @@ def take_options(
     for word in words:
         key, equals, value = word.partition("=")
         known = (*required, *(optional or ()))
+        if key in known and not equals:
+            raise ValueError(f"{key!r} takes a value: write {key}={WANTED.get(key, 'VALUE')}")
         if not equals or (optional is not None and key not in known):
-            raise ValueError(f"no option {word!r} {did_you_mean(key, known)}")
+            raise ValueError(f"no option {word!r} {did_you_mean(key, (*known, *also))}")
         if not value:
             missing = f"{key}=... is missing: " if key in required else ""
             raise ValueError(f"{missing}{key}= takes a value")

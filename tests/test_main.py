@@ -639,6 +639,8 @@ BAD = {
     "cell=lstm,gru": ["cell=lstm,gru", "-m cell=lstm,gru"],
     "net.hidden_size=8,16": ["takes int, got '8,16'", "-m net.hidden_size=8,16"],
     "cell=gru cell=lstm": ["cell is chosen twice: cell=gru and cell=lstm"],
+    "cell.forget_bias=nan": ["'forget_bias' of cell 'lstm' is a finite number, got nan"],
+    "cell.forget_bias=1e999": ["'forget_bias' of cell 'lstm' is a finite number, got inf"],
     "--fast": ["no flag '--fast' of train, which has -m,", "structnet help train"],
     "--config-dir": ["--config-dir takes a value"],
     "--config-dir nowhere": ["no folder nowhere for --config-dir"],

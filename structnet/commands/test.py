@@ -7,7 +7,8 @@ from structnet.words import take_options
 
 def test(words: list[str]) -> int:
     data = [word for word in words if word.startswith("task.")]
-    options = take_options([word for word in words if word not in data], required=("run",))
+    others = [word for word in words if word not in data]
+    options = take_options(others, required=("run",), also=("task.root",))
     from structnet.config import override, saved
     from structnet.report import print_table
     from structnet.run import Run
