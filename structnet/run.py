@@ -137,13 +137,14 @@ class Run:
         """
         return self._build(self._sizes, **options)
 
-    def check(self) -> None:
+    def check(self, resumed: bool = False) -> None:
         """Find what would fail before anything is read, in nets of the fewest words and classes.
 
-        FileNotFoundError for data that is not at hand, ValueError for a net that cannot be made or
-        run.
+        A run that was begun by kernels for a GPU goes on without them. FileNotFoundError for data
+        that is not at hand, ValueError for a net that cannot be made or run.
         """
-        if self.is_fused and self.config["trainer"]["accelerator"] == "cpu":
+        options = {"executor": "auto"} if resumed and self.is_fused else {}
+        if self.is_fused and not resumed and self.config["trainer"]["accelerator"] == "cpu":
             name = self.config["net"]["executor"]
             raise ValueError(
                 f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of "
@@ -155,7 +156,7 @@ class Run:
             sizes = replace(self._sizes, num_outputs=max(1, self._sizes.num_outputs))
             if sizes.vocabulary is None and sizes.input_size is None:
                 sizes = replace(sizes, vocabulary=Vocabulary({}))
-            return self._build(sizes)
+            return self._build(sizes, **options)
 
         # What some tasks are made of is known only when they are loaded.
         if (net := without_memory(build)) is not None:

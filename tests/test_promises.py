@@ -381,9 +381,15 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
-)
+# Their data takes long to read, or they train many nets.
+LONG = ("cell_comparison", "nci1", "pixelrnn_mnist", "superpixels")
+EXPERIMENTS = [
+    pytest.param(path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+    for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_takes_two_training_steps(name, tmp_path, monkeypatch):
     import yaml
 

@@ -39,7 +39,7 @@ def resume(directory: str, words: Sequence[str], train: Callable[[Any, Any], Non
         print(f"{directory} has been trained {ended}; nothing is changed")
         return 0
     going_on = Run.compose(config, run.directory)
-    going_on.check()
+    going_on.check(resumed=True)
     train(going_on, found)
     return 0
 
