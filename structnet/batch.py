@@ -36,7 +36,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a person finds a sample: a file, the line in it from 1 on, and what stands there."""
+    """Where a sample comes from: the file, the line number (from 1) and the text of that line."""
 
     path: Any
     line: int

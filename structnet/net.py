@@ -77,7 +77,7 @@ class Net(nn.Module):
         edges: whether layers read the features of edges, where the task has some.
         executor: what runs the recurrences: auto, or one by name, as reference, batched or
             compiled.
-        save: what is kept for the way back: gates, or less with recompute or windows.
+        save: what is stored for backward: gates; or less, to compute it again: recompute, windows.
     """
 
     def __init__(

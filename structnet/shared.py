@@ -109,14 +109,14 @@ def _cells(rnn: Any) -> dict[str, TorchForm]:
 
 
 def _leave_out(rnn: Any, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
-    """Take what stands there by torch's name away by the cells'."""
+    """Drop a weight under the cell's name from a state dict that has it under torch's."""
     for name, _, _, here, path in places(rnn):
         if prefix + name in state_dict:
             state_dict.pop(prefix + here + path, None)
 
 
 def _fill_in(rnn: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Give both sides what is there for one, and zero biases to torch's weights without."""
+    """Complete a state dict: a weight under either name gets the other, missing biases are 0."""
     settle(rnn)
     for here, cell in _cells(rnn).items():
         read_own_form(cell, state_dict, prefix + here)

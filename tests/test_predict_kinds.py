@@ -90,7 +90,9 @@ def test_the_next_character_is_told_after_every_one(place):
         f"sums.txt:1: node {number} {one}" for number, one in enumerate("1+2=")
     ]
     (place / "sums.txt").write_text("1+2=\n1*2\n")
-    assert "sums.txt, line 2: '*' is no character" in refused("predict", "run=out", "path=sums.txt")
+    assert "sums.txt, line 2: unknown character '*', known are" in refused(
+        "predict", "run=out", "path=sums.txt"
+    )
 
 
 def test_tasks_without_files_say_what_shows_their_samples(place):

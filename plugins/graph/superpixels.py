@@ -88,7 +88,7 @@ class Superpixels(sn.Task):
             sample = self._sample(image, np.full(image.shape[:2], len(self.classes), np.uint8))
             if getattr(topology, "order", None) == "score":
                 if not hasattr(self, "_logistic"):
-                    # The regression is no part of what a run saves.
+                    # A run does not save the regression that the scores come from.
                     self.load(topology)
                 sample = self._scored(sample)
             origin = sn.Origin(file, 1, f"{sample.num_nodes} superpixels")

@@ -33,7 +33,7 @@ class PixelRNN(PixelNet):
             slot (the 2-D LSTM of Graves et al. 2007).
         executor: what runs the recurrences: auto, or one by name, as reference, batched or
             compiled.
-        save: what is kept for the way back: gates, or less with recompute or windows.
+        save: what is stored for backward: gates; or less, to compute it again: recompute, windows.
     """
 
     def __init__(

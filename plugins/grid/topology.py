@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 Offset = tuple[int, ...]
 # What a step along an axis is called, forth and back, the last axis first.
 STEPS = (("right", "left"), ("down", "up"), ("forward", "backward"))
-# Of so many sizes there are 256 corners, and as many directions.
+# A grid of 8 dimensions has 2^8 = 256 corners, each the start of a direction.
 MOST_DIMS = 8
 # How far a picture moves every further frame, to the right and down.
 FRAME = 0.75

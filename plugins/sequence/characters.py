@@ -83,7 +83,8 @@ class Characters(sn.Task):
             if not line or (ids < 0).any():
                 odd = next((c for c in line if c not in self.classes), "")
                 raise ValueError(
-                    f"{path}, line {number}: {odd!r} is no character of {''.join(self.classes)!r}"
+                    f"{path}, line {number}: unknown character {odd!r}, "
+                    f"known are {''.join(self.classes)!r}"
                 )
             sample = _sample(ids, np.full(len(ids), sn.IGNORE))
             yield replace(sample, origin=sn.Origin(path, number, line))

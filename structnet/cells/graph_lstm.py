@@ -27,7 +27,7 @@ class GraphLSTM(Cell):
 
     Arguments:
         own: whether a node reads states of its own from the layer below.
-        aggregate: what stands in place of the mean of the h_j: mean, sum, max, attention or gated.
+        aggregate: how the neighbours' states h_j are combined: mean, sum, max, attention or gated.
     """
 
     node_gates = ("u", "o", "c")
