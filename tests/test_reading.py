@@ -15,9 +15,9 @@ from structnet.plugins.graph.enas import read_architectures
 from structnet.plugins.graph.lines import read_lines
 from structnet.plugins.graph.tagged import read_indices
 from structnet.plugins.grid import files
-from structnet.plugins.tree import syntax
+from structnet.plugins.tree import sources
 from structnet.plugins.tree.brackets import read_brackets
-from structnet.plugins.tree.syntax import parse, python_files
+from structnet.plugins.tree.sources import parse, python_files
 
 import structnet as sn
 from structnet import reading
@@ -184,7 +184,7 @@ def test_pictures_that_are_too_many_for_memory_are_refused(tmp_path, monkeypatch
 
 
 def test_source_that_takes_too_long_to_parse_is_passed_over(tmp_path, monkeypatch):
-    monkeypatch.setattr(syntax, "LARGEST", 100)
+    monkeypatch.setattr(sources, "LARGEST", 100)
     (tmp_path / "long.py").write_text("a = b + c\n" * 11)
     (tmp_path / "short.py").write_text("a = b + c\n" * 10)
     assert len(parse(tmp_path / "short.py").body) == 10

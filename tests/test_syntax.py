@@ -14,14 +14,14 @@ from structnet.plugins.tree.expressions import (
     expressions,
     left_child_right_sibling,
 )
-from structnet.plugins.tree.syntax import (
+from structnet.plugins.tree.sources import (
     Place,
-    flatten,
     parse,
     place_of,
     python_files,
     standard_library,
 )
+from structnet.plugins.tree.syntax import flatten
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 FILES = [LIBRARY / name for name in ("textwrap.py", "bisect.py", "colorsys.py", "heapq.py")]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from structnet.plugins.graph.misuse import Misuse, ask_all, draw
-from structnet.plugins.tree.syntax import python_files, split_files, standard_library
+from structnet.plugins.tree.sources import python_files, split_files, standard_library
 from torch import Tensor
 
 import structnet as sn

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from structnet.plugins.graph.flow_reader import RECEIVERS, Reader, Use, Words
-from structnet.plugins.tree.syntax import parse
+from structnet.plugins.tree.sources import parse
 
 import structnet as sn
 

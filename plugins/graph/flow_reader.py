@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from structnet.plugins.tree.syntax import Place, node_words, place_of
+from structnet.plugins.tree.sources import Place, place_of
+from structnet.plugins.tree.syntax import node_words
 
 # Their uses are told from any other's by their name alone.
 RECEIVERS = {"self", "cls"}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from structnet.plugins.graph.dataflow import Function, functions
 from structnet.plugins.graph.flow_reader import Use
-from structnet.plugins.tree.syntax import excerpt, refuse_all_unread
+from structnet.plugins.tree.sources import excerpt, refuse_all_unread
 
 import structnet as sn
 

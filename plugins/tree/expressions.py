@@ -12,7 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from structnet.plugins.tree.syntax import Place, Source, excerpt, flatten, parse, place_of
+from structnet.plugins.tree.sources import (
+    Place,
+    excerpt,
+    parse,
+    place_of,
+)
+from structnet.plugins.tree.syntax import Source, flatten
 
 # Nodes kept of each operand, of a called function, and of the arguments after the second.
 BLOCK_LIMIT = 100

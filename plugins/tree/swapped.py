@@ -13,7 +13,7 @@ from structnet.plugins.tree.expressions import (
     expressions,
     left_child_right_sibling,
 )
-from structnet.plugins.tree.syntax import (
+from structnet.plugins.tree.sources import (
     python_files,
     refuse_all_unread,
     split_files,

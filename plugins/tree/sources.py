@@ -1,0 +1,145 @@
+"""Files of Python source: found, split into training and test, parsed, and quoted by place."""
+
+import ast
+import os
+import sysconfig
+import tokenize
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import structnet as sn
+
+# A parsed file takes 400 times its size in memory, and 3 seconds a megabyte.
+LARGEST = 2_000_000
+_TESTS = {"test", "tests", "idle_test"}
+_FOREIGN = {"site-packages", "__pycache__", "venv", "node_modules"}
+
+
+def standard_library() -> Path:
+    """The folder of this interpreter's standard library."""
+    return Path(sysconfig.get_path("stdlib"))
+
+
+def python_files(root: Path, *, tests: bool = False) -> list[Path]:
+    """The Python files below `root`, sorted, or `root` itself where it is a file.
+
+    Hidden folders, virtual environments and installed packages are passed over, and tests unless
+    asked for. Raises FileNotFoundError for a missing path, ValueError where there is no file.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(f"no file or folder {str(root)!r}; give a Python file or a folder")
+    if not root.is_dir():
+        sn.check_file(root)
+        return [root]
+    paths = []
+    for folder, names, files in os.walk(root):
+        names[:] = [name for name in names if _is_searched(Path(folder, name), tests)]
+        paths += [Path(folder, name) for name in files if _is_source(name, tests)]
+    if not paths:
+        raise ValueError(
+            f"no Python file below {str(root)!r}{'' if tests else ' (tests are left out)'}; "
+            "give a folder with *.py files, or one file"
+        )
+    return sorted(paths)
+
+
+def _is_searched(folder: Path, tests: bool) -> bool:
+    name = folder.name
+    if name.startswith(".") or name in _FOREIGN or (folder / "pyvenv.cfg").exists():
+        return False
+    return tests or name not in _TESTS
+
+
+def _is_source(name: str, tests: bool) -> bool:
+    return name.endswith(".py") and (tests or not name.startswith("test_"))
+
+
+def split_files(root: Path | None) -> dict[str, list[Path]]:
+    """The Python files below `root` (None: the standard library), tests left out, in three splits.
+
+    One file in ten each makes validation and test, by a fixed draw. ValueError for fewer than
+    three.
+    """
+    files = python_files(root or standard_library())
+    if len(files) < 3:
+        raise ValueError(
+            f"{len(files)} Python files below {root}, tests left out; training, validation and "
+            "test take one at least each: give task.root a larger folder"
+        )
+    order = np.random.default_rng(0).permutation(len(files))
+    tenth = max(1, len(files) // 10)
+    parts = np.split(order, [tenth, 2 * tenth])
+    names = ("test", "validation", "train")
+    return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
+
+
+def refuse_all_unread(files: Sequence[Path], passed_over: int) -> None:
+    """ValueError where every one of the files was passed over."""
+    if files and passed_over == len(files):
+        raise ValueError(f"none of {passed_over} Python files can be read, {files[0]} first")
+
+
+def parse(path: Path) -> ast.Module:
+    """The module in a file; whatever keeps it from being parsed is raised as SyntaxError."""
+    source = _read(Path(path))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source, str(path))
+    except SyntaxError as error:
+        place = f"{path}, line {error.lineno}" if error.lineno else path
+        raise SyntaxError(f"{place}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SyntaxError(f"{path}: {error or type(error).__name__}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = sn.check_file(path)
+    except ValueError as error:
+        raise SyntaxError(str(error)) from error
+    if size > LARGEST:
+        raise SyntaxError(
+            f"{path}: {sn.as_bytes(size)} of source, more than {sn.as_bytes(LARGEST)}; give a "
+            "part of it"
+        )
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        # Only opening a file names it.
+        raise type(error)(error.errno, error.strerror, str(path)) from error
+
+
+class Place(NamedTuple):
+    """Where a node stands in its file; columns count bytes."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int | None
+
+
+def place_of(node: ast.stmt | ast.expr) -> Place:
+    end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
+    return Place(node.lineno, node.col_offset, end_line, end_column)
+
+
+def excerpt(path: Path, place: Place) -> str:
+    """The source at a place on one line, read from the file anew."""
+    lines = _source_lines(path)[place.line - 1 : place.end_line]
+    lines[-1] = lines[-1][: place.end_column]
+    lines[0] = lines[0][place.column :]
+    return " ".join(b" ".join(lines).decode(errors="replace").split())
+
+
+@lru_cache(4)
+def _source_lines(path: Path) -> list[bytes]:
+    """Lines in UTF-8, whose bytes the parser's columns count."""
+    with tokenize.open(path) as file:
+        return [line.encode() for line in file.read().split("\n")]
