@@ -3,8 +3,8 @@
 N: nodes, B: samples, T: the longest one's steps, I: input size, H: hidden size.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
+from structnet.bench.contender import Case, Contender
 from structnet.bench.skewed import OFFSETS, ConvolvedLSTM, is_plain_lstm, skewed_loop
 from structnet.bench.structures import is_chain
 from structnet.cells.states import as_states, call
-from structnet.plan import Plan
-from structnet.recurrence import Recurrence
 from structnet.rnn import RNN
 from structnet.topology import Topology
 
@@ -24,56 +23,6 @@ from structnet.topology import Topology
 # own reference.
 KINDS = ("torch", "loop", "recursion", "reference")
 STEPPERS = {nn.LSTM: nn.LSTMCell, nn.GRU: nn.GRUCell, nn.RNN: nn.RNNCell}
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A way to compute a layer's output from its input.
-
-    `forward` gives the output, `grad` is the gradient that the way back starts from, `inputs` are
-    the tensors whose gradients are wanted, `nodes` how many nodes it works on and `note` what
-    should be said beside its figures.
-    """
-
-    name: str
-    forward: Callable[[], Tensor]
-    grad: Tensor
-    inputs: Sequence[Tensor]
-    nodes: int
-    note: str = ""
-
-    def step(self) -> None:
-        """Forward and backward."""
-        torch.autograd.grad(self.forward(), self.inputs, self.grad, allow_unused=True)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A layer, a batch of structures for it, and the gradient of its output (N, outputs).
-
-    `cell` is the name and the options of the layer's cell, or None where it is not registered.
-    """
-
-    topology: Topology
-    structures: Sequence[Any]
-    plans: tuple[Plan, ...]
-    layer: Recurrence
-    x: Tensor
-    grad: Tensor
-    cell: tuple[str, dict[str, Any]] | None = None
-    kernels: bool = False
-
-    @property
-    def device(self) -> str:
-        return str(self.x.device)
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        return list(self.layer.parameters())
-
-    @property
-    def has_noise(self) -> bool:
-        return any(vars(self.layer.noise).values())
 
 
 def ours(case: Case, executor: str | None = None) -> Contender:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from structnet.bench.rivals import Case, ours, rivals
+from structnet.bench.contender import Case
+from structnet.bench.rivals import ours, rivals
 from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.structures import Sizes
 from structnet.bench.workload import OURS, Figures, Setting, Work, measure_case, samples_of

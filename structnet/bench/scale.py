@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from structnet.bench.rivals import Case, ours
+from structnet.bench.contender import Case
+from structnet.bench.rivals import ours
 from structnet.bench.rows import Mark, Row, too_large
 from structnet.bench.stopwatch import measure
 from structnet.bench.structures import dag, layered

@@ -9,8 +9,9 @@ import torch
 
 from structnet import registry
 from structnet.batch import Sample, collate
+from structnet.bench.contender import Case, Contender
 from structnet.bench.floor import Floor
-from structnet.bench.rivals import KINDS, Case, Contender, ours, rivals
+from structnet.bench.rivals import KINDS, ours, rivals
 from structnet.bench.stopwatch import Time, measure, peak_bytes
 from structnet.bench.structures import Sizes, dependency_trees, draw
 from structnet.components import component, create
