@@ -16,7 +16,7 @@ from structnet.topology import Topology
 class Contender:
     """A way to compute a layer's output from its input.
 
-    `forward` gives the output, `grad` is the output's gradient, from which backward starts, `inputs`
+    `forward` gives the output, `grad` is the output's gradient, where backward starts, `inputs`
     are the tensors whose gradients are wanted, `nodes` how many nodes it works on and `note` what
     should be said beside its figures.
     """
