@@ -20,7 +20,7 @@ from structnet.run import Run
 from structnet.task import Task
 from structnet.verdict import judge, save_diagnosis
 
-# Letters of a line on which a bar is worth its place.
+# On lines shorter than this there is no bar.
 WIDE = 100
 
 
@@ -153,7 +153,7 @@ class Bar(RichProgressBar):
 
 
 class Patience(EarlyStopping):
-    """Early stopping that says that it stops, and counts on where a run goes on."""
+    """Early stopping that prints a line, and keeps its count when a run is resumed."""
 
     def __init__(self, task: Task, patience: int, waited: Mapping[str, Any] | None):
         super().__init__(f"validation/{task.monitor}", patience=patience, mode=task.mode)

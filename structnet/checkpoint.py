@@ -40,7 +40,7 @@ def run_checkpointed(
     """
     inside = Held(cell)
     if not any(one.requires_grad for one in (x, *initial, *inside.tensors)):
-        # There is no way back, unless the cell uses what it does not hold.
+        # No backward, unless the cell uses a tensor that it does not hold.
         return step(plan, x, initial)
     length = max(1, isqrt(len(plan.levels) - 1))
     first = 1 + plan.num_initial
@@ -127,7 +127,7 @@ class _Recomputed(torch.autograd.Function):
                 "executor='reference' where you need them"
             )
         x, *others = ctx.saved_tensors
-        # Leaves all of them: some may be computed from others.
+        # All as leaves: some may be computed from others.
         inputs = [one.detach().requires_grad_(one.requires_grad) for one in (x, *others)]
         given, tensors = inputs[: 1 + ctx.num_states], inputs[1 + ctx.num_states :]
         output, states = ctx.recalled.again(tensors, ctx.plan, given[0], tuple(given[1:]))

@@ -180,7 +180,7 @@ def _load(chosen: Mapping[str, Word], folders: Sequence[str]) -> dict[str, Any]:
     """What Hydra composes, interpolations as they stand."""
     search = ",".join(search_path(_folder(folder)) for folder in folders)
     extra = [f"hydra.searchpath=[{search}]"] if folders else []
-    # Where nothing may be chosen, nothing is unless it is said.
+    # A group that may be left out is, unless a word names it.
     words = [f"{word.key}={_quoted(word.text)}" for word in chosen.values() if word.text != "null"]
     try:
         return dict(OmegaConf.to_container(hydra_compose("config", overrides=[*words, *extra])))  # pyright: ignore

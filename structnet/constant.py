@@ -7,7 +7,7 @@ from math import inf, sqrt
 import torch
 from torch import Tensor
 
-# So many standard errors above it, a share of right answers is no luck.
+# Standard errors above the baseline from which an accuracy counts as better.
 CLEAR = 2
 
 
@@ -30,7 +30,7 @@ class Constant:
     def figures(self) -> dict[str, float]:
         """Accuracy of the most frequent class and root mean squared error of the mean, if any.
 
-        "clear_accuracy" is that from which on a net's is no luck.
+        "clear_accuracy" is the accuracy from which a net counts as better.
         """
         found = {}
         if total := int(self.counts.sum()):

@@ -62,7 +62,7 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
         told = text != str(error) or text.startswith("DataLoader worker")
         if not isinstance(error, MISTAKES) and not told:
             raise
-        # A signal is no mistake, whatever a library has made of it.
+        # After a signal, whatever a library raised is not the user's mistake.
         if traceback or received:
             raise
         print(f"structnet: error: {visible_lines(text)}", file=sys.stderr)
@@ -92,7 +92,7 @@ def _command(words: list[str]) -> int:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Nothing is printed but what goes to stderr."""
+    """Discard what is printed to stdout."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         yield
 
@@ -126,7 +126,7 @@ def _plain_warnings() -> Iterator[None]:
         def show_plainly(message: Any, category: type, *where: Any, **kwargs: Any) -> None:
             text = visible_lines(str(message))
             if issubclass(category, DataWarning | PluginWarning):
-                # What is composed more than once says the same each time.
+                # The same warning once: a configuration may be composed several times.
                 if text not in said:
                     said.add(text)
                     print(f"structnet: {text}", file=sys.stderr)

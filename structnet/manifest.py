@@ -11,7 +11,7 @@ from structnet.files import write_bytes
 from structnet.reading import check_file, read_bytes
 
 NAME = "manifest.json"
-# The bytes of a manifest: some thousand sums.
+# The largest manifest in bytes: room for thousands of checksums.
 LARGEST = 1 << 20
 Sums = dict[str, list[str]]
 

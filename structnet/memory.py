@@ -11,7 +11,7 @@ from pathlib import Path
 # glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 LARGEST = 2**31 - 1
-# How torch, C++ and the drivers say that there is no memory left.
+# Messages of torch, C++ and the drivers when memory runs out.
 SHORTAGE = re.compile(
     r"can't allocate memory|not enough memory|out of memory|Cannot allocate memory|Unable to "
     r"allocate|bad_alloc|[Ss]torage size calculation overflowed|numel: integer multiplication "
@@ -50,7 +50,7 @@ def total_memory() -> int:
 
 
 def shortage(error: BaseException) -> str | None:
-    """What to say of an error that is for want of memory, None of any other.
+    """The message for an error caused by lack of memory; None for any other error.
 
     Torch's allocators raise RuntimeError, and Python's MemoryError has no text.
     """

@@ -14,7 +14,7 @@ OPTIMIZERS = {
     "sgd": torch.optim.SGD,
 }
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-# What an optimizer keeps of squares, and a count.
+# Entries of an optimizer's state that are never negative: squares and the step count.
 NEVER_NEGATIVE = ("step", "sum", "exp_avg_sq", "max_exp_avg_sq")
 # The share of the learning rate after a share of the steps.
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -98,7 +98,7 @@ def _group(states: Any) -> Mapping[str, Any]:
 
 
 def _state_like(name: str, parameter: Tensor) -> dict[str, Any]:
-    """What an optimizer keeps for a parameter after a step, on no device."""
+    """What an optimizer keeps for a parameter after a step, as meta tensors."""
     like = torch.zeros_like(parameter, device="meta", requires_grad=True)
     like.grad = torch.zeros_like(like)
     optimizer = OPTIMIZERS[name]([like], foreach=False)

@@ -1,4 +1,4 @@
-"""Plain data in files of other people: read in bounds, and refused in one line.
+"""Plain data from untrusted files: bounded in size, refused with a one-line error.
 
 Aliases of YAML stand for what they name, and aliases of aliases for more than any memory holds.
 References such as ${net.hidden_size} are plain data too, but what OmegaConf resolves by a function
@@ -17,7 +17,7 @@ import yaml
 from structnet.memory import as_bytes
 from structnet.reading import check_file, read_text
 
-# The bytes of a configuration: a second of parsing.
+# The largest configuration in bytes: it is parsed in a second.
 LARGEST = 1 << 16
 REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}")
 _SHORT = Repr()
@@ -67,7 +67,7 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError(f"{path} is nested too deep") from None
-    # A number of too many digits is no error of JSON's.
+    # Python refuses integers of too many digits with a plain ValueError.
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
 

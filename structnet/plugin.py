@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PLUGIN_GROUP = "structnet.plugins"
-# Of a message that an error of someone else's brings.
+# The longest message that is quoted from a plugin's error, in characters.
 LONGEST = 500
 
 

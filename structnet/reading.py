@@ -1,4 +1,4 @@
-"""Files of other people: nothing but files, and no more of them than fits.
+"""Reading untrusted files: regular files only, and only as much as fits in memory.
 
 A pipe, a socket or a device under a file's name would be waited for, or would never end. What is
 packed says how large it is before it is unpacked, or is unpacked up to a bound.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from structnet.memory import as_bytes, total_memory
 
-# The bytes that a packed file may unpack to.
+# The largest size, in bytes, that a compressed file may unpack to.
 UNPACKED = 1 << 30
 
 

@@ -89,7 +89,7 @@ class Recurrence(nn.Module):
         self.topology = topology
         self.directions, self.arities = topology.directions, topology.arities
         self.input_size = input_size
-        # As soon as it is made: what is drawn is drawn there.
+        # Before anything is drawn: random numbers come from that device.
         with torch.device(device or torch.get_default_device()):
             self.cells = nn.ModuleList(
                 registry.cells.create(cell, input_size, hidden_size, arity, **options)

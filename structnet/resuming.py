@@ -1,4 +1,4 @@
-"""Checkpoints as they are found: whole, of plain data and in themselves consistent, or not taken.
+"""Reading checkpoints: whole, plain data and consistent, or else refused.
 
 Nothing of one is trusted: what is gone on from is a position, weights, an optimizer's state and
 scores, each checked, and no path.
@@ -18,10 +18,10 @@ from structnet import DataWarning
 from structnet.manifest import Damaged, Manifest
 
 LAST, PREVIOUS, BEST = (f"checkpoints/{name}.ckpt" for name in ("last", "previous", "best"))
-# What this version adds to Lightning's own entries.
+# Our entries in a checkpoint, beside Lightning's own.
 PROGRESS = "progress"
 SPENT = ("nodes", "seconds", "wall")
-# Of epochs, steps, nodes and seconds: more than any machine has time for.
+# An upper bound for counts of epochs, steps, nodes and seconds.
 LARGEST = 1 << 50
 
 
@@ -150,7 +150,7 @@ def _understood(name: str, state: Mapping[str, Any]) -> Saved:
 
 
 def _judged(callbacks: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The state of what judged checkpoints.
+    """The state of the callback that chose checkpoints.
 
     Versions before had another callback for the last checkpoint, which judged by nothing.
     """

@@ -42,7 +42,7 @@ from structnet.task import Task
 from structnet.topology import Topology
 from structnet.words import command_line
 
-# What is written to while a run is trained.
+# Folders that training writes to.
 FOLDERS = ("checkpoints", "logs", "samples", "tensorboard")
 
 
@@ -138,7 +138,7 @@ class Run:
         return self._build(self._sizes, **options)
 
     def check(self, resumed: bool = False) -> None:
-        """Find what would fail before anything is read, in nets of the fewest words and classes.
+        """Refuse what would fail before any data is read, by a net of the smallest vocabulary.
 
         A run that was begun by kernels for a GPU goes on without them. FileNotFoundError for data
         that is not at hand, ValueError for a net that cannot be made or run.
@@ -202,7 +202,7 @@ class Run:
     def save_description(self) -> None:
         words = None if self.task.vocabulary is None else self.task.vocabulary.counts
         learned = {name: getattr(self.task, name) for name in self.task.learned}
-        # Whoever sets them in `load` need not say so.
+        # Classes set in `load` are saved without being listed in `learned`.
         if classes := learned_classes(self.task):
             learned["classes"] = classes
         described = {
@@ -263,7 +263,7 @@ class Run:
         if words is not None:
             self.task.vocabulary = Vocabulary(words)
         for name, value in learned.items():
-            # Where classes are computed they are known without.
+            # A task may compute its classes in a property.
             with suppress(AttributeError):
                 setattr(self.task, name, value)
 
@@ -288,5 +288,5 @@ class Run:
 
 
 def learned_classes(task: Task) -> list[str]:
-    """The classes that a task has of its own, by `load` or its options; none of its class's."""
+    """The classes that `load` or an option has set on the task; none if they are its class's."""
     return list(map(str, vars(task).get("classes") or ()))

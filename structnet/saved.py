@@ -7,7 +7,7 @@ from structnet.manifest import Damaged, Manifest
 from structnet.plain import is_finite, read_json, read_yaml, refuse_other_numbers, shown
 from structnet.words import command_line
 
-# The letters of an option, a path at most.
+# The longest value of an option, in characters: a path's.
 LONGEST = 4096
 
 

@@ -1,4 +1,4 @@
-"""How large a run is, found before it is made: tensors on torch's meta device take no memory."""
+"""The size of a run before it is built, counted on torch's meta device, which takes no memory."""
 
 import os
 import warnings
@@ -12,13 +12,13 @@ from torch import nn
 
 from structnet.memory import as_bytes, shortage, total_memory
 
-# Numbers that training keeps of a parameter: itself, its gradient, and what the optimizer keeps.
+# Floats that training keeps for each parameter: itself, its gradient, the optimizer's state.
 KEPT = {"sgd": 2, "adagrad": 3}
 MOST_KEPT = 4
 WIDTH = 4
 # A machine with fewer cores may test what one of 64 has trained.
 MOST_WORKERS = 64
-# What a class whose tensors have to have values raises where these have none.
+# Raised by a net that reads tensor values while it is built: the meta device has none.
 UNKNOWN = (AttributeError, AssertionError, NotImplementedError, RuntimeError, TypeError)
 
 
@@ -66,7 +66,7 @@ def refuse_other_size(net: nn.Module, weights: Path) -> None:
 
 
 def check_workers(trainer: Mapping[str, Any]) -> None:
-    """ValueError for more processes than a machine is of use for."""
+    """ValueError for more loader processes than the machine has use for."""
     most, workers = max(MOST_WORKERS, 4 * (os.cpu_count() or 1)), trainer.get("num_workers", 0)
     if workers > most:
         raise ValueError(

@@ -12,7 +12,7 @@ from structnet.signature import did_you_mean
 from structnet.starts import reset
 from structnet.topology import Topology
 
-# No stack is trained that deep, and one of a million would be made for minutes.
+# Deeper stacks are not trained, and building a million layers takes minutes.
 MOST_LAYERS = 1000
 SKIPS = ("none", "residual", "highway", "dense", "input")
 

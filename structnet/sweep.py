@@ -122,7 +122,7 @@ class Sweep:
                 train(run, newest(run.manifest))
             except KeyboardInterrupt as error:
                 raise Stopped(f"stopped; go on with: {self.way_on}") from error
-            # Whatever it is that a run fails of, the others are trained.
+            # Whatever error a run fails with, the others are trained.
             except Exception as error:
                 part.failed = _reason(error)
                 print(f"failed: {visible(part.failed)}", flush=True)
@@ -204,7 +204,7 @@ def _names(parts: Sequence[Part]) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """What a run failed of, in one line; with its place where that is of use."""
+    """Why a run failed, in one line, with the place in the code where that helps."""
     said = blame(error)
     if said is None and isinstance(error, ArithmeticError | LookupError | OSError | ValueError):
         said = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""What a terminal may show: text of others without control over it, in the letters that it has."""
+"""Printing untrusted text: control characters and letters the terminal lacks are escaped."""
 
 import sys
 from typing import Any
@@ -29,7 +29,7 @@ def counted(number: int, one: str, several: str = "") -> str:
 
 
 def show_all_letters() -> None:
-    """Escape what the encoding of stdout or stderr has no letters for: nothing printed is lost."""
+    """Print characters that stdout's or stderr's encoding lacks as escapes, not as errors."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -45,7 +45,7 @@ class Masked(nn.Linear):
         if not parametrize.is_parametrized(self, "weight"):
             super().reset_parameters()
             return
-        # What is masked is another tensor than the weight.
+        # The masked weight is a tensor of its own.
         with torch.device(self.bias.device):
             fresh = nn.Linear(self.in_features, self.out_features)
         self.parametrizations.weight.original.copy_(fresh.weight)
@@ -115,7 +115,7 @@ def _mixes(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> bool:
     own = taps.index((0, 0)) * len(inputs)
     like = next(cell.parameters())
     if like.is_meta:
-        # A net that is only counted.
+        # On the meta device the net is only counted.
         return False
     x = torch.rand(1, cell.input_size, dtype=like.dtype, requires_grad=True)
     states = [torch.rand(1, cell.arity or 1, size, dtype=like.dtype) for size in cell.state_sizes]

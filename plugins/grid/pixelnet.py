@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import structnet as sn
 
-# More are no net that was ever trained, and would be listed and counted one by one.
+# More than any net has, and each would be listed and counted.
 MOST_LAYERS, MOST_FEATURES, MOST_ROWS = 1000, 1 << 20, 255
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import structnet as sn
 
-# More random letters after each that counts are no longer a text.
+# An upper bound for distractors: beyond it a text is nearly all noise.
 MOST = 1000
 
 

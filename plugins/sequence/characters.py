@@ -12,7 +12,7 @@ from torch import Tensor
 
 import structnet as sn
 
-# They are all drawn before the first is learned.
+# All texts are drawn before training starts.
 MOST_TEXTS = 10_000_000
 SPLITS = ("train", "validation", "test")
 

@@ -7,7 +7,7 @@ from structnet.plugins.sequence.characters import Characters, Text
 
 import structnet as sn
 
-# Longer names or more of them make documents that no memory holds thousands of.
+# Upper bounds: thousands of longer documents would not fit in memory.
 MOST = 10_000
 
 

@@ -38,7 +38,7 @@ def train(words: list[str]) -> int:
 
         return _sweep(Sweep.compose(sweeps, composed, folders))
     for overrides, config, comparison in zip(sweeps, composed, comparisons, strict=True):
-        # What was swept, or taken where nothing was said.
+        # The words of this run of a sweep, or those added by default.
         if multirun or overrides != words:
             dirs = [word for folder in folders for word in ("--config-dir", folder)]
             print(command_line("train", *dirs, *overrides), flush=True)

@@ -72,7 +72,7 @@ class BatchedSweep:
         self.keep = keep
         with recording(self.tape), self.held.replaced(self.stand_ins):
             for step in self.plan.steps:
-                # Also where nothing is known to learn: what is not known would show.
+                # Even if no known tensor needs a gradient: an unknown one would show up here.
                 with torch.set_grad_enabled(self.asks_for_gradients):
                     leaves, out = self._step(step, z, buffers)
                 start, stop = step[:2]
