@@ -6,61 +6,103 @@ Names are imported on first use, so that the command line answers `--help` witho
 import importlib
 from functools import cache
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from structnet.cell.base import Cell as Cell
+    from structnet.cell.linear import LinearCell as LinearCell
+    from structnet.data.ancestors import ancestors as ancestors
+    from structnet.data.batch import Batch as Batch
+    from structnet.data.batch import Origin as Origin
+    from structnet.data.batch import Sample as Sample
+    from structnet.data.batch import Tokens as Tokens
+    from structnet.data.batch import Vocabulary as Vocabulary
+    from structnet.data.batch import collate as collate
+    from structnet.data.loader import Batches as Batches
+    from structnet.data.loader import loader as loader
+    from structnet.data.node_loader import node_loader as node_loader
+    from structnet.data.regression import Regression as Regression
+    from structnet.data.task import IGNORE as IGNORE
+    from structnet.data.task import Task as Task
+    from structnet.data.task import data_folder as data_folder
+    from structnet.nn.net import Net as Net
+    from structnet.nn.net import Sizes as Sizes
+    from structnet.nn.readout import Readout as Readout
+    from structnet.nn.recurrence import Recurrence as Recurrence
+    from structnet.nn.rnn import RNN as RNN
+    from structnet.registry import cells as cells
+    from structnet.registry import nets as nets
+    from structnet.registry import readouts as readouts
+    from structnet.registry import tasks as tasks
+    from structnet.registry import topologies as topologies
+    from structnet.run.run import Run as Run
+    from structnet.system.memory import as_bytes as as_bytes
+    from structnet.system.memory import keep_memory as keep_memory
+    from structnet.system.memory import total_memory as total_memory
+    from structnet.system.reading import check_archive as check_archive
+    from structnet.system.reading import check_file as check_file
+    from structnet.system.reading import read_bytes as read_bytes
+    from structnet.system.reading import read_text as read_text
+    from structnet.topology.base import Topology as Topology
+    from structnet.topology.edges import Edges as Edges
+    from structnet.topology.plan import Plan as Plan
+    from structnet.topology.schedule import schedule as schedule
+
+# The module that a public name is imported from.
 _HOME = {
-    "cells": "structnet.cells",
-    "topologies": "structnet.registry",
-    "readouts": "structnet.readout",
-    "nets": "structnet.net",
+    "Batch": "structnet.data.batch",
+    "Batches": "structnet.data.loader",
+    "Cell": "structnet.cell.base",
+    "Edges": "structnet.topology.edges",
+    "IGNORE": "structnet.data.task",
+    "LinearCell": "structnet.cell.linear",
+    "Net": "structnet.nn.net",
+    "Origin": "structnet.data.batch",
+    "Plan": "structnet.topology.plan",
+    "RNN": "structnet.nn.rnn",
+    "Readout": "structnet.nn.readout",
+    "Recurrence": "structnet.nn.recurrence",
+    "Regression": "structnet.data.regression",
+    "Run": "structnet.run.run",
+    "Sample": "structnet.data.batch",
+    "Sizes": "structnet.nn.net",
+    "Task": "structnet.data.task",
+    "Tokens": "structnet.data.batch",
+    "Topology": "structnet.topology.base",
+    "Vocabulary": "structnet.data.batch",
+    "ancestors": "structnet.data.ancestors",
+    "as_bytes": "structnet.system.memory",
+    "cells": "structnet.registry",
+    "check_archive": "structnet.system.reading",
+    "check_file": "structnet.system.reading",
+    "collate": "structnet.data.batch",
+    "data_folder": "structnet.data.task",
+    "keep_memory": "structnet.system.memory",
+    "loader": "structnet.data.loader",
+    "nets": "structnet.registry",
+    "node_loader": "structnet.data.node_loader",
+    "read_bytes": "structnet.system.reading",
+    "read_text": "structnet.system.reading",
+    "readouts": "structnet.registry",
+    "schedule": "structnet.topology.schedule",
     "tasks": "structnet.registry",
-    "Plan": "structnet.plan",
-    "schedule": "structnet.scheduling",
-    "Edges": "structnet.edges",
-    "Topology": "structnet.topology",
-    "Batch": "structnet.batch",
-    "Batches": "structnet.loading",
-    "IGNORE": "structnet.task",
-    "Sample": "structnet.batch",
-    "Task": "structnet.task",
-    "Tokens": "structnet.batch",
-    "Vocabulary": "structnet.batch",
-    "ancestors": "structnet.closure",
-    "as_bytes": "structnet.memory",
-    "check_archive": "structnet.reading",
-    "check_file": "structnet.reading",
-    "collate": "structnet.batch",
-    "data_folder": "structnet.task",
-    "keep_memory": "structnet.memory",
-    "loader": "structnet.loading",
-    "read_bytes": "structnet.reading",
-    "read_text": "structnet.reading",
-    "total_memory": "structnet.memory",
-    "node_loader": "structnet.node_loading",
-    "Cell": "structnet.cells",
-    "Net": "structnet.net",
-    "Readout": "structnet.readout",
-    "Sizes": "structnet.net",
-    "Origin": "structnet.batch",
-    "Recurrence": "structnet.recurrence",
-    "Regression": "structnet.regression",
-    "Run": "structnet.run",
-    "RNN": "structnet.rnn",
+    "topologies": "structnet.registry",
+    "total_memory": "structnet.system.memory",
 }
 __all__ = sorted((*_HOME, "DataWarning"))  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 class DataWarning(UserWarning):
-    """Data that was passed over, cut off, or taken otherwise than it stands."""
+    """Data that was skipped, truncated or read differently from how it is written."""
 
 
 @cache
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name == "__version__":
         return metadata.version("structnet")
     if name not in _HOME:
         raise AttributeError(f"module 'structnet' has no attribute {name!r}")
-    module = importlib.import_module(_HOME[name])
-    return module if _HOME[name] == f"structnet.{name}" else getattr(module, name)
+    return getattr(importlib.import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import pytest
 
-from structnet import plugin, registry
-from structnet.main import main
+from structnet import registry
+from structnet.cli.main import main
+from structnet.registry import plugin
 
 ROOT = Path(__file__).parents[1]
 DATA = os.environ.get("STRUCTNET_DATA")
@@ -57,7 +58,7 @@ def call(*words: object) -> Result:
 
 def call_anew(*words: object, cwd: Path | None = None, **environment: str) -> Result:
     """`structnet WORDS` in a process of its own."""
-    done = run_python("-m", "structnet.main", *words, cwd=cwd, **environment)
+    done = run_python("-m", "structnet.cli.main", *words, cwd=cwd, **environment)
     return Result(done.returncode, done.stdout, done.stderr)
 
 
@@ -87,7 +88,7 @@ def isolated() -> Iterator[None]:
     from hydra.core.config_store import ConfigStore
 
     # Registers all that is built in, which then stays.
-    import structnet.config  # noqa: F401
+    import structnet.config.compose  # noqa: F401
 
     kinds = [registry.cells, registry.topologies, registry.readouts, registry.nets, registry.tasks]
     for kind in kinds:
@@ -203,8 +204,8 @@ def _kept() -> Path:
 
 def opened(directory: Path | str):
     """The run that a directory holds."""
-    from structnet.config import saved
-    from structnet.run import Run
+    from structnet.config.compose import saved
+    from structnet.run.run import Run
 
     return Run.compose(saved(str(directory)), Path(directory))
 

@@ -396,7 +396,8 @@ TRACED = {}
 @pytest.fixture
 def traced(monkeypatch):
     """The compiled executor's kernels run their graphs as they are, and chunks are small."""
-    from structnet.execute import compiled, kernel, part
+    from structnet.execute.compiled import kernel, part
+    from structnet.execute.compiled import sweep as compiled
 
     monkeypatch.setattr(part, "CHUNK", 2)
     monkeypatch.setattr(kernel, "compile_function", lambda function, inputs, fake: function)

@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import structnet as sn
-from structnet.cells.aggregate import AGGREGATES
+from structnet.cell.aggregate import AGGREGATES
 
 # Nodes without predecessors, parallel edges and a hub, ids in no topological order.
 DAG = [[[5], [0], [0, 1, 1], [2], [2, 3, 0], []], [[]]]

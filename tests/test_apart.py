@@ -6,7 +6,7 @@ import torch
 from conftest import create_cells, initial_states, recurrence
 
 import structnet as sn
-from structnet.cells.linear import LinearCell
+from structnet.cell.linear import LinearCell
 from structnet.execute import selective
 from structnet.execute.scan import CHUNK, LEAST_CHUNKS
 

@@ -17,7 +17,9 @@ from structnet.bench.rivals import ours, rivals
 from structnet.bench.rows import Memory, states_and_gates
 from structnet.bench.scale import SCALE
 from structnet.bench.stopwatch import measure, peak_bytes
-from structnet.bench.structures import (
+from structnet.bench.suite import CPU, CUDA, PlainCell, run_suite
+from structnet.bench.workload import Setting, Work, measure_case
+from structnet.data.synthetic import (
     Sizes,
     binary_tree,
     child_table,
@@ -25,8 +27,6 @@ from structnet.bench.structures import (
     draw,
     layered,
 )
-from structnet.bench.suite import CPU, CUDA, PlainCell, run_suite
-from structnet.bench.workload import Setting, Work, measure_case
 
 CHAIN, TREE, DIAGONAL = {"name": "chain"}, {"name": "tree"}, {"name": "diagonal"}
 ANY = {"name": "tree", "arity": None}

@@ -10,7 +10,7 @@ from structnet.plugins.graph.misuse import USES, Misuse
 from structnet.plugins.graph.neighbourhood import fit_neighbourhoods
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 GRAPH = sn.topologies.create("graph", direction="both")
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import structnet as sn
-from structnet.cells.gru import GRU
+from structnet.cell.library.gru import GRU
 
 LENGTHS = st.lists(st.integers(1, 6), min_size=1, max_size=4)
 # Our cell, its options, torch's module and where torch's gates stand among our columns.

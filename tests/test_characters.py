@@ -10,7 +10,7 @@ import torch
 from commands import isolated
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 CHAIN = sn.topologies.create("chain")
 TASKS = ("arithmetic", "xml")

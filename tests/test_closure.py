@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 import structnet as sn
-from structnet.bench.structures import dag, layered
+from structnet.data.synthetic import dag, layered
 
 
 def random_graph(seed, size=60):

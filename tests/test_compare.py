@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import SMALL, call, isolated, refused
 
-from structnet.config import compose
+from structnet.config.compose import compose
 
 SECTION = """\
 # @package _global_
@@ -205,7 +205,7 @@ def test_a_saved_run_with_a_comparison_in_it_is_refused(finished, place):
 
 
 def test_words_count_for_more_than_those_of_a_row(place):
-    from structnet.compare import Comparison
+    from structnet.study.compare import Comparison
 
     with isolated():
         words = ["experiment=small", "net.dropout=0.7"]

@@ -25,7 +25,8 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 import structnet as sn
-from structnet.execute import compiled, part, trace
+from structnet.execute.compiled import part, trace
+from structnet.execute.compiled import sweep as compiled
 
 BINARY = [random_tree(7, np.random.default_rng(0)), [[-1, -1]], [[1, -1], [-1, -1]]]
 DAG = [[[], [], [0, 1], [2], [2, 3, 0], [4], []], [[]]]

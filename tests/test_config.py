@@ -3,9 +3,9 @@ import yaml
 from commands import ROOT, isolated
 
 import structnet as sn
-from structnet.cells.elman import Elman
-from structnet.config import compose, override, sweep
-from structnet.groups import GROUPS, groups
+from structnet.cell.library.elman import Elman
+from structnet.config.compose import compose, override, sweep
+from structnet.config.groups import GROUPS, groups
 
 CONF = ROOT / "conf"
 

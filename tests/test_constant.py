@@ -6,7 +6,7 @@ import pytest
 import torch
 from commands import call
 
-from structnet.constant import Constant, verdict
+from structnet.training.constant import Constant, verdict
 
 
 def test_the_most_frequent_class_is_counted_over_batches_of_known_targets():

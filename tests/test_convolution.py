@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch_geometric import nn as pyg
 
 import structnet as sn
-from structnet.convolution import CONVOLUTIONS, Convolution
+from structnet.nn.convolution import CONVOLUTIONS, Convolution
 
 # The second sample is a node alone; parallel edges count twice.
 GRAPHS = [sn.Edges([[0, 0, 2, 3, 3], [1, 2, 1, 0, 0]], 4), sn.Edges(np.zeros((2, 0), int), 1)]

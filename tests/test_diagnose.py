@@ -7,9 +7,9 @@ from commands import SMALL, call, code_folder, copy_of_trained, isolated, logged
 from torch import nn
 
 import structnet as sn
-from structnet.diagnose import Diagnosis, diagnose, distances, largest_batch
-from structnet.gates import Saturation, spectral_radii
-from structnet.verdict import as_data, draw_diagnosis, judge, print_diagnosis, sentences
+from structnet.diagnosis.gradients import Diagnosis, diagnose, distances, largest_batch
+from structnet.diagnosis.report import as_data, draw_diagnosis, judge, print_diagnosis, sentences
+from structnet.diagnosis.saturation import Saturation, spectral_radii
 
 TREE = torch.tensor([[1, 2], [3, 4], [-1, -1], [-1, -1], [-1, 5], [-1, -1]])
 

@@ -15,7 +15,7 @@ from matplotlib import image
 from torch import nn
 
 import structnet as sn
-from structnet.bench.structures import dag
+from structnet.data.synthetic import dag
 from structnet.draw.layout import arrows, layered, level_of_nodes
 from structnet.draw.picture import Look, draw, shortened
 from structnet.draw.samples import find_samples, look_of_data, look_of_run

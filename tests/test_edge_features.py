@@ -7,7 +7,7 @@ from conftest import assert_same, randomise, recurrence
 from torch_geometric.data import Batch, Data
 
 import structnet as sn
-from structnet.diagnose import diagnose
+from structnet.diagnosis.gradients import diagnose
 
 # Parallel edges, a hub and nodes without edges; ids and edges in no topological order.
 INDEX = np.array([[5, 1, 0, 0, 3, 1, 2, 0, 5], [0, 2, 1, 2, 4, 2, 3, 4, 4]])

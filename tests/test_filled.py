@@ -7,7 +7,7 @@ import pytest
 from commands import call, refused
 
 import structnet as sn
-from structnet.filled import unfilled_slots, warn_of_slots
+from structnet.data.filled import unfilled_slots, warn_of_slots
 
 TASK = '''
 import json

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from structnet.execute.fingerprint import fingerprint
+from structnet.execute.compiled.fingerprint import fingerprint
 
 
 def holder(values):

@@ -3,7 +3,7 @@
 import pytest
 from commands import PIXELS, call
 
-from structnet.fitting import fitting_words
+from structnet.config.fitting import fitting_words
 
 
 @pytest.mark.parametrize(

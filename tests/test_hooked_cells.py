@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 import structnet as sn
-from structnet.gates import spectral_radii
+from structnet.diagnosis.saturation import spectral_radii
 
 OPTIONS = {
     "lstm": [{"peephole": True, "layer_norm": True}],

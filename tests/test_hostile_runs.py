@@ -11,10 +11,10 @@ import torch
 from commands import call, copy_of_trained, refused
 
 import structnet as sn
-from structnet.files import write_bytes
-from structnet.loading import Batches
-from structnet.node_loading import node_loader
-from structnet.signals import ignore
+from structnet.data.loader import Batches
+from structnet.data.node_loader import node_loader
+from structnet.system.files import write_bytes
+from structnet.system.signals import ignore
 
 
 @pytest.fixture(autouse=True)
@@ -279,7 +279,9 @@ def test_a_net_too_large_is_not_begun_where_a_run_goes_on(place, monkeypatch):
     run = copy_of_trained(place)
     file = run / "config.yaml"
     file.write_text(file.read_text().replace("hidden_size: 4", "hidden_size: 300000"))
-    monkeypatch.setattr("structnet.train.load_samples", lambda run: pytest.fail("data is read"))
+    monkeypatch.setattr(
+        "structnet.training.fit.load_samples", lambda run: pytest.fail("data is read")
+    )
     assert "parameters" in refused("train", f"resume={run}", "trainer.max_epochs=3")
 
 

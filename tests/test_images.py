@@ -13,7 +13,7 @@ from PIL import Image
 from structnet.plugins.grid.pictures import Classes
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 DIAGONAL = sn.topologies.create("diagonal")
 DATA = Path(os.environ.get("STRUCTNET_DATA", "nowhere"))

@@ -7,7 +7,7 @@ from conftest import SEEDS, dags, table_of, trees
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structnet.levels import Cycle, node_levels, stable_order
+from structnet.topology.levels import Cycle, node_levels, stable_order
 
 
 def longest_paths(before):

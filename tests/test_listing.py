@@ -8,10 +8,10 @@ import pytest
 from commands import call, refused
 
 from structnet import registry
-from structnet.cells.elman import Elman
-from structnet.config import compose
-from structnet.groups import GROUPS, REGISTRIES, groups, names_of
-from structnet.meanings import meanings
+from structnet.cell.library.elman import Elman
+from structnet.config.compose import compose
+from structnet.config.groups import GROUPS, REGISTRIES, groups, names_of
+from structnet.registry.meanings import meanings
 
 
 def test_every_option_of_every_built_in_component_has_a_meaning():

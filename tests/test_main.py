@@ -27,8 +27,8 @@ from commands import (
 from safetensors.torch import load_file
 
 import structnet as sn
-from structnet.commands import COMMANDS
-from structnet.usage import FLAGS, HELP, USAGE
+from structnet.cli import COMMANDS
+from structnet.cli.usage import FLAGS, HELP, USAGE
 
 TINY = ("train", f"task.root={code_folder()}", *SMALL)
 
@@ -48,7 +48,7 @@ def place(tmp_path, monkeypatch):
 def test_help_imports_neither_torch_nor_lightning_nor_hydra():
     source = (
         "import sys\n"
-        "from structnet.main import main\n"
+        "from structnet.cli.main import main\n"
         "status = main(['--help'])\n"
         "heavy = {'torch', 'lightning', 'hydra', 'omegaconf', 'numpy', 'yaml', 'rich'}\n"
         "sys.exit(status or ', '.join(sorted(heavy & set(sys.modules))) or 0)\n"
@@ -244,7 +244,7 @@ def test_one_seed_gives_identical_losses_and_another_one_others():
 
 
 def test_every_epoch_has_all_samples_in_another_order_and_is_validated(place):
-    from structnet.module import Module
+    from structnet.training.module import Module
 
     seen = {}
     step = Module.training_step
@@ -374,7 +374,7 @@ def test_the_test_figures_are_the_same_again():
 
 
 def test_the_test_figures_are_the_same_to_the_last_bit():
-    from structnet.trainer import evaluate
+    from structnet.training.trainer import evaluate
 
     with isolated():
         run = opened(trained())
@@ -563,7 +563,7 @@ def test_two_components_under_one_name_are_both_named(place):
     )
     message = refused("list", "--plugin", "mine.py")
     assert "two cells named 'lstm'" in message
-    assert "structnet.cells.lstm.LSTM" in message and "mine.Mine" in message
+    assert "structnet.cell.library.lstm.LSTM" in message and "mine.Mine" in message
 
 
 # Bad input

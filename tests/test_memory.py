@@ -7,7 +7,7 @@ import pytest
 
 FAULTS = """
 import resource, sys, torch
-from structnet.memory import keep_memory
+from structnet.system.memory import keep_memory
 
 if sys.argv[1] == "keep" and not keep_memory():
     sys.exit(3)

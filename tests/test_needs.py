@@ -5,7 +5,7 @@ import json
 import pytest
 from commands import call, refused
 
-from structnet import needs
+from structnet.run import needs
 
 CELL = '''
 import structnet as sn

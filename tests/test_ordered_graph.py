@@ -21,8 +21,8 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.utils import to_undirected
 
 import structnet as sn
-from structnet.bench.structures import Sizes, draw
-from structnet.stack import Stack
+from structnet.data.synthetic import Sizes, draw
+from structnet.nn.stack import Stack
 
 
 def ordered(**options):

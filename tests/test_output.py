@@ -9,10 +9,10 @@ import pytest
 from commands import SMALL, call, code_folder
 
 import structnet as sn
-from structnet.diagnose import Diagnosis
-from structnet.gates import Saturation
-from structnet.report import print_comparison, print_table
-from structnet.verdict import print_diagnosis
+from structnet.diagnosis.gradients import Diagnosis
+from structnet.diagnosis.report import print_diagnosis
+from structnet.diagnosis.saturation import Saturation
+from structnet.training.report import print_comparison, print_table
 
 
 def test_the_version_is_the_distributions():
@@ -50,7 +50,7 @@ def test_a_pipe_that_is_closed_ends_as_shells_expect():
     reads, writes = os.pipe()
     os.close(reads)
     done = subprocess.run(
-        [sys.executable, "-m", "structnet.main", "help", "train"], stdout=writes,
+        [sys.executable, "-m", "structnet.cli.main", "help", "train"], stdout=writes,
         stderr=subprocess.PIPE, text=True, timeout=300,
     )  # fmt: skip
     os.close(writes)

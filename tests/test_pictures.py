@@ -10,7 +10,7 @@ from structnet.plugins.grid.binary import binarised
 from structnet.plugins.grid.pictures import Classes, Small, Split
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 DIAGONAL = sn.topologies.create("diagonal")
 

@@ -10,9 +10,10 @@ import pytest
 from commands import call, isolated, refused
 
 import structnet as sn
-from structnet import plugin, registry
-from structnet.main import main
-from structnet.plugin import PluginWarning
+from structnet import registry
+from structnet.cli.main import main
+from structnet.registry import plugin
+from structnet.registry.plugin import PluginWarning
 
 GOOD = """
 import structnet as sn
@@ -37,7 +38,8 @@ BROKEN = {
     "raise GeneratorExit": "GeneratorExit",
     "class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd": "Odd",
     "raise ValueError('one\\ntwo')": "ValueError: one two",
-    "sn.cells.register('lstm')(Mine)": "two cells named 'lstm': structnet.cells.lstm.LSTM and ",
+    "sn.cells.register('lstm')(Mine)": "two cells named 'lstm': "
+    "structnet.cell.library.lstm.LSTM and ",
     "sn.cells.register('nay')(type('No', (), {}))": "cell 'nay' is no Cell",
     "sn.cells.register('nay')(lambda *sizes: 1)": "cell 'nay' is no Cell",
     "sn.cells.register('nay')(5)": "cell 'nay' is no Cell",
@@ -55,7 +57,7 @@ BROKEN = {
     "sn.cells.register(5)(Mine)": "cell 5 is no word",
     "sn.cells.register(None)(Mine)": "cell None is no word",
     "sn.cells.register([1])(Mine)": "cell [1] is no word",
-    "sn.cells.register('gru')(5)": "two cells named 'gru': structnet.cells.gru.GRU and 5",
+    "sn.cells.register('gru')(5)": "two cells named 'gru': structnet.cell.library.gru.GRU and 5",
     "option('name: str = \"x\"')": "option 'name' of cell 'nay' is taken",
     "option('rate: float')": "option 'rate' of cell 'nay' needs a default",
     "option('rate: list = []')": "option 'rate' of cell 'nay' needs a default",
@@ -104,7 +106,7 @@ def install(monkeypatch, tmp_path):
         monkeypatch.setattr(plugin.metadata, "entry_points", entry_points)
         monkeypatch.setattr(registry, "_loaded", False)
 
-    from structnet.config import GROUPS  # noqa: F401
+    from structnet.config.compose import GROUPS  # noqa: F401
 
     with isolated():
         for state in ("_failed", "_lost"):

@@ -98,7 +98,7 @@ def test_its_components_train_from_the_command_line_and_are_missed_without_it(in
         ("broken", SOURCE, "import nowhere_to_be_found\n",
          ["'mine'", "ModuleNotFoundError", "nowhere_to_be_found"]),
         ("taking", 'register("echo")', 'register("lstm")',
-         ["two cells named 'lstm'", "structnet.cells.lstm.LSTM", "taking.Echo"]),
+         ["two cells named 'lstm'", "structnet.cell.library.lstm.LSTM", "taking.Echo"]),
         ("fancy", "gain: float = 0.5", "gain: list = [0.5]", ["'gain'", "cell 'echo'", "[0.5]"]),
         ("leaving", SOURCE, "raise SystemExit(0)\n", ["SystemExit: 0"]),
     ],

@@ -4,7 +4,7 @@ import re
 import pytest
 from commands import SMALL, call, code_folder, isolated, opened, refused, trained, write_sst
 
-from structnet.predict import Prediction, predict
+from structnet.training.predict import Prediction, predict
 
 LINE = re.compile(r"^(?P<file>[^:]+):(?P<line>\d+): (?P<text>.+) \((?P<probability>[01]\.\d{3})\)$")
 

@@ -109,7 +109,7 @@ def test_a_link_to_a_device_is_no_raw_file(here):
 
 
 def test_packed_arrays_that_unpack_to_too_much_are_named(here, monkeypatch):
-    from structnet import reading
+    from structnet.system import reading
 
     monkeypatch.setattr(reading, "UNPACKED", 1000)
     raw = here / "Photo" / "raw"
@@ -120,7 +120,7 @@ def test_packed_arrays_that_unpack_to_too_much_are_named(here, monkeypatch):
 
 
 def test_a_packed_file_of_tensors_that_unpacks_to_too_much_is_named(here, monkeypatch):
-    from structnet import reading
+    from structnet.system import reading
 
     path = here / "data" / "RINGS" / "processed" / "data.pt"
     torch.save((torch.zeros(10**6), {}, dict), path)

@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy.stats import kendalltau
 
-from structnet.ranking import differences, markdown, summarise, table
+from structnet.study.ranking import differences, markdown, summarise, table
 
 
 def made(values, published=None, seconds=30.0, best="max"):

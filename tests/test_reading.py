@@ -20,9 +20,9 @@ from structnet.plugins.tree.brackets import read_brackets
 from structnet.plugins.tree.sources import parse, python_files
 
 import structnet as sn
-from structnet import reading
-from structnet.plain import read_json
-from structnet.saved import read_metrics, saved_config
+from structnet.run.plain import read_json
+from structnet.run.saved import read_metrics, saved_config
+from structnet.system import reading
 
 MARK = b"\xef\xbb\xbf"
 ENAS = b"[[5], [4, 0], [0, 1, 0], [5, 0, 0, 1], [3, 0, 0, 0, 0], [2, 0, 0, 1, 0, 0]], 0.7\n"

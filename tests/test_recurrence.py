@@ -7,7 +7,7 @@ import torch
 from conftest import assert_same, features, initial_states, recurrence
 
 import structnet as sn
-from structnet.cells.lstm import LSTM
+from structnet.cell.library.lstm import LSTM
 
 
 def test_directions_stand_side_by_side_each_with_a_cell_of_its_own():
@@ -149,7 +149,7 @@ def test_what_is_no_cell_a_single_plan_and_scan_of_another_cell_are_refused():
 @pytest.mark.parametrize("executor", ["batched", "reference", "scan"])
 @pytest.mark.parametrize("give", [lambda z: (z, z), lambda z: (z.unsqueeze(1), z[:, :1])])
 def test_coefficients_of_another_shape_are_refused(executor, give):
-    class Flat(sn.cells.LinearCell):
+    class Flat(sn.LinearCell):
         node_gates = ("b",)
 
         def coefficients(self, z, slots):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 import structnet as sn
-from structnet import plugin, registry
-from structnet.plugin import PluginWarning
-from structnet.registry import Registry
+from structnet import registry
+from structnet.registry import Registry, plugin
+from structnet.registry.plugin import PluginWarning
 
 
 class Part:

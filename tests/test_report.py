@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from commands import copy_of_trained, isolated, opened
 
-from structnet.report import best_baseline, draw_curve, print_table
+from structnet.training.report import best_baseline, draw_curve, print_table
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune, skip_init
 
 import structnet as sn
-from structnet.convolution import CONVOLUTIONS, Convolution
-from structnet.stack import SKIPS, Stack, stacked
+from structnet.nn.convolution import CONVOLUTIONS, Convolution
+from structnet.nn.stack import SKIPS, Stack, stacked
 
 ARITIES = [1, 2, None]
 STARTS = {

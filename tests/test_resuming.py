@@ -11,7 +11,7 @@ import yaml
 from commands import SMALL, call, code_folder, copy_of_trained, logged, refused
 from safetensors.torch import load_file
 
-from structnet.manifest import Damaged, Manifest
+from structnet.run.manifest import Damaged, Manifest
 
 WORDS = ("train", f"task.root={code_folder()}", *SMALL, "trainer.batch_nodes=128")
 
@@ -73,7 +73,7 @@ NOISY = ("net.dropout=0.3", "trainer.max_epochs=3", "trainer.save_steps=1", "see
 def test_a_run_that_was_killed_within_an_epoch_ends_with_the_bits_of_one_that_was_not(
     monkeypatch, stop
 ):
-    from structnet.module import Module
+    from structnet.training.module import Module
 
     assert call(*WORDS, *NOISY, "run=straight").status == 0
     step = Module.training_step
@@ -101,7 +101,7 @@ def test_batches_of_an_epoch_that_is_gone_on_with_are_kept(monkeypatch):
 
 
 def test_minutes_are_counted_from_the_last_checkpoint(monkeypatch):
-    from structnet import keeping
+    from structnet.training import keeping
 
     seconds, saved = [0.0], []
     monkeypatch.setattr(keeping.time, "monotonic", lambda: seconds[-1])
@@ -161,7 +161,7 @@ def test_another_optimizer_is_refused_and_nothing_is_changed(place):
 
 
 def test_options_that_fail_at_the_first_step_are_not_saved(place, monkeypatch):
-    from structnet.module import Module
+    from structnet.training.module import Module
 
     run = copy_of_trained(place)
     before = files(run)

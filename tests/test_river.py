@@ -6,7 +6,7 @@ import torch
 from structnet.plugins.graph.basin import Basin, draw_basin, draw_inflow
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 GRAPH = sn.topologies.create("graph")
 SMALL = {"basins": 8, "sources": 4, "hours": 3, "window": 6}

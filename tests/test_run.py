@@ -7,10 +7,10 @@ import yaml
 from commands import code_folder, copy_of_trained, isolated, opened, trained
 from safetensors.torch import load_file
 
-from structnet.components import create
-from structnet.config import compose
-from structnet.files import write
-from structnet.run import Run
+from structnet.config.compose import compose
+from structnet.run.components import create
+from structnet.run.run import Run
+from structnet.system.files import write
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def test_a_saved_run_is_opened_as_it_was():
 
 
 def test_a_saved_net_gives_the_same_scores_to_the_last_bit():
-    from structnet.batch import collate
+    from structnet.data.batch import collate
 
     run = opened(trained())
     one, other = run.load_net(), opened(trained()).load_net()

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from commands import call, copy_of_trained, refused
 
-from structnet.plain import read_json, read_yaml, refuse_functions
+from structnet.run.plain import read_json, read_yaml, refuse_functions
 
 
 def copied(folder):
@@ -140,7 +140,7 @@ def test_a_wrong_description_is_named_with_file_and_key(tmp_path, text):
     ],
 )
 def test_what_a_task_has_learned_is_checked(tmp_path, name, value):
-    from structnet.saved import read_description
+    from structnet.run.saved import read_description
 
     file = tmp_path / "config.json"
     good = {"classes": ["a", "b"], "scale": [1.0, 2]}
@@ -174,7 +174,7 @@ METRICS = {
 
 @pytest.mark.parametrize("text", METRICS, ids=range(len(METRICS)))
 def test_wrong_figures_are_named_with_file_and_key(tmp_path, text):
-    from structnet.saved import read_metrics
+    from structnet.run.saved import read_metrics
 
     assert read_metrics(tmp_path) == {}
     (tmp_path / "metrics.json").write_text(text)
@@ -190,7 +190,7 @@ HISTORIES = ["[]", "{}", '{"history": 3}', '{"history": [3]}', '{"history": [{"e
 
 @pytest.mark.parametrize("text", HISTORIES, ids=range(len(HISTORIES)))
 def test_a_wrong_diagnosis_is_named(tmp_path, text):
-    from structnet.verdict import _history
+    from structnet.diagnosis.report import _history
 
     file = tmp_path / "diagnose.json"
     file.write_text(text)
@@ -229,7 +229,7 @@ def test_text_and_references_to_options_are_plain(text):
 
 @pytest.mark.parametrize("sums", [[], 5, "x", None, {"config.json": 5}, {"config.json": "x"}])
 def test_sums_of_another_form_are_passed_over_with_a_warning(tmp_path, sums):
-    from structnet.manifest import _own
+    from structnet.run.manifest import _own
 
     run = copied(tmp_path)
     text = json.dumps({"sha256": sums, "own": _own(sums)})

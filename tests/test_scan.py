@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 import structnet as sn
 from structnet.bench.stopwatch import peak_bytes
-from structnet.cells.linear import LinearCell, shares
-from structnet.cells.mingru import MinGRU
-from structnet.cells.ssm import SSM
-from structnet.execute import run_reference, run_scan, selective
-from structnet.execute.scan import CHUNK, LEAST_CHUNKS, can_scan, linear_recurrence
+from structnet.cell.library.mingru import MinGRU
+from structnet.cell.library.ssm import SSM
+from structnet.cell.linear import LinearCell, shares
+from structnet.cell.slots import counting
+from structnet.execute import selective
+from structnet.execute.reference import run_reference
+from structnet.execute.scan import CHUNK, LEAST_CHUNKS, can_scan, linear_recurrence, run_scan
 from structnet.execute.selective import scan_output
 
 
@@ -229,7 +231,7 @@ def test_a_state_space_model_takes_the_mean_or_the_sum(arity):
         x = features(plans)
         h[combine] = layer(x, plans, return_states=True)[1][0]
         present = torch.tensor([[True, False, False]] * 3 + [[True] * 3])
-        with sn.cells.counting(present):
+        with counting(present):
             _, b = layer.cells[0].coefficients(layer.cells[0].project(x), 3)
         assert_same(h[combine][:3].detach(), b[:3].detach())
     assert_same(3 * (h["mean"][3] - b[3]).detach(), (h["sum"][3] - b[3]).detach())

@@ -7,7 +7,7 @@ from structnet.plugins.grid.baselines import fit_pixels
 from structnet.plugins.grid.segmentation import FILE, places, windows
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 SWEEPS = sn.topologies.create("multidirectional")
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from commands import SMALL, call, code_folder, run_python
 
-from structnet.batch import Sample
-from structnet.commands import COMMANDS
-from structnet.loading import loader
+from structnet.cli import COMMANDS
+from structnet.data.batch import Sample
+from structnet.data.loader import loader
 from structnet.registry import topologies
-from structnet.signals import Stopped, stoppable
+from structnet.system.signals import Stopped, stoppable
 
 STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 each_signal = pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
@@ -79,7 +79,7 @@ def test_a_signal_that_is_ignored_stays_ignored():
 def test_a_signal_while_imports_run_prints_no_traceback():
     source = """
 import builtins, signal, sys
-from structnet.main import main
+from structnet.cli.main import main
 imported = builtins.__import__
 def interrupting(name, *some):
     if name == "numpy":
@@ -96,7 +96,7 @@ sys.exit(main(["list"]))
 @each_signal
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_training_that_is_stopped_says_how_to_go_on(monkeypatch, tmp_path, number, epochs):
-    from structnet.module import Module
+    from structnet.training.module import Module
 
     step = Module.training_step
 

@@ -9,7 +9,7 @@ from commands import SMALL, copy_of_trained, opened, refused, trained
 from torch import nn
 
 import structnet as sn
-from structnet.size import check_workers, refuse_large, refuse_other_size, without_memory
+from structnet.run.size import check_workers, refuse_large, refuse_other_size, without_memory
 
 ARITHMETIC = ("task=arithmetic", "task.digits=2", "task.train_size=20", *SMALL)
 

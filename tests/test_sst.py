@@ -9,7 +9,7 @@ from commands import SST, WORDS, needs_sst, write_sst
 from structnet.plugins.tree.brackets import parse, read_brackets
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 HERE = Path("trees.txt")
 
@@ -323,7 +323,7 @@ def test_binary_sentences_are_as_many_as_published():
 def test_a_few_steps_on_the_real_treebank_lower_the_loss():
     from functools import partial
 
-    from structnet.net import Net, Sizes
+    from structnet.nn.net import Net, Sizes
 
     topology = sn.topologies.create("tree")
     task, splits = create(SST)

@@ -7,7 +7,7 @@ import torch
 from conftest import assert_same, features, randomise
 
 import structnet as sn
-from structnet.stack import SKIPS, Stack
+from structnet.nn.stack import SKIPS, Stack
 
 
 def stack_of(skip, num_layers=3, input_size=3, hidden_size=4, **options):

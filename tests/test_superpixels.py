@@ -16,7 +16,7 @@ from structnet.plugins.graph.regions import (
 from structnet.plugins.grid.segmentation import FILE
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 REGIONS = np.array([[0, 0, 1, 1], [0, 2, 2, 1], [3, 3, 2, 1]])
 

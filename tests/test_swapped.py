@@ -10,7 +10,7 @@ import torch
 from commands import write_code
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 EMAIL = Path(sysconfig.get_path("stdlib"), "email")
 
@@ -204,7 +204,7 @@ def test_a_tree_of_another_arity_is_refused(options):
 def net_for(task, topology, cell="lstm", readout="root"):
     from functools import partial
 
-    from structnet.net import Net, Sizes
+    from structnet.nn.net import Net, Sizes
 
     torch.manual_seed(0)
     sizes = Sizes(task.vocabulary, None, task.num_outputs)

@@ -69,7 +69,7 @@ def test_directories_are_checked_before_anything_is_trained(place):
 
 def test_a_sweep_that_was_stopped_goes_on_where_it_was(place, monkeypatch):
     # The package has the function under the module's name.
-    command = importlib.import_module("structnet.commands.train")
+    command = importlib.import_module("structnet.cli.train")
     finish, seen = command._finish, []
 
     def stop_at_the_second(run, resume):
@@ -91,7 +91,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(place, monkeypatch):
 
 
 def test_the_run_that_a_sweep_was_stopped_in_goes_on_from_its_checkpoint(place, monkeypatch):
-    from structnet.module import Module
+    from structnet.training.module import Module
 
     step, words = Module.training_step, (*SMALL[:-1], "trainer.max_epochs=3", "seed=1,2")
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import structnet as sn
-from structnet.batch import collate
+from structnet.data.batch import collate
 
 
 class Parity(sn.Task):

@@ -9,9 +9,9 @@ import pytest
 import torch
 from commands import call, copy_of_trained, isolated, refused, trained
 
-from structnet.main import main
-from structnet.memory import as_bytes, shortage
-from structnet.terminal import counted, visible, visible_lines
+from structnet.cli.main import main
+from structnet.system.memory import as_bytes, shortage
+from structnet.system.terminal import counted, visible, visible_lines
 
 # A window's title, a cleared screen, a C1 control, a text turned round, an undecodable byte.
 CONTROLS = ("\x1b]0;owned\x07", "\x1b[2J", "\x9b31m", "\u202e", "\u2028", "\r", "\x00", "\udcff")
@@ -106,7 +106,7 @@ def test_what_is_for_want_of_memory_says_so():
 
 @pytest.mark.parametrize("error", [*allocation_errors(), MemoryError()])
 def test_want_of_memory_is_a_line_and_other_errors_of_torch_are_not_hidden(error, monkeypatch):
-    from structnet.commands import COMMANDS
+    from structnet.cli import COMMANDS
 
     def fail(words):
         raise error
@@ -127,7 +127,7 @@ def test_bytes_are_shown_in_the_units_that_fit():
 
 
 def test_other_libraries_warnings_are_escaped_too(monkeypatch):
-    from structnet.main import _plain_warnings
+    from structnet.cli.main import _plain_warnings
 
     shown = []
     monkeypatch.setattr(warnings, "showwarning", lambda message, *where: shown.append(message))

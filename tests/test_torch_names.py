@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import structnet as sn
-from structnet.torch_form import TorchForm
+from structnet.nn.torch_weights.form import TorchForm
 
 KINDS = {"lstm": (nn.LSTM, {}), "projected": (nn.LSTM, {"proj_size": 2}), "gru": (nn.GRU, {}),
          "elman": (nn.RNN, {})}  # fmt: skip

@@ -8,11 +8,11 @@ import torch
 from commands import SMALL, code_folder, isolated, logged
 
 import structnet as sn
-from structnet.config import compose
-from structnet.module import OPTIMIZERS
-from structnet.run import Run
-from structnet.train import train_run
-from structnet.trainer import evaluate
+from structnet.config.compose import compose
+from structnet.run.run import Run
+from structnet.training.fit import train_run
+from structnet.training.module import OPTIMIZERS
+from structnet.training.trainer import evaluate
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +179,7 @@ def test_workers_change_no_bit_where_there_are_two_cores(monkeypatch):
 
 
 def test_no_more_threads_are_taken_than_torch_was_told(monkeypatch):
-    from structnet.trainer import share_cores
+    from structnet.training.trainer import share_cores
 
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)), raising=False)
     before = torch.get_num_threads()
@@ -209,7 +209,7 @@ def test_batches_of_another_size_give_the_same_figures():
 
 
 def test_half_precision_is_lightnings(monkeypatch):
-    from structnet.net import Net
+    from structnet.nn.net import Net
 
     seen = set()
     forward = Net.forward
@@ -287,7 +287,7 @@ def test_the_bar_fits_its_terminal_and_says_how_long_all_epochs_take(monkeypatch
 
 
 def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_weights(monkeypatch):
-    from structnet.net import Net
+    from structnet.nn.net import Net
 
     calls = []
     forward = Net.forward

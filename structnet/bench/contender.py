@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structnet.plan import Plan
-from structnet.recurrence import Recurrence
-from structnet.topology import Topology
+from structnet.nn.recurrence import Recurrence
+from structnet.topology.base import Topology
+from structnet.topology.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from structnet.cells.states import as_states
-from structnet.plan import Plan
+from structnet.cell.states import as_states
+from structnet.topology.plan import Plan
 
 # A prime that divides no usual size: what grows with the nodes is a multiple of it.
 PROBED = 7

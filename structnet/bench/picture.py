@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from structnet.bench.workload import Figures
-from structnet.files import write
+from structnet.system.files import write
 
 COLORS = {"planning": "C2", "forward": "C0", "forward and backward": "C3"}
 

@@ -14,10 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 
 from structnet.bench.contender import Case, Contender
 from structnet.bench.skewed import OFFSETS, ConvolvedLSTM, is_plain_lstm, skewed_loop
-from structnet.bench.structures import is_chain
-from structnet.cells.states import as_states, call
-from structnet.rnn import RNN
-from structnet.topology import Topology
+from structnet.cell.states import as_states, call
+from structnet.data.synthetic import is_chain
+from structnet.nn.rnn import RNN
+from structnet.topology.base import Topology
 
 # What a rival may be: torch's layers and cells, a loop over time or over diagonals, recursion, our
 # own reference.

@@ -12,9 +12,9 @@ import torch
 from structnet.bench.contender import Case
 from structnet.bench.rivals import ours, rivals
 from structnet.bench.stopwatch import measure, peak_bytes
-from structnet.bench.structures import Sizes
 from structnet.bench.workload import OURS, Figures, Setting, Work, measure_case, samples_of
-from structnet.loading import loader
+from structnet.data.loader import loader
+from structnet.data.synthetic import Sizes
 
 
 class Mark(NamedTuple):

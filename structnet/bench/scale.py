@@ -12,9 +12,9 @@ from structnet.bench.contender import Case
 from structnet.bench.rivals import ours
 from structnet.bench.rows import Mark, Row, too_large
 from structnet.bench.stopwatch import measure
-from structnet.bench.structures import dag, layered
 from structnet.bench.workload import Figures, Setting, Work
-from structnet.topology import Edges
+from structnet.data.synthetic import dag, layered
+from structnet.topology.base import Edges
 
 # Memory grows with the states alone, so that a million nodes fit.
 GRAPH = Work(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from structnet.cells.states import call
+from structnet.cell.states import call
 
 # Left and up.
 OFFSETS = (((0, -1), (-1, 0)),)

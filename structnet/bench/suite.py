@@ -18,9 +18,9 @@ from structnet.bench.rows import (
     Row,
 )
 from structnet.bench.scale import SCALE
-from structnet.bench.structures import Sizes
 from structnet.bench.workload import Figures, Setting, Work
-from structnet.signature import did_you_mean
+from structnet.data.synthetic import Sizes
+from structnet.registry.signature import did_you_mean
 
 
 class PlainCell(nn.Module):

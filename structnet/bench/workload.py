@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from structnet import registry
-from structnet.batch import Sample, collate
 from structnet.bench.contender import Case, Contender
 from structnet.bench.floor import Floor
 from structnet.bench.rivals import KINDS, ours, rivals
 from structnet.bench.stopwatch import Time, measure, peak_bytes
-from structnet.bench.structures import Sizes, dependency_trees, draw
-from structnet.components import component, create
-from structnet.recurrence import Recurrence
-from structnet.topology import Topology
+from structnet.data.batch import Sample, collate
+from structnet.data.synthetic import Sizes, dependency_trees, draw
+from structnet.nn.recurrence import Recurrence
+from structnet.run.components import component, create
+from structnet.topology.base import Topology
 
 Figures = dict[str, Any]
 OURS, FLOOR = "structnet", "floor"

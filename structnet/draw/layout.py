@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from structnet.plan import Plan
+from structnet.topology.plan import Plan
 
 Points = NDArray[np.float64]
 Ints = NDArray[np.int64]

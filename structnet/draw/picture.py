@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from structnet.bench.structures import Sizes
-from structnet.bench.structures import draw as draw_structures
+from structnet.data.synthetic import Sizes
+from structnet.data.synthetic import draw as draw_structures
 from structnet.draw.arrows import draw_arrows
 from structnet.draw.layout import Layout, Points, arrows, layered, level_of_nodes
-from structnet.files import write
-from structnet.plan import Plan
-from structnet.topology import Topology
+from structnet.system.files import write
+from structnet.topology.base import Topology
+from structnet.topology.plan import Plan
 
 FORMATS = (".png", ".svg")
 # More are neither told apart by eye nor drawn soon.

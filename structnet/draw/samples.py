@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from structnet.batch import Sample, collate
+from structnet.data.batch import Sample, collate
+from structnet.data.regression import Regression
+from structnet.data.task import IGNORE, Task
 from structnet.draw.picture import Look, shortened
-from structnet.predict import verdicts
-from structnet.recurrence import Recurrence
-from structnet.regression import Regression
-from structnet.run import Run
-from structnet.signature import did_you_mean
-from structnet.task import IGNORE, Task
-from structnet.topology import Topology
+from structnet.nn.recurrence import Recurrence
+from structnet.registry.signature import did_you_mean
+from structnet.run.run import Run
+from structnet.topology.base import Topology
+from structnet.training.predict import verdicts
 
 SPLITS = ("train", "validation", "test")
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell
-from structnet.cells.product import Product, Tape, recording
-from structnet.cells.states import call
+from structnet.cell.base import Cell
+from structnet.cell.product import Product, Tape, recording
+from structnet.cell.states import call
 from structnet.execute.held import Held, ends_graphs, foreign, leaves_below, stand_ins
 from structnet.execute.sweep import (
     Step,
@@ -23,7 +23,7 @@ from structnet.execute.sweep import (
     run_sweep,
     state_buffers,
 )
-from structnet.plan import Plan
+from structnet.topology.plan import Plan
 
 # A step, its leaves (z, what it read of each state, its edges' terms), the states, its products.
 Kept = tuple[Step, list[Tensor], tuple[Tensor, ...], list[Product]]

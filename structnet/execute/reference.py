@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from structnet.cells.cell import Cell
-from structnet.cells.states import call
-from structnet.plan import Plan
+from structnet.cell.base import Cell
+from structnet.cell.states import call
+from structnet.topology.plan import Plan
 
 
 def run_reference(

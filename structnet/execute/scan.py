@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from structnet.cells.linear import LinearCell
-from structnet.execute.hooks import compute_weights, has_hooks
+from structnet.cell.hooks import compute_weights, has_hooks
+from structnet.cell.linear import LinearCell
 from structnet.execute.order import reorder
 from structnet.execute.transform import refuse_batches
-from structnet.plan import Plan
+from structnet.topology.plan import Plan
 
 CHUNK = 16
 # Fewer chunks take longer than a loop over their steps.

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from structnet.cells.linear import LinearCell, Selection
-from structnet.execute.hooks import compute_weights
+from structnet.cell.hooks import compute_weights
+from structnet.cell.linear import LinearCell, Selection
 from structnet.execute.scan import CHUNK, chains_of, linear_recurrence, recur, run_scan
 from structnet.execute.transform import refuse_batches
-from structnet.plan import Plan
+from structnet.topology.plan import Plan
 
 # Bytes of a block's states. On a CPU several such buffers fit in a cache, and the calls for a block
 # are few beside its work; other devices want blocks that keep them busy.

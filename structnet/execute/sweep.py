@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from structnet.execute.transform import WAY_OUT, refuse_batches
-from structnet.plan import Plan
+from structnet.topology.plan import Plan
 
 States = tuple[Tensor, ...]
 Step = tuple[int, int, int, int]

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structnet.cells.elman import Elman
-from structnet.cells.gru import GRU
-from structnet.cells.lstm import LSTM
+from structnet.cell.library.elman import Elman
+from structnet.cell.library.gru import GRU
+from structnet.cell.library.lstm import LSTM
 from structnet.execute.fused.record import RECORDERS
 from structnet.execute.sweep import States, Sweep, run_sweep
-from structnet.plan import Plan
+from structnet.topology.plan import Plan
 
 # Executors that run them.
 FUSED = ("fused", "replayed")

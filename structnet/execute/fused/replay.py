@@ -21,7 +21,7 @@ from structnet.execute.fused.launch import precision
 from structnet.execute.fused.record import Record, Recorded
 from structnet.execute.fused.sweep import SWEEPS, FusedSweep
 from structnet.execute.sweep import States, keep_graph, released
-from structnet.plan import Plan
+from structnet.topology.plan import Plan
 
 Make = Callable[[Plan], FusedSweep]
 # Recordings of a cell, shapes of its passes that are known to have come before, and after how many

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from structnet.cells.elman import Elman
-from structnet.cells.gru import GRU
-from structnet.cells.lstm import LSTM
+from structnet.cell.library.elman import Elman
+from structnet.cell.library.gru import GRU
+from structnet.cell.library.lstm import LSTM
 from structnet.execute.fused.elman import elman_backward, elman_forward
 from structnet.execute.fused.gru import gru_backward, gru_forward
 from structnet.execute.fused.launch import Step, launch
@@ -27,7 +27,7 @@ from structnet.execute.sweep import (
     released,
     state_buffers,
 )
-from structnet.plan import Plan
+from structnet.topology.plan import Plan
 
 # What a kernel is given beside its step: tensors and sizes, and what it is compiled for.
 Given = tuple[Sequence[Tensor | int], dict[str, Any]]

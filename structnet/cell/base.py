@@ -1,0 +1,297 @@
+"""The gate algebra: node gates and edge gates over ordered slots or unordered predecessors.
+
+n: nodes, K: slots, H: hidden size.
+"""
+
+import abc
+import inspect
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from structnet.cell.aggregate import Attention, make_aggregate
+from structnet.cell.edge_terms import edge_terms
+from structnet.cell.product import masked, no_predecessors, product
+from structnet.cell.renew import Renewable
+from structnet.cell.slots import counted, mean
+from structnet.cell.start_values import orthogonal_blocks_
+
+Gates = tuple[Tensor, ...]
+
+
+class Cell(Renewable):
+    """One step at a node: `cell(z, *states)` gives the node's states.
+
+    z is the input's half of every gate (n, G), computed by `project` for all nodes at once. Each
+    state is (n, K, H), the states of the predecessors, zeros where one is absent; K is the arity,
+    or what a group of nodes has in common where the arity is None. Returns the new states, (n, H)
+    each (a tensor where there is one state), the output first.
+
+    An absent predecessor adds nothing to a sum over slots, but a mean, a maximum or a share is of
+    those that are there: take `self.mean(h)` for `h.mean(1)`, and `self.present(h)` for others.
+
+    A subclass names its gates and writes its equations in `forward`. Node gates come once a node
+    and are linear in the input and all predecessors, edge gates come once per predecessor. Ordered
+    slots have weights of their own, and an edge gate sees every slot (Tai et al. 2015, eq. 10);
+    unordered predecessors share their weights: node gates see their `aggregate`, which is the sum
+    unless the cell says otherwise, an edge gate its own predecessor (eq. 4).
+    """
+
+    # A subclass may set these for itself, or for an instance before it calls `__init__`.
+    node_gates: tuple[str, ...] = ()
+    edge_gates: tuple[str, ...] = ()
+    # The gates with columns in z, if not all those above and no others; `split` is for those only.
+    input_gates: tuple[str, ...] = ()
+    # Gates that see only their own unit of the predecessors.
+    diagonal: tuple[str, ...] = ()
+    # Whether every gate is normalised before its nonlinearity (Ba et al. 2016).
+    layer_norm: bool = False
+    # What node gates read of unordered predecessors: a name in `AGGREGATES`.
+    aggregate: str = "sum"
+    # The first state's size; None for the hidden size.
+    output_size: int | None = None
+
+    def __init__(self, input_size: int, hidden_size: int, arity: int | None):
+        """ValueError for a size below 1, and for an aggregate of ordered slots."""
+        super().__init__()
+        if self.output_size is None:
+            self.output_size = hidden_size
+        sizes = {
+            "input_size": input_size,
+            "hidden_size": hidden_size,
+            "output_size": self.output_size,
+        }
+        for name, size in sizes.items():
+            if not isinstance(size, int):
+                raise ValueError(f"{name} is a whole number, got {size!r}")
+            if size < 1:
+                raise ValueError(f"{name} is at least 1, got {size}")
+        self.input_size, self.hidden_size, self.arity = input_size, hidden_size, arity
+        size = len(self._gates) * hidden_size
+        # Without gates of its own a cell gets the input as it is, unless it projects it itself.
+        self.input = Input(input_size, size, bias=not self.layer_norm) if size else nn.Identity()
+        if self.layer_norm:
+            self.norm_gain = nn.Parameter(torch.ones(size))
+            self.norm_bias = nn.Parameter(torch.zeros(size))
+        self._add_recurrent()
+        self.pool = self._make_pool()
+        self.reset_parameters()
+
+    def _make_pool(self) -> nn.Module | None:
+        if self.arity is None:
+            return make_aggregate(self.aggregate, self.output_size)
+        usual = type(self).aggregate
+        if self.aggregate != usual:
+            raise ValueError(
+                f"option 'aggregate' is for unordered predecessors, and {self.arity} ordered slots "
+                f"have weights of their own, got {self.aggregate!r}; leave it {usual!r}, or take a "
+                "topology of unordered predecessors (graph, or tree with topology.arity=null)"
+            )
+        return None
+
+    def _add_recurrent(self) -> None:
+        size, slots = self.hidden_size, self.arity or 1
+        node, edge = (
+            len([gate for gate in gates if gate not in self.diagonal]) * size
+            for gates in (self.node_gates, self.edge_gates)
+        )
+        if self.arity is None:
+            self.recurrent = nn.Parameter(torch.empty(self.output_size, node))
+            self.recurrent_edge = nn.Parameter(torch.empty(self.output_size, edge))
+        else:
+            columns = node + slots * edge
+            self.recurrent = nn.Parameter(torch.empty(slots * self.output_size, columns))
+        if self.diagonal:
+            if self.output_size != size:
+                raise ValueError(
+                    f"a diagonal recurrent matrix is square, got {self.output_size} x {size}; "
+                    "leave out diagonal gates or the projection"
+                )
+            self.diagonal_recurrent = nn.Parameter(torch.ones(slots, len(self.diagonal), size))
+
+    @property
+    def edge_columns(self) -> int:
+        """How many numbers an edge's features enter as: those of edge gates, then a score's."""
+        return len(self.edge_gates) * self.hidden_size + isinstance(self.pool, Attention)
+
+    @abc.abstractmethod
+    def forward(self, z: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]: ...
+
+    def output(self, z: Tensor, *states: Tensor) -> Tensor:
+        """What a node gives to the layer above, (N, output_size), for all nodes at once."""
+        return states[0]
+
+    @property
+    def _gates(self) -> tuple[str, ...]:
+        """The gates in the order of their columns in z."""
+        return self.input_gates or (*self.node_gates, *self.edge_gates)
+
+    @property
+    def num_states(self) -> int:
+        """The states that `forward` takes beside z."""
+        return len(inspect.signature(self.forward).parameters) - 1
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """The size of every state; the first is the output's, unless `output` says otherwise."""
+        return (self.output_size, *(self.hidden_size,) * (self.num_states - 1))
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Put parameters and buffers back to what a new cell has, given the same random state.
+
+        That is Glorot for inputs, orthogonal blocks for the recurrence, zero biases, and what
+        `__init__` does besides. ValueError where a tensor has been added, or is now computed in a
+        way that has no inverse.
+        """
+        if isinstance(self.input, nn.Linear):
+            nn.init.xavier_uniform_(self.input.weight, gain=self._gain())
+            if self.input.bias is not None:
+                nn.init.zeros_(self.input.bias)
+        for name, weight in self.named_parameters(recurse=False):
+            if name.startswith("recurrent"):
+                orthogonal_blocks_(weight, self.output_size, self.hidden_size)
+
+    def _gain(self) -> float:
+        # Glorot's bound for one gate, not for all gates stacked in one matrix.
+        together = self.input_size + self.input.out_features
+        return (together / (self.input_size + self.hidden_size)) ** 0.5
+
+    def bias(self, gate: str) -> Tensor:
+        """The bias of a gate (H,), to be started at a value."""
+        at = self._gates.index(gate) * self.hidden_size
+        bias = self.norm_bias if self.layer_norm else self.input.bias
+        return bias.data[at : at + self.hidden_size]
+
+    def project(self, x: Tensor) -> Tensor:
+        """The input's half of every gate, (N, input_size) -> (N, G)."""
+        return self.input(x)
+
+    def gates(self, z: Tensor, h: Tensor) -> tuple[Gates, Gates]:
+        """Node gates (n, H) and edge gates (n, K, H) before their nonlinearity."""
+        if no_predecessors():
+            node, edge = self.split(z)
+            both = node, tuple(gate.expand(-1, h.shape[1], -1) for gate in edge)
+        elif self.arity == 1 and not self.diagonal:
+            both = self.split(z + product(h.flatten(1), self.recurrent))
+        else:
+            node, edge = self.split(z)
+            node_h, edge_h = self.recur(h)
+            both = _add(node, node_h), _add(edge, edge_h)
+        return self._normalise(*both) if self.layer_norm else both
+
+    def split(self, z: Tensor) -> tuple[Gates, Gates]:
+        """Node gates (n, H) and edge gates (n, 1, H) of the input's half."""
+        chunks = _chunks(z, self.hidden_size)
+        count = len(self.node_gates)
+        return chunks[:count], tuple(chunk.unsqueeze(1) for chunk in chunks[count:])
+
+    def pooled(self, h: Tensor) -> Tensor:
+        """What node gates read: ordered slots (n, K, H), or unordered ones as one (n, 1, H)."""
+        if self.pool is None:
+            return h
+        if isinstance(self.pool, Attention) and (terms := edge_terms()) is not None:
+            return self.pool(h, terms[..., -1:]).unsqueeze(1)
+        return self.pool(h).unsqueeze(1)
+
+    def recur(self, h: Tensor, pooled: Tensor | None = None) -> tuple[Gates, Gates]:
+        """Node gates (n, H) and edge gates (n, K, H) of the predecessors' half.
+
+        `pooled` is what the method of that name made of h, where the cell reads it as well.
+        """
+        size = self.hidden_size
+        pooled = self.pooled(h) if pooled is None else pooled
+        if self.arity is None:
+            node = _chunks(product(pooled.flatten(1), self.recurrent), size)
+            edge = _chunks(product(h, self.recurrent_edge), size)
+        else:
+            node_size = sum(gate not in self.diagonal for gate in self.node_gates) * size
+            both = product(h.flatten(1), self.recurrent)
+            node, edge = both.split([node_size, both.shape[1] - node_size], dim=1)
+            node = _chunks(node, size)
+            edge = edge.unflatten(1, (-1, self.arity, size)).unbind(1) if edge.shape[1] else ()
+        if self.diagonal:
+            node, edge = self._with_diagonal(h, pooled, node, edge)
+        if self.edge_gates and (terms := edge_terms()) is not None:
+            edge = _add(edge, terms[..., : len(edge) * size].split(size, dim=-1))
+        return node, edge
+
+    def present(self, states: Tensor) -> Tensor:
+        """Which predecessors count in a mean, a maximum or a share, (n, K, 1) of true and false.
+
+        `states` (n, K, ...) are those of the nodes that the cell is called for. Those that are
+        there count, and where none is, one null state: a node without predecessors is the first
+        step of a chain. At least one does so at every node.
+        """
+        found = counted()
+        return states.new_ones(*states.shape[:2], 1, dtype=torch.bool) if found is None else found
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean (n, S) of values (n, K, S), over the predecessors that are `present`."""
+        return mean(values)
+
+    def new_recurrent(self) -> nn.Parameter:
+        """A recurrent matrix for one more node gate, to be made in `_add_recurrent`."""
+        rows = (self.arity or 1) * self.output_size
+        return nn.Parameter(torch.empty(rows, self.hidden_size))
+
+    def recur_alone(self, h: Tensor, weight: Tensor) -> Tensor:
+        """One node gate's half (n, H) of what the cell made of the predecessors, as r * h."""
+        return product(h.sum(1) if self.arity is None else h.flatten(1), weight)
+
+    def _with_diagonal(
+        self, h: Tensor, pooled: Tensor, node: Gates, edge: Gates
+    ) -> tuple[Gates, Gates]:
+        """The gates of full matrices, and among them those of diagonal ones."""
+        full = iter((*node, *edge))
+        scale = dict(zip(self.diagonal, self.diagonal_recurrent.unbind(1), strict=True))
+        gates, h, pooled = [], masked(h), masked(pooled)
+        for gate in self._gates:
+            if gate not in scale:
+                gates.append(next(full))
+            elif gate in self.node_gates:
+                gates.append((pooled * scale[gate]).sum(1))
+            else:
+                gates.append(h * scale[gate])
+        count = len(self.node_gates)
+        return tuple(gates[:count]), tuple(gates[count:])
+
+    def _normalise(self, node: Gates, edge: Gates) -> tuple[Gates, Gates]:
+        gains, biases = (_chunks(all, self.hidden_size) for all in (self.norm_gain, self.norm_bias))
+        normal = tuple(
+            F.layer_norm(gate, gain.shape, gain, bias)
+            for gate, gain, bias in zip((*node, *edge), gains, biases, strict=True)
+        )
+        return normal[: len(node)], normal[len(node) :]
+
+
+class Input(nn.Linear):
+    """The input's half of all gates, whose start is its cell's.
+
+    So where every module of a net is reset, one after the other, the cell finds the random state
+    that a new one finds.
+    """
+
+    def __init__(self, input_size: int, size: int, bias: bool = True):
+        super().__init__(input_size, size, bias)
+        self.is_made = True
+
+    def reset_parameters(self) -> None:
+        """Start as nn.Linear does, and leave the random state as it was."""
+        devices = [self.weight.device] if self.weight.is_cuda else []
+        with torch.random.fork_rng(devices, enabled=hasattr(self, "is_made")):
+            super().reset_parameters()
+
+
+def check_choice(option: str, value: str | None, *choices: str | None) -> None:
+    if value not in choices:
+        raise ValueError(f"option {option!r} is {' or '.join(map(repr, choices))}, got {value!r}")
+
+
+def _chunks(gates: Tensor, size: int) -> Gates:
+    return gates.split(size, dim=-1) if gates.shape[-1] else ()
+
+
+def _add(left: Gates, right: Gates) -> Gates:
+    return tuple(a + b for a, b in zip(left, right, strict=True))

@@ -1,0 +1,78 @@
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from structnet.cell.base import Cell, check_choice
+from structnet.cell.start_values import chrono_
+from structnet.registry import cells
+
+
+@cells.register("gru")
+class GRU(Cell):
+    """Gated recurrent unit: a reset gate for the candidate, an update gate for the memory.
+
+    r = s(r), u = s(u), n = tanh(n_x + r (n_h + b)), h = (1 - u) n + u sum_k h_k, where r, u and n
+    are node gates, n_x the input's and n_h the predecessors' half of n, s the logistic function.
+    Cho et al. (2014), eq. 5-8, with the reset gate applied after the product as cuDNN and
+    torch.nn.GRU do; `reset="before"` is the paper's n = tanh(n_x + sum_k U_k (r h_k)). `chrono` is
+    the longest dependency in steps, by which the update gate's bias starts at
+    log(U[1, chrono - 1]): Tallec and Ollivier (2018), eq. 16, for the gate that keeps the memory.
+
+    Ordered slots enter with weights of their own, and their sum is kept. Unordered predecessors
+    enter as one h, both in the gates and in u h: their `aggregate`, which is sum, mean, max,
+    attention or gated. With attention this is the layer of DAGNN, h_v = GRU(x_v, sum_k a_k h_k), a
+    the softmax of w'h_k (Thost and Chen 2021); with gated that of D-VAE,
+    h_v = GRU(x_v, sum_k g(h_k) m(h_k)) (Zhang et al. 2019, eq. 5-6; their code gives g and m the
+    one-hot number of vertex k beside h_k, which is left out here). Both pass over a graph forward
+    and backward, topology.direction=both, with layers of their own a direction, net.apart=true.
+    DAGNN scores the maximum over sinks and sources of all layers, readout=root readout.pool=max
+    net.skip=dense; D-VAE the sink and the source, readout=root.
+
+    Arguments:
+        reset: whether the reset gate comes after the product of the candidate, as cuDNN's, or
+            before it.
+        chrono: the longest dependency in steps, by which the update gate's bias starts; null starts
+            it at 0.
+        aggregate: what of unordered predecessors is read as one: their sum, mean, max, attention or
+            gated.
+    """
+
+    # With the reset gate before the product, n has a recurrence of its own.
+    input_gates = ("r", "u", "n")
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        reset: Literal["after", "before"] = "after",
+        chrono: int | None = None,
+        aggregate: str = "sum",
+    ):
+        check_choice("reset", reset, "after", "before")
+        self.reset, self.aggregate = reset, aggregate
+        self.node_gates = ("r", "u") if reset == "before" else ("r", "u", "n")
+        super().__init__(input_size, hidden_size, arity)
+        if reset == "after":
+            self.candidate_bias = nn.Parameter(torch.zeros(hidden_size))
+        if chrono is not None:
+            chrono_(self.bias("u"), chrono)
+
+    def _add_recurrent(self) -> None:
+        super()._add_recurrent()
+        if self.reset == "before":
+            self.recurrent_candidate = self.new_recurrent()
+
+    def forward(self, z: Tensor, h: Tensor) -> Tensor:
+        r_x, u_x, n_x = z.split(self.hidden_size, dim=1)
+        h = self.pooled(h)
+        (r_h, u_h, *n_h), () = self.recur(h, h)
+        r, u = (r_x + r_h).sigmoid(), (u_x + u_h).sigmoid()
+        if self.reset == "before":
+            n = n_x + self.recur_alone(r.unsqueeze(1) * h, self.recurrent_candidate)
+        else:
+            n = n_x + r * (n_h[0] + self.candidate_bias)
+        n = n.tanh()
+        return n + u * (h.sum(1) - n)

@@ -1,0 +1,50 @@
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from structnet.cell.base import check_choice
+from structnet.cell.linear import LinearCell
+from structnet.registry import cells
+
+NONLINEARITIES = {"relu": torch.relu, "tanh": torch.tanh, "none": lambda h: h}
+
+
+@cells.register("indrnn")
+class IndRNN(LinearCell):
+    """Independently recurrent network: a unit sees nothing of its predecessors but itself.
+
+    h = g(W x + sum_k u_k * h_k + b): Li et al. (2018), eq. 2. u starts uniform in [0, 1], over
+    K ordered slots in [0, 1 / K]. `nonlinearity` is g: relu (theirs), tanh or none, where the
+    recurrence is linear. Unbounded ones grow with the number of paths that lead to a node.
+
+    Arguments:
+        nonlinearity: g, which squashes the new state: relu, tanh or none, which makes it linear.
+    """
+
+    node_gates = ("h",)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        nonlinearity: Literal["relu", "tanh", "none"] = "relu",
+    ):
+        """ValueError for an unknown nonlinearity."""
+        super().__init__(input_size, hidden_size, arity)
+        check_choice("nonlinearity", nonlinearity, *NONLINEARITIES)
+        self.nonlinearity = nonlinearity
+        slots = arity or 1
+        self.diagonal_recurrent = nn.Parameter(torch.rand(slots, hidden_size) / slots)
+
+    @property
+    def is_linear(self) -> bool:
+        return self.nonlinearity == "none"
+
+    def coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+        return self.diagonal_recurrent.unsqueeze(0), z
+
+    def forward(self, z: Tensor, h: Tensor) -> Tensor:
+        return NONLINEARITIES[self.nonlinearity](super().forward(z, h))

@@ -1,0 +1,171 @@
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from structnet.cell.base import Cell, check_choice
+from structnet.cell.product import dense
+from structnet.cell.slots import mean
+from structnet.cell.start_values import chrono_
+from structnet.registry import cells
+
+
+@cells.register("lstm")
+class LSTM(Cell):
+    """Long short-term memory with one forget gate per predecessor.
+
+    i, o, u are node gates, f_k an edge gate: c = s(i) tanh(u) + sum_k s(f_k) c_k, h = s(o) tanh(c),
+    s the logistic function. On one slot this is the LSTM of Gers et al. (2000) and of
+    torch.nn.LSTM; on ordered slots the N-ary Tree-LSTM, on unordered predecessors the child-sum
+    Tree-LSTM of Tai et al. (2015), eq. 9-14 and 2-8; on a grid the 2-D LSTM of Graves et al.
+    (2007).
+
+    With features of edges, W e is added to f_k. Peng et al. (2017), "Cross-sentence n-ary relation
+    extraction with graph LSTMs", is this cell on topology ordered_graph with order=id,
+    unvisited=nothing and direction=both, a text's graph as two DAGs, with the one-hot kind of an
+    edge for its features; where they have a matrix U for every kind of edge, here the kind shifts
+    the forget gate.
+
+    Arguments:
+        forget_bias: where the forget gates' biases start (Jozefowicz et al. 2015).
+        chrono: the longest dependency in steps, by which they start at b_f = log(U[1, chrono - 1])
+            and the input gate's at -b_f instead (Tallec and Ollivier 2018, eq. 16).
+        peephole: the gates see the memory, i + sum_k p_ik c_k, f_k + p_fk c_k, o + p_o c (Gers and
+            Schmidhuber 2000; on a grid Graves et al. 2007).
+        coupled: the input gate is 1 - mean_k s(f_k), over the predecessors that are there (Greff
+            et al. 2015, CIFG).
+        drop_gate: input, forget or output, a gate that is fixed to 1 (Jozefowicz et al. 2015,
+            LSTM-i, -f and -o).
+        projection_size: h = (s(o) tanh(c)) V is of this size (Sak et al. 2014, eq. 12).
+        layer_norm: every gate is normalised, before peepholes are added, and c where tanh reads it
+            (Ba et al. 2016, where instead the input's half of all gates is normalised as one, and
+            the predecessors' likewise).
+        diagonal: the recurrent matrices of i, o and f are diagonal, f_k sees h_k alone.
+        forget: the ordered slot that memory is carried from, c = s(i) tanh(u) + s(f) c_forget, with
+            one forget gate that sees all slots (PixelRNN: van den Oord et al. 2016, eq. 3).
+        aggregate: what i, o and u read of unordered predecessors: their sum, mean, max, attention
+            or gated.
+    """
+
+    peephole_i: Tensor
+    peephole_f: Tensor
+    peephole_o: Tensor
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        forget_bias: float = 1.0,
+        chrono: int | None = None,
+        peephole: bool = False,
+        coupled: bool = False,
+        drop_gate: Literal[None, "input", "forget", "output"] = None,
+        projection_size: int | None = None,
+        layer_norm: bool = False,
+        diagonal: bool = False,
+        forget: int | None = None,
+        aggregate: str = "sum",
+    ):
+        _check_gates(coupled, drop_gate, chrono)
+        _check_forget(forget, arity)
+        if projection_size is not None and projection_size < 1:
+            raise ValueError(f"option 'projection_size' is at least 1, got {projection_size}")
+        # A gate is its initial.
+        absent = ("i" if coupled else "", (drop_gate or "")[:1])
+        gates = tuple(gate for gate in "iouf" if gate not in absent)
+        self.edge_gates = ("f",) if "f" in gates and forget is None else ()
+        self.node_gates = tuple(gate for gate in gates if gate not in self.edge_gates)
+        self.diagonal = tuple(gate for gate in gates if gate != "u") if diagonal else ()
+        self.layer_norm, self.output_size, self.aggregate = layer_norm, projection_size, aggregate
+        self.coupled, self.forget, self.peephole = coupled, forget, peephole
+        self.projected = projection_size is not None
+        super().__init__(input_size, hidden_size, arity)
+        self._add_options(arity if forget is None else 1, projection_size)
+        self._start_gates(forget_bias, chrono)
+
+    def _add_options(self, slots: int | None, projection_size: int | None) -> None:
+        size = self.hidden_size
+        if projection_size is not None:
+            self.projection = nn.Parameter(nn.init.orthogonal_(torch.empty(size, projection_size)))
+        if self.layer_norm:
+            self.memory_gain = nn.Parameter(torch.ones(size))
+            self.memory_bias = nn.Parameter(torch.zeros(size))
+        if self.peephole:
+            for gate in (gate for gate in self._gates if gate != "u"):
+                shape = (size,) if gate == "o" else (slots or 1, size)
+                self.register_parameter(f"peephole_{gate}", nn.Parameter(torch.zeros(shape)))
+
+    def _start_gates(self, forget_bias: float, chrono: int | None) -> None:
+        if "f" not in self._gates:
+            return
+        self.bias("f").fill_(forget_bias)
+        if chrono is not None:
+            chrono_(self.bias("f"), chrono)
+            if "i" in self._gates:
+                self.bias("i").copy_(-self.bias("f"))
+
+    def forward(self, z: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        node, edge = self.gates(z, h)
+        gates = dict(zip(self._gates, (*node, *edge), strict=True))
+        if self.forget is not None:
+            c = c[:, self.forget].unsqueeze(1)
+            if "f" in gates:
+                gates["f"] = gates["f"].unsqueeze(1)
+        if self.peephole:
+            self._peep(gates, c)
+        c = self._remember(gates, c)
+        if self.peephole and "o" in gates:
+            gates["o"] = gates["o"] + self.peephole_o * c
+        h = torch.tanh(self._normal_memory(c) if self.layer_norm else c)
+        if "o" in gates:
+            h = gates["o"].sigmoid() * h
+        return dense(h, self.projection) if self.projected else h, c
+
+    def _peep(self, gates: dict[str, Tensor], c: Tensor) -> None:
+        if "i" in gates:
+            gates["i"] = gates["i"] + (self.peephole_i * c).sum(1)
+        if "f" in gates:
+            gates["f"] = gates["f"] + self.peephole_f * c
+
+    def _remember(self, gates: dict[str, Tensor], c: Tensor) -> Tensor:
+        """The memory (n, H) of the memories (n, K, H) it is carried from."""
+        new = gates["u"].tanh()
+        if "f" not in gates:
+            return (gates["i"].sigmoid() * new if "i" in gates else new) + c.sum(1)
+        f = gates["f"].sigmoid()
+        if self.coupled:
+            new = (1 - mean(f)) * new
+        elif "i" in gates:
+            new = gates["i"].sigmoid() * new
+        return new + (f * c).sum(1)
+
+    def _normal_memory(self, c: Tensor) -> Tensor:
+        return F.layer_norm(c, c.shape[1:], self.memory_gain, self.memory_bias)
+
+
+def _check_gates(coupled: bool, drop_gate: str | None, chrono: int | None) -> None:
+    check_choice("drop_gate", drop_gate, None, "input", "forget", "output")
+    if coupled and drop_gate in ("input", "forget"):
+        raise ValueError(
+            "option 'coupled' makes the input gate of the forget gate, so that 'drop_gate' is None "
+            f"or 'output' beside it, got {drop_gate!r}"
+        )
+    if chrono is not None and drop_gate == "forget":
+        raise ValueError(
+            "option 'chrono' starts the forget gate, so that 'drop_gate' is None, 'input' or "
+            f"'output' beside it, got {drop_gate!r} and {chrono}"
+        )
+
+
+def _check_forget(forget: int | None, arity: int | None) -> None:
+    if forget is None:
+        return
+    if arity is None:
+        raise ValueError(
+            f"option 'forget' is None where predecessors have no order, got slot {forget}"
+        )
+    if not 0 <= forget < arity:
+        raise ValueError(f"option 'forget' is None or a slot from 0 to {arity - 1}, got {forget}")

@@ -1,0 +1,103 @@
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from structnet.cell.base import Cell, Input
+from structnet.cell.library.slstm import check_forget, exponential_gates
+from structnet.registry import cells
+
+
+@cells.register("mlstm")
+class MLSTM(Cell):
+    """mLSTM: a matrix memory that stores values under keys, with gates of the input alone.
+
+    q = W_q x + b_q, k = W_k x / sqrt(d) + b_k, v = W_v x + b_v; C = e^i v k^T + sum_k f_k C_k,
+    n = e^i k + sum_k f_k n_k, h = s(o) C q / max(|n^T q|, 1), in each of `heads` heads of size
+    d = hidden_size / heads; s is the logistic function, i and f_k are one number a head, and
+    f_k = s(f_k), or exp(f_k) with `forget` exp. C and n are kept divided by e^m as in `SLSTM`.
+    Beck et al. (2024), "xLSTM", eq. 19-27. Ordered slots have forget weights of their own. An
+    input layer put in the place of `input` has no b_k, unless it has a `bias`.
+
+    Forget biases start at `forget_bias`, all others at zero, gate weights as every cell's do. The
+    authors' code starts forget biases evenly from 3 to 6 over the heads, input biases at Gaussians
+    of deviation 0.1 and the weights of both gates at zero; it scales b_k as well.
+
+    Arguments:
+        heads: the number of heads, which divides hidden_size.
+        forget: the forget gate's function: sigmoid or exp.
+        forget_bias: where forget biases start.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        heads: int = 1,
+        forget: Literal["sigmoid", "exp"] = "sigmoid",
+        forget_bias: float = 0.0,
+    ):
+        super().__init__(input_size, hidden_size, arity)
+        if heads < 1 or hidden_size % heads:
+            raise ValueError(
+                f"option 'heads' is a divisor of hidden_size = {hidden_size}, got {heads}"
+            )
+        self.heads, self.head_size = heads, hidden_size // heads
+        self.forget = check_forget(forget)
+        # Columns of q, k, v, o, i and of f, slot by slot.
+        self.columns = (*[hidden_size] * 4, heads, heads * (arity or 1))
+        self.input = Input(input_size, sum(self.columns))
+        self.reset_parameters()
+        self.input.bias.data[-self.columns[-1] :].fill_(forget_bias)
+
+    def _add_recurrent(self) -> None:
+        pass
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return self.hidden_size * self.head_size, self.hidden_size, self.heads
+
+    def project(self, x: Tensor) -> Tensor:
+        # The exponential of a gate in half precision would be off by several percent.
+        with torch.autocast(x.device.type, enabled=False):
+            z = self.input(x.to(next(self.input.parameters(), x).dtype))
+        q, k, *others = z.split(self.columns, dim=1)
+        bias = getattr(self.input, "bias", None)
+        if bias is not None:
+            # It is not scaled, as the weight is.
+            bias = bias.split(self.columns)[1].to(k.dtype)
+            k = k - bias
+        k = k * self.head_size**-0.5
+        return torch.cat([q, k if bias is None else k + bias, *others], dim=1)
+
+    def forward(self, z: Tensor, C: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, ...]:
+        _, k, v, _, i, f = z.split(self.columns, dim=1)
+        C, n, k, v = (self._by_head(state) for state in (C, n, k, v))
+        f = f.unflatten(1, (-1, self.heads))
+        absent = ~(C.any(-1) | n.any(-1))
+        i, f, m = exponential_gates(i, f, m, absent, self.forget)
+        i, f = i.unsqueeze(-1), f.unsqueeze(-1)
+        outer = (v.unsqueeze(-1) * k.unsqueeze(-2)).flatten(2)
+        C = i * outer + (f * C).sum(1)
+        n = i * k + (f * n).sum(1)
+        return C.flatten(1), n.flatten(1), m
+
+    def output(self, z: Tensor, C: Tensor, n: Tensor, m: Tensor) -> Tensor:
+        q, _, _, o, _, _ = z.split(self.columns, dim=1)
+        q, n = self._by_head(q).to(C.dtype), self._by_head(n)
+        C = self._by_head(C).unflatten(-1, (self.head_size, self.head_size))
+        # In half precision n^T q, which divides it, would round otherwise than C q.
+        with torch.autocast(q.device.type, enabled=False):
+            read = torch.einsum("nhvk,nhk->nhv", C, q)
+        # Both sides of the fraction times e^min(m, 0), so that nothing overflows. Below e^-60,
+        # where 0 / 0 is near, n^T q is nothing but rounding.
+        scale = m.clamp(max=0)
+        bound = (scale - m).clamp(min=-60).exp()
+        scale = scale.exp()
+        norm = torch.maximum(scale * (n * q).sum(-1).abs(), bound)
+        return o.sigmoid() * (read * (scale / norm).unsqueeze(-1)).flatten(1)
+
+    def _by_head(self, state: Tensor) -> Tensor:
+        return state.unflatten(-1, (self.heads, -1))

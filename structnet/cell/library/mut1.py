@@ -1,0 +1,49 @@
+import torch
+from torch import Tensor, nn
+
+from structnet.cell.base import Cell
+from structnet.registry import cells
+
+
+@cells.register("mut1")
+class MUT1(Cell):
+    """The first mutant found by architecture search: its update gate sees the input alone.
+
+    z = s(W_z x + b_z), r = s(W_r x + sum_k U_rk h_k + b_r),
+    n = tanh(sum_k U_k (r h_k) + tanh(x) + b), h = z n + (1 - z) sum_k h_k, s the logistic function.
+    Jozefowicz et al. (2015), "An empirical exploration of recurrent network architectures". x is
+    added to a state: where it has another size, a learned V x stands for it, which the paper leaves
+    open. Several predecessors enter as their sum, as in `gru`.
+    """
+
+    node_gates = ("r",)
+    input_gates = ("z", "r")
+
+    def __init__(self, input_size: int, hidden_size: int, arity: int | None):
+        super().__init__(input_size, hidden_size, arity)
+        self.as_state = as_state(input_size, hidden_size)
+        self.candidate_bias = nn.Parameter(torch.zeros(hidden_size))
+
+    def _add_recurrent(self) -> None:
+        super()._add_recurrent()
+        self.recurrent_candidate = self.new_recurrent()
+
+    def project(self, x: Tensor) -> Tensor:
+        return torch.cat([self.input(x), self.as_state(x).tanh() + self.candidate_bias], dim=1)
+
+    def forward(self, z: Tensor, h: Tensor) -> Tensor:
+        z, r, n = z.split(self.hidden_size, dim=1)
+        (r_h,), () = self.recur(h)
+        r = (r + r_h).sigmoid()
+        n = (n + self.recur_alone(r.unsqueeze(1) * h, self.recurrent_candidate)).tanh()
+        old = h.sum(1)
+        return old + z.sigmoid() * (n - old)
+
+
+def as_state(input_size: int, hidden_size: int) -> nn.Module:
+    """x as it is where it has the size of a state, else a projection of it."""
+    if input_size == hidden_size:
+        return nn.Identity()
+    projection = nn.Linear(input_size, hidden_size, bias=False)
+    nn.init.xavier_uniform_(projection.weight)
+    return projection

@@ -1,0 +1,57 @@
+import torch
+from torch import Tensor, nn
+
+from structnet.cell.base import Cell
+from structnet.cell.product import product
+from structnet.registry import cells
+
+
+@cells.register("recursive")
+class Recursive(Cell):
+    """Recursive network: a parent is a squashed map of its children side by side.
+
+    p = tanh(W c + W_x x + b), c = [c_1; ...; c_K]. Socher et al. (2011), "Semi-supervised recursive
+    autoencoders", eq. 2. With `tensor`, p = tanh(c^T V c + W c + W_x x + b), V a matrix for every
+    unit: the recursive neural tensor network of Socher et al. (2013), section 4.3. Unordered
+    predecessors are one c, their sum.
+
+    The papers' leaves are word vectors and their parents have no input; here a leaf is
+    tanh(W_x x + b), and a parent whose x is zero is theirs.
+
+    Arguments:
+        tensor: whether products of pairs of children are added, V, as in the RNTN.
+    """
+
+    node_gates = ("p",)
+
+    def __init__(
+        self, input_size: int, hidden_size: int, arity: int | None, *, tensor: bool = False
+    ):
+        self.tensor = tensor
+        super().__init__(input_size, hidden_size, arity)
+
+    def _add_recurrent(self) -> None:
+        super()._add_recurrent()
+        if self.tensor:
+            size = len(self.recurrent)
+            self.slices = nn.Parameter(torch.empty(size, self.hidden_size * size))
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Small values for the tensor, beside what every cell does."""
+        super().reset_parameters()
+        if self.tensor:
+            bound = 0.5 / len(self.slices)
+            nn.init.uniform_(self.slices, -bound, bound)
+
+    def forward(self, z: Tensor, h: Tensor) -> Tensor:
+        (p,), () = self.gates(z, h)
+        return (p + self._quadratic(h)).tanh() if self.tensor else p.tanh()
+
+    def _quadratic(self, h: Tensor) -> Tensor:
+        """c^T V c, (n, H)."""
+        c = h.sum(1) if self.arity is None else h.flatten(1)
+        # The rounding of half precision is squared here.
+        with torch.autocast(c.device.type, enabled=False):
+            cV = product(c, self.slices).unflatten(1, (self.hidden_size, -1))
+        return (cV * c.unsqueeze(1)).sum(-1)

@@ -1,0 +1,40 @@
+"""Flags that a command has not, and the word to write instead."""
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from structnet.cli.usage import FLAGS, HELP
+
+
+def check_flags(command: str, words: Sequence[str]) -> None:
+    """ValueError for a flag that the command has not, with what to write for it."""
+    known = FLAGS[command]
+    for at, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if not word.startswith("-") or flag in known:
+            continue
+        name = flag.lstrip("-").replace("-", "_")
+        after = words[at + 1] if at + 1 < len(words) else ""
+        value = value if equals or "=" in after else after
+        meant = _instead(command, name, value)
+        raise ValueError(
+            f"no flag {flag!r} of {command}; write {shlex.quote(meant)}"
+            if meant
+            else f"no flag {flag!r} of {command}, which has {', '.join(known)}; "
+            f"see structnet help {command}"
+        )
+
+
+def _instead(command: str, name: str, value: str) -> str | None:
+    """The word that says what a flag was meant to, where there is one."""
+    if not name.isidentifier():
+        return None
+    if re.search(rf"\b{name}=", HELP[command]):
+        return f"{name}={value or 'VALUE'}"
+    if command != "train":
+        return None
+    from structnet.config.compose import find_option
+
+    found = find_option(name)
+    return f"{found}={value or ('NAME' if found == name else 'VALUE')}" if found else None

@@ -1,0 +1,80 @@
+"""list: components, their options, and the settings of files."""
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from structnet.system.terminal import visible
+from structnet.system.words import command_line, take_flag, take_values
+
+WIDTH = 100
+Components = Mapping[str, Mapping[str, Any]]
+
+
+def run(words: list[str]) -> int:
+    as_json = take_flag(words, "--json")
+    folders = take_values(words, "--config-dir")
+    from structnet.config.groups import GROUPS, PRESETS
+
+    plural = {f"{group}s" if group != "topology" else "topologies": group for group in GROUPS}
+    known = {**plural, **{f"{group}s": group for group in PRESETS}, "debug": "debug"}
+    known.pop("debugs")
+    name = words.pop() if len(words) == 2 and known.get(words[1], words[1]) not in known.values() \
+        else None  # fmt: skip
+    wanted = [_group(word, known, folders) for word in words] or list(GROUPS)
+    listed = {
+        title: _components(group, folders) for title, group in known.items() if group in wanted
+    }
+    if name is not None:
+        listed = {title: _only(name, wanted[0], found) for title, found in listed.items()}
+    if as_json:
+        print(json.dumps(listed, indent=1))
+        return 0
+    for title, components in listed.items():
+        with_options = [name for name, about in components.items() if about["options"]]
+        _print(title, components, with_meanings=len(with_options) == 1)
+    return 0
+
+
+def _components(group: str, folders: Sequence[str]) -> Components:
+    """The components of a group, and the files of settings."""
+    from structnet.config.compose import presets
+    from structnet.config.groups import GROUPS, groups
+
+    files = {name: {"doc": doc, "options": {}} for name, doc in presets(group, folders).items()}
+    return {**groups()[group], **files} if group in GROUPS else files
+
+
+def _group(word: str, known: Mapping[str, str], folders: Sequence[str]) -> str:
+    from structnet.registry.signature import did_you_mean
+
+    group = known.get(word, word)
+    if group in known.values():
+        return group
+    of = [one for one in dict.fromkeys(known.values()) if word in _components(one, folders)]
+    way = f"; write {command_line('list', of[0], word)}" if of else ""
+    raise ValueError(f"no group {word!r} {did_you_mean(word, known)}{way}")
+
+
+def _only(name: str, group: str, components: Components) -> Components:
+    from structnet.registry.signature import did_you_mean
+
+    if name not in components:
+        raise ValueError(f"no {group} {name!r} {did_you_mean(name, components)}")
+    return {name: components[name]}
+
+
+def _print(title: str, components: Components, with_meanings: bool) -> None:
+    print(title)
+    width = max(12, *(len(name) + 2 for name in components)) if components else 12
+    for name, about in components.items():
+        for line in textwrap.wrap(visible(about["doc"]), WIDTH - width - 2) or [""]:
+            print(f"  {visible(name):<{width}}{line}".rstrip())
+            name = ""
+        for option, spec in about["options"].items():
+            print(f"    {option} = {json.dumps(spec['default'])} ({spec['type']})")
+            if with_meanings and "meaning" in spec:
+                indent = " " * 8
+                print(textwrap.fill(spec["meaning"], WIDTH, initial_indent=indent,
+                                    subsequent_indent=indent))  # fmt: skip

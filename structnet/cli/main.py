@@ -1,0 +1,142 @@
+"""The command line: its usage, its mistakes, and the way to a command."""
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from typing import Any
+
+import structnet
+from structnet import DataWarning
+from structnet.cli import COMMANDS
+from structnet.cli.flags import check_flags
+from structnet.cli.usage import HELP, USAGE
+from structnet.registry.plugin import PluginWarning, blame, load_file
+from structnet.system.memory import shortage
+from structnet.system.signals import Stopped, stoppable
+from structnet.system.terminal import show_all_letters, visible_lines
+from structnet.system.words import command_line, take_flag, take_values
+
+HELP_FLAGS = ("-h", "--help")
+# What a shell gives for a process that SIGPIPE ended.
+BROKEN_PIPE = 128 + 13
+
+MISTAKES = (ArithmeticError, ImportError, LookupError, MemoryError, OSError, ValueError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit status: 2 for a mistake in the call, 128 + N for signal N."""
+    show_all_letters()
+    with stoppable() as received:
+        message = "stopped"
+        try:
+            status = _call(arguments, received)
+        except Stopped as error:
+            message = str(error)
+        except BaseException:
+            if not received:
+                raise
+        if not received:
+            return status
+        print(message, file=sys.stderr)
+        return 128 + received[0]
+
+
+def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    traceback = take_flag(words, "--traceback")
+    try:
+        with _plain_warnings():
+            status = _command(words)
+            # While a pipe that is closed can still be answered for.
+            sys.stdout.flush()
+            return status
+    except BrokenPipeError:
+        # Whoever reads our lines has seen enough, as `| head` does; nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("structnet: stopped, as nobody reads what it prints any more", file=sys.stderr)
+        return BROKEN_PIPE
+    except Exception as error:
+        text = shortage(error) or blame(error) or str(error) or type(error).__name__
+        told = text != str(error) or text.startswith("DataLoader worker")
+        if not isinstance(error, MISTAKES) and not told:
+            raise
+        # After a signal, whatever a library raised is not the user's mistake.
+        if traceback or received:
+            raise
+        print(f"structnet: error: {visible_lines(text)}", file=sys.stderr)
+        return 2
+
+
+def _command(words: list[str]) -> int:
+    if not words or words[0] in HELP_FLAGS or words == ["help"]:
+        print(USAGE, end="")
+        return 0 if words else 2
+    if words in (["--version"], ["-V"], ["version"]):
+        print(f"structnet {structnet.__version__}")
+        return 0
+    name = words.pop(0)
+    if name == "help":
+        name, words = words[0], ["--help"]
+    command = _find_command(name, words)
+    if any(word in HELP_FLAGS for word in words):
+        print(HELP[name], end="")
+        return 0
+    check_flags(name, words)
+    for plugin in take_values(words, "--plugin"):
+        load_file(plugin)
+    with _silence() if take_flag(words, "--quiet") else nullcontext():
+        return command(words) or 0
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Discard what is printed to stdout."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
+def _find_command(name: str, words: Sequence[str]) -> Callable[[list[str]], int]:
+    if name in COMMANDS:
+        return importlib.import_module(f"structnet.cli.{name}").run
+    from structnet.registry.signature import did_you_mean
+
+    if name.startswith("-") and (found := [word for word in words if word in COMMANDS]):
+        others = [word for word in (name, *words) if word != found[0]]
+        raise ValueError(f"the command comes first: {command_line(found[0], *others)}")
+    if "=" in name and not name.startswith("-"):
+        command = "train" if not name.startswith("run=") else "test"
+        raise ValueError(
+            f"no command {name!r} among {sorted(COMMANDS)}; "
+            f"for example: {command_line(command, name, *words)}"
+        )
+    raise ValueError(f"no command {name!r} {did_you_mean(name, COMMANDS)}")
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Our own warnings as lines for a person."""
+    with warnings.catch_warnings():
+        for ours in (DataWarning, PluginWarning):
+            warnings.simplefilter("always", ours)
+        show = warnings.showwarning
+        said: set[str] = set()
+
+        def show_plainly(message: Any, category: type, *where: Any, **kwargs: Any) -> None:
+            text = visible_lines(str(message))
+            if issubclass(category, DataWarning | PluginWarning):
+                # The same warning once: a configuration may be composed several times.
+                if text not in said:
+                    said.add(text)
+                    print(f"structnet: {text}", file=sys.stderr)
+            else:
+                show(message if text == str(message) else text, category, *where, **kwargs)
+
+        warnings.showwarning = show_plainly
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

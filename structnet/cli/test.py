@@ -1,0 +1,31 @@
+"""test: the test figures of a run again, or those on other data."""
+
+from pathlib import Path
+
+from structnet.system.words import take_options
+
+
+def run(words: list[str]) -> int:
+    data = [word for word in words if word.startswith("task.")]
+    others = [word for word in words if word not in data]
+    options = take_options(others, required=("run",), also=("task.root",))
+    from structnet.config.compose import override, saved
+    from structnet.run.run import Run
+    from structnet.training.report import print_table
+    from structnet.training.samples import load_samples, warn_of_run
+    from structnet.training.trainer import evaluate
+
+    config = saved(options["run"])
+    if data:
+        config = override(config, data, "task")
+    run = Run.compose(config, Path(options["run"]))
+    net = run.load_net()
+    # The baselines were measured on the run's own data.
+    metrics = {} if data else run.read_metrics()
+    samples = load_samples(run)["test"]
+    warn_of_run(run, samples, "the test split")
+    metrics["test"] = evaluate(run, net, samples)
+    print_table(run, metrics)
+    if data:
+        print(f"on {', '.join(data)}; {run.directory} was trained on other data")
+    return 0

@@ -1,0 +1,1 @@
+"""Configurations: signatures and conf/ composed into plain data."""

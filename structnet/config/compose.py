@@ -1,0 +1,284 @@
+"""Configurations: signatures and conf/ composed by Hydra into plain data. No other file imports it.
+
+Hydra only composes components and files here; the options that are typed are read by their types.
+Its launchers, callbacks and job directories, which can name code to run, are not used, and what is
+composed is checked against the registries by name.
+"""
+
+import itertools
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from structnet import DataWarning
+from structnet.config.groups import (
+    GROUPS,
+    PRESETS,
+    REGISTRIES,
+    check,
+    defaults_of,
+    names_of,
+    options_of,
+)
+from structnet.config.source import search_path
+from structnet.config.typed import (
+    Word,
+    assign,
+    change_comparison,
+    elsewhere,
+    parse,
+    sweep_hint,
+    takes_text,
+)
+from structnet.registry.option_types import fits
+from structnet.registry.signature import did_you_mean
+from structnet.run.needs import missing, warn_of_others
+from structnet.run.plain import refuse_functions
+from structnet.run.run import saved_config
+from structnet.system.reading import read_text
+
+REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+# Parts of a value in a sweep: quoted where a comma stands in one.
+PART = re.compile(r"""(?:^|,)("[^"]*"(?=,|$)|'[^']*'(?=,|$)|[^,]*)""")
+
+SENTENCE_END = re.compile(r"(?<=[.?!])(?<!al\.) (?=[A-Z])")
+
+
+def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
+    """The configuration as plain data; ValueError or KeyError says what is wrong with a word."""
+    _fill_store()
+    typed = parse(words)
+    with initialize_config_dir(_conf(), version_base="1.3"):
+        chosen = _chosen(typed, folders)
+        config = _load(chosen, folders)
+        for word in chosen.values():
+            if word.key in GROUPS and word.text in names_of(word.key):
+                _take(config, word, chosen, folders)
+            elif word.line == "readout=null":
+                config.pop("readout", None)
+    for word in typed:
+        if word.group == "compare":
+            change_comparison(config, word)
+        elif word.key not in chosen:
+            assign(config, word)
+    plain = _resolved(config)
+    try:
+        # The one part of an experiment that no run keeps.
+        check({key: value for key, value in plain.items() if key != "compare"})
+    except ValueError as error:
+        several = [word for word in typed if "," in word.text and word.text in str(error)]
+        raise ValueError(f"{error}{''.join(map(sweep_hint, several))}") from error
+    return plain
+
+
+def saved(directory: str) -> dict[str, Any]:
+    """The configuration of a run, checked like any other; ValueError names the file."""
+    config = saved_config(directory)
+    try:
+        check(config)
+    except (ValueError, KeyError) as error:
+        reasons = [f"{directory}/config.yaml: {error}", *missing(directory)]
+        raise ValueError("; ".join(reasons)) from error
+    warn_of_others(directory)
+    return config
+
+
+def sweep(words: Sequence[str]) -> Iterator[list[str]]:
+    """Every combination of the words' choices."""
+    choices = [[f"{word.key}={one}" for one in _values(word)] for word in parse(words)]
+    return (list(words) for words in itertools.product(*choices))
+
+
+def override(
+    config: Mapping[str, Any], words: Sequence[str], changing: str = "trainer"
+) -> dict[str, Any]:
+    """A saved configuration with options of one group changed, `group.option=value` each."""
+    changed = {k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()}
+    for word in parse(words):
+        if word.group != changing or not word.option:
+            example = {"trainer": "trainer.max_epochs=20", "task": "task.root=FOLDER"}[changing]
+            raise ValueError(
+                f"{word.line!r}: a run keeps its components; the {changing}'s options can "
+                f"change, as in {example}"
+            )
+        assign(changed, word)
+    check(changed)
+    return changed
+
+
+def presets(group: str, folders: Sequence[str] = ()) -> dict[str, str]:
+    """The files of `conf/GROUP` and of the user's folders: name -> what its first lines say."""
+    found = {}
+    for folder in (_conf(), *folders):
+        for file in sorted(filter(Path.is_file, Path(folder, group).glob("*.yaml"))):
+            lines = read_text(file).splitlines()
+            about = [line.lstrip("# ") for line in lines if re.match(r"# [^@]", line)]
+            about = [line for line in about if not line.startswith("structnet ")]
+            found[file.stem] = SENTENCE_END.split(" ".join(about), 1)[0]
+    return found
+
+
+def find_option(name: str) -> str | None:
+    """The group or `group.option` of the default composition that a word names."""
+    if name in (*GROUPS, *PRESETS):
+        return name
+    return elsewhere(compose([]), name)
+
+
+def _conf() -> str:
+    spec = find_spec("structnet.conf")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("structnet.conf is missing; install structnet again")
+    return str(Path(spec.submodule_search_locations[0]).absolute())
+
+
+def _folder(name: str) -> Path:
+    path = Path(name).expanduser().absolute()
+    if not path.is_dir():
+        raise FileNotFoundError(f"no folder {name} for --config-dir")
+    return path
+
+
+def _fill_store() -> None:
+    """Put every registered component's defaults into Hydra's store."""
+    store = ConfigStore.instance()
+    for group in GROUPS:
+        for name in names_of(group):
+            node = defaults_of(group, name)
+            store.store(name, node, group=group, provider="structnet")
+
+
+def _chosen(typed: Sequence[Word], folders: Sequence[str]) -> dict[str, Word]:
+    """The words that choose a component or a file, by group."""
+    chosen: dict[str, Word] = {}
+    for word in typed:
+        if word.key in (*GROUPS, *PRESETS):
+            _check_name(word, folders)
+            first = chosen.setdefault(word.key, word)
+            if first is not word:
+                raise ValueError(
+                    f"{word.key} is chosen twice: {first.line} and {word.line}; leave one"
+                )
+    return chosen
+
+
+def _load(chosen: Mapping[str, Word], folders: Sequence[str]) -> dict[str, Any]:
+    """What Hydra composes, interpolations as they stand."""
+    search = ",".join(search_path(_folder(folder)) for folder in folders)
+    extra = [f"hydra.searchpath=[{search}]"] if folders else []
+    # A group that may be left out is, unless a word names it.
+    words = [f"{word.key}={_quoted(word.text)}" for word in chosen.values() if word.text != "null"]
+    try:
+        return dict(OmegaConf.to_container(hydra_compose("config", overrides=[*words, *extra])))  # pyright: ignore
+    except REFUSED as error:
+        raise ValueError(_one_line(error)) from error
+
+
+def _check_name(word: Word, folders: Sequence[str]) -> None:
+    if word.text == "null" and word.key in ("readout", *PRESETS):
+        return
+    names = [*GlobalHydra.instance().config_loader().get_group_options(word.key)]
+    names += [
+        file.stem for folder in folders for file in _folder(folder).glob(f"{word.key}/*.yaml")
+    ]
+    if word.text in names:
+        return
+    if "," in word.text:
+        raise ValueError(
+            f"{word.line!r}: {word.key} is the name of one component; see structnet list {word.key}"
+            f"{sweep_hint(word)}"
+        )
+    if word.key in REGISTRIES:
+        raise ValueError(REGISTRIES[word.key].unknown(word.text, names))
+    raise ValueError(f"no {word.key} {word.text!r} {did_you_mean(word.text, names)}")
+
+
+def _take(
+    config: dict[str, Any], word: Word, chosen: Mapping[str, Word], folders: Sequence[str]
+) -> None:
+    """Let a component that was typed stand for the one of an experiment.
+
+    Options of the experiment's that don't fit it fall away, which a DataWarning says.
+    """
+    group, name = word.key, word.text
+    options = options_of(group, name)
+    given = {**config[group], "name": name}
+    odd = [key for key, value in given.items() if key != "name" and not _takes(options, key, value)]
+    if odd:
+        others = {key: one for key, one in chosen.items() if key != group}
+        before = _load(others, folders).get(group) or {}
+        # What the experiment's own component does not take either is a mistake in its file.
+        meant = options_of(group, before["name"]) if before.get("name") in names_of(group) else {}
+        odd = [key for key in odd if key in meant]
+    if odd:
+        lost = ", ".join(f"{group}.{key}={given.pop(key)}" for key in sorted(odd))
+        what = "do not fit {}, and fall away" if len(odd) > 1 else "does not fit {}, and falls away"
+        warnings.warn(f"{lost} of {before['name']} {what.format(word.line)}",
+                      DataWarning, stacklevel=3)  # fmt: skip
+    config[group] = {**defaults_of(group, name), **given}
+
+
+def _takes(options: Mapping[str, tuple[Any, Any]], key: str, value: Any) -> bool:
+    interpolated = isinstance(value, str) and "${" in value
+    return key in options and (interpolated or fits(value, options[key][0]))
+
+
+def _resolved(config: dict[str, Any]) -> dict[str, Any]:
+    """Interpolations filled in, and whole numbers as floats where an option is one."""
+    refuse_functions(config, "the configuration")
+    try:
+        plain: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    except RecursionError as error:
+        raise ValueError("the configuration is nested too deep") from error
+    except REFUSED as error:
+        raise ValueError(_one_line(error)) from error
+    for group in GROUPS:
+        choice = plain.get(group)
+        if isinstance(choice, dict) and choice.get("name") in names_of(group):
+            options = options_of(group, choice["name"])
+            for key in choice.keys() & options.keys():
+                choice[key] = _as_typed(choice[key], options[key][0])
+    return plain
+
+
+def _as_typed(value: Any, kind: Any) -> Any:
+    """A number of a file as its option has it: 2 as 2.0, and 123 as the text of a name."""
+    if type(value) in (int, float) and not fits(value, kind) and fits(str(value), kind):
+        return str(value)
+    return float(value) if type(value) is int and fits(0.5, kind) and kind is float else value
+
+
+def _values(word: Word) -> list[str]:
+    """The values of a sweep's word; the one that it has where they are not several."""
+    if not takes_text(word.key):
+        try:
+            (one,) = OverridesParser.create().parse_overrides([word.line])
+            return list(one.sweep_string_iterator()) if one.is_sweep_override() else [word.text]
+        except HydraException:
+            pass
+    if "," not in word.text:
+        return [word.text]
+    parts = PART.findall(word.text)
+    return [one[1:-1] if one[:1] in ("'", '"') and one[-1:] == one[:1] else one for one in parts]
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split("\n    full_key")[0].split())

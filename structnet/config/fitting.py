@@ -1,0 +1,38 @@
+"""A topology that a task has structures for, where none is named."""
+
+from collections.abc import Sequence
+
+from structnet import registry
+from structnet.config.compose import compose
+from structnet.data.task import Task
+from structnet.run.components import create
+
+
+def fitting_words(words: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
+    """The word that names a topology which fits the task, where none of the words does.
+
+    None where the task has structures for the default, or for the one of an experiment.
+    """
+    if any(word.partition("=")[0] == "topology" for word in words):
+        return []
+    config = compose(words, folders)
+    if "compare" in config:
+        return []
+    task = create(registry.tasks, config["task"])
+    fitting = fitting_topology(task)
+    if registry.topologies[config["topology"]["name"]].takes in task.structures or fitting is None:
+        return []
+    return [f"topology={fitting}"]
+
+
+def fitting_topology(task: Task) -> str | None:
+    """The first kind of structure that a task has, and of its topologies that of fewest sweeps."""
+    for kind in task.structures:
+        fitting = [
+            (len(registry.topologies.create(name).directions), name)
+            for name in registry.topologies.names()
+            if registry.topologies[name].takes == kind
+        ]
+        if fitting:
+            return min(fitting)[1]
+    return None

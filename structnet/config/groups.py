@@ -1,0 +1,104 @@
+"""The groups of a configuration: their components with all options, and what each may hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from structnet import registry
+from structnet.registry.meanings import first_line, meanings
+from structnet.registry.option_types import choices, fits, type_name
+from structnet.registry.signature import check_options, did_you_mean, known_options
+from structnet.training.fit import fit
+from structnet.training.ranges import check_ranges
+
+REGISTRIES = {
+    "cell": registry.cells,
+    "topology": registry.topologies,
+    "readout": registry.readouts,
+    "net": registry.nets,
+    "task": registry.tasks,
+}
+GROUPS = (*REGISTRIES, "trainer")
+# Files of whole settings, in conf/ and in folders of the user's.
+PRESETS = ("experiment", "debug")
+TOP_LEVEL: Mapping[str, Any] = {"seed": int, "run": str | None}
+Options = Mapping[str, tuple[Any, Any]]
+
+
+def groups() -> dict[str, dict[str, Any]]:
+    """Group -> component -> its description and its options."""
+    listed: dict[str, dict[str, Any]] = {
+        group: {name: _described(kind[name], kind.options(name)) for name in kind.names()}
+        for group, kind in REGISTRIES.items()
+    }
+    listed["trainer"] = {"default": _described(fit, options_of("trainer", "default"))}
+    return listed
+
+
+def options_of(group: str, name: str) -> Options:
+    """Option -> (type, default) of a component; KeyError if there is none of that name."""
+    return known_options(fit, "trainer") if group == "trainer" else REGISTRIES[group].options(name)
+
+
+def names_of(group: str) -> list[str]:
+    return ["default"] if group == "trainer" else REGISTRIES[group].names()
+
+
+def called(group: str, name: str) -> str:
+    """`cell 'lstm'`, or `trainer`, of which there is one."""
+    return "trainer" if group == "trainer" else f"{group} {name!r}"
+
+
+def defaults_of(group: str, name: str) -> dict[str, Any]:
+    """A component's name with the defaults of its options."""
+    options = options_of(group, name)
+    return {"name": name, **{option: default for option, (_, default) in options.items()}}
+
+
+def check(config: Any) -> None:
+    """Only known groups, components and options, all of plain types."""
+    for group in ("task", "topology", "cell", "net", "trainer"):
+        if group not in config:
+            raise ValueError(f"the configuration has no {group}")
+    for key, value in config.items():
+        if key in REGISTRIES:
+            _check_group(key, value)
+        elif key == "trainer":
+            _check_trainer(value)
+        elif key not in TOP_LEVEL:
+            raise ValueError(
+                f"no group or option {key!r} {did_you_mean(key, (*GROUPS, *TOP_LEVEL))}"
+            )
+    seed = config.get("seed")
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise ValueError(f"seed is a whole number from 0 to {2**32 - 1}, got {seed!r}")
+    if not fits(config.get("run"), TOP_LEVEL["run"]):
+        raise ValueError(f"run is the name of a directory, got {config['run']!r}")
+
+
+def _described(component: Any, options: Options) -> dict[str, Any]:
+    said = meanings(component)
+    described = {}
+    for name, (kind, default) in options.items():
+        one: dict[str, Any] = {"type": type_name(kind), "default": default}
+        if name in said:
+            one["meaning"] = said[name]
+        if choices(kind):
+            one["choices"] = choices(kind)
+        described[name] = one
+    return {"doc": first_line(component), "options": described}
+
+
+def _check_trainer(choice: Any) -> None:
+    if not isinstance(choice, dict) or choice.get("name") != "default":
+        raise ValueError(f"trainer is its options, named 'default', got {choice!r}")
+    options = {name: value for name, value in choice.items() if name != "name"}
+    check_options(fit, options, "trainer")
+    check_ranges(options)
+
+
+def _check_group(group: str, choice: Any) -> None:
+    kind = REGISTRIES[group]
+    if not isinstance(choice, dict) or "name" not in choice:
+        raise ValueError(f"{group} is a component's name with its options, got {choice!r}")
+    options = {name: value for name, value in choice.items() if name != "name"}
+    check_options(kind[choice["name"]], options, called(group, choice["name"]))

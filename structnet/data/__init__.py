@@ -1,0 +1,1 @@
+"""Samples with their structures, batches of them, and tasks."""

@@ -1,0 +1,261 @@
+"""Samples, and the batches they are put together in."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+from structnet.topology.base import Edges, Topology
+from structnet.topology.plan import Plan
+
+Move = Callable[[Tensor], Tensor]
+# How a person sees a word that is not in the vocabulary.
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """A bag of tokens at every node: those of node v are `ids[ptr[v]:ptr[v + 1]]`."""
+
+    ids: Any
+    ptr: Any
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    def map(self, move: Move) -> "Tokens":
+        return Tokens(move(self.ids), move(self.ptr))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a sample comes from: the file, the line number (from 1) and the text of that line."""
+
+    path: Any
+    line: int
+    text: str
+
+
+class Located(Protocol):
+    """What has the parts of an `Origin`, whatever else it has."""
+
+    @property
+    def path(self) -> Any: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One structure with its input and target, on the CPU.
+
+    `x` is an array (n, D) or `Tokens` of n nodes; `y` a scalar, or an array with a target a node.
+    `kind` is an index into the task's `kinds`, `origin` an `Origin` or what has its parts.
+    `condition` is what the net is given beside `x`, a number or an array of one shape in all
+    samples. `edge_x` is an array (E, D) for the edges of a structure that has some, in their order.
+    """
+
+    structure: Any
+    x: Any
+    y: Any
+    kind: int = 0
+    origin: Located | None = None
+    condition: Any = None
+    edge_x: Any = None
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples together: their nodes concatenated, sample b owning `ptr[b]:ptr[b + 1]`.
+
+    `x` (N, D) or `Tokens`, `plans` one a direction, `y` (B,) or (N,), `kind` (B,), `condition`
+    (B, ...) or None, `edge_x` (E, D) or None, for the edges of all samples. `shapes` are the
+    structures where these are sizes, as those of grids are, () of others.
+    """
+
+    x: Any
+    plans: tuple[Plan, ...]
+    ptr: Tensor
+    y: Tensor
+    kind: Tensor
+    condition: Tensor | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    edge_x: Tensor | None = None
+
+    @property
+    def num_nodes(self) -> int:
+        return self.plans[0].num_nodes
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.ptr) - 1
+
+    def sample_of_node(self) -> Tensor:
+        """The sample (N,) that every node belongs to."""
+        return torch.repeat_interleave(
+            torch.arange(self.num_samples, device=self.ptr.device),
+            self.ptr.diff(),
+            output_size=self.num_nodes,
+        )
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
+        return self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Batch":
+        return self.map(Tensor.pin_memory)
+
+    def map(self, move: Move) -> "Batch":
+        """The same with every tensor moved; what is one piece in a plan, in one piece."""
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return move(value)
+            if isinstance(value, tuple):
+                return tuple(map(moved, value))
+            return value.map(move) if isinstance(value, Tokens | Plan) else value
+
+        return replace(self, **{one.name: moved(getattr(self, one.name)) for one in fields(self)})
+
+    def in_one_piece(self) -> "Batch":
+        """With all tensors in one storage.
+
+        From a worker process every storage is handed over on its own, which takes half a
+        millisecond.
+        """
+        sizes: list[int] = []
+
+        def measure(tensor: Tensor) -> Tensor:
+            # Any type can be read at such a place.
+            sizes.append(-(-tensor.nbytes // 64) * 64)
+            return tensor
+
+        self.map(measure)
+        pieces = iter(torch.empty(sum(sizes), dtype=torch.uint8).split(sizes))
+
+        def place(tensor: Tensor) -> Tensor:
+            piece = next(pieces)[: tensor.nbytes]
+            return piece.view(tensor.dtype).view(tensor.shape).copy_(tensor)
+
+        return self.map(place)
+
+
+def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
+    """Concatenate and plan samples; ValueError where an input's length is not its structure's."""
+    plans = topology.plan([sample.structure for sample in samples])
+    sizes = np.array([sample.num_nodes for sample in samples], np.int64)
+    if not np.array_equal(_offsets(sizes), plans[0].ptr):
+        _refuse_unequal(samples, topology)
+    batch = Batch(
+        x=_concatenate([sample.x for sample in samples]),
+        plans=plans,
+        ptr=torch.from_numpy(_offsets(sizes)),
+        y=torch.from_numpy(np.concatenate([np.atleast_1d(sample.y) for sample in samples])),
+        kind=torch.tensor([sample.kind for sample in samples]),
+        condition=_conditions(samples),
+        shapes=_shapes(samples),
+        edge_x=_edge_features(samples, topology),
+    )
+    return batch if get_worker_info() is None else batch.in_one_piece()
+
+
+def _refuse_unequal(samples: Sequence[Sample], topology: Topology) -> None:
+    for index, sample in enumerate(samples):
+        nodes = topology.plan([sample.structure])[0].num_nodes
+        if nodes != sample.num_nodes:
+            where = f" ({sample.origin.path}:{sample.origin.line})" if sample.origin else ""
+            raise ValueError(
+                f"sample {index} of the batch{where} has input for {sample.num_nodes} nodes, "
+                f"its structure has {nodes}"
+            )
+
+
+def _edge_features(samples: Sequence[Sample], topology: Topology) -> Tensor | None:
+    given = [sample.edge_x for sample in samples]
+    if all(edge_x is None for edge_x in given):
+        return None
+    for index, sample in enumerate(samples):
+        if sample.edge_x is None:
+            raise ValueError(f"sample {index} of the batch has no edge_x, others have")
+        edges = _count_edges(sample.structure, topology)
+        if edges != len(sample.edge_x):
+            raise ValueError(
+                f"sample {index} of the batch has edge_x of {len(sample.edge_x)} rows, its "
+                f"structure has {edges} edges"
+            )
+    return torch.from_numpy(np.concatenate(given))
+
+
+def _count_edges(structure: Any, topology: Topology) -> int:
+    if isinstance(structure, Edges):
+        return np.shape(structure.index)[1]
+    return topology.plan([structure])[0].num_edges
+
+
+def _conditions(samples: Sequence[Sample]) -> Tensor | None:
+    if not samples or samples[0].condition is None:
+        return None
+    return torch.from_numpy(np.stack([np.asarray(sample.condition) for sample in samples]))
+
+
+def _shapes(samples: Sequence[Sample]) -> tuple[tuple[int, ...], ...]:
+    shapes = [sample.structure for sample in samples]
+    return tuple(shapes) if all(type(shape) is tuple for shape in shapes) else ()
+
+
+def _concatenate(inputs: list[Any]) -> Any:
+    if not isinstance(inputs[0], Tokens):
+        return torch.from_numpy(np.concatenate(inputs))
+    counts = np.concatenate([np.diff(tokens.ptr) for tokens in inputs])
+    ids = np.concatenate([tokens.ids for tokens in inputs])
+    return Tokens(torch.from_numpy(ids), torch.from_numpy(_offsets(counts)))
+
+
+def _offsets(counts: NDArray[np.integer]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+
+
+class Vocabulary:
+    """Words <-> ids, with how often each was seen; id 0 is for unknown words."""
+
+    def __init__(self, counts: Mapping[str, int]):
+        self.counts = dict(counts)
+        self._ids = {word: i for i, word in enumerate(self.counts, start=1)}
+
+    @classmethod
+    def count(cls, words: Iterable[str], min_count: int) -> "Vocabulary":
+        """The words seen at least `min_count` times, the most frequent first."""
+        counts = Counter(words)
+        return cls({word: count for word, count in counts.most_common() if count >= min_count})
+
+    def __len__(self) -> int:
+        """The number of ids, the unknown word's included."""
+        return 1 + len(self.counts)
+
+    def __getitem__(self, word: str) -> int:
+        return self._ids.get(word, 0)
+
+    def tokens(self, words: Sequence[Sequence[str]]) -> Tokens:
+        """The tokens of nodes given by their words."""
+        ids = self._ids
+        flat = [ids.get(word, 0) for bag in words for word in bag]
+        counts = np.fromiter(map(len, words), np.int64, len(words))
+        return Tokens(np.array(flat, np.int64), _offsets(counts))
+
+    def words(self, tokens: Tokens) -> list[list[str]]:
+        """The words of every node; of an unknown one UNKNOWN is left."""
+        known = [UNKNOWN, *self.counts]
+        flat = [known[i] for i in tokens.ids.tolist()]
+        return [flat[a:b] for a, b in pairwise(tokens.ptr.tolist())]

@@ -1,0 +1,190 @@
+"""Loaders that batch by number of nodes; collating and planning happen in their workers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from structnet.data.batch import Batch, Sample, collate
+from structnet.system.signals import ignore
+from structnet.topology.base import Topology
+from structnet.topology.levels import stable_order
+
+
+class Batches(Sampler[list[int]]):
+    """Indices of samples in batches of similar sizes, in an order of (seed, epoch) alone.
+
+    A batch holds at most `batch_nodes` nodes (a larger sample is a batch of its own), or
+    `batch_size` samples where that is given. Sizes are alike within stretches of about `pool`
+    batches: 1 mixes them all. Without `shuffle`, batches go from small to large.
+    Every `group` consecutive samples count as one and stay together.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        batch_nodes: int,
+        batch_size: int | None = None,
+        *,
+        group: int = 1,
+        pool: int = 50,
+        shuffle: bool = False,
+        seed: int = 0,
+    ):
+        counts = {"batch_nodes": batch_nodes, "batch_size": batch_size, "pool": pool}
+        for name, value in counts.items():
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is at least 1, got {value}")
+        self.sizes = np.asarray(sizes, np.int64).reshape(-1, group).sum(1)
+        self.group, self.pool = group, pool
+        self.batch_nodes, self.batch_size = batch_nodes, batch_size
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
+        self.taken = slice(None)
+        self._cached: tuple[int, list[list[int]]] | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def take(self, first: int | None, stop: int | None) -> None:
+        """Give only the batches from `first` up to `stop` of an epoch."""
+        self.taken = slice(first, stop)
+
+    def __iter__(self) -> Iterator["Indices"]:
+        numbered = list(enumerate(self._batches()))[self.taken]
+        return (Indices(batch, [self.seed, self._epoch, number]) for number, batch in numbered)
+
+    def __len__(self) -> int:
+        return len(self._batches()[self.taken])
+
+    def _batches(self) -> list[list[int]]:
+        epoch = self._epoch
+        if self._cached is None or self._cached[0] != epoch:
+            batches = self._compose(epoch)
+            members = range(self.group)
+            self._cached = (
+                epoch,
+                [[self.group * unit + i for unit in batch for i in members] for batch in batches],
+            )
+        return self._cached[1]
+
+    @property
+    def _epoch(self) -> int:
+        return self.epoch if self.shuffle else 0
+
+    def _compose(self, epoch: int) -> list[list[int]]:
+        if not self.shuffle:
+            return self._cut(stable_order(self.sizes))
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(len(self.sizes))
+        batches = []
+        for pool in self._pools(order):
+            batches += self._cut(pool[stable_order(self.sizes[pool])])
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _pools(self, order: NDArray[np.integer]) -> list[NDArray[np.integer]]:
+        """Stretches of about `pool` batches: sizes are alike within a batch, batches are not."""
+        # No more than an array's numbers hold, and than all there is.
+        if self.batch_size is not None:
+            stretch = min(self.batch_size * self.pool, len(order) + 1)
+            return np.split(order, np.arange(stretch, len(order), stretch))
+        nodes = np.cumsum(self.sizes[order])
+        filled = nodes // min(self.batch_nodes * self.pool, int(self.sizes.sum()) + 1)
+        return np.split(order, np.flatnonzero(np.diff(filled)) + 1)
+
+    def _cut(self, order: NDArray[np.integer]) -> list[list[int]]:
+        batches: list[list[int]] = []
+        nodes = 0
+        for sample, size in zip(order.tolist(), self.sizes[order].tolist(), strict=True):
+            if self.batch_size is not None:
+                full = not batches or len(batches[-1]) == self.batch_size
+            else:
+                full = not batches or nodes + size > self.batch_nodes
+            if full:
+                batches.append([])
+                nodes = 0
+            batches[-1].append(sample)
+            nodes += size
+        return batches
+
+
+class Indices(list[int]):
+    """The samples of a batch, and what its random numbers follow from."""
+
+    def __init__(self, indices: Sequence[int], key: Sequence[int]):
+        super().__init__(indices)
+        self.key = list(key)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Draw what is random by torch's generator in an order that is this batch's own.
+
+        In whichever process it is made, and whatever was made before it.
+        """
+        before = torch.get_rng_state()
+        (seed,) = np.random.SeedSequence(self.key).generate_state(1, np.uint64)
+        torch.default_generator.manual_seed(int(seed))
+        try:
+            yield
+        finally:
+            torch.set_rng_state(before)
+
+
+@dataclass(frozen=True)
+class Batched(Dataset):
+    """Samples that are taken, collated and planned a batch at a time."""
+
+    samples: Sequence[Sample]
+    topology: Topology
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitems__(self, indices: Indices) -> Batch:
+        with indices.drawing():
+            return collate([self.samples[index] for index in indices], self.topology)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
+def loader(
+    samples: Sequence[Sample],
+    topology: Topology,
+    *,
+    batch_nodes: int = 2048,
+    batch_size: int | None = None,
+    group: int = 1,
+    pool: int = 50,
+    shuffle: bool = False,
+    seed: int = 0,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+) -> DataLoader:
+    """A loader of `Batch`es; collating and planning happen in its workers.
+
+    What is random in a batch follows from the seed, the epoch and the number of the batch: with
+    `shuffle`, call `loader.batch_sampler.set_epoch(epoch)` before each epoch.
+    """
+    batches = Batches(
+        [sample.num_nodes for sample in samples],
+        batch_nodes,
+        batch_size,
+        group=group,
+        pool=pool,
+        shuffle=shuffle,
+        seed=seed,
+    )
+    return DataLoader(
+        Batched(samples, topology),
+        batch_sampler=batches,
+        collate_fn=_as_it_is,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        pin_memory=pin_memory,
+        worker_init_fn=ignore,
+    )

@@ -1,0 +1,104 @@
+"""Regression: tasks whose target is a number."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from structnet.data.batch import Batch
+from structnet.data.task import Task
+
+
+class Regression(Task):
+    """A task whose target is a number a node or a sample, judged by its root mean squared error.
+
+    Targets are float32 in the unit named by `unit`, NaN where there is none. The net answers in
+    standard deviations from the mean of the training targets, for which `load` calls `standardise`;
+    the loss is its mean squared error. "rmse" and "mae" are in the target's unit, "relative_rmse"
+    is "rmse" in those standard deviations, "pearson" is the correlation.
+    """
+
+    unit: ClassVar[str] = ""
+    monitor = "rmse"
+    mode = "min"
+    loss_unit = "squared standard deviations"
+    learned = ("scale",)
+    # Mean and standard deviation of the training targets.
+    scale: tuple[float, float] | None = None
+
+    @property
+    def num_outputs(self) -> int:
+        return 1
+
+    def standardise(self, targets: Any) -> None:
+        """Take mean and standard deviation of the training targets; those there are kept.
+
+        ValueError where none is known, or one is infinite. Where all are alike the deviation is 1.
+        """
+        if self.scale is not None:
+            return
+        y = torch.as_tensor(targets).double().flatten()
+        y = y[~y.isnan()]
+        if not len(y) or not y.isfinite().all():
+            raise ValueError(
+                f"{type(self).__name__}: the mean of {len(y)} known training targets is "
+                f"{y.mean().item()}; give finite ones, NaN where a target is not known"
+            )
+        self.scale = (y.mean().item(), y.std(correction=0).item() or 1.0)
+
+    def values(self, output: Tensor) -> Tensor:
+        """Outputs (n, 1) of the net as numbers (n,) in the target's unit."""
+        mean, deviation = self._scale
+        return output[:, 0] * deviation + mean
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        """The mean over the targets that are known."""
+        self._refuse_other_length(output, batch)
+        target = self._standardised(batch.y)
+        known = ~target.isnan()
+        error = torch.where(known, output[:, 0] - target.nan_to_num(), 0.0)
+        return error.square().sum() / known.sum().clamp(min=1)
+
+    def metrics(self) -> dict[str, Any]:
+        from torchmetrics import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef
+
+        roots = {
+            name: MeanSquaredError(squared=False) for name in ("rmse", "relative_rmse", *self.kinds)
+        }
+        return {**roots, "mae": MeanAbsoluteError(), "pearson": PearsonCorrCoef()}
+
+    def measured(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        self._refuse_other_length(output, batch)
+        known = ~batch.y.isnan()
+        output, y = output[known], batch.y[known]
+        # Sums of squares over a whole split lose digits in half precision.
+        values = self.values(output.float())
+        measured = {"relative_rmse": (output[:, 0].float(), self._standardised(y))}
+        for name in ("rmse", "mae", "pearson"):
+            measured[name] = (values, y)
+        if self.kinds:
+            per_node = len(known) > batch.num_samples
+            kind = (batch.kind[batch.sample_of_node()] if per_node else batch.kind)[known]
+            for index, name in enumerate(self.kinds):
+                measured[name] = (values[kind == index], y[kind == index])
+        return measured
+
+    @property
+    def _scale(self) -> tuple[float, float]:
+        if self.scale is None:
+            raise ValueError(
+                f"{type(self).__name__} knows no scale of its targets: call `standardise` in `load`"
+            )
+        return self.scale
+
+    def _standardised(self, y: Tensor) -> Tensor:
+        mean, deviation = self._scale
+        return (y - mean) / deviation
+
+    def _refuse_other_length(self, output: Tensor, batch: Batch) -> None:
+        if len(output) != len(batch.y):
+            per = "node" if len(batch.y) > batch.num_samples else "sample"
+            raise ValueError(
+                f"{type(self).__name__} has a target a {per}, the net gives {len(output)} numbers "
+                f"for {len(batch.y)}: take readout={'every' if per == 'node' else 'root'}"
+            )

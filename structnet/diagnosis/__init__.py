@@ -1,0 +1,1 @@
+"""Diagnosis of trained recurrences: gradients by level, gates, recurrent matrices."""

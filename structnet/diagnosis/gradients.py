@@ -1,0 +1,201 @@
+"""Diagnosis of a net's recurrences: how much gradient arrives where, and what its gates do."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from structnet.cell.base import Cell
+from structnet.cell.states import as_states
+from structnet.data.batch import Batch, Sample, collate
+from structnet.data.loader import Batches
+from structnet.diagnosis.saturation import Radius, Saturation, gate_saturation, spectral_radii
+from structnet.execute.batched import run_batched
+from structnet.nn.noise import States
+from structnet.nn.recurrence import Recurrence
+from structnet.topology.base import Topology
+from structnet.topology.plan import Plan
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was measured of one layer in one direction.
+
+    `gradient[d]` is the gradient d levels before the last nodes, as a share of the gradient at
+    these; see `gradient_by_distance`.
+    """
+
+    name: str
+    gradient: list[float]
+    saturation: dict[str, Saturation]
+    radii: list[Radius]
+
+
+def diagnose(net: nn.Module, batch: Batch) -> list[Diagnosis]:
+    """Measure every recurrence of a net on a batch, without the noise of training.
+
+    The net is left as it was. ValueError if it has no recurrence.
+    """
+    layers = [module for module in net.modules() if isinstance(module, Recurrence)]
+    if not layers:
+        raise ValueError(f"{type(net).__name__} has no recurrence to diagnose")
+    with ExitStack() as stack, torch.no_grad():
+        stack.enter_context(_evaluating(net))
+        probes = [stack.enter_context(_probed(layer)) for layer in layers]
+        net(batch)
+    found = []
+    for number, (layer, probe) in enumerate(zip(layers, probes, strict=True), start=1):
+        several = len(layer.directions) > 1
+        # A layer that the net calls again is measured at its first call.
+        for direction, measured in zip(layer.directions, probe.measured, strict=False):
+            name = f"layer {number}, {direction}" if several else f"layer {number}"
+            found.append(Diagnosis(name, *measured))
+    return found
+
+
+def largest_batch(
+    samples: Sequence[Sample], topology: Topology, batch_nodes: int, group: int = 1
+) -> Batch:
+    """The batch of the largest structures, where a gradient has farthest to go.
+
+    ValueError if there are no samples.
+    """
+    batches = list(Batches([sample.num_nodes for sample in samples], batch_nodes, group=group))
+    if not batches:
+        raise ValueError("the validation split is empty; a diagnosis needs a sample")
+    return collate([samples[index] for index in batches[-1]], topology)
+
+
+@contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
+def _probed(layer: Recurrence) -> Iterator["_Probe"]:
+    """The layer, with a probe where its noise was."""
+    noise = layer.noise
+    probe = _Probe(noise)
+    layer.noise = probe  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield probe
+    finally:
+        layer.noise = noise
+
+
+class _Probe:
+    """Runs a recurrence as its noise does, and measures every direction."""
+
+    def __init__(self, noise: Any):
+        self.noise = noise
+        self.measured: list[tuple[list[float], dict[str, Saturation], list[Radius]]] = []
+
+    def run(
+        self,
+        run: Callable,
+        cell: Cell,
+        plan: Plan,
+        z: Tensor,
+        initial: States | None,
+        training: bool,
+        edges: Tensor | None = None,
+    ) -> States:
+        z = z.detach()
+        gradient, states = gradient_by_distance(
+            lambda run: self.noise.run(run, cell, plan, z, initial, training, edges),
+            cell,
+            plan,
+            z,
+        )
+        saturation = gate_saturation(cell, plan, z, states, initial, edges)
+        self.measured.append((gradient, saturation, spectral_radii(cell, saturation)))
+        return states
+
+
+def gradient_by_distance(
+    run: Callable[[Callable], States], cell: Cell, plan: Plan, z: Tensor
+) -> tuple[list[float], States]:
+    """The gradient of the last nodes' output with respect to the states, by distance; the states.
+
+    `run` calls an executor on (cell, plan, z, initial). Last are the nodes of a sample's highest
+    level: the root of a tree, the last step of a chain, the deepest leaves on the way down. Their
+    outputs y are weighted with random signs v, so that the squared norm of d(v y) / d(all states of
+    a node) is in the mean that of the Jacobian (Hutchinson 1990). Its root mean square over the
+    nodes at a distance is given relative to distance 0. It is the recurrence's own: loss, readout
+    and the layers above do not enter, so that it means the same for every task, and the loss of
+    nodes on the way does not hide what is lost.
+
+    Distance is the number of levels on the shortest way to a last node, and not a difference of
+    levels: for a leaf right below the root of a deep tree it is 1, as many steps as its gradient
+    takes. Nodes without a way there are left out.
+    """
+    distance = distances(plan)
+    nudge = z.new_zeros(len(z), sum(cell.state_sizes), requires_grad=True)
+    with torch.enable_grad():
+        states = run(partial(_run_nudged, nudge))
+        output = cell.output(z, *states) if hasattr(cell, "output") else states[0]
+        output = output[distance == 0]
+        # A generator of its own: a diagnosis between epochs leaves their noise as it is.
+        random = torch.Generator().manual_seed(0)
+        signs = torch.randint(2, output.shape, generator=random).to(output) * 2 - 1
+        (gradient,) = torch.autograd.grad(output, nudge, signs)
+    squared = gradient.double().square().sum(1)[distance >= 0]
+    distance = distance[distance >= 0]
+    total = squared.new_zeros(int(distance.max()) + 1).index_add(0, distance, squared)
+    norm = (total / torch.bincount(distance)).sqrt()
+    # Where the output reads none of the states, nothing is lost: it is all zero.
+    relative = norm / norm[0] if norm[0] > 0 else norm
+    return relative.tolist(), tuple(state.detach() for state in states)
+
+
+def distances(plan: Plan) -> Tensor:
+    """The levels (N,), by rank, on the shortest way to a last node of the sample; -1 for none."""
+    sizes = torch.tensor(plan.level_sizes, device=plan.rows.device)
+    level = torch.repeat_interleave(sizes)
+    sample = torch.bucketize(plan.order, plan.ptr[1:], right=True)
+    highest = level.new_zeros(len(plan.ptr)).scatter_reduce(0, sample, level, "amax")
+    first, none = 1 + plan.num_initial, plan.num_nodes
+    distance = level.new_full((first + plan.num_nodes,), none)
+    distance[first:][level == highest[sample]] = 0
+    for start, stop, slots, offset in reversed(plan.steps):
+        rows = plan.rows[offset : offset + (stop - start) * slots]
+        through = (distance[first + start : first + stop] + 1).repeat_interleave(slots)
+        distance.scatter_reduce_(0, rows, through, "amin")
+    return distance[first:].where(distance[first:] < none, -1)
+
+
+def _run_nudged(
+    nudge: Tensor,
+    cell: Any,
+    plan: Plan,
+    z: Tensor,
+    initial: States | None,
+    edges: Tensor | None = None,
+) -> States:
+    # Batched, whatever the layer runs with: the numbers are the same, and it takes any cell.
+    nudged: Any = _Nudged(cell)
+    return run_batched(nudged, plan, torch.cat([z, nudge], dim=1), initial, edges)
+
+
+class _Nudged(nn.Module):
+    """A cell to whose states is added what travels behind z's own columns."""
+
+    def __init__(self, cell: Any):
+        super().__init__()
+        self.cell, self.state_sizes = cell, cell.state_sizes
+
+    def forward(self, z: Tensor, *states: Tensor) -> States:
+        own = z.shape[1] - sum(self.state_sizes)
+        z, *nudges = z.split((own, *self.state_sizes), dim=1)
+        out = as_states(self.cell(z, *states))
+        return tuple(state + nudge for state, nudge in zip(out, nudges, strict=True))

@@ -1,0 +1,275 @@
+"""A cell seen from its gates: how saturated they are, how far their recurrent matrices stretch.
+
+n: nodes, K: slots, H: hidden size.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from itertools import product
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.overrides import TorchFunctionMode
+
+from structnet.cell.base import Cell
+from structnet.cell.edge_terms import giving
+from structnet.cell.hooks import compute_weights
+from structnet.cell.linear import LinearCell
+from structnet.cell.slots import counting
+from structnet.cell.states import as_states
+from structnet.nn.noise import States
+from structnet.topology.plan import Plan
+
+# Activations by the names of torch's functions, and where they count as saturated.
+ACTIVATIONS = {"sigmoid": "sigmoid", "log_sigmoid": "sigmoid", "tanh": "tanh"}
+# What is left of a gate after these is another one: 1 - f is open where f is closed.
+TURNED = {"neg", "__neg__", "negative", "rsub", "__rsub__"}
+LOW = {"sigmoid": 0.1, "coefficient": 0.1, "tanh": -0.9}
+HIGH = 0.9
+
+
+class Saturation(NamedTuple):
+    """The share of a gate's values, over nodes and units, below `LOW` and above `HIGH`.
+
+    Left- and right-saturated in Karpathy et al. (2015), "Visualizing and understanding recurrent
+    networks", section 4.2, who look at gates; candidates behind a tanh are counted alike at -0.9
+    and 0.9. `largest` is the largest of all |values|.
+    """
+
+    activation: str
+    low: float
+    high: float
+    largest: float
+
+
+class Radius(NamedTuple):
+    """How far one block of a recurrent matrix stretches.
+
+    It is of `gate`, of its slot `slot` where it is a gate once per slot, and reads slot `reads`
+    where there are several. The `measure` is the spectral radius, the largest |eigenvalue|; "norm",
+    the largest singular value, where a block is not square; "entry", the largest |entry|, where it
+    is diagonal, which is its spectral radius too.
+    """
+
+    gate: str
+    slot: int | None
+    reads: int | None
+    measure: str
+    value: float
+
+
+def gate_saturation(
+    cell: nn.Module,
+    plan: Plan,
+    z: Tensor,
+    states: States,
+    initial: States | None,
+    edges: Tensor | None = None,
+) -> dict[str, Saturation]:
+    """Gate -> its saturation, given z, the states of all nodes by rank and what edges add to gates.
+
+    A gate has its name where the cell takes it from the gate algebra; logistic functions of other
+    tensors are gates 1, 2, ... in the order of their calls. What a linear cell makes its
+    coefficients of is not looked into: they are counted themselves, as |a|. Gates for predecessors
+    that a node does not have are left out.
+    """
+    first = 1 + plan.num_initial
+    buffers = [torch.cat([state.new_zeros(first, state.shape[1]), state]) for state in states]
+    for buffer, start in zip(buffers, initial or (), strict=False):
+        buffer[1:first] = start
+    watch = _Watch(cell)
+    # With all states known, nodes of as many slots are one call, whatever their level.
+    for slots in {step[2] for step in plan.steps}:
+        steps = [step for step in plan.steps if step[2] == slots]
+        nodes = torch.cat([torch.arange(start, stop) for start, stop, *_ in steps]).to(z.device)
+        places = [slice(at, at + (b - a) * slots) for a, b, _, at in steps]
+        rows = torch.cat([plan.rows[place] for place in places]).view(-1, slots)
+        own, counts = nullcontext(), None
+        if edges is not None:
+            own = giving(torch.cat([edges[place] for place in places]).unflatten(0, (-1, slots)))
+        if plan.counts is not None:
+            counts = torch.cat([plan.counts[place] for place in places]).view(-1, slots)
+        with torch.no_grad(), own, counting(counts):
+            watch.call(z[nodes], [buffer[rows] for buffer in buffers], rows > 0)
+    return watch.saturation()
+
+
+class _Watch(TorchFunctionMode):
+    """Follows gates from where a cell gets them to their activation."""
+
+    def __init__(self, cell: Any):
+        super().__init__()
+        self.cell = cell
+        node, edge = (getattr(cell, kind, ()) for kind in ("node_gates", "edge_gates"))
+        self.gates = (*node, *edge)
+        self.counts: dict[str, tuple[str, Tensor]] = {}
+        self.largest: dict[str, float] = {}
+
+    def call(self, z: Tensor, states: list[Tensor], present: Tensor) -> None:
+        """Call the cell for nodes whose predecessors (n, K) are present or not."""
+        self.z, self.present, self.unnamed, self.counting = z, present, 0, True
+        # Tensors stay beside their names: an id is a tensor's own only while it lives.
+        self.names: dict[int, tuple[str, Tensor]] = {}
+        with self._methods(), self:
+            out = as_states(self.cell(z, *states))
+            if hasattr(self.cell, "output"):
+                self.cell.output(z, *out)
+
+    @contextmanager
+    def _methods(self) -> Iterator[None]:
+        names = ("gates", "split", "recur", "coefficients")
+        watched = [name for name in names if hasattr(self.cell, name)]
+        for name in watched:
+            method = getattr(self.cell, name)
+            object.__setattr__(self.cell, name, partial(self._watched, name, method))
+        try:
+            yield
+        finally:
+            for name in watched:
+                object.__delattr__(self.cell, name)
+
+    def _watched(self, name: str, method: Callable, *args: Any) -> Any:
+        if name != "coefficients":
+            found = method(*args)
+            self._name(self.gates, (*found[0], *found[1]))
+            return found
+        self.counting = False
+        found = method(*args)
+        self.counting = True
+        self._count("a", "coefficient", found[0].abs())
+        return found
+
+    def _name(self, names: tuple[str, ...], gates: tuple[Tensor, ...]) -> None:
+        self.names.update(
+            (id(gate), (name, gate)) for name, gate in zip(names, gates, strict=False)
+        )
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        called = getattr(func, "__name__", "")
+        if called == "split" and args[0] is self.z:
+            self._name(getattr(self.cell, "input_gates", ()) or self.gates, out)
+        if not isinstance(out, Tensor) or not self.counting:
+            return out
+        name = next((self.names[id(one)][0] for one in args if id(one) in self.names), None)
+        if called not in ACTIVATIONS:
+            if name is not None and called not in TURNED:
+                # A gate to which something is added is still the gate.
+                self._name((name,), (out,))
+            return out
+        activation = ACTIVATIONS[called]
+        if activation == "sigmoid" and name is None:
+            self.unnamed += 1
+            name = f"gate {self.unnamed}"
+        if name is not None:
+            self._count(name, activation, out.exp() if called == "log_sigmoid" else out)
+        return out
+
+    def _count(self, name: str, activation: str, values: Tensor) -> None:
+        if values.shape[:-1] == self.present.shape:
+            values = values[self.present]
+        if not values.numel():
+            return
+        low, high = values < LOW[activation], values > HIGH
+        counts = torch.stack([low.sum(), high.sum(), torch.ones_like(low).sum()])
+        if name in self.counts:
+            counts = counts + self.counts[name][1]
+        self.counts[name] = activation, counts
+        self.largest[name] = max(self.largest.get(name, 0.0), values.abs().max().item())
+
+    def saturation(self) -> dict[str, Saturation]:
+        """In the cell's order of gates, then in the order of calls."""
+        found = {}
+        for name in dict.fromkeys([*self.gates, *self.counts]):
+            if name in self.counts:
+                activation, counts = self.counts[name]
+                low, high, total = counts.tolist()
+                found[name] = Saturation(activation, low / total, high / total, self.largest[name])
+        return found
+
+
+@torch.no_grad()
+def spectral_radii(cell: Any, saturation: dict[str, Saturation]) -> list[Radius]:
+    """The radius of every block of the cell's parameters whose names begin with "recurrent".
+
+    The recurrence of a linear cell is the diagonal matrix of its coefficients, of which
+    `saturation` knows the largest.
+    """
+    if isinstance(cell, LinearCell) and cell.is_linear and "a" in saturation:
+        return [Radius("a", None, None, "entry", saturation["a"].largest)]
+    found = []
+    for name, weight in _weights(cell):
+        if name == "diagonal_recurrent":
+            found += _diagonal_radii(cell, weight)
+        elif name.startswith("recurrent") and weight.numel():
+            found += _block_radii(cell, name, weight.detach().double().cpu())
+    return found
+
+
+def _weights(cell: Any) -> Iterator[tuple[str, Tensor]]:
+    """Names and values of all tensors that the cell's modules learn, as a call has them.
+
+    Under pruning, weight norm and parametrizations they are computed from those that learn.
+    """
+    for module in cell.modules():
+        if isinstance(module, parametrize.ParametrizationList):
+            continue
+        compute_weights(module)
+        computed = [name for name, one in vars(module).items() if isinstance(one, Tensor)]
+        plain = [name for name in module._parameters if name.removesuffix("_orig") not in computed]
+        for name in (*plain, *computed, *getattr(module, "parametrizations", ())):
+            if (weight := getattr(module, name)) is not None:
+                yield name, weight
+
+
+def _diagonal_radii(cell: Any, weight: Tensor) -> Iterator[Radius]:
+    """Of a diagonal a slot and gate, (K, gates, H), or a slot, (K, H)."""
+    gates = cell.diagonal or cell.node_gates
+    for slot, values in enumerate(weight.abs().amax(-1).reshape(len(weight), -1).tolist()):
+        reads = slot if len(weight) > 1 else None
+        for gate, value in zip(gates, values, strict=True):
+            yield Radius(gate, None, reads, "entry", value)
+
+
+def _block_radii(cell: Any, name: str, weight: Tensor) -> Iterator[Radius]:
+    height, width = (getattr(cell, size, 0) or 0 for size in ("output_size", "hidden_size"))
+    is_blocks = weight.dim() == 2 and height > 0 and width > 0
+    if not is_blocks or len(weight) % height or weight.shape[1] % width:
+        yield Radius(name, None, None, "entry", weight.abs().max().item())
+        return
+    bands = weight.split(height)
+    labels = _columns(cell, name, weight.shape[1] // width)
+    for reads, band in enumerate(bands):
+        for (gate, slot), block in zip(labels, band.split(width, dim=1), strict=True):
+            read = reads if len(bands) > 1 else None
+            if not block.isfinite().all():
+                value = torch.inf
+            elif height == width:
+                value = torch.linalg.eigvals(block).abs().max().item()
+            else:
+                value = torch.linalg.matrix_norm(block, 2).item()
+            measure = "spectral radius" if height == width else "norm"
+            yield Radius(gate, slot, read, measure, value)
+
+
+def _columns(cell: Any, name: str, count: int) -> list[tuple[str, int | None]]:
+    """Gate and slot of every block of columns, as `Cell` lays them out."""
+    labels: list[tuple[str, int | None]] = []
+    if isinstance(cell, Cell) and name in ("recurrent", "recurrent_edge"):
+        node, edge = (
+            [gate for gate in gates if gate not in cell.diagonal]
+            for gates in (cell.node_gates, cell.edge_gates)
+        )
+        slots = range(cell.arity or 1)
+        several = len(slots) > 1
+        labels = [(gate, None) for gate in node] if name == "recurrent" else []
+        if cell.arity is not None or name == "recurrent_edge":
+            labels += [(gate, slot if several else None) for gate, slot in product(edge, slots)]
+    if len(labels) == count:
+        return labels
+    return [(name if count == 1 else f"{name} {block}", None) for block in range(count)]

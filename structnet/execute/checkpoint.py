@@ -1,0 +1,177 @@
+"""Checkpoints over levels: a sweep in windows, of which only what later ones read is kept.
+
+The way back runs every window again (Chen et al. 2016, "Training deep nets with sublinear memory
+cost", section 4). With windows of sqrt(L) of L levels, what is kept beside input and output grows
+with sqrt(L) on chains and grids.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import isqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from structnet.cell.base import Cell
+from structnet.execute.again import Recalled
+from structnet.execute.held import Held, leaves_below, refuse_foreign, stand_ins
+from structnet.execute.transform import refuse_batches
+from structnet.execute.windows import windows
+from structnet.registry.signature import did_you_mean
+from structnet.topology.plan import Plan
+
+States = tuple[Tensor, ...]
+# Of a window's plan, its x by rank and its initial states: the output and the states.
+Step = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
+SAVES = ("gates", "recompute", "windows")
+
+
+def run_checkpointed(
+    step: Step,
+    cell: nn.Module,
+    plan: Plan,
+    x: Tensor,
+    initial: States,
+    with_states: bool,
+) -> tuple[Tensor, States]:
+    """What `step` gives for a plan of at least one level; maybe no states if none are wanted.
+
+    x is by rank, `initial` one tensor (M, S) per state. `step` calls the cell.
+    """
+    inside = Held(cell)
+    if not any(one.requires_grad for one in (x, *initial, *inside.tensors)):
+        # No backward, unless the cell uses a tensor that it does not hold.
+        return step(plan, x, initial)
+    length = max(1, isqrt(len(plan.levels) - 1))
+    first = 1 + plan.num_initial
+    # The rows that later windows read, and their states.
+    live, held = plan.rows[:0], [state[:0] for state in initial]
+    outputs, states = [], []
+    cuts = list(windows(plan, length))
+    for (start, stop, window, carried), later in zip(cuts, _later(plan, cuts), strict=True):
+        own_at = carried[carried < first] - 1
+        at = torch.searchsorted(live, carried[carried >= first])
+        given = [
+            torch.cat([own[own_at], kept[at]]) for own, kept in zip(initial, held, strict=True)
+        ]
+        tensors = _without_unused(inside, step, window, x[start:stop], given)
+        output, *new = _Recomputed.apply(
+            step, inside, window, len(given), x[start:stop], *given, *tensors
+        )
+        rows = torch.cat([live, torch.arange(first + start, first + stop, device=live.device)])
+        place = torch.isin(rows, later)
+        live = rows[place]
+        held = [torch.cat([old, one])[place] for old, one in zip(held, new, strict=True)]
+        outputs.append(output)
+        if with_states:
+            states.append(new)
+    return torch.cat(outputs), tuple(map(torch.cat, zip(*states, strict=True)))
+
+
+def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Tensor]:
+    """The rows that windows after each one read; initial states are at hand throughout."""
+    first = 1 + plan.num_initial
+    found = [plan.rows[:0]]
+    for _, _, _, carried in reversed(cuts[1:]):
+        found.append(torch.unique(torch.cat([found[-1], carried[carried >= first]])))
+    return found[::-1]
+
+
+def _without_unused(
+    held: Held, step: Step, plan: Plan, x: Tensor, initial: Sequence[Tensor]
+) -> list[Tensor]:
+    """The tensors held; without a graph those computed ones that the window makes no use of.
+
+    What a hook computes anew at every call stays where it is until then, its graph long gone.
+    """
+    computed = [one for one in held.tensors if not one.is_leaf]
+    if not computed:
+        return held.tensors
+    leaves = stand_ins(computed)
+    others = {key: leaf.view_as(leaf) for key, leaf in leaves.items()}
+    with held.replaced(others), torch.random.fork_rng():
+        output, states = step(plan, x.detach(), tuple(state.detach() for state in initial))
+    used = set(map(id, leaves_below([output, *states])))
+    unused = {key for key, leaf in leaves.items() if id(leaf) not in used}
+    return [one.detach() if id(one) in unused else one for one in held.tensors]
+
+
+class _Recomputed(torch.autograd.Function):
+    """A window that keeps what it was given, and runs again on the way back.
+
+    torch.utils.checkpoint does so where autograd saves tensors; a sweep saves its own.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        step: Step,
+        held: Held,
+        plan: Plan,
+        num_states: int,
+        x: Tensor,
+        *others: Tensor,
+    ) -> tuple[Tensor, ...]:
+        ctx.plan, ctx.num_states = plan, num_states
+        ctx.save_for_backward(x, *others)
+        ctx.recalled = Recalled(held, step, x.device)
+        output, states = step(plan, x, others[:num_states])
+        return output, *states
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_batches(grads)
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "save='windows' has no second derivatives; take save='gates' and "
+                "executor='reference' where you need them"
+            )
+        x, *others = ctx.saved_tensors
+        # All as leaves: some may be computed from others.
+        inputs = [one.detach().requires_grad_(one.requires_grad) for one in (x, *others)]
+        given, tensors = inputs[: 1 + ctx.num_states], inputs[1 + ctx.num_states :]
+        output, states = ctx.recalled.again(tensors, ctx.plan, given[0], tuple(given[1:]))
+        refuse_foreign([output, *states], inputs)
+        pairs = [
+            (value, grad)
+            for value, grad in zip((output, *states), grads, strict=True)
+            if value.requires_grad
+        ]
+        learning = [one for one in inputs if one.requires_grad]
+        values, wanted = zip(*pairs, strict=True)
+        found = iter(torch.autograd.grad(values, learning, wanted, allow_unused=True))
+        return (
+            None,
+            None,
+            None,
+            None,
+            *(next(found) if one.requires_grad else None for one in inputs),
+        )
+
+
+def check_save(save: str, executor: str, cells: Iterable[nn.Module], has_noise: bool) -> None:
+    """ValueError for what is no way to save, or goes without that executor, cell or noise."""
+    if save not in SAVES:
+        raise ValueError(f"no save {save!r} {did_you_mean(save, SAVES)}")
+    if save == "gates":
+        return
+    if save == "recompute" and executor != "compiled":
+        raise ValueError(
+            f"save='recompute' is for executor='compiled', got {executor!r}; "
+            "take save='windows' with others"
+        )
+    if has_noise:
+        raise ValueError(
+            f"save={save!r} goes without truncate, recurrent_dropout, zoneout and weight_drop"
+        )
+    for cell in cells:
+        if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
+            raise ValueError(
+                f"save={save!r} calls `project` on some nodes at a time, and the batch "
+                f"norm in {type(cell).__name__} is of all; take save='gates'"
+            )
+        if save == "recompute" and getattr(type(cell), "output", Cell.output) is not Cell.output:
+            raise ValueError(
+                f"save='recompute' is for cells whose output is a state, not "
+                f"{type(cell).__name__}; take save='windows'"
+            )

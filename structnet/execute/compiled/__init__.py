@@ -1,0 +1,1 @@
+"""The compiled executor: a sweep over a plan as native code."""

@@ -1,0 +1,292 @@
+"""Cells as graphs, cut at their products with weights.
+
+A cell is called once, on tensors without data, and cut at every product with a matrix that is made
+of parameters alone: x_j is what is multiplied there, y_j what comes of it. What remains are
+functions of z, the predecessors' states, the parameters and the y: one gives each x_j, the last one
+the new states.
+
+n: nodes, K: slots, S: size of a state.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+
+from structnet.cell.product import Tape, recording
+from structnet.cell.slots import counting
+from structnet.cell.states import checked_states
+from structnet.execute.compiled.trial import difference, flaw, reason, refusal
+
+aten = torch.ops.aten
+# Stand-ins for sizes that vary.
+NODES, SLOTS, ROWS = 1021, 3, 4093
+# What leaves numbers as they are and in their order.
+VIEWS = {
+    aten.view.default,
+    aten._unsafe_view.default,
+    aten.squeeze.dim,
+    aten.unsqueeze.default,
+    aten.clone.default,
+    aten.alias.default,
+}
+# What makes zeros of zeros.
+LINEAR = VIEWS | {
+    aten.expand.default,
+    aten.sum.dim_IntList,
+    aten.mean.dim,
+    aten.permute.default,
+    aten.transpose.int,
+    aten.slice.Tensor,
+    aten.select.int,
+    aten._to_copy.default,
+}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a cell is traced for: nodes without predecessors (`alone`), or those that read states.
+
+    `slots` is None where their number varies; `counts`, whether the call says which of them count.
+    """
+
+    columns: int
+    slots: int | None
+    alone: bool
+    counts: bool
+    dtype: torch.dtype
+    state_dtype: torch.dtype
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Product:
+    """y = x w with a row a node, or `per_slot` a row a predecessor.
+
+    x is what was read of `state`, side by side, or computed where that is None.
+    """
+
+    inner: int
+    columns: int
+    dtype: torch.dtype
+    per_slot: bool
+    state: int | None
+
+
+class Trace:
+    """The graph of a cell's step, with tensors without data to run it on."""
+
+    def __init__(self, cell: nn.Module, signature: Signature):
+        """ValueError for a cell that can't be traced."""
+        self.signature, self.sizes = signature, tuple(cell.state_sizes)
+        # Nodes without predecessors may read as many absent ones.
+        self.slots = signature.slots or (1 if signature.alone else SLOTS)
+        self.fake = FakeTensorMode(shape_env=ShapeEnv())
+        named = tensors_of(cell)
+        self.learns = [tensor.requires_grad for tensor in named.values()]
+        self._imagine(list(named.values()))
+        stand_in = copy_of(cell)
+        self.graph = self._trace(stand_in, list(named))
+        try:
+            why = difference(self, stand_in)
+        except RuntimeError as error:
+            raise refusal(cell, reason(error)) from error
+        if why:
+            raise refusal(cell, why)
+        holders = self.graph.graph.find_nodes(op="placeholder")
+        self._read = holders[1 : 1 + len(self.sizes)]
+        self._local = holders[: 1 + len(self.sizes)] + holders[len(holders) - signature.counts :]
+        self.cuts, self._zeros = self._find_products()
+        self.products = [self._product(node) for node in self.cuts]
+        self.ys = [self.like_rows(one, one.columns) for one in self.products]
+
+    def _imagine(self, tensors: Sequence[Tensor]) -> None:
+        s = self.signature
+        z = torch.empty(NODES, s.columns, dtype=s.dtype, device=s.device)
+        rows = torch.empty(NODES, self.slots, dtype=torch.int64, device=s.device)
+        shape = (ROWS,) if self.gathers else (NODES, self.slots)
+        states = [torch.empty(*shape, k, dtype=s.state_dtype, device=s.device) for k in self.sizes]
+        self.z = self._without_data(z, 1)
+        varying = 1 if s.slots or s.alone else 2
+        self.rows = self._without_data(rows, varying)
+        self.states = [self._without_data(state, len(shape)) for state in states]
+        self.tensors = [self._without_data(tensor.detach()) for tensor in tensors]
+        self.counts = [self._without_data(rows > 0, varying)] if s.counts else []
+
+    def _without_data(self, tensor: Tensor, varying: int = 0) -> Tensor:
+        """The first `varying` sizes are symbols, equal ones the same."""
+        kinds = [DimDynamic.DUCK] * varying + [DimDynamic.STATIC] * (tensor.dim() - varying)
+        context = StatelessSymbolicContext(dynamic_sizes=kinds)
+        return self.fake.from_tensor(tensor, symbolic_context=context)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether kernels take the buffers of the states, rather than what was read of them.
+
+        A loop over a fixed number of slots is unrolled, one over any number spoils vectors.
+        """
+        return self.signature.slots is not None
+
+    def read(self, z: Tensor, rows: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+        """The predecessors' states (n, K, S)."""
+        if not self.signature.alone:
+            return [state[rows] for state in states] if self.gathers else list(states)
+        zero = z.new_zeros(z.shape[0], self.slots, 1, dtype=self.signature.state_dtype)
+        return [zero.expand(-1, -1, size) for size in self.sizes]
+
+    def _trace(self, cell: nn.Module, names: Sequence[str]) -> fx.GraphModule:
+        """A graph of z, the states read, the cell's tensors and what counts, to the new states."""
+
+        def step(z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+            states, others = others[: len(self.sizes)], others[len(self.sizes) :]
+            tensors = dict(zip(names, others, strict=False))
+            return self.call(cell, tensors, z, *states, *others[len(names) :])
+
+        with self.fake, torch.no_grad():
+            states = self.read(self.z, self.rows, self.states)
+            try:
+                graph = make_fx(
+                    torch.func.functionalize(step, remove="mutations"),
+                    decomposition_table={aten.addmm.default: _addmm, aten.copy.default: _copy},
+                )(self.z, *states, *self.tensors, *self.counts)
+            except Exception as error:
+                raise refusal(cell, reason(error)) from error
+        if why := flaw(self, graph):
+            raise refusal(cell, why)
+        return graph
+
+    def call(
+        self, cell: nn.Module, tensors: dict[str, Tensor], z: Tensor, *read: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The new states that the cell itself gives, with these for its own tensors."""
+        states, counts = read[: len(self.sizes)], read[len(self.sizes) :]
+        alone = recording(_Alone()) if self.signature.alone else nullcontext()
+        with alone, counting(*counts or (None,)):
+            out = torch.func.functional_call(cell, tensors, (z, *states))
+        return checked_states(cell, out, z)
+
+    def _find_products(self) -> tuple[list[fx.Node], set[fx.Node]]:
+        """Products of what belongs to nodes with what parameters make up alone; those of zeros."""
+        local: dict[fx.Node, bool] = {}
+        cuts, zeros = [], set()
+        for node in self.graph.graph.nodes:
+            local[node] = node in self._local or any(map(local.get, node.all_input_nodes))
+            if node.target is aten.mm.default:
+                x, w = node.args
+                if local[x] and not local[w] and self._rows_of(x):
+                    if self._is_zero(x):
+                        zeros.add(node)
+                    else:
+                        cuts.append(node)
+        return cuts, zeros
+
+    def _rows_of(self, node: fx.Node) -> int | None:
+        """How many rows a node has; None if its rows are neither nodes nor predecessors."""
+        nodes, count = self.z.shape[0], _expression(node.meta["val"].shape[0])
+        if count == _expression(nodes):
+            return 1
+        return self.slots if count == _expression(nodes * self.rows.shape[1]) else None
+
+    def _is_zero(self, node: fx.Node) -> bool:
+        while node.target in LINEAR:
+            node = node.args[0]
+        return self.signature.alone and node in self._read
+
+    def _product(self, node: fx.Node) -> Product:
+        x, w = node.args
+        per_slot = self._rows_of(x) != 1
+        while x.target in VIEWS:
+            x = x.args[0]
+        state = self._read.index(x) if x in self._read and not self.signature.alone else None
+        return Product(*w.meta["val"].shape, node.meta["val"].dtype, per_slot, state)
+
+    def like_rows(self, product: Product, columns: int) -> Tensor:
+        """A tensor without data, of as many rows as the product has."""
+        rows = self.z.shape[0] * (self.rows.shape[1] if product.per_slot else 1)
+        with self.fake:
+            return torch.empty(rows, columns, dtype=product.dtype, device=self.signature.device)
+
+    def evaluate(
+        self, ys: Sequence[Tensor], *given: Tensor
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Every x_j, and the new states, of what the graph takes."""
+        replay = _Replay(self.graph, dict(zip(self.cuts, ys, strict=True)), self._zeros)
+        out = replay.run(*given)
+        return replay.xs, out
+
+    def weights(self) -> fx.GraphModule:
+        """The matrices w_j as a function of what the graph takes, of which it uses the tensors."""
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
+        graph.graph_copy(self.graph.graph, copies)
+        graph.output(tuple(copies[node.args[1]] for node in self.cuts))
+        graph.eliminate_dead_code()
+        return fx.GraphModule(self.graph, graph)
+
+
+class _Replay(fx.Interpreter):
+    """A trace with the results of its products given."""
+
+    def __init__(self, graph: fx.GraphModule, ys: dict[fx.Node, Tensor], zeros: set[fx.Node]):
+        super().__init__(graph)
+        self.ys, self.zeros = ys, zeros
+        self.xs: list[Tensor] = []
+
+    def run_node(self, n: fx.Node) -> Any:
+        if n in self.ys:
+            self.xs.append(self.env[n.args[0]])
+            return self.ys[n]
+        if n in self.zeros:
+            x, w = (self.env[arg] for arg in n.args)
+            return x.new_zeros(1, 1).expand(x.shape[0], w.shape[1])
+        return super().run_node(n)
+
+
+class _Alone(Tape):
+    """Products of nodes without predecessors are zero."""
+
+    def __init__(self) -> None:
+        super().__init__(no_predecessors=True)
+
+    def product(self, x: Tensor, weight: Tensor, skip: bool) -> Tensor:
+        if not skip:
+            return x @ weight
+        return x.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
+
+
+def tensors_of(cell: nn.Module) -> dict[str, Tensor]:
+    """A cell's parameters and buffers."""
+    return {**dict(cell.named_parameters()), **dict(cell.named_buffers())}
+
+
+def copy_of(module: nn.Module, made: dict[nn.Module, nn.Module] | None = None) -> nn.Module:
+    """A module with the same tensors, on which nothing that is set reaches the original."""
+    made = {} if made is None else made
+    if module not in made:
+        # Some modules refuse to be copied in the usual way.
+        made[module] = new = object.__new__(type(module))
+        new.__dict__.update(vars(module))
+        new._parameters, new._buffers = dict(module._parameters), dict(module._buffers)
+        new._modules = {
+            name: child and copy_of(child, made) for name, child in module._modules.items()
+        }
+    return made[module]
+
+
+def _expression(size: Any) -> Any:
+    return size.node.expr if isinstance(size, torch.SymInt) else size
+
+
+def _copy(into: Tensor, x: Tensor, non_blocking: bool = False) -> Tensor:
+    # That of a view's elements has no derivative.
+    return x.to(into.dtype).expand(into.shape)
+
+
+def _addmm(bias: Tensor, x: Tensor, w: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return beta * bias + alpha * (x @ w)

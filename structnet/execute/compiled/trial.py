@@ -1,0 +1,140 @@
+"""A trace on trial: does its graph stand for the cell, at every size and call?
+
+Branches on the number of slots, hooks and torch.no_grad leave nothing in a graph: what it says is
+put beside what the cell says, on tensors with data.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, fx, nn
+
+aten = torch.ops.aten
+
+if TYPE_CHECKING:
+    from structnet.execute.compiled.trace import Trace
+
+# Sizes that a graph has to be right for.
+GUARDED = (*range(2, 34), 10**6)
+NODES = 2
+SLOTS = (1, 2, 4, 5, 7)
+# Of the largest value: the operations are the same ones.
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
+COARSE = 0.1
+
+
+def flaw(trace: "Trace", graph: fx.GraphModule) -> str | None:
+    """Why the graph does not stand for the cell at every size and call."""
+    for node in graph.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            return f"it draws random numbers ({node.target})"
+        if node.target is aten.copy_.default:
+            return "it changes what it is given, such as a buffer"
+    env: Any = trace.fake.shape_env
+    for size, what in ((trace.z.shape[0], "nodes"), (trace.rows.shape[1], "slots")):
+        if isinstance(size, torch.SymInt) and not env.replace(size.node.expr).free_symbols:
+            return f"it makes a constant of the number of {what}, as len(z) or nn.GRUCell do"
+    for guard in env.guards:
+        symbols = guard.expr.free_symbols
+        if any(not guard.expr.subs(dict.fromkeys(symbols, n)) for n in GUARDED):
+            return f"it does other things for other sizes ({guard.expr})"
+    return None
+
+
+def difference(trace: "Trace", cell: nn.Module) -> str | None:
+    """Where graph and cell differ in values or gradients; None where they agree."""
+    seeds = torch.Generator().manual_seed(0)
+    varies = not isinstance(trace.rows.shape[1], int)
+    for slots in SLOTS if varies else (trace.rows.shape[1],):
+        given = _draw(trace, cell, slots, seeds)
+        for learns, what in ((False, "values"), (True, "gradients")):
+            theirs = _results(trace, cell, given, learns, by_graph=False)
+            ours = _results(trace, cell, given, learns, by_graph=True)
+            if not all(map(_alike, ours, theirs)):
+                where = f" on {slots} slots" if varies else ""
+                return (
+                    f"its {what}{where} are not those of its graph, which knows no hooks, no "
+                    "torch.no_grad and no branches on the number of slots"
+                )
+    return None
+
+
+def _draw(trace: "Trace", cell: nn.Module, slots: int, seeds: torch.Generator) -> list[Tensor]:
+    """What the graph takes: parameters near those the cell has, as zeros hide much."""
+    s, learns = trace.signature, {id(one) for one in cell.parameters()}
+    own = [*cell.parameters(), *cell.buffers()]
+    z = torch.randn(NODES, s.columns, generator=seeds).to(s.device, s.dtype)
+    states = [
+        torch.randn(NODES, slots, size, generator=seeds).to(s.device, s.state_dtype) * (not s.alone)
+        for size in trace.sizes
+    ]
+    near = [
+        one.detach() + torch.randn(one.shape, generator=seeds).to(one) / 10
+        if id(one) in learns and one.is_floating_point()
+        else one.detach().clone()
+        for one in own
+    ]
+    counts = [torch.rand(NODES, slots, generator=seeds).to(s.device) < 0.7 for _ in trace.counts]
+    for one in counts:
+        one[:, 0] = True
+    return [z, *states, *near, *counts]
+
+
+def _results(
+    trace: "Trace", cell: nn.Module, given: Sequence[Tensor], learns: bool, by_graph: bool
+) -> list[Tensor | None]:
+    """The new states, and with `learns` the gradients of what is given."""
+    count = 1 + len(trace.sizes)
+    learning = [True] * count + trace.learns + [False] * len(trace.counts)
+    given = [
+        one.clone().requires_grad_(learns and learn and one.is_floating_point())
+        for one, learn in zip(given, learning, strict=True)
+    ]
+    names = [*dict(cell.named_parameters()), *dict(cell.named_buffers())]
+    with torch.set_grad_enabled(learns):
+        if by_graph:
+            with torch.autocast(trace.signature.device.type, enabled=False):
+                out = trace.graph(*given)
+        else:
+            own = count + len(names)
+            tensors = dict(zip(names, given[count:own], strict=True))
+            out = trace.call(cell, tensors, *given[:count], *given[own:])
+    if not learns:
+        return list(out)
+    total = sum(one.double().sin().sum() for one in out if one.requires_grad)
+    leaves = [one for one in given if one.requires_grad]
+    if not isinstance(total, Tensor):
+        return list(out)
+    return [*out, *torch.autograd.grad(total, leaves, allow_unused=True)]
+
+
+def _alike(ours: Tensor | None, theirs: Tensor | None) -> bool:
+    if ours is None or theirs is None:
+        one = theirs if ours is None else ours
+        return one is None or not one.any()
+    tolerance = TOLERANCE.get(theirs.dtype, COARSE)
+    scale = max(1.0, float(theirs.detach().abs().nan_to_num(0).max())) if theirs.numel() else 1.0
+    return torch.allclose(
+        ours.double(), theirs.double(), rtol=0, atol=tolerance * scale, equal_nan=True
+    )
+
+
+def reason(error: Exception) -> str:
+    """What torch says, or where that tells nothing, what it means."""
+    said = str(error).partition("\n")[0]
+    for sign, reason in {
+        "convert all Tensors to FakeTensors": "it has a tensor that is no parameter and no buffer",
+        "setup_context": "it has a backward of its own (torch.autograd.Function)",
+        "NYI: Functionalize": "it has a backward of its own (torch.autograd.Function)",
+    }.items():
+        if sign in said:
+            return reason
+    return said
+
+
+def refusal(cell: nn.Module, why: str) -> ValueError:
+    return ValueError(
+        f"{type(cell).__name__} is no fixed graph of torch operations on its inputs, parameters "
+        f"and buffers: {why}; call it with executor='batched'"
+    )

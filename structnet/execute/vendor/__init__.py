@@ -1,0 +1,1 @@
+"""Torch's own recurrent layers, and the cells that compute the same."""

@@ -1,0 +1,1 @@
+"""Modules to build models from: recurrences, stacks, readouts, nets."""

@@ -1,0 +1,143 @@
+"""Readouts: node states to what is scored.
+
+h: (N, directions * H) in node order; N nodes, B samples.
+"""
+
+import abc
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from structnet.cell.base import check_choice
+from structnet.cell.renew import Renewable
+from structnet.data.batch import Batch
+from structnet.registry import readouts
+
+
+def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
+    total = rows.new_zeros(num_samples, rows.shape[1]).index_add(0, sample, rows)
+    count = torch.bincount(sample, minlength=num_samples).to(rows.dtype)
+    return total / count.clamp(min=1)[:, None]
+
+
+def _max(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
+    # Zeros where a sample has no node, as the mean has.
+    none = rows.new_zeros(num_samples, rows.shape[1])
+    at = sample[:, None].expand_as(rows)
+    return none.scatter_reduce(0, at, rows, "amax", include_self=False)
+
+
+POOLS = {"mean": _mean, "max": _max}
+
+
+class Readout(Renewable):
+    """`readout(h, batch)` gives a row a sample, (B, output_size), or a row a node if `per_node`."""
+
+    per_node: bool = False
+
+    def __init__(self, size: int, directions: int):
+        super().__init__()
+        self.output_size = size
+        self.directions = directions
+
+    @abc.abstractmethod
+    def forward(self, h: Tensor, batch: Batch) -> Tensor: ...
+
+
+@readouts.register("every")
+class Every(Readout):
+    """Every node's state."""
+
+    per_node = True
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        return h
+
+
+@readouts.register("root")
+class Root(Readout):
+    """The state of the root in each direction: of the node that feeds no other.
+
+    That is a tree's root, or a chain's last step, for which `last` is its name; of a graph with
+    direction both, its sinks and its sources, as in DAGNN (Thost and Chen 2021), which takes their
+    maximum. Where a sample has several such nodes, `pool` makes one of them: mean or max, component
+    by component.
+
+    Arguments:
+        pool: how the states of several such nodes become one: mean or max, component by component.
+    """
+
+    def __init__(self, size: int, directions: int, *, pool: Literal["mean", "max"] = "mean"):
+        """ValueError for an unknown pool."""
+        super().__init__(size, directions)
+        check_choice("pool", pool, *POOLS)
+        self.pool = POOLS[pool]
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        sample = batch.sample_of_node()
+        return torch.cat(
+            [
+                self.pool(part.index_select(0, plan.sinks), sample[plan.sinks], batch.num_samples)
+                for part, plan in zip(h.chunk(self.directions, 1), batch.plans, strict=True)
+            ],
+            dim=1,
+        )
+
+
+@readouts.register("last")
+class Last(Root):
+    """The last step's state and, read backwards, the first's: `root` by its name for chains."""
+
+
+@readouts.register("ends")
+class Ends(Readout):
+    """The states of a sample's first and last node, side by side; zeros for one without nodes."""
+
+    def __init__(self, size: int, directions: int):
+        super().__init__(size, directions)
+        self.output_size = 2 * size
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        ends = torch.stack([batch.ptr[:-1], batch.ptr[1:] - 1])
+        # Behind the nodes there is one more, of zeros.
+        ends = ends.where(batch.ptr.diff() > 0, len(h))
+        first, last = nn.functional.pad(h, (0, 0, 0, 1))[ends]
+        return torch.cat([first, last], dim=1)
+
+
+@readouts.register("mean")
+class Mean(Readout):
+    """The mean of a sample's states."""
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        return _mean(h, batch.sample_of_node(), batch.num_samples)
+
+
+@readouts.register("max")
+class Max(Readout):
+    """The maximum of a sample's states, component by component."""
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        return _max(h, batch.sample_of_node(), batch.num_samples)
+
+
+@readouts.register("attention")
+class Attention(Readout):
+    """A mean weighted by a softmax of learned scores.
+
+    a_v = softmax over the sample of w' tanh(W h_v); Yang et al. (2016), eq. 5-7.
+    """
+
+    def __init__(self, size: int, directions: int):
+        super().__init__(size, directions)
+        self.score = nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False))
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        sample, score = batch.sample_of_node(), self.score(h)[:, 0]
+        largest = score.new_full((batch.num_samples,), -torch.inf)
+        largest = largest.scatter_reduce(0, sample, score.detach(), "amax")
+        weight = (score - largest[sample]).exp()
+        total = weight.new_zeros(batch.num_samples).index_add(0, sample, weight)
+        weighted = h * (weight / total[sample])[:, None]
+        return h.new_zeros(batch.num_samples, h.shape[1]).index_add(0, sample, weighted)

@@ -1,0 +1,37 @@
+"""The components that a configuration names, made with its options."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from structnet import registry
+from structnet.data.task import Task
+from structnet.topology.base import Topology
+
+Config = Mapping[str, Any]
+
+
+def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:
+    """The component that a configuration names, with its options."""
+    return component(kind, choice)(*wired)
+
+
+def component(kind: registry.Registry, choice: Config) -> Callable[..., Any]:
+    options = {name: value for name, value in choice.items() if name != "name"}
+    return partial(kind.create, choice["name"], **options)
+
+
+def check_readout(config: Config, task: Task, topology: Topology) -> None:
+    choice = config.get("readout")
+    if choice is None or task.scores_nodes(topology):
+        return
+    per_sample = [name for name in registry.readouts.names() if not _per_node(name)]
+    if _per_node(choice["name"]):
+        raise ValueError(
+            f"readout {choice['name']!r} gives every node a score, task "
+            f"{config['task']['name']!r} has one target a sample; choose among {per_sample}"
+        )
+
+
+def _per_node(readout: str) -> bool:
+    return getattr(registry.readouts[readout], "per_node", False)

@@ -1,0 +1,87 @@
+"""Directories of runs, comparisons and sweeps: where new ones go, and which are in use."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from structnet import registry
+from structnet.registry.option_types import home
+from structnet.run.components import Config
+from structnet.system.files import TEMPORARY
+from structnet.system.words import command_line
+
+RUNS = Path("runs")
+
+
+def check_directory(config: Config) -> None:
+    """ValueError if the directory that a configuration names is in use, or can't be one."""
+    if config.get("run") is None:
+        return
+    directory, way = Path(home(config["run"])), "name a directory that is new or empty"
+    for path in (directory, *directory.parents):
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"run={directory}: {path} is a file; {way}")
+    if not directory.exists() or _is_free(directory):
+        return
+    if (directory / "config.yaml").is_file():
+        raise ValueError(
+            f"run={directory} is in use; name another directory, "
+            f"or go on with: {command_line('train', f'resume={directory}')}"
+        )
+    raise ValueError(
+        f"run={directory} is in use for other files; {way}, as in run={directory / 'first'}"
+    )
+
+
+def directory_for(config: Config) -> Path:
+    """The directory that a configuration names, or a new one below `RUNS`, which is made.
+
+    ValueError if the one that it names is in use.
+    """
+    if config.get("run") is not None:
+        check_directory(config)
+        return Path(home(config["run"]))
+    return new_directory("-".join((config["task"]["name"], *part_names(config))))
+
+
+def part_names(config: Config) -> list[str]:
+    """What the run's net is made of, by name: its topology and cell, or the net that uses none."""
+    name = config["net"]["name"]
+    recurrent = getattr(registry.nets[name], "is_recurrent", True)
+    return [config[group]["name"] for group in ("topology", "cell")] if recurrent else [name]
+
+
+def _is_free(directory: Path) -> bool:
+    """Whether there is nothing in it, or only what a run leaves that ended before its first epoch.
+
+    Such a run can't be resumed.
+    """
+    if not directory.is_dir():
+        return False
+    begun = {"config.yaml", "config.json", "manifest.json", "logs", "tensorboard", "checkpoints"}
+    names, kept = (
+        {path.name for path in folder.glob("*") if not TEMPORARY.fullmatch(path.name)}
+        for folder in (directory, directory / "checkpoints")
+    )
+    return names <= {*begun, ".lock"} and not kept
+
+
+def remove_empty(directory: Path) -> None:
+    """Remove the directory of something new, and `RUNS`, where nothing is in them."""
+    with suppress(OSError):
+        directory.rmdir()
+        if directory.parent == RUNS:
+            RUNS.rmdir()
+
+
+def new_directory(name: str, below: Path = RUNS) -> Path:
+    """A directory of its own for something new."""
+    stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
+    directory, count = below / stamp, 1
+    while True:
+        try:
+            directory.mkdir(parents=True)
+            return directory
+        except FileExistsError:
+            count += 1
+            directory = below / f"{stamp}-{count}"

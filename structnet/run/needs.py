@@ -1,0 +1,78 @@
+"""The plugins that a run needs: written down beside its net, and named where one is missing.
+
+They are never imported from there: a run directory may be anyone's.
+"""
+
+import shlex
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from structnet import registry
+from structnet.registry.plugin import Plugin, PluginWarning, plugin_files
+from structnet.run.plain import read_json
+
+
+def needed(config: Mapping[str, Any]) -> list[dict[str, str | None]]:
+    """The plugins of a configuration's components, as plain data; ours are always there."""
+    plugins = [
+        kind.plugin(config[kind.kind]["name"])
+        for kind in registry.KINDS
+        if config.get(kind.kind) is not None
+    ]
+    return [_described(one) for one in dict.fromkeys(plugins) if one and not _is_ours(one)]
+
+
+def missing(directory: str | Path) -> list[str]:
+    """What to do about each plugin that a run needs and that is not there, in words."""
+    return [f"this run needs {words}" for one in _saved(directory) if (words := _way_to(one))]
+
+
+def warn_of_others(directory: str | Path) -> None:
+    """Warn where a distribution is of another version than the run was trained with."""
+    here = {p.distribution: p.version for p in registry.plugins() if p.distribution is not None}
+    for one in _saved(directory):
+        name, version = one.get("distribution"), one.get("version")
+        if name is not None and here.get(name, version) != version:
+            warnings.warn(
+                f"{directory} was trained with {name} {version}, installed is {here[name]}",
+                PluginWarning,
+                stacklevel=2,
+            )
+
+
+def _described(plugin: Plugin) -> dict[str, str | None]:
+    if plugin.distribution is None:
+        return {"file": plugin.name}
+    return {"distribution": plugin.distribution, "version": plugin.version}
+
+
+def _is_ours(plugin: Plugin) -> bool:
+    return plugin.module.split(".")[0] == "structnet"
+
+
+def _way_to(one: Mapping[str, Any]) -> str | None:
+    """How to get what a run needs; None for what is there."""
+    file, name = one.get("file"), one.get("distribution")
+    if isinstance(file, str):
+        if Path(file).name in (Path(here).name for here in plugin_files()):
+            return None
+        word = shlex.quote(file)
+        return f"the plugin file {word}: add --plugin {word}"
+    if any(plugin.distribution == name for plugin in registry.plugins()):
+        return None
+    return f"the distribution {name} {one.get('version')}, which is not installed here"
+
+
+def _saved(directory: str | Path) -> list[Mapping[str, Any]]:
+    """What a run wrote down; nothing where it has not, or where that is damaged."""
+    try:
+        found = read_json(Path(directory) / "config.json")["plugins"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [one for one in found if _is_plugin(one)] if isinstance(found, list) else []
+
+
+def _is_plugin(one: Any) -> bool:
+    return isinstance(one, dict) and all(isinstance(value, str | None) for value in one.values())

@@ -1,0 +1,197 @@
+"""Reading checkpoints: whole, plain data and consistent, or else refused.
+
+Nothing of one is trusted: what is gone on from is a position, weights, an optimizer's state and
+scores, each checked, and no path.
+"""
+
+import io
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structnet import DataWarning
+from structnet.run.manifest import Damaged, Manifest
+
+LAST, PREVIOUS, BEST = (f"checkpoints/{name}.ckpt" for name in ("last", "previous", "best"))
+# Our entries in a checkpoint, beside Lightning's own.
+PROGRESS = "progress"
+SPENT = ("nodes", "seconds", "wall")
+# An upper bound for counts of epochs, steps, nodes and seconds.
+LARGEST = 1 << 50
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint to go on from.
+
+    `batches` of the epoch `epoch` are done, 0 for all of them; `best_score` is None where none is
+    known, `waited` so many epochs without a better one; `spent` are nodes and seconds so far.
+    """
+
+    name: str
+    state: Mapping[str, Any]
+    epoch: int
+    batches: int
+    step: int
+    best_score: float | None
+    waited: Mapping[str, Any] | None
+    spent: Mapping[str, float]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that were trained to their end."""
+        return self.epoch if self.batches else self.epoch + 1
+
+    def __str__(self) -> str:
+        within = f" and {self.batches} batches" if self.batches else ""
+        return f"{self.name}, after {self.epochs} epochs{within}"
+
+
+def newest(manifest: Manifest) -> Saved | None:
+    """The newest whole checkpoint of a run, None if there is none of any kind.
+
+    A warning says what is wrong with the last one where another is taken; ValueError where no other
+    is whole either.
+    """
+    there = [one for one in (LAST, PREVIOUS, BEST) if (manifest.directory / one).is_file()]
+    found, faults = [], []
+    for name in there:
+        try:
+            found.append(read(manifest, name))
+        except ValueError as error:
+            faults.append(str(error))
+        # The last one is the newest, if it is whole.
+        if name == LAST and found:
+            return found[0]
+    if LAST not in there:
+        faults.insert(0, f"{manifest.directory / LAST} is missing")
+    if not there:
+        return None
+    if not found:
+        raise ValueError(f"{'; '.join(faults)}: start the run again")
+    taken = max(found, key=lambda saved: saved.step)
+    warnings.warn(f"{'; '.join(faults)}; going on from {taken}", DataWarning, stacklevel=2)
+    return taken
+
+
+def read(manifest: Manifest, name: str) -> Saved:
+    """A checkpoint; ValueError names the file and says what is wrong with it."""
+    file = manifest.directory / name
+    state = read_plain(manifest, name)
+    try:
+        return _understood(name, state)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{file} is no checkpoint to go on from: {reason}") from error
+
+
+def read_plain(manifest: Manifest, name: str) -> dict[str, Any]:
+    """A checkpoint's plain data; ValueError if it holds anything else, or is damaged."""
+    file = manifest.directory / name
+    data = manifest.read(name)
+    try:
+        _check_sums(data)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Damaged as error:
+        raise Damaged(f"{file} is damaged: {error}") from error
+    except Exception as error:
+        # What torch raises for a damaged file or a forbidden object has no common type.
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{file} is not a checkpoint of plain data: {reason}") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{file} is not a checkpoint of plain data: a {type(state).__name__}")
+    return state
+
+
+def _check_sums(data: bytes) -> None:
+    """Compare the CRC of every entry of the archive that torch writes, which torch does not."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            # As it is written nothing is packed, and no two entries share their bytes.
+            if sum(entry.file_size for entry in entries) > len(data):
+                raise Damaged("its entries are larger than all of it")
+            bad = archive.testzip()
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise Damaged(str(error)) from error
+    if bad is not None:
+        raise Damaged(f"the CRC of its {bad} differs")
+
+
+def _understood(name: str, state: Mapping[str, Any]) -> Saved:
+    epoch, step = (_count(state, key) for key in ("epoch", "global_step"))
+    progress = state.get(PROGRESS, {})
+    batches = _count(progress, "batches") if progress else 0
+    counted = state["loops"]["fit_loop"]
+    begun = counted["epoch_progress"]["current"]["ready"]
+    steps = counted["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
+    if begun != epoch + 1 or steps["total"]["completed"] != step:
+        raise ValueError(f"its epoch {epoch} and step {step} are not those of its loops")
+    for key in ("state_dict", "callbacks"):
+        if not isinstance(state[key], dict):
+            raise ValueError(f"its {key} is {_shown(state[key])}")
+    spent = {key: _number(progress, key) for key in SPENT} if progress else {}
+    score = _judged(state["callbacks"])["best_model_score"]
+    return Saved(
+        name,
+        state,
+        epoch,
+        batches,
+        step,
+        None if score is None else _scalar(score, "best_model_score"),
+        _waited(state["callbacks"]),
+        spent,
+    )
+
+
+def _judged(callbacks: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The state of the callback that chose checkpoints.
+
+    Versions before had another callback for the last checkpoint, which judged by nothing.
+    """
+    for one in callbacks.values():
+        if isinstance(one, dict) and "best_model_score" in one and one.get("monitor") is not None:
+            return one
+    raise ValueError("its callbacks have no score of the best one")
+
+
+def _waited(callbacks: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What early stopping has seen; None where there was none."""
+    for one in callbacks.values():
+        if isinstance(one, dict) and "wait_count" in one:
+            score = torch.tensor(_scalar(one["best_score"], "best_score"))
+            return {"wait_count": _count(one, "wait_count"), "best_score": score}
+    return None
+
+
+def _count(state: Mapping[str, Any], key: str) -> int:
+    value = state[key]
+    if type(value) is not int or not 0 <= value <= LARGEST:
+        raise ValueError(f"its {key} is {_shown(value)}")
+    return value
+
+
+def _number(state: Mapping[str, Any], key: str) -> float:
+    value = state[key]
+    if type(value) not in (int, float) or not 0 <= value <= LARGEST:
+        raise ValueError(f"its {key} is {_shown(value)}")
+    return value
+
+
+def _scalar(value: Any, key: str) -> float:
+    plain = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_nested
+    if not plain or value.is_meta or value.numel() != 1 or not value.is_floating_point():
+        raise ValueError(f"its {key} is {_shown(value)}")
+    return value.item()
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    text = repr(value) if isinstance(value, int | float | str | None) else type(value).__name__
+    return text[:60]

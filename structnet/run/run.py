@@ -1,0 +1,292 @@
+"""A run: its configuration made into objects, and the directory it lives in.
+
+DIR/config.yaml          the composed configuration, plain data
+DIR/model.safetensors    the best weights
+DIR/config.json          what else it takes to rebuild the model: configuration, vocabulary and
+                         what else the task learned from its data
+DIR/metrics.json         test, validation and baseline figures
+DIR/curve.png            the learning curve, from DIR/logs
+DIR/samples/             pictures of what the net made after an epoch, where a task has them
+DIR/checkpoints/         best.ckpt and last.ckpt, to resume from; while it is trained previous.ckpt,
+                         the last but one
+DIR/manifest.json        the SHA-256 of the weights, the checkpoints and what else is read again
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from structnet import registry
+from structnet.data.batch import Vocabulary
+from structnet.data.task import Task
+from structnet.execute.fused import FUSED
+from structnet.nn.net import Sizes
+from structnet.run.components import Config, check_readout, component, create
+from structnet.run.directories import directory_for, part_names, remove_empty
+from structnet.run.manifest import Damaged, Manifest
+from structnet.run.needs import needed
+from structnet.run.resuming import PREVIOUS, read_plain
+from structnet.run.saved import read_description, read_metrics, saved_config
+from structnet.run.size import check_workers, refuse_large, refuse_other_size, without_memory
+from structnet.system.files import check_own_folder, remove_temporaries, write
+from structnet.system.words import command_line
+from structnet.topology.base import Topology
+
+# Folders that training writes to.
+FOLDERS = ("checkpoints", "logs", "samples", "tensorboard")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A composed configuration with its task and topology, and the directory it lives in."""
+
+    directory: Path
+    config: Config
+    task: Task
+    topology: Topology
+
+    @classmethod
+    def compose(cls, config: Config, directory: Path) -> "Run":
+        """ValueError or KeyError for an unknown component or option, or a task that doesn't fit."""
+        task = create(registry.tasks, config["task"])
+        topology = create(registry.topologies, config["topology"])
+        task.check(topology)
+        check_readout(config, task, topology)
+        check_workers(config["trainer"])
+        return cls(directory, config, task, topology)
+
+    @classmethod
+    def open(cls, directory: str | Path) -> "Run":
+        """The run that a directory holds; FileNotFoundError if there is none."""
+        return cls.compose(saved_config(directory), Path(directory))
+
+    @classmethod
+    def new(cls, config: Config) -> "Run":
+        """A run in a directory of its own, made at once where the configuration names none.
+
+        ValueError if the directory that the configuration names is in use.
+        """
+        run = cls.compose(config, Path())
+        return replace(run, directory=directory_for(config))
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the directory from other processes; remove it if nothing is saved in it.
+
+        ValueError if another process holds it, or if what is written there would end up elsewhere.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for name in FOLDERS:
+            check_own_folder(self.directory / name)
+        lock = FileLock(self.directory / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(
+                f"another process is training in {self.directory}; wait for it, or name another "
+                "directory with run=DIR"
+            ) from None
+        except OSError as error:
+            reason = f"{error.strerror}; remove it"
+            raise OSError(f"cannot lock {lock.lock_file}: {reason}") from error
+        try:
+            for folder in (self.directory, self.checkpoints):
+                remove_temporaries(folder)
+            yield
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+            remove_empty(self.directory)
+
+    @property
+    def parts(self) -> list[str]:
+        """What the net is made of, by name."""
+        return part_names(self.config)
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether the net is trained by kernels for a GPU."""
+        return self.config["net"].get("executor") in FUSED
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.directory / "checkpoints"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return Manifest(self.directory)
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    def build_net(self, **options: Any) -> nn.Module:
+        """The net with fresh weights; the task knows its sizes only once it is loaded.
+
+        `options` of the net are others than it was trained with.
+        """
+        return self._build(self._sizes, **options)
+
+    def check(self, resumed: bool = False) -> None:
+        """Refuse what would fail before any data is read, by a net of the smallest vocabulary.
+
+        A run that was begun by kernels for a GPU goes on without them. FileNotFoundError for data
+        that is not at hand, ValueError for a net that cannot be made or run.
+        """
+        options = {"executor": "auto"} if resumed and self.is_fused else {}
+        if self.is_fused and not resumed and self.config["trainer"]["accelerator"] == "cpu":
+            name = self.config["net"]["executor"]
+            raise ValueError(
+                f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of "
+                "them out"
+            )
+        self.task.find()
+
+        def build() -> nn.Module:
+            sizes = replace(self._sizes, num_outputs=max(1, self._sizes.num_outputs))
+            if sizes.vocabulary is None and sizes.input_size is None:
+                sizes = replace(sizes, vocabulary=Vocabulary({}))
+            return self._build(sizes, **options)
+
+        # What some tasks are made of is known only when they are loaded.
+        if (net := without_memory(build)) is not None:
+            refuse_large(net, self.config)
+
+    @property
+    def _sizes(self) -> Sizes:
+        task = self.task
+        return Sizes(
+            task.vocabulary,
+            task.input_size,
+            task.num_outputs,
+            task.sees,
+            task.condition,
+            task.edge_size,
+        )
+
+    def _build(self, sizes: Sizes, **options: Any) -> nn.Module:
+        if sizes.num_outputs < 1:
+            raise ValueError(
+                f"task {self.config['task']['name']!r} has no classes to tell: set `classes`, "
+                "in `load` at the latest"
+            )
+        readout = self.config.get("readout") or {"name": self.task.readout(self.topology)}
+        return create(
+            registry.nets,
+            {**self.config["net"], **options},
+            sizes,
+            self.topology,
+            component(registry.cells, self.config["cell"]),
+            component(registry.readouts, readout),
+        )
+
+    def save_config(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(dict(self.config), sort_keys=False)
+        write(self.directory / "config.yaml", lambda path: path.write_text(text))
+
+    def save_net(self, net: nn.Module) -> None:
+        state = {name: value.contiguous() for name, value in net.state_dict().items()}
+        self.manifest.write("model.safetensors", save(state))
+
+    def save_description(self) -> None:
+        words = None if self.task.vocabulary is None else self.task.vocabulary.counts
+        learned = {name: getattr(self.task, name) for name in self.task.learned}
+        # Classes set in `load` are saved without being listed in `learned`.
+        if classes := learned_classes(self.task):
+            learned["classes"] = classes
+        described = {
+            "config": dict(self.config),
+            "plugins": needed(self.config),
+            "vocabulary": words,
+            "learned": learned,
+        }
+        self._save_checked("config.json", described)
+
+    def save_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """The figures of a run that has come to its end, which needs no last but one checkpoint."""
+        self._save_checked("metrics.json", metrics)
+        self.manifest.remove(PREVIOUS)
+
+    def read_metrics(self) -> dict[str, Any]:
+        """The figures that are saved, none if there are none."""
+        return read_metrics(self.directory)
+
+    def load_net(self) -> nn.Module:
+        """The saved net, which brings the task what it learned; FileNotFoundError if none is."""
+        for name in ("model.safetensors", "config.json"):
+            if not (self.directory / name).is_file():
+                raise FileNotFoundError(
+                    f"no model in {self.directory}: it has no {name}; if the run was stopped, "
+                    f"go on with: {command_line('train', f'resume={self.directory}')}"
+                )
+        self.load_learned()
+        # It may be loaded where there is no GPU, and any executor gives the same numbers.
+        build = partial(self.build_net, **({"executor": "auto"} if self.is_fused else {}))
+        weights = self.directory / "model.safetensors"
+        try:
+            data = self.manifest.read(weights.name)
+            sized = without_memory(build)
+        except Damaged as error:
+            raise ValueError(
+                f"{error}; write it again with: {command_line('train', f'resume={self.directory}')}"
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"{self.directory / 'config.yaml'}: {error}") from error
+        try:
+            if sized is not None:
+                refuse_other_size(sized, weights)
+            net = build()
+            net.load_state_dict(load(data))
+        except (SafetensorError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{weights} does not hold this net's weights: {reason}") from error
+        return net.eval()
+
+    def load_learned(self) -> None:
+        """Give the task the words and all else that the net was trained with."""
+        try:
+            self.manifest.read("config.json")
+        except Damaged as error:
+            raise Damaged(f"{error}; get it from a copy, or start the run again") from error
+        words, learned = read_description(self.directory / "config.json", self.task.learned)
+        if words is not None:
+            self.task.vocabulary = Vocabulary(words)
+        for name, value in learned.items():
+            # A task may compute its classes in a property.
+            with suppress(AttributeError):
+                setattr(self.task, name, value)
+
+    def save_json(self, name: str, value: Any) -> None:
+        text = json.dumps(value, indent=1) + "\n"
+        write(self.directory / name, lambda path: path.write_text(text))
+
+    def _save_checked(self, name: str, value: Any) -> None:
+        self.manifest.write(name, (json.dumps(value, indent=1) + "\n").encode())
+
+    def load_checkpoint(self, net: nn.Module, name: str) -> None:
+        """Put the weights of a checkpoint into the net."""
+        state = self.read_checkpoint(name)["state_dict"]
+        prefix = "net."
+        net.load_state_dict(
+            {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+        )
+
+    def read_checkpoint(self, name: str) -> dict[str, Any]:
+        """A checkpoint's plain data; ValueError if it holds anything else, or is damaged."""
+        return read_plain(self.manifest, f"{self.checkpoints.name}/{name}")
+
+
+def learned_classes(task: Task) -> list[str]:
+    """The classes that `load` or an option has set on the task; none if they are its class's."""
+    return list(map(str, vars(task).get("classes") or ()))

@@ -1,0 +1,113 @@
+"""What the files of a run hold, which may be another's: plain data, checked before it is used."""
+
+from pathlib import Path
+from typing import Any
+
+from structnet.run.manifest import Damaged, Manifest
+from structnet.run.plain import is_finite, read_json, read_yaml, refuse_other_numbers, shown
+from structnet.system.words import command_line
+
+# The longest value of an option, in characters: a path's.
+LONGEST = 4096
+
+
+def saved_config(directory: str | Path) -> dict[str, Any]:
+    """The configuration of a run as it was saved; FileNotFoundError if there is none."""
+    file = Path(directory) / "config.yaml"
+    if not file.is_file():
+        raise FileNotFoundError(f"no run in {directory}: it has no config.yaml")
+    config = read_yaml(file)
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} holds no configuration, but {shown(config)}")
+    try:
+        for group, choice in config.items():
+            _refuse_other_choice(group, choice)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+    return config
+
+
+def _refuse_other_choice(group: Any, choice: Any) -> None:
+    """ValueError for anything but an option, or names with their options."""
+    options = choice if isinstance(choice, dict) else {group: choice}
+    for option, value in options.items():
+        where = f"{group}.{option}" if isinstance(choice, dict) else group
+        if not isinstance(group, str) or not isinstance(option, str):
+            raise ValueError(f"{shown(where)} is no name of an option")
+        large = isinstance(value, str) and len(value) > LONGEST
+        large = large or (type(value) is int and value.bit_length() > 63)
+        if large or not isinstance(value, bool | int | float | str | None):
+            raise ValueError(f"{where} is one value of a sensible size, got {shown(value)}")
+    if isinstance(choice, dict) and not isinstance(choice.get("name", ""), str):
+        raise ValueError(f"{group}.name is the name of a component, got {shown(choice['name'])}")
+
+
+def read_metrics(directory: Path) -> dict[str, Any]:
+    """The figures that a run has saved, none where it has no metrics.json."""
+    file = directory / "metrics.json"
+    if not file.is_file():
+        return {}
+    try:
+        Manifest(directory).read(file.name)
+    except Damaged as error:
+        raise Damaged(
+            f"{error}; write it again with: {command_line('train', f'resume={directory}')}"
+        ) from error
+    metrics = read_json(file)
+    try:
+        _refuse_other_metrics(metrics)
+    except ValueError as error:
+        raise ValueError(
+            f"{file}, {error}; remove the file, or structnet trains it again"
+        ) from error
+    return metrics
+
+
+def _refuse_other_metrics(metrics: Any) -> None:
+    if not isinstance(metrics, dict):
+        raise ValueError(f"got {shown(metrics)}, expected figures by their names")
+    for part in ("test", "validation", "train"):
+        if part in metrics:
+            refuse_other_numbers(metrics[part], part)
+    if not isinstance(metrics.get("baselines", {}), dict):
+        raise ValueError(f"baselines are names with figures, got {shown(metrics['baselines'])}")
+    for name, figures in metrics.get("baselines", {}).items():
+        refuse_other_numbers(figures, f"baselines, {shown(name)}")
+
+
+def read_description(file: Path, learned: tuple[str, ...]) -> tuple[dict | None, dict[str, Any]]:
+    """The vocabulary's counts, None without one, and what else the task has `learned`, by name."""
+    described = read_json(file)
+    try:
+        counts = _vocabulary(described)
+        found = described.get("learned")
+        others = ["classes"] if isinstance(found, dict) and "classes" in found else []
+        return counts, {name: _learned(described, name) for name in (*learned, *others)}
+    except ValueError as error:
+        raise ValueError(f"{file} is not a saved model's description: {error}") from error
+
+
+def _vocabulary(described: Any) -> dict[str, int] | None:
+    if not isinstance(described, dict) or "vocabulary" not in described:
+        raise ValueError(f"it has no 'vocabulary', but {shown(described)}")
+    counts = described["vocabulary"]
+    if counts is not None:
+        refuse_other_numbers(counts, "vocabulary")
+        for word, count in counts.items():
+            if type(count) is not int or count < 0:
+                raise ValueError(f"vocabulary, {shown(word)} is a count, got {shown(count)}")
+    return counts
+
+
+def _learned(described: dict[str, Any], name: str) -> Any:
+    of = described.get("learned")
+    if not isinstance(of, dict) or name not in of:
+        raise ValueError(f"learned has no {name!r}, but {shown(of)}")
+    value = of[name]
+    if name == "classes" and not (isinstance(value, list) and all(type(v) is str for v in value)):
+        raise ValueError(f"learned, 'classes' is a list of names, got {shown(value)}")
+    if name == "scale" and not (
+        isinstance(value, list) and len(value) == 2 and all(map(is_finite, value)) and value[1] > 0
+    ):
+        raise ValueError(f"learned, 'scale' is a mean and a deviation, got {shown(value)}")
+    return value

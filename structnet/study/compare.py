@@ -1,0 +1,219 @@
+"""Comparisons: every row of an experiment's `compare` section on every column, and one table.
+
+compare:
+  rows: {NAME: [WORD, ...], ...}                  what is compared
+  columns: {NAME: [WORD, ...], ...}               on what
+  seeds: [0, 1, 2]
+  folds: [1, 2, ...]                              of task.fold, each with every seed; not needed
+  published: {COLUMN: {ROW: FIGURE, ...}, ...}    what others measured, where they did
+  references: {COLUMN: {NAME: FIGURE, ...}, ...}  with nets that are no rows here
+
+DIR/comparison.yaml        the section
+DIR/COLUMN_ROW_SEED/       a run each; COLUMN_ROW_FOLD_SEED where there are folds
+DIR/table.json, table.md   the figures of all of them, and where their order differs
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from structnet.config.compose import compose
+from structnet.registry.signature import did_you_mean
+from structnet.run.components import Config
+from structnet.run.directories import new_directory, remove_empty
+from structnet.run.run import Run
+from structnet.run.saved import read_metrics, saved_config
+from structnet.study.ranking import Key, Monitor, markdown, summarise
+from structnet.system.files import check_own_folder, write
+
+SECTION = "comparison.yaml"
+PARTS = ("rows", "columns", "seeds", "folds", "published", "references")
+NAME = re.compile(r"\w[\w.+-]*")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The composed configurations of the runs, by (column, row, fold if there are any, seed).
+
+    `monitors` has the metric that each column is judged by and whether the largest or the smallest
+    is best, `directory` is None for a new one.
+    """
+
+    section: Mapping[str, Any]
+    configs: Mapping[Key, Config]
+    monitors: Mapping[str, Monitor]
+    directory: str | None
+
+    @classmethod
+    def compose(
+        cls, config: Config, words: Sequence[str], folders: Sequence[str] = ()
+    ) -> "Comparison":
+        """What `words` composed to; they count for more than the words of a row or a column.
+
+        ValueError names what is wrong with the section, or with a run.
+        """
+        section = config["compare"]
+        _check(section)
+        for option, part in (("seed", "seeds"), ("task.fold", "folds")):
+            if part in section and any(w.lstrip("+").startswith(f"{option}=") for w in words):
+                raise ValueError(
+                    f"a comparison has {part} of its own, as in 'compare.{part}=[0,1]'"
+                )
+        configs, monitors = {}, {}
+        for (column, on), (row, what), fold in product(
+            section["columns"].items(), section["rows"].items(), section.get("folds", [None])
+        ):
+            _refuse_chosen(row, [*on, *what], words)
+            of_fold = [] if fold is None else [f"task.fold={fold}"]
+            try:
+                composed = compose([*on, *what, *of_fold, *words], folders)
+                task = Run.compose(composed, Path()).task
+            except (ValueError, KeyError) as error:
+                raise ValueError(f"{row} on {column}: {error}") from error
+            del composed["compare"]
+            monitors[column] = (task.monitor, task.mode)
+            for seed in section["seeds"]:
+                repeat = (seed,) if fold is None else (fold, seed)
+                configs[column, row, *repeat] = {**composed, "seed": seed}
+        return cls(section, configs, monitors, config["run"])
+
+    def run(self, train: Callable[[Run], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+        """Train what is not yet finished, write the table; the directory and the summary.
+
+        ValueError if the directory holds anything else, or a run of another configuration, and
+        what `Run.check` raises: of every row and column, before the first is trained.
+        """
+        for (column, row, *_), config in self.configs.items():
+            try:
+                Run.compose(config, Path()).check()
+            except (ValueError, LookupError, OSError) as error:
+                raise ValueError(f"{row} on {column}: {error}") from error
+        directory = self._open()
+        try:
+            return directory, self._run(directory, train)
+        finally:
+            _remove_unused(directory)
+
+    def _run(self, directory: Path, train: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
+        places = {key: directory / "_".join(map(str, key)) for key in self.configs}
+        for place in places.values():
+            check_own_folder(place)
+        finished = {key: _finished(places[key], config) for key, config in self.configs.items()}
+        figures = {}
+        for number, (key, config) in enumerate(self.configs.items(), start=1):
+            known = finished[key]
+            if known is None:
+                *fold, seed = key[2:]
+                names = [*key[:2], *(f"fold {one}" for one in fold), f"seed {seed}"]
+                print(f"{number}/{len(finished)} {', '.join(map(str, names))}", flush=True)
+                config = {**config, "run": str(places[key])}
+                known = train(Run.compose(config, places[key]))
+            figures[key] = known
+        others = (self.section.get(part) or {} for part in ("published", "references"))
+        summary = summarise(figures, self.monitors, *others)
+        _save(directory / "table.json", json.dumps(summary, indent=1) + "\n")
+        _save(directory / "table.md", markdown(summary))
+        return summary
+
+    def _open(self) -> Path:
+        if self.directory is None:
+            directory = new_directory("comparison")
+        else:
+            directory = Path(self.directory).expanduser()
+            directory.mkdir(parents=True, exist_ok=True)
+            if any(directory.iterdir()) and not (directory / SECTION).is_file():
+                raise ValueError(f"run={directory} holds no comparison; name another directory")
+        _save(directory / SECTION, yaml.safe_dump(dict(self.section), sort_keys=False))
+        return directory
+
+
+def _refuse_chosen(row: str, own: Sequence[str], words: Sequence[str]) -> None:
+    """ValueError for a component that the user names and a row or column names as well."""
+    chosen = {word.partition("=")[0]: word for word in own}
+    for word in words:
+        group = word.partition("=")[0]
+        if group in chosen and "." not in group and chosen[group] != word:
+            raise ValueError(
+                f"the comparison's {row!r} has {chosen[group]} of its own: leave out {word}"
+            )
+
+
+def _remove_unused(directory: Path) -> None:
+    """Remove a directory in which nothing has been trained: as if the command had not been."""
+    if {path.name for path in directory.iterdir()} == {SECTION}:
+        (directory / SECTION).unlink()
+        remove_empty(directory)
+
+
+def _finished(directory: Path, config: Config) -> dict[str, Any] | None:
+    """The figures of a run that has been finished."""
+    metrics = read_metrics(directory)
+    if not {"test", "train"} <= set(metrics) or "seconds" not in metrics["train"]:
+        return None
+    # The directory may have been moved since.
+    if {**saved_config(directory), "run": None} != {**config, "run": None}:
+        raise ValueError(
+            f"{directory} was run with another configuration; name another directory with run=DIR"
+        )
+    return metrics
+
+
+def _save(file: Path, text: str) -> None:
+    write(file, lambda path: path.write_text(text))
+
+
+def _check(section: Any) -> None:
+    """ValueError for anything but names with their words, seeds and figures."""
+    if not isinstance(section, dict):
+        raise ValueError(f"compare has rows, columns and seeds, got {section!r}")
+    for part in section:
+        _check_known("part", part, PARTS, "of compare")
+    for part in ("rows", "columns"):
+        named = section.get(part)
+        if not isinstance(named, dict) or not named:
+            raise ValueError(f"compare.{part} is names with their words, got {named!r}")
+        for name, words in named.items():
+            if not isinstance(name, str) or not NAME.fullmatch(name):
+                raise ValueError(f"{name!r} in compare.{part} is no name for a directory")
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise ValueError(f"compare.{part}.{name} is a list of words, got {words!r}")
+    for part in ("seeds", "folds"):
+        if part == "seeds" or part in section:
+            _check_repeats(part, section.get(part))
+    for part in ("published", "references"):
+        _check_others(section, part)
+
+
+def _check_repeats(part: str, values: Any) -> None:
+    whole = isinstance(values, list) and all(type(v) is int and 0 <= v < 2**32 for v in values)
+    if not whole or not values or len(set(values)) < len(values):
+        raise ValueError(f"compare.{part} is a list of different whole numbers, got {values!r}")
+
+
+def _check_others(section: Mapping[str, Any], part: str) -> None:
+    """ValueError for anything but figures of columns: of rows that are there, or of no row."""
+    others = section.get(part) or {}
+    if not isinstance(others, dict):
+        raise ValueError(f"compare.{part} is columns with their figures, got {others!r}")
+    for column, figures in others.items():
+        _check_known("column", column, section["columns"], f"for compare.{part}")
+        if not isinstance(figures, dict):
+            raise ValueError(f"compare.{part}.{column} is names with figures, got {figures!r}")
+        for name, figure in figures.items():
+            if part == "published":
+                _check_known("row", name, section["rows"], f"for compare.published.{column}")
+            elif name in section["rows"]:
+                raise ValueError(f"{name!r} in compare.{part}.{column} is a row: it is published")
+            if type(figure) not in (int, float):
+                raise ValueError(f"compare.{part}.{column}.{name} is a number, got {figure!r}")
+
+
+def _check_known(kind: str, name: Any, known: Collection[str], where: str) -> None:
+    if name not in known:
+        raise ValueError(f"no {kind} {name!r} {where} {did_you_mean(str(name), known)}")

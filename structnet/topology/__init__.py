@@ -1,0 +1,1 @@
+"""From a structure to the order in which its nodes are computed."""

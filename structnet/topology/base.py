@@ -1,0 +1,297 @@
+"""Topology: who comes before whom."""
+
+import abc
+import reprlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from structnet.topology.edges import (
+    Edges,
+    check_apart,
+    check_fields,
+    comes_apart,
+    is_data,
+    is_networkx,
+    join,
+    sample_bounds,
+)
+from structnet.topology.levels import Ints
+from structnet.topology.naming import Namer
+from structnet.topology.plan import Plan, lasting
+from structnet.topology.schedule import index_array, schedule
+
+
+class Topology(abc.ABC):
+    """The predecessors of every node of a structure.
+
+    `takes` names the kind of structure (sequence, tree, grid or graph): tasks offer their data by
+    it. `arity` is the number of ordered slots, or None for any number of unordered predecessors.
+    `num_initial` is the number of initial states of a sample, or None for one a node: in its table,
+    entry n + j (n nodes) stands for initial state j. `joins` says that `predecessors` takes graphs
+    side by side as one, so that a batch of `Edges`, or a torch_geometric Batch, is read at once.
+    """
+
+    takes: ClassVar[str] = "graph"
+    joins: ClassVar[bool] = False
+    arity: int | None = 1
+    directions: tuple[str, ...] = ("forward",)
+    num_initial: int | None = 0
+
+    @abc.abstractmethod
+    def predecessors(self, structure: Any) -> Any:
+        """The table (n, arity) of one sample, -1 where absent, or `Edges` if `arity` is None.
+
+        A tuple of them, one per direction, where there is more than one direction.
+        """
+
+    def levels(self, structure: Any) -> Sequence[Ints | None]:
+        """The level (n,) of every node, one array a direction; None where it has to be searched.
+
+        A node's level is one more than the highest of its predecessors', 0 where it has none.
+        """
+        return (None,) * len(self.directions)
+
+    def positions(self, structure: Any) -> ArrayLike | None:
+        """Where a picture shows every node: (n, 2), to the right and down; None for by level."""
+        return None
+
+    @property
+    def arities(self) -> tuple[int | None, ...]:
+        """The arity in each direction."""
+        return (self.arity,) * len(self.directions)
+
+    def plan(self, structures: Any) -> tuple[Plan, ...]:
+        """One plan a direction for a batch; nodes are the samples' nodes, concatenated.
+
+        `structures` is a sequence with one a sample, or a torch_geometric Batch or Data, a networkx
+        graph, `Edges` or an nltk.Tree itself. ValueError, naming sample and node, for an index that
+        is no integer or out of range, for a cycle, and for features of a Data that are not one a
+        node or edge, or not finite. Plans of structures that are plain numbers are cached.
+        """
+        with lasting():
+            if is_data(structures):
+                return self._plan_data(structures)
+            structures = _as_samples(structures)
+            if isinstance(self, Hashable) and all(map(_is_shape, structures)):
+                return _cached_plan(self, tuple(structures))
+            return self._plan(structures)
+
+    def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
+        if self.joins and len(structures) > 1 and all(isinstance(s, Edges) for s in structures):
+            return self._plan_joined(lambda: join(structures), lambda: structures)
+        samples = [self._tables(structure, i) for i, structure in enumerate(structures)]
+        return self._plan_tables(samples, [self.levels(structure) for structure in structures])
+
+    def _plan_data(self, data: Any) -> tuple[Plan, ...]:
+        """A plan of torch_geometric's Data, or of a Batch of them."""
+        if getattr(data, "ptr", None) is None:
+            return self._plan([data])
+        bounds = sample_bounds(data)
+        whole = not comes_apart(data, bounds)
+        if self.joins:
+            apart = list if whole else data.to_data_list
+            return self._plan_joined(lambda: (data, bounds), apart)
+        if whole:
+            raise ValueError(
+                "ptr has other bounds than batch, as Batch.subgraph leaves it, and "
+                f"{type(self).__name__} takes graphs one by one: give it a list of Data"
+            )
+        return self._plan(data.to_data_list())
+
+    def _plan_joined(
+        self, joined: Callable[[], tuple[Any, Ints]], apart: Callable[[], Sequence[Any]]
+    ) -> tuple[Plan, ...]:
+        """A plan of graphs as one graph, sample b of which owns the nodes `ptr[b]:ptr[b + 1]`.
+
+        Where it can't be read, `apart` are the samples, so that the error says which.
+        """
+        try:
+            graph, ptr = joined()
+            tables = self._read(graph)
+            check_apart(graph.edge_index if is_data(graph) else graph.index, ptr)
+        except ValueError:
+            for number, structure in enumerate(apart()):
+                self._tables(structure, number)
+            raise
+        return self._plan_tables([tables], [self.levels(graph)], ptr)
+
+    def _plan_tables(
+        self, samples: list[Any], levels: list[Any], ptr: Ints | None = None
+    ) -> tuple[Plan, ...]:
+        """A plan a direction; `ptr` says what belongs to which sample within a single table."""
+        if len(self.directions) == 1:
+            samples = [(tables,) for tables in samples]
+        return tuple(
+            (_plan_unordered if arity is None else partial(_plan_ordered, arity=arity))(
+                [tables[d] for tables in samples],
+                num_initial=self.num_initial,
+                levels=_known([one[d] for one in levels]),
+                samples=ptr,
+            )
+            for d, arity in enumerate(self.arities)
+        )
+
+    def _tables(self, structure: Any, sample: int) -> Any:
+        try:
+            return self._read(structure)
+        except ValueError as error:
+            raise ValueError(f"sample {sample}: {error}") from error
+
+    def _read(self, structure: Any) -> Any:
+        if is_data(structure):
+            self._refuse_graph("torch_geometric", structure)
+            check_fields(structure)
+        elif is_networkx(structure):
+            self._refuse_graph("networkx", structure)
+        return self.predecessors(structure)
+
+    def _refuse_graph(self, of: str, structure: Any) -> None:
+        """ValueError where structures are no graphs."""
+        if self.takes in ("sequence", "grid"):
+            raise ValueError(
+                f"{type(self).__name__} takes a {self.takes}, got a {of} "
+                f"{type(structure).__name__}; take topology 'graph'"
+            )
+
+
+def _as_samples(structures: Any) -> Sequence[Any]:
+    """What is given as a sequence with one a sample; ValueError for what is no such thing."""
+    if isinstance(structures, Edges) or is_networkx(structures) or hasattr(structures, "subtrees"):
+        return [structures]
+    if isinstance(structures, list | tuple):
+        return structures
+    if isinstance(structures, str | bytes | Mapping) or not _has_items(structures):
+        raise ValueError(
+            "structures are a list with one a sample, got "
+            f"{type(structures).__name__} {reprlib.repr(structures)}; for a single one give a "
+            "list of it"
+        )
+    return list(structures)
+
+
+def _has_items(structures: Any) -> bool:
+    try:
+        iter(structures)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_shape(structure: Any) -> bool:
+    if isinstance(structure, tuple):
+        return all(type(size) is int for size in structure)
+    return type(structure) is int
+
+
+@lru_cache(maxsize=64)
+def _cached_plan(topology: Topology, structures: tuple[Any, ...]) -> tuple[Plan, ...]:
+    return topology._plan(structures)
+
+
+def _known(levels: list[Ints | None]) -> Ints | None:
+    """The levels of a batch's nodes; None where a sample's have to be searched."""
+    known = [level for level in levels if level is not None]
+    return np.concatenate(known) if known and len(known) == len(levels) else None
+
+
+def _plan_ordered(
+    tables: list[Any],
+    *,
+    arity: int,
+    num_initial: int | None,
+    levels: Ints | None,
+    samples: Ints | None,
+) -> Plan:
+    tables = [_checked(table, sample, arity) for sample, table in enumerate(tables)]
+    sizes = [len(table) for table in tables]
+    table = np.concatenate(tables) if tables else np.zeros((0, arity), np.int64)
+    sample = np.repeat(np.arange(len(sizes)), sizes)[:, None]
+    ptr = _offsets(sizes)
+    name = Namer(ptr)
+    first = _first_initial(ptr, num_initial)
+    shifted = _shift(table, sample, ptr, -1, first, lambda at: name(at[0]))
+    ptr = ptr if samples is None else samples
+    return schedule(shifted, num_initial=int(first[-1]), ptr=ptr, levels=levels)
+
+
+def _plan_unordered(
+    tables: list[Any], *, num_initial: int | None, levels: Ints | None, samples: Ints | None
+) -> Plan:
+    edges = [_as_edges(table, sample) for sample, table in enumerate(tables)]
+    ptr = _offsets([one.num_nodes for one in edges])
+    index = np.concatenate([np.zeros((2, 0), np.int64), *(one.index for one in edges)], axis=1)
+    counts = np.array([np.shape(one.index)[1] for one in edges], np.int64)
+    sample = np.repeat(np.arange(len(counts)), counts)
+
+    def target_of(at: tuple[int, ...]) -> str:
+        return f"sample {sample[at]}, target of an edge"
+
+    def source_of(at: tuple[int, ...]) -> str:
+        return f"sample {sample[at]}, node {index[1][at]}"
+
+    first = _first_initial(ptr, num_initial)
+    target = _shift(index[1], sample, ptr, 0, np.zeros_like(ptr), target_of)
+    source = _shift(index[0], sample, ptr, -1, first, source_of)
+    return schedule(
+        np.stack([source, target]),
+        num_nodes=int(ptr[-1]),
+        num_initial=int(first[-1]),
+        ptr=ptr if samples is None else samples,
+        levels=levels,
+    )
+
+
+def _checked(table: Any, sample: int, arity: int) -> Ints:
+    table = index_array(table, lambda node: f"sample {sample}, node {node}", columns=None)
+    if table.shape[1] != arity:
+        raise ValueError(
+            f"sample {sample} has {table.shape[1]} predecessor slots, the topology has {arity}"
+        )
+    return table
+
+
+def _as_edges(table: Any, sample: int) -> Edges:
+    def name(node: int) -> str:
+        return f"sample {sample}, node {node}"
+
+    if isinstance(table, Edges):
+        index = index_array(table.index, lambda edge: f"sample {sample}, edge {edge}", columns=2)
+        return Edges(index, int(table.num_nodes))
+    table = index_array(table, name, columns=None)
+    target, slot = np.nonzero(table != -1)
+    return Edges(np.stack([table[target, slot], target]), len(table))
+
+
+def _offsets(sizes: Sequence[int]) -> Ints:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
+
+
+def _first_initial(ptr: Ints, num_initial: int | None) -> Ints:
+    """The first initial state of every sample, and how many there are."""
+    return ptr if num_initial is None else num_initial * np.arange(len(ptr))
+
+
+def _shift(
+    nodes: Ints,
+    sample: Ints,
+    ptr: Ints,
+    low: int,
+    first: Ints,
+    where: Callable[[tuple[int, ...]], str],
+) -> Ints:
+    """Number the samples' nodes, and behind them their initial states, through the whole batch."""
+    size = np.diff(ptr)[sample]
+    ends = size + np.diff(first)[sample]
+    wrong = (nodes < low) | (nodes >= ends)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        end = np.broadcast_to(ends, nodes.shape)[at]
+        raise ValueError(
+            f"index {nodes[at]} at {where(at)} is out of range, {low} to {end - 1} are possible"
+        )
+    initial = ptr[-1] + first[sample] + nodes - size
+    return np.where(nodes < size, np.where(nodes < 0, nodes, nodes + ptr[sample]), initial)

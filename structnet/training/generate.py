@@ -1,0 +1,36 @@
+"""What a trained net makes by itself."""
+
+from collections.abc import Mapping
+from keyword import iskeyword
+from typing import Any
+
+from structnet.registry.option_types import read
+from structnet.registry.signature import check_options, did_you_mean, read_options
+from structnet.run.run import Run
+
+
+def generate(run: Run, words: Mapping[str, str]) -> Any:
+    """What the run's net makes, by the options of its task's `generate`; it has `save(path)`.
+
+    An option that is a keyword of Python, such as class, is there with an underscore behind it.
+    """
+    name = run.config["task"]["name"]
+    if run.task.generate is None:
+        raise ValueError(
+            f"there is nothing to generate: as the run's task {name!r} is configured, its net "
+            "makes no samples; train one that predicts its input, such as task=digits"
+        )
+    known = {
+        option.rstrip("_"): kind
+        for option, (kind, _) in read_options(run.task.generate, "generate").items()
+    }
+    for key in words:
+        if key not in known:
+            choices = [*known, "run", "out"]
+            raise ValueError(f"no option {key!r} {did_you_mean(key, choices)}")
+    options = {
+        f"{key}_" if iskeyword(key) else key: read(value, known[key])
+        for key, value in words.items()
+    }
+    check_options(run.task.generate, options, f"generate with task {name!r}")
+    return run.task.generate(run.load_net(), run.topology, **options)

@@ -1,0 +1,151 @@
+"""What is kept of a training run while it goes on, and how Lightning goes on from it."""
+
+import io
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, Checkpoint
+
+from structnet.run.resuming import BEST, LAST, PREVIOUS, Saved, read
+from structnet.run.run import Run
+from structnet.training.module import Module
+from structnet.training.optimizing import checked_states, checked_weights
+
+
+class Keep(Checkpoint):
+    """Keeps the last state, to go on from, and that of the epoch with the best validation.
+
+    Within an epoch the last one is kept every so many minutes, or steps, where they are given.
+    `best` is the best validation figure, or None.
+    """
+
+    def __init__(self, run: Run, minutes: float | None, steps: int | None, best: float | None):
+        self.run, self.minutes, self.steps, self.best = run, minutes, steps, best
+        self.monitor, self.saved_at = run.task.monitor, time.monotonic()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Save what the batch before has led to: by now it is logged as well."""
+        if batch_idx == 0:
+            return
+        waited_s = time.monotonic() - self.saved_at
+        late = self.minutes is not None and waited_s >= 60 * self.minutes
+        if late or (self.steps is not None and trainer.global_step % self.steps == 0):
+            self._save(trainer, LAST)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        score = trainer.callback_metrics.get(f"validation/{self.monitor}")
+        # First the best one: the last one says that it is there.
+        if score is not None and self._is_better(score.item()):
+            self.best = score.item()
+            self._save(trainer, BEST)
+        self._save(trainer, LAST)
+
+    @property
+    def last(self) -> Path | None:
+        path = self.run.directory / LAST
+        return path if path.is_file() else None
+
+    def state_dict(self) -> dict[str, Any]:
+        best = None if self.best is None else torch.tensor(self.best)
+        return {"monitor": f"validation/{self.monitor}", "best_model_score": best}
+
+    def _is_better(self, score: float) -> bool:
+        if self.best is None or score != score:
+            return self.best is None
+        better = score < self.best if self.run.task.mode == "min" else score > self.best
+        return better or self.best != self.best
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        # What is logged lasts as long as what was learned.
+        for logger in trainer.loggers:
+            logger.save()
+        trainer.save_checkpoint(self.run.directory / name)
+        self.saved_at = time.monotonic()
+
+
+def restored(run: Run, module: Module, saved: Saved) -> dict[str, Any]:
+    """A checkpoint as Lightning takes it, with nothing in it that was not checked.
+
+    ValueError names the file and what does not fit the net and its optimizer.
+    """
+    state, name = saved.state, saved.name
+    try:
+        weights = checked_weights(state["state_dict"], module.state_dict())
+        parameters = [weights[name] for name, _ in module.named_parameters()]
+        states = checked_states(state["optimizer_states"], parameters)
+        if saved.best_score is not None:
+            # Its weights are those of the net in the end, where no epoch is better.
+            name = BEST
+            checked_weights(read(run.manifest, BEST).state["state_dict"], module.state_dict())
+    except ValueError as error:
+        raise ValueError(
+            f"{run.directory / name} is no checkpoint of this run's net: {error}; move it away, "
+            "and the run goes on from another, if there is one"
+        ) from error
+    # Of mixed precision in 16 bits.
+    scaler = {
+        name: value
+        for name, value in state.items()
+        if name == "MixedPrecision" and isinstance(value, dict) and _is_numbers(value.values())
+    }
+    return {
+        "epoch": saved.epoch,
+        "global_step": saved.step,
+        "pytorch-lightning_version": lightning.__version__,
+        "state_dict": weights,
+        "optimizer_states": states,
+        "lr_schedulers": [],
+        "callbacks": {},
+        **scaler,
+    }
+
+
+def _is_numbers(values: Iterable[Any]) -> bool:
+    return all(type(value) in (int, float) for value in values)
+
+
+class Begin(Callback):
+    """Saves the configuration once a step has shown that it works."""
+
+    def __init__(self, run: Run):
+        self.run, self.begun = run, False
+
+    def on_train_batch_end(self, *given: Any) -> None:
+        self.save()
+
+    def save(self) -> None:
+        if not self.begun:
+            self.run.save_config()
+            self.run.save_description()
+            self.begun = True
+
+
+class CheckpointFiles(CheckpointIO):
+    """Writes checkpoints whole and beside the one before, of which the last but one is kept.
+
+    `resumed` is what Lightning goes on from. Nothing is ever removed here.
+    """
+
+    def __init__(self, run: Run, resumed: dict[str, Any] | None):
+        self.run, self.resumed = run, resumed
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None):
+        name = Path(path).relative_to(self.run.directory).as_posix()
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        before = PREVIOUS if name == LAST else None
+        self.run.manifest.write(name, buffer.getbuffer(), before)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None):
+        return self.resumed
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """A new file takes the place of the old one."""

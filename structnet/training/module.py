@@ -1,0 +1,188 @@
+"""What Lightning trains: a plain net, its task's loss and metrics, and an optimizer."""
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from structnet.data.batch import Batch
+from structnet.data.task import IGNORE, Task
+from structnet.run.resuming import PROGRESS, Saved
+from structnet.training.constant import Constant
+from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
+
+
+class Module(LightningModule):
+    """A net that learns a task."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        task: Task,
+        optimizer: str = "adamw",
+        learning_rate: float = 0.0,
+        weight_decay: float = 0.0,
+        schedule: str = "constant",
+        seed: int = 0,
+        steps: int = 1,
+        max_steps: int | None = None,
+        resumed: Saved | None = None,
+    ):
+        super().__init__()
+        # The steps that the schedule is for, and what is gone on from.
+        self.steps, self.max_steps, self.resumed = steps, max_steps, resumed
+        self.net, self.task = net, task
+        self.optimizer, self.learning_rate = optimizer, learning_rate
+        self.weight_decay, self.schedule, self.seed = weight_decay, schedule, seed
+        self.metrics = nn.ModuleDict(task.metrics())
+        spent = {} if resumed is None else resumed.spent
+        self.nodes, self.seconds = spent.get("nodes", 0), spent.get("seconds", 0.0)
+        self.wall, self.begun = spent.get("wall", 0.0), time.monotonic()
+        # Batches of this epoch: those that this process does not do, those done, and all of them.
+        self.first = self.done_batches = self.all_batches = 0
+        self.loss = torch.zeros(())
+        self.train_batches: DataLoader
+        # Of the split that was tested last.
+        self.constant = Constant()
+
+    def configure_optimizers(self) -> Any:
+        # The fused step of a large embedding takes a sixth of the time on a CPU; Lightning does not
+        # let it go together with mixed precision and clipping.
+        full = self.trainer.precision in ("32-true", "64-true")
+        return OPTIMIZERS[self.optimizer](
+            self.net.parameters(),
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=full and self.device.type == "cpu",
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        done = self.done_batches
+        checkpoint[PROGRESS] = {
+            "batches": done if done < self.all_batches else 0,
+            "nodes": self.nodes,
+            "seconds": self.seconds,
+            "wall": self.wall_s,
+        }
+
+    @property
+    def wall_s(self) -> float:
+        """How long the run has been trained for, in all processes."""
+        return self.wall + time.monotonic() - self.begun
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put Lightning's counters where the checkpoint stands: at the start of what is left."""
+        saved, loop = self.resumed, self.trainer.fit_loop
+        assert saved is not None
+        for epochs in (loop.epoch_progress.total, loop.epoch_progress.current):
+            epochs.ready = epochs.started = epochs.processed = epochs.completed = saved.epochs
+        steps = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
+        steps.ready = steps.completed = loop.epoch_loop._batches_that_stepped = saved.step
+        self.trainer.should_stop = self._is_last_step
+
+    def on_train_start(self) -> None:
+        """Whatever the checkpoint says, the options are those given."""
+        optimizer, new = self.trainer.optimizers[0], self.configure_optimizers()
+        for group, given in zip(optimizer.param_groups, new.param_groups, strict=True):
+            group.update({name: value for name, value in given.items() if name != "params"})
+
+    def train_dataloader(self) -> DataLoader:
+        """All batches of an epoch, or those that are left of the one that is gone on with."""
+        batches: Any = self.train_batches.batch_sampler
+        epoch, saved = self.trainer.current_epoch, self.resumed
+        batches.set_epoch(epoch)
+        batches.take(0, batches.taken.stop)
+        self.all_batches = len(batches)
+        self.first = saved.batches if saved is not None and saved.epochs == epoch else 0
+        self.done_batches = self.first
+        batches.take(self.first, batches.taken.stop)
+        return self.train_batches
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self.started = time.monotonic()
+        step = self.trainer.global_step
+        # The noise of a step is its own: a run that was stopped goes on as if it had not been.
+        torch.manual_seed(self.seed * 1_000_003 + step)
+        rate = self.learning_rate * SCHEDULES[self.schedule](step / self.steps)
+        for group in self.trainer.optimizers[0].param_groups:
+            group.update(lr=rate, initial_lr=self.learning_rate)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.task.loss(self.net(batch), batch)
+        self.loss = loss.detach()
+        self.log("loss", self.loss, prog_bar=True, batch_size=batch.num_samples)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.nodes += batch.num_nodes
+        self.seconds += time.monotonic() - self.started
+        self.log("nodes_per_s", self.nodes / self.seconds, prog_bar=True, batch_size=1)
+        self.done_batches = self.first + batch_idx + 1
+        # Said here, Lightning ends the epoch with its validation.
+        if self._is_last_step:
+            self.trainer.should_stop = True
+
+    @property
+    def _is_last_step(self) -> bool:
+        return self.max_steps is not None and self.trainer.global_step >= self.max_steps
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Stop before a step that would spoil the weights."""
+        named = [(n, p) for n, p in self.net.named_parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for _, p in named if p.grad is not None])
+        scaled = self.trainer.precision == "16-mixed"
+        if torch.isfinite(self.loss) and (scaled or torch.isfinite(norm)):
+            return
+        bad = (
+            n for n, p in named if not (torch.isfinite(p).all() and torch.isfinite(p.grad).all())
+        )
+        keep: Any = self.trainer.checkpoint_callbacks[-1]
+        raise FloatingPointError(
+            f"loss {self.loss.item()} at step {self.trainer.global_step} of epoch "
+            f"{self.trainer.current_epoch}: the first parameter whose value or gradient is not "
+            f"finite is {next(bad, 'none')}; last good checkpoint: {keep.last or 'none yet'}. "
+            "Try a smaller trainer.learning_rate or trainer.clip_norm, and look at the data."
+        )
+
+    def on_train_epoch_end(self) -> None:
+        """Keep no weights that an epoch's last step has spoilt, which no step comes after."""
+        bad = [n for n, p in self.net.named_parameters() if not torch.isfinite(p).all()]
+        if bad:
+            keep: Any = self.trainer.checkpoint_callbacks[-1]
+            raise FloatingPointError(
+                f"{bad[0]} is not finite after epoch {self.trainer.current_epoch}; last good "
+                f"checkpoint: {keep.last or 'none yet'}. Try a smaller trainer.learning_rate or "
+                "trainer.weight_decay."
+            )
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._measure(batch)
+
+    def on_test_epoch_start(self) -> None:
+        self.constant = Constant()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._measure(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("validation")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test")
+
+    def _measure(self, batch: Batch) -> None:
+        for name, (output, target) in self.task.measured(self.net(batch), batch).items():
+            if len(target):
+                self.metrics[name].update(output, target)
+                if name in ("accuracy", "rmse"):
+                    self.constant.update(output, target, IGNORE)
+
+    def _log_metrics(self, split: str) -> None:
+        for name, metric in self.metrics.items():
+            if metric.update_called:
+                main = name == self.task.monitor
+                self.log(f"{split}/{name}", metric.compute(), prog_bar=main and split != "test")
+                metric.reset()

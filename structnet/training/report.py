@@ -1,0 +1,74 @@
+"""What a person sees of a run: the table at its end and the learning curve."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from structnet.data.task import Task
+from structnet.run.logs import logged
+from structnet.run.run import Run
+from structnet.system.files import write
+from structnet.system.terminal import console, visible
+
+Figures = dict[str, Any]
+
+
+def print_table(run: Run, metrics: Figures) -> None:
+    """The model's test figures beside the baselines'."""
+    columns = list(metrics["test"])
+    table = Table(title=f"{run.config['task']['name']}, test")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    model = " ".join(run.parts)
+    rows = {**metrics.get("baselines", {}), model: metrics["test"]}
+    for name, figures in rows.items():
+        style = "bold" if name == model else None
+        cells = (f"{figures[c]:.4f}" if c in figures else "" for c in columns)
+        table.add_row(Text(visible(name)), *cells, style=style)
+    console().print(table)
+
+
+def print_comparison(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    # Two columns with their published figures fit into 80 characters.
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
+    for number, name in enumerate(head):
+        table.add_column(Text(visible(name)), justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    console().print(table)
+
+
+def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:
+    """The figures of the strongest baseline, with its name."""
+    best = min if task.mode == "min" else max
+    name = best(baselines, key=lambda name: baselines[name][task.monitor])
+    return {**baselines[name], "name": name}
+
+
+def draw_curve(run: Run) -> None:
+    """Training loss and validation figure over steps, as curve.png."""
+    # Imported here: matplotlib takes a second, and only training draws.
+    from matplotlib.figure import Figure
+
+    monitor = run.task.monitor
+    losses = sorted(logged(run.logs, "loss").items())
+    scores = sorted(logged(run.logs, f"validation/{monitor}").items())
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    loss_axes = figure.subplots()
+    loss_axes.plot(*_columns(losses), color="tab:blue", linewidth=1, label="training loss")
+    loss_axes.set(xlabel="step", ylabel=f"training loss ({run.task.loss_unit})")
+    score_axes = loss_axes.twinx()
+    score_axes.plot(
+        *_columns(scores), color="tab:orange", marker="o", label=f"validation {monitor}"
+    )
+    score_axes.set(ylabel=f"validation {monitor}")
+    figure.legend(loc="outside upper center", ncols=2)
+    write(run.directory / "curve.png", lambda path: figure.savefig(path, format="png", dpi=120))
+
+
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [step for step, _ in points], [value for _, value in points]

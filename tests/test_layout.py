@@ -1,0 +1,110 @@
+"""How the source is laid out: folders in the order of imports, files and functions of a size."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from commands import ROOT
+
+# From the ground up: a folder imports itself and those before it.
+FOLDERS = (
+    "__init__", "registry", "system", "topology", "data", "cell", "execute", "nn",
+    "run", "diagnosis", "training", "config", "study", "draw", "bench", "cli",
+)  # fmt: skip
+# Up to here a module imports only these when it is imported.
+LIBRARY = FOLDERS[: FOLDERS.index("nn") + 1]
+OF_LIBRARY = {"structnet", "torch", "numpy"}
+FRAMEWORK = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "structnet").rglob("*.py"))
+    if path.relative_to(ROOT / "structnet").parts[0] not in ("plugins", "conf")
+}
+PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+
+
+def imported(nodes):
+    """The modules that statements import; `a.b` for `from a import b` where that is one of ours."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in FRAMEWORK else node.module
+
+
+def parsed(path):
+    return ast.parse(path.read_text(), str(path))
+
+
+def everywhere(path):
+    return {name for name in imported(ast.walk(parsed(path))) if name.startswith("structnet")}
+
+
+def folder(module):
+    return (module.split(".") + ["__init__"])[1]
+
+
+def at_import(path):
+    """What a module imports when it is imported itself."""
+    nodes = list(parsed(path).body)
+    for node in nodes:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            nodes += [] if is_for_types else ast.iter_child_nodes(node)
+    return set(imported(nodes))
+
+
+@pytest.mark.parametrize("module", FRAMEWORK)
+def test_folders_import_those_below_them(module):
+    below = FOLDERS[: FOLDERS.index(folder(module)) + 1]
+    if module != "structnet":
+        others = sorted(everywhere(FRAMEWORK[module]))
+        assert not [other for other in others if folder(other) not in below]
+
+
+def test_no_modules_import_each_other():
+    done, above = set(), []
+
+    def visit(module):
+        assert module not in above, " -> ".join([*above[above.index(module) :], module])
+        if module not in done:
+            above.append(module)
+            for other in sorted(everywhere(FRAMEWORK[module]) & FRAMEWORK.keys()):
+                visit(other)
+            done.add(above.pop())
+
+    for module in FRAMEWORK:
+        # Its names are imported when they are asked for.
+        if module != "structnet":
+            done.add("structnet")
+            visit(module)
+
+
+@pytest.mark.parametrize("module", [name for name in FRAMEWORK if folder(name) in LIBRARY])
+def test_the_library_needs_torch_and_numpy_alone(module):
+    roots = {name.split(".")[0] for name in at_import(FRAMEWORK[module])}
+    assert roots - sys.stdlib_module_names <= OF_LIBRARY
+
+
+@pytest.mark.parametrize("path", [*FRAMEWORK.values(), *PLUGINS], ids=lambda path: path.name)
+def test_files_and_functions_are_short(path):
+    assert len(path.read_text().splitlines()) <= 300
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[1:] and ast.get_docstring(node) is not None
+            start = node.body[0].end_lineno if first else node.lineno
+            assert node.end_lineno - start <= 50, node.name
+
+
+def test_one_call_of_a_recurrence_is_read_in_one_sitting():
+    """What `Recurrence` and the executor that it takes by default import, all of it."""
+    found, open_ = set(), ["structnet.nn.recurrence", "structnet.execute.batched"]
+    while open_:
+        module = open_.pop()
+        if module not in found:
+            found.add(module)
+            open_ += at_import(FRAMEWORK[module]) & FRAMEWORK.keys()
+    lines = sum(len(Path(FRAMEWORK[module]).read_text().splitlines()) for module in found)
+    assert (len(found), lines) <= (25, 2500), sorted(found)
