@@ -1,12 +1,14 @@
 """Names, options read from signatures, and the door for plugins."""
 
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
 import structnet as sn
 from structnet import registry
 from structnet.registry import Registry, plugin
+from structnet.registry.meanings import meanings
 from structnet.registry.plugin import PluginWarning
 
 
@@ -200,3 +202,62 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
         sn.nothing  # noqa: B018
     assert set(dir(sn)) >= {"cells", "Recurrence", "schedule"}
     assert all(getattr(sn, name) is not None for name in dir(sn))
+
+
+class Base:
+    """What several parts have in common.
+
+    Arguments:
+        rate: how fast.
+        mode: how.
+    """
+
+    def __init__(self, size: int, *, rate: float = 0.5, mode: Literal["a", "b"] = "a"):
+        self.given = size, rate, mode
+
+
+class Middle(Base):
+    def __init__(self, size: int, *, mode: Literal["a", "b"] = "b", **options):
+        super().__init__(size, mode=mode, **options)
+
+
+class Top(Middle):
+    """A part with an option of its own.
+
+    Arguments:
+        label: what it is called.
+    """
+
+    def __init__(self, *, label: str = "", **options):
+        super().__init__(3, **options)
+        self.label = label
+
+
+class Closed(Middle):
+    def __init__(self, size: int, *, count: int = 1):
+        super().__init__(size)
+
+
+def test_options_that_a_class_hands_to_its_base_are_its_own():
+    known = Registry("part", wired=0)
+    known.register("top")(Top)
+    assert dict(known.options("top")) == {
+        "label": (str, ""),
+        "mode": (Literal["a", "b"], "b"),
+        "rate": (float, 0.5),
+    }
+    made = known.create("top", label="x", rate=1.0)
+    assert made.label == "x" and made.given == (3, 1.0, "b")
+    assert meanings(Top)["rate"] == "how fast."
+    with pytest.raises(ValueError, match=r"no option 'rat' of part 'top' among .* mean 'rate'"):
+        known.create("top", rat=1.0)
+    with pytest.raises(ValueError, match=r"'top': option 'mode' is 'a' or 'b', got 'c'"):
+        known.create("top", mode="c")
+
+
+def test_options_that_a_class_does_not_take_stay_with_its_base():
+    known = Registry("part", wired=1)
+    known.register("closed")(Closed)
+    assert known.options("closed") == {"count": (int, 1)}
+    with pytest.raises(ValueError, match="made with 1 positional arguments"):
+        known.register("top")(Top)

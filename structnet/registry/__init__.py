@@ -20,6 +20,7 @@ from structnet.registry.signature import (
     did_you_mean,
     known_options,
     read_options,
+    signature_of,
 )
 
 # What a word on the command line and a key in a file can be.
@@ -125,7 +126,7 @@ class Registry:
             check_option(option, kind, default, f"option {option!r} of {what}")
         if self.wired is None:
             return
-        signature = inspect.signature(component)
+        signature = signature_of(component, what)
         try:
             signature.bind(*[None] * self.wired, **dict.fromkeys(options))
         except TypeError as error:

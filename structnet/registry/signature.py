@@ -29,21 +29,44 @@ def close_to(name: Any, choices: Iterable[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
+def signature_of(component: Callable, what: str = "") -> inspect.Signature:
+    """The signature that a component is made by, with its annotations evaluated.
+
+    Where the `__init__` of a class takes `**options` for `super().__init__`, they are the
+    keyword-only arguments of the next base class that has an `__init__`, which may do the same.
+    An argument that both name is the subclass's.
+    """
+    what = what or getattr(component, "__qualname__", repr(component))
+    if not inspect.isclass(component):
+        return inspect.Signature(_parameters(component, what))
+    made_by = [vars(one)["__init__"] for one in component.__mro__[:-1] if "__init__" in vars(one)]
+    # The first parameter is the instance or the class.
+    found = _parameters(made_by[0] if made_by else component.__new__, what)[1:]
+    for method in made_by[1:]:
+        if not found or found[-1].kind is not inspect.Parameter.VAR_KEYWORD:
+            break
+        *found, _ = found
+        named = {one.name for one in found}
+        above = [one for one in _parameters(method, what) if one.name not in named]
+        found += [one for one in above if one.kind in (one.KEYWORD_ONLY, one.VAR_KEYWORD)]
+    return inspect.Signature(found)
+
+
 def read_options(component: Callable, what: str) -> Mapping[str, tuple[Any, Any]]:
     """The configured arguments of a component: option -> (type, default)."""
     options = {}
-    hints = _hints(component, what)
-    for parameter in inspect.signature(component).parameters.values():
+    for parameter in signature_of(component, what).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
-        default = parameter.default
+        kind, default = parameter.annotation, parameter.default
         if default is parameter.empty or type(default) not in PLAIN:
             given = "none" if default is parameter.empty else repr(default)
             raise ValueError(
                 f"option {parameter.name!r} of {what} needs a default that is a bool, int, float, "
                 f"str or None, got {given}; wired arguments are positional"
             )
-        kind = hints.get(parameter.name, type(default) if default is not None else Any)
+        if kind is parameter.empty:
+            kind = type(default) if default is not None else Any
         options[parameter.name] = (kind, default)
     return MappingProxyType(options)
 
@@ -56,7 +79,7 @@ def check_wired(component: Callable, wired: Sequence[Any], what: str) -> None:
     """ValueError where positional arguments are missing."""
     needed = [
         parameter.name
-        for parameter in inspect.signature(component).parameters.values()
+        for parameter in signature_of(component, what).parameters.values()
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         and parameter.default is parameter.empty
     ]
@@ -90,13 +113,13 @@ def check_value(
     raise ValueError(f"{what}: option {option!r} is {spell(kind)}, got {value!r}{hint}")
 
 
-def _hints(component: Callable, what: str) -> Mapping[str, Any]:
+def _parameters(function: Callable, what: str) -> list[inspect.Parameter]:
     try:
-        return typing.get_type_hints(
-            component.__init__ if inspect.isclass(component) else component
-        )
+        hints = typing.get_type_hints(function)
     except (NameError, TypeError) as error:
         raise ValueError(f"the annotations of {what} can't be read: {error}") from error
+    found = inspect.signature(function).parameters.values()
+    return [one.replace(annotation=hints.get(one.name, one.annotation)) for one in found]
 
 
 def check_option(option: str, kind: Any, default: Any, what: str) -> None:
