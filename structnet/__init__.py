@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from structnet.cell.base import Cell as Cell
     from structnet.cell.linear import LinearCell as LinearCell
+    from structnet.cell.slots import counting as counting
     from structnet.data.ancestors import ancestors as ancestors
     from structnet.data.batch import Batch as Batch
     from structnet.data.batch import Origin as Origin
@@ -76,6 +77,7 @@ _HOME = {
     "check_archive": "structnet.system.reading",
     "check_file": "structnet.system.reading",
     "collate": "structnet.data.batch",
+    "counting": "structnet.cell.slots",
     "data_folder": "structnet.data.task",
     "keep_memory": "structnet.system.memory",
     "loader": "structnet.data.loader",

@@ -22,7 +22,6 @@ from structnet.bench.workload import Setting, Work, measure_case
 from structnet.data.synthetic import (
     Sizes,
     binary_tree,
-    child_table,
     dependency_trees,
     draw,
     layered,
@@ -271,8 +270,9 @@ def test_a_random_graph_has_three_predecessors_in_the_mean():
 
 def test_child_tables_are_those_of_the_parents():
     parent = np.array([2, 2, -1, 0, 2])
-    assert child_table(parent).tolist() == [[3, -1, -1], [-1] * 3, [0, 1, 4], [-1] * 3, [-1] * 3]
-    assert child_table(np.array([-1])).tolist() == [[-1]]
+    table = sn.Edges.of_parents(parent).table()
+    assert table.tolist() == [[3, -1, -1], [-1] * 3, [0, 1, 4], [-1] * 3, [-1] * 3]
+    assert sn.Edges.of_parents([-1]).table().tolist() == [[-1]]
     assert binary_tree(1, np.random.default_rng(0)).tolist() == [[-1, -1]]
 
 

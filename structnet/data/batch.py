@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from structnet.topology.base import Edges, Topology
+from structnet.topology.levels import ptr_of
 from structnet.topology.plan import Plan
 
 Move = Callable[[Tensor], Tensor]
@@ -156,12 +156,12 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
     """Concatenate and plan samples; ValueError where an input's length is not its structure's."""
     plans = topology.plan([sample.structure for sample in samples])
     sizes = np.array([sample.num_nodes for sample in samples], np.int64)
-    if not np.array_equal(_offsets(sizes), plans[0].ptr):
+    if not np.array_equal(ptr_of(sizes), plans[0].ptr):
         _refuse_unequal(samples, topology)
     batch = Batch(
         x=_concatenate([sample.x for sample in samples]),
         plans=plans,
-        ptr=torch.from_numpy(_offsets(sizes)),
+        ptr=torch.from_numpy(ptr_of(sizes)),
         y=torch.from_numpy(np.concatenate([np.atleast_1d(sample.y) for sample in samples])),
         kind=torch.tensor([sample.kind for sample in samples]),
         condition=_conditions(samples),
@@ -220,11 +220,7 @@ def _concatenate(inputs: list[Any]) -> Any:
         return torch.from_numpy(np.concatenate(inputs))
     counts = np.concatenate([np.diff(tokens.ptr) for tokens in inputs])
     ids = np.concatenate([tokens.ids for tokens in inputs])
-    return Tokens(torch.from_numpy(ids), torch.from_numpy(_offsets(counts)))
-
-
-def _offsets(counts: NDArray[np.integer]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+    return Tokens(torch.from_numpy(ids), torch.from_numpy(ptr_of(counts)))
 
 
 class Vocabulary:
@@ -252,7 +248,7 @@ class Vocabulary:
         ids = self._ids
         flat = [ids.get(word, 0) for bag in words for word in bag]
         counts = np.fromiter(map(len, words), np.int64, len(words))
-        return Tokens(np.array(flat, np.int64), _offsets(counts))
+        return Tokens(np.array(flat, np.int64), ptr_of(counts))
 
     def words(self, tokens: Tokens) -> list[list[str]]:
         """The words of every node; of an unknown one UNKNOWN is left."""

@@ -20,7 +20,7 @@ from structnet.data.batch import Batch, Sample, Tokens, collate
 from structnet.data.task import IGNORE
 from structnet.system.signals import ignore
 from structnet.topology.base import Edges, Topology
-from structnet.topology.levels import Ints, ranges
+from structnet.topology.levels import Ints, ptr_of, ranges
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -189,5 +189,5 @@ def _part(x: Any, nodes: Ints) -> Any:
     if not isinstance(x, Tokens):
         return np.asarray(x)[nodes]
     count = np.diff(x.ptr)[nodes]
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+    ptr = ptr_of(count)
     return Tokens(x.ids[ranges(x.ptr[nodes], count)], ptr)

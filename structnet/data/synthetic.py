@@ -80,17 +80,7 @@ def recursive_tree(size: int, random: np.random.Generator) -> Ints:
     """Children (size, K): every node's parent is a random one of those before it."""
     parent = np.full(size, -1)
     parent[1:] = random.integers(0, np.arange(1, size)) if size > 1 else []
-    return child_table(parent)
-
-
-def child_table(parent: Ints) -> Ints:
-    """The children (n, K) of every node, -1 where absent, of the parents, -1 for a root."""
-    child = np.argsort(parent, kind="stable")[int((parent < 0).sum()) :]
-    count = np.bincount(parent[child], minlength=len(parent))
-    slot = np.arange(len(child)) - (np.cumsum(count) - count)[parent[child]]
-    table = np.full((len(parent), max(1, int(count.max(initial=0)))), -1)
-    table[parent[child], slot] = child
-    return table
+    return Edges.of_parents(parent).table()
 
 
 def dag(size: int, random: np.random.Generator, degree: float = 3.0) -> Edges:
@@ -140,7 +130,7 @@ def dependency_trees(num_nodes: int) -> list[Ints]:
             count += len(heads)
             if count > num_nodes:
                 break
-            trees.append(child_table(np.array(heads) - 1))
+            trees.append(Edges.of_parents(np.array(heads) - 1).table())
     return trees
 
 

@@ -19,7 +19,7 @@ from structnet.topology.edges import (
     join,
     sample_bounds,
 )
-from structnet.topology.levels import Ints
+from structnet.topology.levels import Ints, ptr_of
 from structnet.topology.naming import Namer
 from structnet.topology.plan import Plan, lasting
 from structnet.topology.schedule import index_array, schedule
@@ -210,7 +210,7 @@ def _plan_ordered(
     sizes = [len(table) for table in tables]
     table = np.concatenate(tables) if tables else np.zeros((0, arity), np.int64)
     sample = np.repeat(np.arange(len(sizes)), sizes)[:, None]
-    ptr = _offsets(sizes)
+    ptr = ptr_of(sizes)
     name = Namer(ptr)
     first = _first_initial(ptr, num_initial)
     shifted = _shift(table, sample, ptr, -1, first, lambda at: name(at[0]))
@@ -222,7 +222,7 @@ def _plan_unordered(
     tables: list[Any], *, num_initial: int | None, levels: Ints | None, samples: Ints | None
 ) -> Plan:
     edges = [_as_edges(table, sample) for sample, table in enumerate(tables)]
-    ptr = _offsets([one.num_nodes for one in edges])
+    ptr = ptr_of([one.num_nodes for one in edges])
     index = np.concatenate([np.zeros((2, 0), np.int64), *(one.index for one in edges)], axis=1)
     counts = np.array([np.shape(one.index)[1] for one in edges], np.int64)
     sample = np.repeat(np.arange(len(counts)), counts)
@@ -264,10 +264,6 @@ def _as_edges(table: Any, sample: int) -> Edges:
     table = index_array(table, name, columns=None)
     target, slot = np.nonzero(table != -1)
     return Edges(np.stack([table[target, slot], target]), len(table))
-
-
-def _offsets(sizes: Sequence[int]) -> Ints:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
 
 
 def _first_initial(ptr: Ints, num_initial: int | None) -> Ints:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from structnet.topology.levels import ptr_of, stable_order
+
 # What torch_geometric keeps a row of for every node, and for every edge.
 NODE_FIELDS, EDGE_FIELDS = ("x",), ("edge_attr",)
 
@@ -51,6 +53,27 @@ class Edges(NamedTuple):
             raise ValueError(f"num_nodes is a whole number from 0 on, got {num_nodes!r}")
         index = _checked_index(as_array(index), num_nodes, name)
         return cls(index, num_nodes, None if scores is None else _checked_score(scores, num_nodes))
+
+    @classmethod
+    def of_parents(cls, parent: ArrayLike) -> "Edges":
+        """The edges of a forest, from child to parent, given every node's parent, -1 at a root."""
+        above = as_array(parent)
+        child = np.flatnonzero(above >= 0)
+        return cls(np.stack([child, above[child]]), len(above))
+
+    def table(self) -> NDArray[np.int64]:
+        """The predecessors (num_nodes, K) of every node in the order of its edges, -1 where absent.
+
+        K is the largest in-degree, at least 1. For a forest this is its child table.
+        """
+        source, target = as_array(self.index)
+        order = stable_order(target)
+        source, target = source[order], target[order]
+        count = np.bincount(target, minlength=self.num_nodes)
+        slot = np.arange(len(target)) - ptr_of(count)[target]
+        table = np.full((self.num_nodes, max(1, int(count.max(initial=0)))), -1)
+        table[target, slot] = source
+        return table
 
 
 def is_data(structure: Any) -> bool:
@@ -150,7 +173,7 @@ def sample_bounds(data: Any) -> NDArray[np.int64]:
         )
     # Graphs of which no node is left still count: targets of graphs stay with theirs.
     count = np.bincount(batch.astype(np.int64), minlength=max(0, ptr.size - 1))
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+    return ptr_of(count)
 
 
 def comes_apart(data: Any, bounds: NDArray[np.integer]) -> bool:
@@ -171,7 +194,7 @@ def join(graphs: Sequence[Edges]) -> tuple[Edges, NDArray[np.int64]]:
     sizes = np.array([graph.num_nodes for graph in graphs])
     if sizes.dtype.kind not in "iu" or (sizes < 0).any():
         raise ValueError("num_nodes is a whole number from 0 on")
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    ptr = ptr_of(sizes)
     indices = [as_array(graph.index) for graph in graphs]
     if any(one.ndim != 2 or (one.size and one.dtype.kind not in "iu") for one in indices):
         raise ValueError("an index is (2, edges) of integers")

@@ -5,7 +5,7 @@ all nodes; any other DAG one round a level, over that level's edges only.
 """
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Ints = NDArray[np.integer]
 
@@ -110,6 +110,11 @@ def _by_frontier(source: Ints, target: Ints, num_nodes: int) -> Ints:
     if done < num_nodes:
         raise Cycle(_find_cycle(source, target, waiting > 0))
     return level
+
+
+def ptr_of(count: ArrayLike) -> NDArray[np.int64]:
+    """The offsets (n + 1,) of groups of these sizes (n,): group b owns ptr[b]:ptr[b + 1]."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(count, dtype=np.int64)])
 
 
 def ranges(start: Ints, count: Ints) -> Ints:
