@@ -1,1 +1,1 @@
-"""The built-in topologies and their tasks, written with the public API only."""
+"""The built-in topologies with their tasks and nets, and folders that several of them use."""

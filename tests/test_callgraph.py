@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 from commands import SMALL, call, write_code
-from structnet.plugins.graph.dataflow import functions
-from structnet.plugins.graph.misuse import USES, Misuse
-from structnet.plugins.graph.neighbourhood import fit_neighbourhoods
+from structnet.plugins.graph.dataflow.functions import functions
+from structnet.plugins.graph.dataflow.misuse import USES, Misuse
+from structnet.plugins.graph.dataflow.neighbourhood import fit_neighbourhoods
 
 import structnet as sn
 from structnet.data.batch import collate

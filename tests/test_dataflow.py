@@ -5,7 +5,7 @@ import warnings
 
 import networkx as nx
 import pytest
-from structnet.plugins.graph.dataflow import functions
+from structnet.plugins.graph.dataflow.functions import functions
 
 import structnet as sn
 
@@ -161,7 +161,7 @@ def test_the_graphs_of_real_code_are_acyclic():
 
 
 def test_what_is_nested_too_deep_is_passed_over_and_named(tmp_path, monkeypatch):
-    from structnet.plugins.graph import dataflow
+    from structnet.plugins.graph.dataflow import functions as dataflow
 
     def too_deep(self, node):
         raise RecursionError

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import DATA, SMALL, call
-from structnet.plugins.graph.enas import FILE, OPERATIONS, VERTICES, read_architectures
+from structnet.plugins.graph.tasks.enas import FILE, OPERATIONS, VERTICES, read_architectures
 
 import structnet as sn
 

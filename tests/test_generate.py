@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from commands import PIXELS, call, files_below, opened, refused, trained
-from structnet.plugins.grid.generation import _parts, blank, draw, sheet
+from structnet.plugins.grid.pixel.generation import _parts, blank, draw, sheet
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_images_of_different_sizes_share_a_sheet():
 
 
 def test_many_images_are_drawn_some_at_a_time(monkeypatch):
-    from structnet.plugins.grid import generation
+    from structnet.plugins.grid.pixel import generation
 
     monkeypatch.setattr(generation, "MOST_NODES", 10)
     samples = [blank((2, width), 1) for width in (1, 2, 3, 9, 1, 1)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from structnet.plugins.grid.pictures import Classes
+from structnet.plugins.grid.tasks.pictures import Classes
 
 import structnet as sn
 from structnet.data.batch import collate

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 from conftest import assert_same
-from structnet.plugins.grid.likelihood import (
+from structnet.plugins.grid.pixel.likelihood import (
     Bernoulli,
     Logistics,
     Softmax,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import DATA, SMALL, call, refused
-from structnet.plugins.graph.esol import FILE, SMILES, TARGET, read_compounds
-from structnet.plugins.graph.lines import Line
-from structnet.plugins.graph.smiles import ATOM_SIZE, BOND_SIZE, ELEMENTS, read_molecule
-from structnet.plugins.graph.tagged import read_graphs
+from structnet.plugins.files.lines import Line
+from structnet.plugins.graph.molecules.smiles import ATOM_SIZE, BOND_SIZE, ELEMENTS, read_molecule
+from structnet.plugins.graph.molecules.tagged import read_graphs
+from structnet.plugins.graph.tasks.esol import FILE, SMILES, TARGET, read_compounds
 
 import structnet as sn
 

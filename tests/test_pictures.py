@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from structnet.plugins.grid.baselines import fit_classifiers, fit_densities, neighbours
-from structnet.plugins.grid.binary import binarised
-from structnet.plugins.grid.pictures import Classes, Small, Split
+from structnet.plugins.grid.tasks.binary import binarised
+from structnet.plugins.grid.tasks.pictures import Classes, Small, Split
 
 import structnet as sn
 from structnet.data.batch import collate

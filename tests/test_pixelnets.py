@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import assert_same, randomise
-from structnet.plugins.grid.canvas import Whole
-from structnet.plugins.grid.condition import Classes, Small
-from structnet.plugins.grid.layout import Layout
-from structnet.plugins.grid.likelihood import create_likelihood
-from structnet.plugins.grid.sampling import Sampler, sample
+from structnet.plugins.grid.pixel.canvas import Whole
+from structnet.plugins.grid.pixel.condition import Classes, Small
+from structnet.plugins.grid.pixel.layout import Layout
+from structnet.plugins.grid.pixel.likelihood import create_likelihood
+from structnet.plugins.grid.pixel.sampling import Sampler, sample
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 

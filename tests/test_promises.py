@@ -71,6 +71,15 @@ def test_plugins_use_the_public_names_only(path):
             assert node.attr in sn.__all__, f"sn.{node.attr} is not public"
 
 
+@each([path for path in SOURCES if name_of(path).startswith("plugins/")])
+def test_plugins_import_nothing_of_each_other(path):
+    """They share the folders that have no entry point; these import no plugin either."""
+    own, plugins = path.relative_to(ROOT / "plugins").parts[0], doors()
+    for module in imports(path):
+        if module.startswith("structnet.plugins."):
+            assert ".".join(module.split(".")[:3]) not in plugins - {f"structnet.plugins.{own}"}
+
+
 def outside(folder):
     return each([path for path in SOURCES if not path.is_relative_to(ROOT / "structnet" / folder)])
 
@@ -191,6 +200,12 @@ def test_no_file_is_named_for_nothing():
 # Packaging
 
 
+def doors():
+    """The modules of our plugins: the others in their folder are shared by them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return set(project["entry-points"]["structnet.plugins"].values())
+
+
 def test_every_package_is_installed_and_every_plugin_has_its_door():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = set(project["tool"]["setuptools"]["packages"])
@@ -200,9 +215,12 @@ def test_every_package_is_installed_and_every_plugin_has_its_door():
             parts = path.parent.relative_to(ROOT).parts
             expected.add(".".join(("structnet", *parts) if parts[0] == "plugins" else parts))
     assert packages == expected
-    doors = project["project"]["entry-points"]["structnet.plugins"]
-    folders = (ROOT / "plugins").glob("*/__init__.py")
-    assert set(doors.values()) == {f"structnet.plugins.{path.parent.name}" for path in folders}
+    registering = {
+        path.relative_to(ROOT / "plugins").parts[0]
+        for path in SOURCES
+        if name_of(path).startswith("plugins/") and "@sn." in path.read_text()
+    }
+    assert doors() == {f"structnet.plugins.{name}" for name in registering}
 
 
 def requirements(*extras):

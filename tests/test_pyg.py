@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 from commands import SMALL, call, refused
-from structnet.plugins.graph.pyg_data import MADE, NAMES, PLAIN, PROCESSED
+from structnet.plugins.graph.pyg.datasets import MADE, NAMES, PLAIN, PROCESSED
 
 import structnet as sn
 
@@ -110,7 +110,7 @@ def test_directed_graphs_with_a_cycle_are_refused_or_taken_both_ways(tmp_path):
 
 
 def test_dags_are_for_the_topology_graph_and_edges_keep_their_features():
-    from structnet.plugins.graph.pyg_graphs import kind_of, read_graph
+    from structnet.plugins.graph.pyg.graphs import kind_of, read_graph
     from torch_geometric.data import Data
 
     index, weight = torch.tensor([[0, 0, 1], [1, 2, 2]]), torch.tensor([1.0, 2.0, 3.0])

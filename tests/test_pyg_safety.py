@@ -157,7 +157,7 @@ def test_objects_in_raw_arrays_are_not_unpickled(here, dataset):
 
 
 def test_a_pickle_under_any_name_is_refused_while_a_dataset_is_opened(here):
-    from structnet.plugins.graph.pyg_guard import plain_loading
+    from structnet.plugins.graph.pyg.guard import plain_loading
 
     (here / "x.pkl").write_bytes(pickle.dumps(Harm()))
     np.save(here / "x.npy", np.array([Harm()], object))
@@ -212,7 +212,7 @@ def test_processed_files_of_another_form_are_named(here, saved):
     ],
 )
 def test_graphs_that_do_not_hold_together_are_named(change, message):
-    from structnet.plugins.graph.pyg_data import _check_graph
+    from structnet.plugins.graph.pyg.datasets import _check_graph
     from torch_geometric.data import Data
 
     good = {"edge_index": torch.tensor([[0, 1], [1, 0]]), "x": torch.zeros(2, 3),

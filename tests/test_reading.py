@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from commands import copy_of_trained, refused, trained
 from PIL import Image
-from structnet.plugins.graph.enas import read_architectures
-from structnet.plugins.graph.lines import read_lines
-from structnet.plugins.graph.tagged import read_indices
-from structnet.plugins.grid import files
-from structnet.plugins.tree import sources
-from structnet.plugins.tree.brackets import read_brackets
-from structnet.plugins.tree.sources import parse, python_files
+from structnet.plugins.code import sources
+from structnet.plugins.code.sources import parse, python_files
+from structnet.plugins.files import images as files
+from structnet.plugins.files.lines import read_lines
+from structnet.plugins.graph.molecules.tagged import read_indices
+from structnet.plugins.graph.tasks.enas import read_architectures
+from structnet.plugins.tree.treebank.brackets import read_brackets
 
 import structnet as sn
 from structnet.run.plain import read_json

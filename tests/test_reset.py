@@ -237,7 +237,7 @@ def test_modules_reset_one_by_one_find_the_random_state_of_a_new_cell():
 
 
 def test_a_masked_map_is_as_new():
-    from structnet.plugins.grid.masked import Masked, ranks
+    from structnet.plugins.grid.pixel.masked import Masked, ranks
 
     assert_resets(
         lambda: Masked(ranks(6, 3), ranks(9, 3), ((0, 0), (-1, 0)), given=2), buffers=False

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from structnet.plugins.grid.baselines import fit_pixels
-from structnet.plugins.grid.segmentation import FILE, places, windows
+from structnet.plugins.grid.tasks.segmentation import FILE, places, windows
 
 import structnet as sn
 from structnet.data.batch import collate

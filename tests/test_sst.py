@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from commands import SST, WORDS, needs_sst, write_sst
-from structnet.plugins.tree.brackets import parse, read_brackets
+from structnet.plugins.tree.treebank.brackets import parse, read_brackets
 
 import structnet as sn
 from structnet.data.batch import collate
@@ -117,9 +117,8 @@ def test_a_tree_of_100_000_levels_is_read(side):
     assert len(tree.labels) == (depth + 1 if side == "single" else 2 * depth + 1)
     with pytest.raises(ValueError, match="1 brackets are not closed"):
         parse(opening + closing[:-1], HERE, 1)
-    from structnet.plugins.tree.expressions import children
-
-    (plan,) = sn.topologies.create("tree").plan([np.pad(children(tree.parent), ((0, 0), (0, 1)),
+    children = sn.Edges.of_parents(tree.parent).table()
+    (plan,) = sn.topologies.create("tree").plan([np.pad(children, ((0, 0), (0, 1)),
         constant_values=-1)[:, :2]])  # fmt: skip
     assert plan.num_nodes == len(tree.labels)
 

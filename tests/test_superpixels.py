@@ -13,7 +13,7 @@ from structnet.plugins.graph.regions import (
     describe,
     superpixels,
 )
-from structnet.plugins.grid.segmentation import FILE
+from structnet.plugins.grid.tasks.segmentation import FILE
 
 import structnet as sn
 from structnet.data.batch import collate

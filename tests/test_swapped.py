@@ -53,7 +53,7 @@ def test_a_bag_of_words_is_the_same_in_both_orders(options):
 
 
 def test_training_has_every_expression_in_both_orders(code):
-    from structnet.plugins.tree.expressions import left_child_right_sibling
+    from structnet.plugins.tree.expressions.expression import left_child_right_sibling
 
     task, splits = load(code)
     by_origin = {}
@@ -268,8 +268,8 @@ def test_baselines_are_fitted_on_the_same_split(code):
 
 
 def test_the_bag_of_words_is_a_coin(code):
-    from structnet.plugins.tree.baselines import fit_baselines
-    from structnet.plugins.tree.expressions import expressions
+    from structnet.plugins.tree.expressions.baselines import fit_baselines
+    from structnet.plugins.tree.expressions.expression import expressions
 
     train, test = (
         [one for path in sorted(folder.glob("*.py"))[:9] for one in expressions(path)]
@@ -282,7 +282,7 @@ def test_the_bag_of_words_is_a_coin(code):
 
 
 def test_baselines_refuse_what_they_cannot_learn_from(code):
-    from structnet.plugins.tree.baselines import fit_baselines
+    from structnet.plugins.tree.expressions.baselines import fit_baselines
 
     with pytest.raises(ValueError, match="0 training expressions"):
         fit_baselines([], [], np.zeros(0, bool), seed=0)

@@ -6,22 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from structnet.plugins.tree.expressions import (
-    BLOCK_LIMIT,
-    Expression,
-    _kind,
-    children,
-    expressions,
-    left_child_right_sibling,
-)
-from structnet.plugins.tree.sources import (
+from structnet.plugins.code.sources import (
     Place,
     parse,
     place_of,
     python_files,
     standard_library,
 )
-from structnet.plugins.tree.syntax import flatten
+from structnet.plugins.code.syntax import flatten
+from structnet.plugins.tree.expressions.expression import (
+    BLOCK_LIMIT,
+    Expression,
+    _kind,
+    expressions,
+    left_child_right_sibling,
+)
+
+import structnet as sn
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 FILES = [LIBRARY / name for name in ("textwrap.py", "bisect.py", "colorsys.py", "heapq.py")]
@@ -326,23 +327,21 @@ def test_the_table_of_children_has_all_children_in_order(size):
     draw = random.Random(size)
     for _ in range(20):
         parent = random_parent(size, draw)
-        table = children(parent)
+        table = sn.Edges.of_parents(parent).table()
         for node in range(size):
             expected = [child for child in range(size) if parent[child] == node]
             assert [child for child in table[node] if child >= 0] == expected
             assert (table[node, : len(expected)] >= 0).all()
-        assert table.shape == (size, max(np.bincount(parent[1:], minlength=size), default=0))
+        assert table.shape == (size, max(1, *np.bincount(parent[1:], minlength=size)))
 
 
 def test_both_tables_are_those_of_a_tree(library):
-    import structnet as sn
-
     ordered, unordered = sn.topologies.create("tree"), sn.topologies.create("tree", arity=None)
     for expression in library[:40]:
         parent = expression.nodes(False).parent
         for topology, table in (
             (ordered, left_child_right_sibling(parent)),
-            (unordered, children(parent)),
+            (unordered, sn.Edges.of_parents(parent).table()),
         ):
             (plan,) = topology.plan([table])
             assert plan.num_nodes == len(parent)

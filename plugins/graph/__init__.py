@@ -1,13 +1,3 @@
-"""Graphs: recurrence along any DAG, and over undirected graphs in an order of their nodes."""
+"""Directed acyclic graphs, undirected graphs visited in an order, and their tasks."""
 
-from structnet.plugins.graph import (  # noqa: F401
-    callgraph,
-    enas,
-    esol,
-    molecules,
-    ordered,
-    pyg,
-    river,
-    superpixels,
-    topology,
-)
+from structnet.plugins.graph import tasks, topology  # noqa: F401

@@ -1,12 +1,3 @@
-"""Grids of any size and number of dimensions: PixelRNN and its kin, and tasks on images."""
+"""Grids of any number of dimensions, PixelRNN and PixelCNN, and tasks on images."""
 
-from structnet.plugins.grid import (  # noqa: F401
-    cifar10,
-    digits,
-    folder,
-    mnist,
-    pixelcnn,
-    pixelrnn,
-    segmentation,
-    topology,
-)
+from structnet.plugins.grid import pixel, tasks, topology  # noqa: F401

@@ -118,17 +118,6 @@ def parents(children: Ints) -> Ints:
     return parent
 
 
-def table_of(parent: Ints, child: Ints, num_nodes: int) -> Ints:
-    """The child table of edges given as pairs; children keep the order of their edges."""
-    by_parent = np.argsort(parent, kind="stable")
-    parent, child = parent[by_parent], child[by_parent]
-    count = np.bincount(parent, minlength=num_nodes)
-    slot = np.arange(len(parent)) - (np.cumsum(count) - count)[parent]
-    table = np.full((num_nodes, max(1, int(count.max(initial=0)))), -1)
-    table[parent, slot] = child
-    return table
-
-
 def _from_edges(edges: Ints, num_nodes: int) -> Ints:
     integers = np.issubdtype(edges.dtype, np.integer)
     if edges.ndim != 2 or len(edges) != 2 or (edges.size and not integers):
@@ -142,18 +131,15 @@ def _from_edges(edges: Ints, num_nodes: int) -> Ints:
             f"edge {edge} names node {edges[row, edge]}, there are nodes 0 to {num_nodes - 1}"
         )
     edges = edges.astype(np.int64, copy=False)
-    return table_of(edges[1], edges[0], num_nodes)
+    return sn.Edges(edges, num_nodes).table()
 
 
 def _from_nltk(tree: Any) -> Ints:
-    parent, child, count = [], [], 0
+    parent: list[int] = []
     stack = [(-1, tree)]
     while stack:
         above, node = stack.pop()
-        if above >= 0:
-            parent.append(above)
-            child.append(count)
         below = [subtree for subtree in node if hasattr(subtree, "subtrees")]
-        stack.extend((count, subtree) for subtree in reversed(below))
-        count += 1
-    return table_of(np.array(parent, np.int64), np.array(child, np.int64), count)
+        stack.extend((len(parent), subtree) for subtree in reversed(below))
+        parent.append(above)
+    return sn.Edges.of_parents(parent).table()

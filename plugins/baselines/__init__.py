@@ -1,0 +1,1 @@
+"""Models without structure that results are compared with."""

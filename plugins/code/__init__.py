@@ -1,0 +1,1 @@
+"""Python source files: found, parsed, and their syntax as flat arrays of words."""

@@ -1,0 +1,1 @@
+"""Files of images and lines of text: found, read and checked."""

@@ -1,0 +1,127 @@
+"""Image files: IDX, PNG and JPEG."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+
+# The third byte of an IDX file's magic number: the type of its values, bytes without sign.
+UNSIGNED_BYTE = 0x08
+SUFFIXES = (".png", ".jpg", ".jpeg")
+# How Pillow calls grey and coloured images of 8 bits a channel.
+MODES = {1: "L", 3: "RGB"}
+# More pixels than 8192 x 8192 are no image for a net that visits each.
+MOST_PIXELS = 1 << 26
+
+
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """The array of bytes in an IDX file, which has so many dimensions.
+
+    LeCun's format: two zero bytes, type, number of dimensions, every dimension in four bytes (most
+    significant first), values. ValueError, naming the file and what was expected, for another magic
+    number, and for fewer or more values than its sizes say.
+    """
+    start = 4 + 4 * dimensions
+    data = sn.read_bytes(path, start)
+    magic = bytes((0, 0, UNSIGNED_BYTE, dimensions))
+    if data[:4] != magic:
+        raise ValueError(
+            f"{path} begins with {data[:4].hex() or 'nothing'}, expected {magic.hex()}: an IDX "
+            f"file of unsigned bytes in {dimensions} dimensions"
+        )
+    if len(data) < start:
+        raise ValueError(
+            f"{path} ends in its head, after {len(data)} of {start} bytes; get it again"
+        )
+    shape = tuple(np.frombuffer(data, ">u4", dimensions, offset=4).tolist())
+    expected = start + int(np.prod(shape, dtype=object))
+    # One byte more tells that there are more.
+    data = sn.read_bytes(path, expected + 1)
+    if len(data) != expected:
+        what = "cut off" if len(data) < expected else "longer than that"
+        raise ValueError(
+            f"{path} is of {' x '.join(map(str, shape))} values, {expected} bytes expected, got "
+            f"{len(data)}{'' if len(data) < expected else ' or more'}: it is {what}; get it again"
+        )
+    if 0 in shape:
+        raise ValueError(f"{path} holds no images: it is of {' x '.join(map(str, shape))} values")
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()
+
+
+def refuse_labels(path: Path, labels: NDArray[np.uint8], count: int) -> None:
+    """ValueError, naming file and place, for a label that is no class."""
+    wrong = np.flatnonzero(labels >= count)
+    if len(wrong):
+        raise ValueError(
+            f"{path}: label {labels[wrong[0]]} of image {wrong[0]} is out of range, expected 0 to "
+            f"{count - 1}"
+        )
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The PNG and JPEG files below a folder, by name; errors say what was looked for, and where."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}; set task.root=FOLDER to one with images")
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        # What is hidden is no data: thumbnails, caches.
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not files:
+        raise ValueError(f"no images ({', '.join(SUFFIXES)}) below {folder}")
+    return files
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Without Pillow's word on the size of images that are refused here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
+    """An image (h, w, channels) of 8 bits a channel.
+
+    Palettes and orientation are resolved, and black and white is grey. ValueError, naming the file,
+    if it cannot be read, or has other channels, more bits, or too many pixels by its head.
+    """
+    # Imported here: few tasks read pictures.
+    from PIL import Image, ImageOps
+
+    try:
+        sn.check_file(path)
+        with _no_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(
+                    f"{image.height} x {image.width} pixels, more than {MOST_PIXELS:,}; reduce it"
+                )
+            # Pillow keeps only the upper halves of 16-bit colours.
+            wide = any("16" in str(tile[3]) for tile in image.tile)
+            image = ImageOps.exif_transpose(image)
+            image.load()
+            if image.mode == "1":
+                image = image.convert("L")
+            elif image.mode == "P" and "transparency" not in image.info:
+                image = image.convert("RGB")
+            mode, values = image.mode, np.array(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is no PNG or JPEG file that can be read: {error}") from error
+    if wide and mode == "RGB":
+        raise ValueError(f"{path} has 16 bits a channel, expected 8; convert it, or take it out")
+    if mode != MODES[channels]:
+        others = [str(number) for number, of in MODES.items() if of == mode]
+        way = f"set task.channels={others[0]} if all are like it" if others else "convert it"
+        raise ValueError(
+            f"{path} has mode {mode} ({' x '.join(map(str, values.shape))}, {values.dtype}), "
+            f"expected {MODES[channels]}: task.channels={channels} of 8 bits; {way}, or take it out"
+        )
+    return values.reshape(*values.shape[:2], channels)

@@ -1,0 +1,1 @@
+"""Molecules, read from SMILES and from tagged graphs."""

@@ -1,0 +1,1 @@
+"""Datasets of torch_geometric, opened offline and without pickle."""

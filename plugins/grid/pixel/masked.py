@@ -1,0 +1,140 @@
+"""Masks: which features may depend on which channels of their own pixel.
+
+A feature of rank r may depend on the first r channels of its own pixel, and on all of every pixel
+before. Channel c itself is of rank c + 1. One rule then holds for every map of a pixel's features,
+rank in <= rank out, and makes both masks of van den Oord et al. (2016), section 3.4: A where the
+input enters, B everywhere above.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from structnet.plugins.grid.pixel.layout import OWN, Taps
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+import structnet as sn
+
+Ranks = tuple[int, ...]
+
+
+def ranks(count: int, groups: int) -> Ranks:
+    """The ranks of so many features in groups of about one size, group g being of rank g."""
+    if count < groups:
+        raise ValueError(
+            f"{count} features for {groups} groups of channels: take at least one each"
+        )
+    return tuple(place * groups // count for place in range(count))
+
+
+class Masked(nn.Linear):
+    """A linear map of a node's features at `taps`, and of `given` columns that come last.
+
+    Weights from what a feature may not see are zero; taps ahead of the pixel are not for it. Called
+    with rows (n, T * D + given) it gives (n, outputs).
+    """
+
+    def __init__(self, inputs: Ranks, outputs: Ranks, taps: Taps = OWN, given: int = 0):
+        self.taps, self.given, self.depth = taps, given, len(inputs)
+        super().__init__(len(taps) * len(inputs) + given, len(outputs))
+        mask_weight(self, inputs, outputs, taps)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Put weights and biases back to what a new map has, given the same random state."""
+        if not parametrize.is_parametrized(self, "weight"):
+            super().reset_parameters()
+            return
+        # The masked weight is a tensor of its own.
+        with torch.device(self.bias.device):
+            fresh = nn.Linear(self.in_features, self.out_features)
+        self.parametrizations.weight.original.copy_(fresh.weight)
+        self.bias.copy_(fresh.bias)
+
+    def kernel(self) -> Tensor:
+        """The same weights as a kernel (outputs, D, height, width), its last row and the column
+        in the middle being the pixel's own; see `margins`."""
+        above, beside = self.margins
+        height, width = above + 1, 2 * beside + 1
+        places = [(dy + above) * width + dx + beside for dy, dx in self.taps]
+        weight = self.weight[:, : len(self.taps) * self.depth].unflatten(1, (-1, self.depth))
+        return (
+            weight.new_zeros(len(weight), self.depth, height * width)
+            .index_copy(2, torch.tensor(places, device=weight.device), weight.transpose(1, 2))
+            .unflatten(2, (height, width))
+        )
+
+    @property
+    def margins(self) -> tuple[int, int]:
+        """How many rows above and columns beside a pixel are read."""
+        return -min(dy for dy, _ in self.taps), max(abs(dx) for _, dx in self.taps)
+
+
+class _Mask(nn.Module):
+    def __init__(self, mask: Tensor):
+        super().__init__()
+        self.mask: Tensor
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * self.mask
+
+
+def mask_weight(linear: nn.Linear, inputs: Ranks, outputs: Ranks, taps: Taps) -> None:
+    """Keep a map's weights at zero where its outputs may not see; other columns are left alone."""
+    if (0, 0) not in taps or max(inputs) <= min(outputs):
+        return
+    rows = len(linear.weight)
+    allowed = torch.tensor(inputs)[None, :] <= torch.tensor(outputs)[:, None]
+    # The gates of a cell are stacked: each has the ranks of the cell's outputs.
+    allowed = allowed.repeat(rows // len(outputs), 1)
+    mask = torch.ones_like(linear.weight)
+    for place, tap in enumerate(taps):
+        if tap == (0, 0):
+            mask[:, place * len(inputs) : (place + 1) * len(inputs)] = allowed
+    parametrize.register_parametrization(linear, "weight", _Mask(mask))
+
+
+def mask_cell(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> None:
+    """Mask a cell's input projection; ValueError if its units still mix a pixel's channels."""
+    linear = getattr(cell, "input", None)
+    if max(outputs) == 0 == max(inputs):
+        return
+    if isinstance(linear, nn.Linear) and len(linear.weight) % len(outputs) == 0:
+        mask_weight(linear, inputs, outputs, taps)
+    if _mixes(cell, inputs, outputs, taps):
+        raise ValueError(
+            f"cell {type(cell).__name__} with these options lets a unit see all channels of its "
+            "own pixel, so that a channel would be predicted from itself: take cell=lstm without "
+            "layer_norm and projection_size, or task.likelihood=logistics"
+        )
+
+
+def _mixes(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> bool:
+    """Whether an output depends on an input of its own pixel that is above its rank."""
+    own = taps.index((0, 0)) * len(inputs)
+    like = next(cell.parameters())
+    if like.is_meta:
+        # On the meta device the net is only counted.
+        return False
+    x = torch.rand(1, cell.input_size, dtype=like.dtype, requires_grad=True)
+    states = [torch.rand(1, cell.arity or 1, size, dtype=like.dtype) for size in cell.state_sizes]
+    output = advance(cell, cell.project(x), states)[0]
+    if output.shape[1] != len(outputs):
+        return True
+    for rank in range(max(outputs) + 1):
+        seen = [place for place, one in enumerate(outputs) if one == rank]
+        (grad,) = torch.autograd.grad(output[0, seen].sum(), x, retain_graph=True)
+        above = [own + place for place, one in enumerate(inputs) if one > rank]
+        if grad[0, above].any():
+            return True
+    return False
+
+
+def advance(
+    cell: sn.Cell, z: Tensor, states: Sequence[Tensor]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """A step of a cell: what it gives to the layer above, and its new states."""
+    new = cell(z, *states)
+    new = (new,) if isinstance(new, Tensor) else tuple(new)
+    return (cell.output(z, *new) if hasattr(cell, "output") else new[0]), new

@@ -1,0 +1,137 @@
+"""The Stanford Sentiment Treebank."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from structnet.plugins.tree.treebank.brackets import Bracketed, read_brackets
+from torch import Tensor
+
+import structnet as sn
+
+FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
+FINE = ("very negative", "negative", "neutral", "positive", "very positive")
+BINARY = ("negative", "positive")
+NEUTRAL = 2
+
+
+@sn.tasks.register("sst")
+class SST(sn.Task):
+    """Sentiment of sentences and of all their phrases, five classes or two.
+
+    Stanford Sentiment Treebank, Socher et al. (2013): train.txt, dev.txt and test.txt in Penn
+    Treebank brackets, in `root`, or in sst/trees of the folder that STRUCTNET_DATA names. On
+    trees the loss is that of every node (of every labelled one where `binary` drops the neutral
+    sentences and leaves neutral phrases out), "accuracy" counts sentences, "phrases" all nodes. On
+    sequences the words are read in order and only the sentence is scored.
+
+    Arguments:
+        root: the folder of train.txt, dev.txt and test.txt; null is sst/trees/ of the folder that
+            STRUCTNET_DATA names.
+        binary: whether neutral sentences are left out, which leaves two classes of five.
+        min_count: the times that a word is seen in training at least, to be known.
+    """
+
+    structures = ("tree", "sequence")
+
+    def __init__(self, *, root: str | None = None, binary: bool = False, min_count: int = 1):
+        if min_count < 1:
+            raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
+        self.root, self.binary, self.min_count = root, binary, min_count
+        self.classes = BINARY if binary else FINE
+
+    def scores_nodes(self, topology: sn.Topology) -> bool:
+        return topology.takes == "tree"
+
+    def predicts_nodes(self, topology: sn.Topology) -> bool:
+        # Of a sentence, as "accuracy" counts them.
+        return False
+
+    def readout(self, topology: sn.Topology) -> str:
+        return "every" if self.scores_nodes(topology) else "root"
+
+    def find(self) -> Path:
+        return sn.data_folder(self.root, "sst/trees", list(FILES.values()))
+
+    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+        folder = self.find()
+        trees = {split: list(read_brackets(folder / file)) for split, file in FILES.items()}
+        for split, some in trees.items():
+            for tree in some:
+                self._refuse_bad_labels(tree)
+            if self.binary:
+                trees[split] = [tree for tree in some if int(tree.labels[0]) != NEUTRAL]
+            if not trees[split]:
+                raise ValueError(f"no trees in {folder / FILES[split]}")
+        if self.vocabulary is None:
+            words = (word for tree in trees["train"] for word in tree.words if word)
+            self.vocabulary = sn.Vocabulary.count(words, self.min_count)
+        self._trees = trees
+        return {
+            split: [self._sample(tree, topology) for tree in some] for split, some in trees.items()
+        }
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        for tree in read_brackets(path):
+            yield self._sample(tree, topology, labelled=False)
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        from structnet.plugins.tree.treebank.baselines import fit_sentences
+
+        return fit_sentences(*(self._sentences(split) for split in ("train", "test")))
+
+    def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        target = batch.y if len(output) == len(batch.y) else batch.y[batch.ptr[:-1]]
+        return self.cross_entropy(output, target)
+
+    def metrics(self) -> dict[str, Any]:
+        from torchmetrics.classification import MulticlassAccuracy
+
+        return {
+            name: MulticlassAccuracy(self.num_outputs, average="micro", ignore_index=sn.IGNORE)
+            for name in ("accuracy", "phrases")
+        }
+
+    def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        roots = batch.y[batch.ptr[:-1]] if len(batch.y) > batch.num_samples else batch.y
+        scores = {"accuracy": (self.sample_output(output, batch), roots)}
+        if len(output) > batch.num_samples:
+            scores["phrases"] = (output, batch.y)
+        return scores
+
+    def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        return output if len(output) == batch.num_samples else output[batch.ptr[:-1]]
+
+    def _refuse_bad_labels(self, tree: Bracketed) -> None:
+        for node, label in enumerate(tree.labels):
+            if label not in ("0", "1", "2", "3", "4"):
+                raise ValueError(
+                    f"{tree.path}, line {tree.line}: label {label!r} of node {node} "
+                    f"({tree.words[node] or 'a phrase'!r}) is not one of 0 to 4"
+                )
+
+    def _target(self, label: str) -> int:
+        if not self.binary:
+            return int(label)
+        return sn.IGNORE if int(label) == NEUTRAL else int(int(label) > NEUTRAL)
+
+    def _sample(self, tree: Bracketed, topology: sn.Topology, labelled: bool = True) -> sn.Sample:
+        assert self.vocabulary is not None
+        on_tree = topology.takes == "tree"
+        words = [(word,) if word else () for word in tree.words if word or on_tree]
+        labels = tree.labels if on_tree else tree.labels[:1]
+        targets = [self._target(label) if labelled else sn.IGNORE for label in labels]
+        return sn.Sample(
+            structure=sn.Edges.of_parents(tree.parent).table() if on_tree else len(words),
+            x=self.vocabulary.tokens(words),
+            y=np.array(targets, np.int64),
+            origin=tree,
+        )
+
+    def _sentences(self, split: str) -> tuple[list[list[str]], list[int]]:
+        trees = self._trees[split]
+        return (
+            [[word for word in tree.words if word] for tree in trees],
+            [self._target(tree.labels[0]) for tree in trees],
+        )
