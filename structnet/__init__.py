@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from structnet.topology.plan import Plan as Plan
     from structnet.topology.schedule import schedule as schedule
 
+    __version__: str
+
 # The module that a public name is imported from.
 _HOME = {
     "Batch": "structnet.data.batch",

@@ -20,9 +20,7 @@ Slots = dict[str, list[int]]
 def unfilled_slots(topology: Topology, samples: Sequence[Sample]) -> Slots:
     """The ordered slots, where there are several, that no node of the samples fills."""
     open_slots = {
-        direction: set(range(arity))
-        for direction, arity in zip(topology.directions, topology.arities, strict=True)
-        if arity is not None and arity > 1
+        direction: set(range(arity)) for direction, arity in _ordered(topology).items() if arity > 1
     }
     for start in range(0, len(samples), SOME):
         if not any(open_slots.values()):
@@ -46,7 +44,7 @@ def warn_of_slots(
     for direction, slots in unfilled.items():
         filled = sorted(set(slots) - set(still.get(direction, ())))
         if filled:
-            arity = dict(zip(topology.directions, topology.arities, strict=True))[direction]
+            arity = _ordered(topology)[direction]
             warnings.warn(
                 f"slots {', '.join(map(str, filled))} of 0 to {arity - 1}, direction {direction}, "
                 f"are filled in {what} and in no training sample: their weights are as they "
@@ -55,3 +53,9 @@ def warn_of_slots(
                 DataWarning,
                 stacklevel=2,
             )
+
+
+def _ordered(topology: Topology) -> dict[str, int]:
+    """Direction -> number of slots, where these are ordered."""
+    arities = zip(topology.directions, topology.arities, strict=True)
+    return {direction: arity for direction, arity in arities if arity is not None}

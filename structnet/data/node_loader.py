@@ -80,7 +80,7 @@ class NodeLoader:
         for batch in DataLoader(
             some,  # pyright: ignore[reportArgumentType]
             batch_size=None,
-            collate_fn=self.batch,
+            collate_fn=self.batch,  # pyright: ignore[reportArgumentType]
             **self.workers,
         ):
             edges, nodes = edges + batch.cut_edges, nodes + batch.cut_nodes

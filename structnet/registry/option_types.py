@@ -47,10 +47,11 @@ def read(text: str, kind: Any) -> Any:
     if bool in types and text.lower() in TRUTHS:
         return TRUTHS[text.lower()]
     number = _number(text)
-    if int in types and (type(number) is int or (_is_whole(number) and float not in types)):
-        return int(number)
-    if float in types and number is not None:
-        return float(number)
+    if number is not None:
+        if int in types and (type(number) is int or (_is_whole(number) and float not in types)):
+            return int(number)
+        if float in types:
+            return float(number)
     return home(text) if str in types else text
 
 
@@ -122,5 +123,5 @@ def _number(text: str) -> int | float | None:
     return None
 
 
-def _is_whole(number: int | float | None) -> bool:
-    return number is not None and math.isfinite(number) and number == number // 1 <= LARGEST
+def _is_whole(number: float) -> bool:
+    return math.isfinite(number) and number == number // 1 <= LARGEST

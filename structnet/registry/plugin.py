@@ -183,7 +183,8 @@ def _interrupts() -> Iterator[list[int]]:
 
     def note(number: int, frame: Any) -> Any:
         noted.append(number)
-        return handlers[signal.Signals(number)](number, frame)  # pyright: ignore[reportCallIssue]
+        handler = handlers[signal.Signals(number)]
+        return handler(number, frame) if callable(handler) else None
 
     mine = [one for one, handler in handlers.items() if callable(handler)]
     for one in mine:

@@ -1,6 +1,7 @@
 """Printing untrusted text: control characters and letters the terminal lacks are escaped."""
 
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 # No table is as wide.
@@ -31,7 +32,7 @@ def counted(number: int, one: str, several: str = "") -> str:
 def show_all_letters() -> None:
     """Print characters that stdout's or stderr's encoding lacks as escapes, not as errors."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from structnet.topology.levels import ptr_of, stable_order
 
@@ -24,9 +24,9 @@ class Edges(NamedTuple):
     is what the nodes of an undirected graph are ordered by.
     """
 
-    index: ArrayLike
+    index: Any
     num_nodes: int
-    score: ArrayLike | None = None
+    score: Any = None
 
     @classmethod
     def of(cls, graph: Any, score: bool = False) -> "Edges":
