@@ -43,7 +43,7 @@ def everywhere(path):
 
 
 def folder(module):
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def at_import(path):
