@@ -1,11 +1,17 @@
+"""Configurations: how words, files and signatures are composed into plain data."""
+
+from typing import get_args
+
 import pytest
 import yaml
-from commands import ROOT, isolated
+from commands import ROOT, isolated, run_python
 
 import structnet as sn
 from structnet.cell.library.elman import Elman
 from structnet.config.compose import compose, override, sweep
 from structnet.config.groups import GROUPS, groups
+from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
+from structnet.training.options import OptimizerName, ScheduleName
 
 CONF = ROOT / "conf"
 
@@ -26,6 +32,23 @@ def test_the_default_is_a_tree_lstm_on_swapped_operands():
     expected = {"task": "swapped", "topology": "tree", "cell": "lstm", "net": "stack"}
     assert names.items() >= expected.items()
     assert config["seed"] == 0 and config["run"] is None
+
+
+def test_configurations_are_composed_and_listed_without_lightning():
+    source = (
+        "import sys\n"
+        "from structnet.cli.main import main\n"
+        "status = main(['train', '--cfg']) or main(['list']) or main(['test', '--help'])\n"
+        "sys.exit(status or 'lightning' in sys.modules)\n"
+    )
+    done = run_python("-c", source)
+    assert done.returncode == 0, done.stderr
+    assert "max_epochs: 4" in done.stdout and "max_epochs = 4 (int)" in done.stdout
+
+
+def test_the_trainers_choices_are_what_there_is():
+    assert set(get_args(OptimizerName)) == set(OPTIMIZERS)
+    assert set(get_args(ScheduleName)) == set(SCHEDULES)
 
 
 def test_a_configuration_is_plain_data():

@@ -296,4 +296,4 @@ def test_floats_that_batches_are_not_of_are_refused(place, precision):
     run = copy_of_trained(place)
     words = (f"resume={run}", "trainer.max_epochs=3", f"trainer.precision={precision}")
     message = refused("train", *words)
-    assert "take 32-true, 16-mixed or bf16-mixed" in message and "\n" not in message
+    assert '"32-true" or "16-mixed" or "bf16-mixed"' in message and "\n" not in message

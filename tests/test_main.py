@@ -585,8 +585,8 @@ BAD = {
     "trainer.max_epoch=3": ["no option 'max_epoch' of trainer", "did you mean 'max_epochs'?"],
     "topology=chain topology.arity=3": ["no option 'arity' of topology 'chain'"],
     "readout.size=3": ["readout"],
-    "trainer.optimizer=adamv": ["no optimizer 'adamv'", "did you mean"],
-    "trainer.schedule=cosin": ["no schedule 'cosin'", "did you mean 'cosine'?"],
+    "trainer.optimizer=adamv": ["'optimizer'", "'adamv'", "did you mean 'adamw'?"],
+    "trainer.schedule=cosin": ["'schedule'", "'cosin'", "did you mean 'cosine'?"],
     "net.executor=bached": ["no executor 'bached'", "did you mean 'batched'?"],
     "trainer.name=other": ["trainer", "other"],
     # Out of range.

@@ -7,8 +7,7 @@ from structnet import registry
 from structnet.registry.meanings import first_line, meanings
 from structnet.registry.option_types import choices, fits, type_name
 from structnet.registry.signature import check_options, did_you_mean, known_options
-from structnet.training.fit import fit
-from structnet.training.ranges import check_ranges
+from structnet.training.options import Options as TrainerOptions
 
 REGISTRIES = {
     "cell": registry.cells,
@@ -30,13 +29,15 @@ def groups() -> dict[str, dict[str, Any]]:
         group: {name: _described(kind[name], kind.options(name)) for name in kind.names()}
         for group, kind in REGISTRIES.items()
     }
-    listed["trainer"] = {"default": _described(fit, options_of("trainer", "default"))}
+    listed["trainer"] = {"default": _described(TrainerOptions, options_of("trainer", "default"))}
     return listed
 
 
 def options_of(group: str, name: str) -> Options:
     """Option -> (type, default) of a component; KeyError if there is none of that name."""
-    return known_options(fit, "trainer") if group == "trainer" else REGISTRIES[group].options(name)
+    if group == "trainer":
+        return known_options(TrainerOptions, "trainer")
+    return REGISTRIES[group].options(name)
 
 
 def names_of(group: str) -> list[str]:
@@ -92,8 +93,8 @@ def _check_trainer(choice: Any) -> None:
     if not isinstance(choice, dict) or choice.get("name") != "default":
         raise ValueError(f"trainer is its options, named 'default', got {choice!r}")
     options = {name: value for name, value in choice.items() if name != "name"}
-    check_options(fit, options, "trainer")
-    check_ranges(options)
+    check_options(TrainerOptions, options, "trainer")
+    TrainerOptions(**options)
 
 
 def _check_group(group: str, choice: Any) -> None:

@@ -1,7 +1,7 @@
 """What Lightning trains: a plain net, its task's loss and metrics, and an optimizer."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -9,54 +9,60 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch
+from structnet.data.loader import Batches
 from structnet.data.task import IGNORE, Task
 from structnet.run.resuming import PROGRESS, Saved
 from structnet.training.constant import Constant
 from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
+from structnet.training.options import Options
 
 
 class Module(LightningModule):
-    """A net that learns a task."""
+    """A net that learns a task.
+
+    Arguments:
+        net: called with a batch.
+        task: gives the loss and the metrics.
+        options: how the net is trained.
+        seed: of the noise in training steps.
+        batches: the loader of the training split; not needed for testing.
+        resumed: the checkpoint that training goes on from.
+    """
 
     def __init__(
         self,
         net: nn.Module,
         task: Task,
-        optimizer: str = "adamw",
-        learning_rate: float = 0.0,
-        weight_decay: float = 0.0,
-        schedule: str = "constant",
+        options: Options,
         seed: int = 0,
-        steps: int = 1,
-        max_steps: int | None = None,
+        batches: DataLoader | None = None,
         resumed: Saved | None = None,
     ):
         super().__init__()
-        # The steps that the schedule is for, and what is gone on from.
-        self.steps, self.max_steps, self.resumed = steps, max_steps, resumed
-        self.net, self.task = net, task
-        self.optimizer, self.learning_rate = optimizer, learning_rate
-        self.weight_decay, self.schedule, self.seed = weight_decay, schedule, seed
+        self.net, self.task, self.options, self.seed = net, task, options, seed
         self.metrics = nn.ModuleDict(task.metrics())
+        self.train_batches, self.resumed = batches, resumed
         spent = {} if resumed is None else resumed.spent
         self.nodes, self.seconds = spent.get("nodes", 0), spent.get("seconds", 0.0)
         self.wall, self.begun = spent.get("wall", 0.0), time.monotonic()
-        # Batches of this epoch: those that this process does not do, those done, and all of them.
+        # Batches of this epoch: those done before a resume, those done by now, and all of them.
         self.first = self.done_batches = self.all_batches = 0
         self.loss = torch.zeros(())
-        self.train_batches: DataLoader
         # Of the split that was tested last.
         self.constant = Constant()
+        self.batches_per_epoch = 0 if batches is None else len(self._sampler)
+        self.steps = options.max_epochs * self.batches_per_epoch
+        if options.max_steps is not None:
+            self.steps = min(self.steps, options.max_steps)
 
     def configure_optimizers(self) -> Any:
-        # The fused step of a large embedding takes a sixth of the time on a CPU; Lightning does not
-        # let it go together with mixed precision and clipping.
-        full = self.trainer.precision in ("32-true", "64-true")
-        return OPTIMIZERS[self.optimizer](
+        # On a CPU the fused step of a large embedding takes a sixth of the time. Lightning does
+        # not allow it together with mixed precision and clipping.
+        return OPTIMIZERS[self.options.optimizer](
             self.net.parameters(),
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-            fused=full and self.device.type == "cpu",
+            lr=self.options.learning_rate,
+            weight_decay=self.options.weight_decay,
+            fused=self.options.precision == "32-true" and self.device.type == "cpu",
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -91,7 +97,8 @@ class Module(LightningModule):
 
     def train_dataloader(self) -> DataLoader:
         """All batches of an epoch, or those that are left of the one that is gone on with."""
-        batches: Any = self.train_batches.batch_sampler
+        assert self.train_batches is not None
+        batches = self._sampler
         epoch, saved = self.trainer.current_epoch, self.resumed
         batches.set_epoch(epoch)
         batches.take(0, batches.taken.stop)
@@ -106,9 +113,10 @@ class Module(LightningModule):
         step = self.trainer.global_step
         # The noise of a step is its own: a run that was stopped goes on as if it had not been.
         torch.manual_seed(self.seed * 1_000_003 + step)
-        rate = self.learning_rate * SCHEDULES[self.schedule](step / self.steps)
+        given = self.options.learning_rate
+        rate = given * SCHEDULES[self.options.schedule](step / self.steps)
         for group in self.trainer.optimizers[0].param_groups:
-            group.update(lr=rate, initial_lr=self.learning_rate)
+            group.update(lr=rate, initial_lr=given)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.task.loss(self.net(batch), batch)
@@ -127,7 +135,13 @@ class Module(LightningModule):
 
     @property
     def _is_last_step(self) -> bool:
-        return self.max_steps is not None and self.trainer.global_step >= self.max_steps
+        most = self.options.max_steps
+        return most is not None and self.trainer.global_step >= most
+
+    @property
+    def _sampler(self) -> Batches:
+        assert self.train_batches is not None
+        return cast(Batches, self.train_batches.batch_sampler)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Stop before a step that would spoil the weights."""

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-OPTIMIZERS = {
+from structnet.training.options import OptimizerName, ScheduleName
+
+OPTIMIZERS: dict[OptimizerName, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
     "adagrad": torch.optim.Adagrad,
@@ -17,7 +19,7 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Entries of an optimizer's state that are never negative: squares and the step count.
 NEVER_NEGATIVE = ("step", "sum", "exp_avg_sq", "max_exp_avg_sq")
 # The share of the learning rate after a share of the steps.
-SCHEDULES: dict[str, Callable[[float], float]] = {
+SCHEDULES: dict[ScheduleName, Callable[[float], float]] = {
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * min(done, 1.0))),
     "constant": lambda done: 1.0,
 }

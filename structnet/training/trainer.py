@@ -1,4 +1,4 @@
-"""Lightning's Trainer as nets are trained and tested with it: quiet, on so many threads."""
+"""Lightning's Trainer as we use it: without its banners, on one device, with a core for loading."""
 
 import logging
 import os
@@ -18,10 +18,14 @@ from structnet.data.loader import loader
 from structnet.run.logs import next_stretch
 from structnet.run.run import Run
 from structnet.training.module import Module
+from structnet.training.options import Options
 
 
-def quiet_trainer(**options: Any) -> Trainer:
-    """Lightning's Trainer without its banners."""
+def quiet_trainer(options: Options, **others: Any) -> Trainer:
+    """Lightning's Trainer on one device, without its banners.
+
+    ValueError where Lightning does not know the machine's accelerator or the precision on it.
+    """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     for message in (
@@ -32,19 +36,25 @@ def quiet_trainer(**options: Any) -> Trainer:
         ".*isinstance.treespec, LeafSpec.*",
     ):
         warnings.filterwarnings("ignore", message)
+    given: dict[str, Any] = {"accelerator": options.accelerator, "precision": options.precision}
     try:
-        return Trainer(enable_model_summary=False, **options)
+        return Trainer(enable_model_summary=False, devices=1, **given, **others)
     except Exception as error:
-        # Lightning has several types of its own for a bad accelerator, precision or device.
-        given = {name: options[name] for name in ("accelerator", "precision")}
+        # Lightning raises errors of several types of its own for these.
         raise ValueError(f"no trainer for {given}: {error}") from error
 
 
-def share_cores() -> None:
-    """Leave a core to loading: threads that compete for cores wait for each other.
+def check_machine(options: Options) -> None:
+    """ValueError where this machine lacks the accelerator, or can't compute in the precision."""
+    quiet_trainer(options, logger=False, enable_checkpointing=False)
 
-    So many threads whatever the number of workers, as another number sums in another order; never
-    more than torch was told to take, by OMP_NUM_THREADS for example.
+
+def share_cores() -> None:
+    """Leave one core to loading: threads that compete for a core wait for each other.
+
+    The number of threads does not depend on the number of workers, since another number of threads
+    sums in another order. It is never more than what torch was told, by OMP_NUM_THREADS for
+    example.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(min(torch.get_num_threads(), max(1, (cores or 1) - 1)))
@@ -53,7 +63,7 @@ def share_cores() -> None:
 def loggers(run: Run) -> list[Logger]:
     stretch = next_stretch(run.logs)
     loggers: list[Logger] = [CSVLogger(run.directory, name="logs", version=stretch)]
-    # TensorBoard is an extra of its own.
+    # TensorBoard is an optional dependency.
     with suppress(ModuleNotFoundError):
         loggers.append(TensorBoardLogger(run.directory, name="tensorboard"))
     return loggers
@@ -66,18 +76,21 @@ def figures_of(trainer: Trainer, module: Module, batches: DataLoader) -> dict[st
 
 def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
     """The task's metrics of a net on samples."""
-    options = run.config["trainer"]
+    options = Options.of(run.config)
     share_cores()
-    batches = {name: options[name] for name in ("batch_nodes", "batch_size", "num_workers")}
     trainer = quiet_trainer(
+        options,
         logger=False,
         enable_progress_bar=False,
         enable_checkpointing=False,
-        limit_test_batches=options["limit_batches"],
-        devices=1,
-        **{name: options[name] for name in ("precision", "accelerator")},
+        limit_test_batches=options.limit_batches,
     )
-    module = Module(net, run.task)
-    return figures_of(
-        trainer, module, loader(samples, run.topology, group=run.task.group, **batches)
+    batches = loader(
+        samples,
+        run.topology,
+        batch_nodes=options.batch_nodes,
+        batch_size=options.batch_size,
+        group=run.task.group,
+        num_workers=options.num_workers,
     )
+    return figures_of(trainer, Module(net, run.task, options), batches)

@@ -1,0 +1,86 @@
+"""The options of training: read by configurations, without Lightning."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+OptimizerName = Literal["adamw", "adam", "adagrad", "sgd"]
+ScheduleName = Literal["cosine", "constant"]
+# Zero is allowed for these; every other number is above 0.
+MAY_BE_ZERO = ("num_workers", "weight_decay")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Training by gradient descent, with the options of Lightning's Trainer that matter here.
+
+    Raises ValueError for a number that is out of range or not finite.
+
+    Arguments:
+        max_epochs: the number of passes over the training data.
+        max_steps: the maximum number of optimizer steps; null for no limit.
+        limit_batches: the number of batches taken from each split; null for all of them.
+        batch_nodes: the maximum number of nodes in a batch.
+        batch_size: the number of samples in a batch, in place of batch_nodes.
+        pool: samples are sorted by size within pools of this many batches; 1 for no sorting, where
+            the targets depend on a sample's size.
+        num_workers: the number of processes that make batches; 0 makes them in the main process.
+        optimizer: the optimizer, one of torch.optim's.
+        learning_rate: the learning rate at the start.
+        weight_decay: the weight decay, decoupled from the gradient with adamw.
+        schedule: the learning rate over the steps: cosine falls to 0, constant stays.
+        clip_norm: the maximum norm of the gradient; null for no clipping.
+        clip_value: the maximum absolute value of a gradient's entries, in place of clip_norm.
+        patience: training stops after this many epochs without a better validation figure; null
+            for never.
+        keep: the weights kept at the end: those of the epoch with the best validation figure, or
+            the last, where the validation split is too small to choose by.
+        save_minutes: save a checkpoint within an epoch every this many minutes; null saves at the
+            end of an epoch only.
+        save_steps: save a checkpoint within an epoch every this many steps.
+        diagnose: every this many epochs, log the gradient that reaches each level and save it in
+            diagnose.json; null for never.
+        illustrate: every this many epochs, save pictures of what the net makes in samples/; null
+            for never.
+        precision: Lightning's precision: weights are float32, and mixed precision computes in 16
+            bits where that is safe.
+        accelerator: Lightning's accelerator: auto takes a GPU if there is one.
+        deterministic: Lightning's deterministic: the same seed gives the same bits on a GPU too.
+    """
+
+    max_epochs: int = 4
+    max_steps: int | None = None
+    limit_batches: int | None = None
+    batch_nodes: int = 2048
+    batch_size: int | None = None
+    pool: int = 50
+    num_workers: int = 1
+    optimizer: OptimizerName = "adamw"
+    learning_rate: float = 0.004
+    weight_decay: float = 0.01
+    schedule: ScheduleName = "cosine"
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    patience: int | None = None
+    keep: Literal["best", "last"] = "best"
+    save_minutes: float | None = None
+    save_steps: int | None = None
+    diagnose: int | None = None
+    illustrate: int | None = 1
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) not in (int, float):
+                continue
+            least = "at least 0" if name in MAY_BE_ZERO else "above 0"
+            if not 0 <= value < math.inf or (value == 0 and name not in MAY_BE_ZERO):
+                raise ValueError(f"option {name!r} of trainer is {least} and finite, got {value}")
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Options":
+        """The options in a checked configuration."""
+        return cls(**{name: value for name, value in config["trainer"].items() if name != "name"})
