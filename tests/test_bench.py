@@ -20,7 +20,7 @@ from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.suite import CPU, CUDA, PlainCell, run_suite
 from structnet.bench.workload import Setting, Work, measure_case
 from structnet.data.synthetic import (
-    Sizes,
+    SizeRange,
     binary_tree,
     dependency_trees,
     draw,
@@ -29,7 +29,7 @@ from structnet.data.synthetic import (
 
 CHAIN, TREE, DIAGONAL = {"name": "chain"}, {"name": "tree"}, {"name": "diagonal"}
 ANY = {"name": "tree", "arity": None}
-TINY = {"sizes": Sizes(2, 6), "batch": 3, "input_size": 5, "hidden_size": 4}
+TINY = {"sizes": SizeRange(2, 6), "batch": 3, "input_size": 5, "hidden_size": 4}
 
 
 def case_of(topology=CHAIN, cell="lstm", **options):
@@ -84,7 +84,7 @@ def test_the_floor_of_a_binary_tree_lstm_is_that_of_the_equations():
 
 
 def test_a_level_of_several_in_degrees_is_one_product_of_each_weight():
-    case = case_of(ANY, sizes=Sizes(9, 12))
+    case = case_of(ANY, sizes=SizeRange(9, 12))
     (plan,) = case.plans
     assert len(plan.steps) > len(plan.levels)
     levels = len(plan.levels) - 2
@@ -202,7 +202,7 @@ def test_rivals_compute_the_same_numbers(topology, cell):
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "ssm"])
 def test_a_skewed_loop_over_images_of_several_sizes_is_a_diagonal_layer(cell):
-    case = case_of(DIAGONAL, cell, sizes=Sizes(1, 4))
+    case = case_of(DIAGONAL, cell, sizes=SizeRange(1, 4))
     structures = [(3, 2), (1, 1), (1, 4), (4, 3)]
     plans = case.topology.plan(structures)
     x = torch.randn(plans[0].num_nodes, 5, dtype=torch.double, requires_grad=True)
@@ -217,7 +217,7 @@ def test_a_skewed_loop_over_images_of_several_sizes_is_a_diagonal_layer(cell):
 
 
 def test_skewed_convolutions_are_a_diagonal_lstm():
-    case = case_of(DIAGONAL, "lstm", sizes=Sizes(3, 3))
+    case = case_of(DIAGONAL, "lstm", sizes=SizeRange(3, 3))
     loop, convolved, _ = rivals(case)
     assert convolved.name == "skewed convolutions"
     expected, found = loop.forward(), convolved.forward()
@@ -251,10 +251,10 @@ def test_a_layer_called_as_torch_is_computes_the_same():
 def test_structures_are_of_the_sizes_asked_for():
     for takes, count in ((CHAIN, int), (TREE, lambda tree: (len(tree) + 1) // 2), (ANY, len)):
         topology = create(takes)
-        sizes = [count(one) for one in draw(topology, Sizes(3, 9), 50, seed=0)]
+        sizes = [count(one) for one in draw(topology, SizeRange(3, 9), 50, seed=0)]
         assert min(sizes) >= 3 and max(sizes) <= 9 and len(set(sizes)) > 1
-        topology.plan(draw(topology, Sizes(1, 4), 5, seed=1))
-    assert draw(create({"name": "row", "dims": 3}), Sizes(4, 4), 2, seed=0) == [(4, 4, 4)] * 2
+        topology.plan(draw(topology, SizeRange(1, 4), 5, seed=1))
+    assert draw(create({"name": "row", "dims": 3}), SizeRange(4, 4), 2, seed=0) == [(4, 4, 4)] * 2
 
 
 def create(choice):
@@ -263,7 +263,7 @@ def create(choice):
 
 
 def test_a_random_graph_has_three_predecessors_in_the_mean():
-    (graph,) = draw(create({"name": "graph"}), Sizes(4000, 4000), 1, seed=0)
+    (graph,) = draw(create({"name": "graph"}), SizeRange(4000, 4000), 1, seed=0)
     assert graph.index.shape[1] / 4000 == pytest.approx(3, rel=0.05)
     assert (graph.index[0] < graph.index[1]).all()
 
@@ -303,7 +303,7 @@ def test_the_peak_is_what_torch_holds_at_once():
 
 
 def test_states_and_gates_are_counted_by_edges():
-    case = case_of({"name": "graph"}, sizes=Sizes(50, 50), batch=1)
+    case = case_of({"name": "graph"}, sizes=SizeRange(50, 50), batch=1)
     (plan,) = case.plans
     # Three node gates, two states, and a forget gate for every row that is read.
     expected = 8 * 4 * (5 * plan.num_nodes + len(plan.rows))
@@ -424,7 +424,7 @@ def test_a_composition_is_measured_as_json(tmp_path):
 def test_a_table_is_printed_for_a_person():
     status, out, err = call("bench", "topology=chain", "cell=elman", *SMALL)
     assert status == 0, err
-    for word in ("floor", "structnet", "nn.RNN padded", "loop over nn.RNNCell", "planning anew"):
+    for word in ("floor", "structnet", "nn.RNN padded", "loop over nn.RNNCell", "planning, not cached"):
         assert word in out
 
 
@@ -456,7 +456,7 @@ WRONG = {
     "scale=0.1": "'scale': this option is for a suite, as in suite=cpu",
     "suite=": "suite= takes a value",
     "suite=cuda": "suite 'cuda' is measured on a GPU, got device 'cpu'; --device cuda",
-    "suite=scale out=scale.png": "out is a file for JSON, the picture is put beside it: scale.png",
+    "suite=scale out=scale.png": "out is a JSON file, beside which the picture is saved, got scale.png",
     "out=nowhere/bench.json": "for out=nowhere/bench.json",
     "--device tpu": "no device 'tpu'",
     "--fast": "no flag '--fast'",
@@ -470,7 +470,7 @@ def test_a_mistake_is_named_with_the_way_out(words):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_named():
-    assert "torch sees no GPU" in refused("bench", "--device", "cuda")
+    assert "torch finds no GPU" in refused("bench", "--device", "cuda")
 
 
 def test_the_plain_cell_knows_nothing_of_structnet():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from commands import call
 
-from structnet.training.constant import Constant, verdict
+from structnet.training.constant import Constant, no_better
 
 
 def test_the_most_frequent_class_is_counted_over_batches_of_known_targets():
@@ -31,14 +31,14 @@ def test_the_mean_of_numbers_has_their_deviation_for_its_error():
 
 def test_only_what_is_clearly_better_is_better():
     chance = {"constant_accuracy": 0.5, "clear_accuracy": 0.53}
-    assert "no better than always giving the most frequent class, 0.5000" in verdict(
+    assert "no better than always giving the most frequent class, 0.5000" in no_better(
         {"accuracy": 0.52}, chance
     )
-    assert verdict({"accuracy": 0.54}, chance) is None
+    assert no_better({"accuracy": 0.54}, chance) is None
     mean = {"constant_rmse": 2.0}
-    assert "no better than always giving the mean, 2" in verdict({"rmse": 2.5}, mean)
-    assert verdict({"rmse": 1.5}, mean) is None
-    assert verdict({"nats_per_image": 3.0}, {}) is None
+    assert "no better than always giving the mean, 2" in no_better({"rmse": 2.5}, mean)
+    assert no_better({"rmse": 1.5}, mean) is None
+    assert no_better({"nats_per_image": 3.0}, {}) is None
 
 
 def test_a_run_at_chance_points_to_diagnose(tmp_path, monkeypatch):

@@ -585,7 +585,7 @@ BAD = {
     "trainer.max_epoch=3": ["no option 'max_epoch' of trainer", "did you mean 'max_epochs'?"],
     "topology=chain topology.arity=3": ["no option 'arity' of topology 'chain'"],
     "readout.size=3": ["readout"],
-    "trainer.optimizer=adamv": ["'optimizer'", "'adamv'", "did you mean 'adamw'?"],
+    "trainer.optimizer=adamv": ["'optimizer'", "'adamv'", "did you mean 'adam'?"],
     "trainer.schedule=cosin": ["'schedule'", "'cosin'", "did you mean 'cosine'?"],
     "net.executor=bached": ["no executor 'bached'", "did you mean 'batched'?"],
     "trainer.name=other": ["trainer", "other"],

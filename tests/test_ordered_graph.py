@@ -21,7 +21,7 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.utils import to_undirected
 
 import structnet as sn
-from structnet.data.synthetic import Sizes, draw
+from structnet.data.synthetic import SizeRange, draw
 from structnet.nn.stack import Stack
 
 
@@ -256,7 +256,7 @@ def test_a_batch_of_data_is_planned_as_its_samples():
 
 
 def test_graphs_to_measure_on_are_undirected_with_scores():
-    (graph,) = draw(ordered(), Sizes(50, 50), 1, seed=0)
+    (graph,) = draw(ordered(), SizeRange(50, 50), 1, seed=0)
     (plan,) = ordered(order="score").plan([graph])
     assert plan.num_nodes == plan.num_initial == 50
 

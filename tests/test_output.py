@@ -12,7 +12,8 @@ import structnet as sn
 from structnet.diagnosis.gradients import Diagnosis
 from structnet.diagnosis.report import print_diagnosis
 from structnet.diagnosis.saturation import Saturation
-from structnet.training.report import print_comparison, print_table
+from structnet.system.terminal import print_rows
+from structnet.training.report import print_table
 
 
 def test_the_version_is_the_distributions():
@@ -27,7 +28,7 @@ def test_a_table_is_not_cut_where_stdout_is_no_terminal(capsys, monkeypatch):
     names = [f"a_metric_of_a_long_name_{number}" for number in range(12)]
     run = SimpleNamespace(config={"task": {"name": "wide"}}, parts=["tree", "lstm"])
     print_table(run, {"test": dict.fromkeys(names, 0.25)})
-    print_comparison(["", *names], [["row", *["0.25"] * 12]])
+    print_rows(["", *names], [["row", *["0.25"] * 12]])
     lines = capsys.readouterr().out.splitlines()
     assert sum(all(name in line for name in names) for line in lines) == 2
     assert not any("…" in line for line in lines)

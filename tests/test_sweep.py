@@ -36,7 +36,7 @@ def test_a_sweep_has_a_table_of_all_its_runs_at_the_end(place):
     assert status == 0 and out.count("finished already") == 2 and "epoch 1/1" not in out
     assert files_below(place) == before
     assert "holds another sweep" in refused(*SMALL, "cell=gru,lstm", "run=mine")
-    assert "goes on as it is" in refused("train", "resume=mine", "seed=3")
+    assert "is resumed as it is" in refused("train", "resume=mine", "seed=3")
 
 
 def test_a_run_that_fails_does_not_end_the_others(place):

@@ -22,13 +22,13 @@ def place(tmp_path, monkeypatch):
         yield tmp_path
 
 
-def learn(*words, name="out", resume=False):
+def learn(*words, name="out", resumed=None):
     """(run, net, figures, what was printed) of a training on few small files."""
     root = f"task.root={code_folder()}"
     run = Run.new(compose([root, *SMALL, f"run={name}", "trainer.max_epochs=1", *words]))
     out = io.StringIO()
     with redirect_stdout(out):
-        net, figures = train_run(run, resume)
+        net, figures = train_run(run, resumed)
     return run, net, figures, out.getvalue()
 
 
@@ -254,7 +254,7 @@ def test_a_bar_with_loss_validation_and_speed_is_drawn_on_a_terminal(monkeypatch
     root = f"task.root={code_folder()}"
     run = Run.new(compose([root, *SMALL, "run=out", "trainer.max_epochs=2"]))
     with redirect_stdout(Terminal()):
-        train_run(run, resume=False)
+        train_run(run, None)
     assert {"loss", "validation/accuracy", "nodes_per_s"} <= set().union(*shown)
 
 
@@ -274,7 +274,7 @@ def test_the_bar_fits_its_terminal_and_says_how_long_all_epochs_take(monkeypatch
     words = ("run=out", "trainer.max_epochs=2", "trainer.batch_nodes=16")
     run, shown = Run.new(compose([root, *SMALL, *words])), Terminal()
     with redirect_stdout(shown):
-        train_run(run, resume=None)
+        train_run(run, None)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
     lines = re.split(r"[\r\n]+", text)
     bars = [line for line in lines if line.startswith("epoch")]

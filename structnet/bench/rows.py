@@ -14,7 +14,7 @@ from structnet.bench.rivals import ours, rivals
 from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.workload import OURS, Figures, Setting, Work, measure_case, samples_of
 from structnet.data.loader import loader
-from structnet.data.synthetic import Sizes
+from structnet.data.synthetic import SizeRange
 
 
 class Mark(NamedTuple):
@@ -123,7 +123,7 @@ class Growth:
         runs = {}
         for length in lengths:
             work = self.work.scaled(setting.scale)
-            work = replace(work, sizes=Sizes(length, length), batch=1)
+            work = replace(work, sizes=SizeRange(length, length), batch=1)
             runs[str(length)] = ours(work.build(setting.seed, setting.device)).step
         times = measure(runs, setting.repeats, setting.device)
         each = [times[str(length)].median_s / length for length in lengths]
@@ -146,7 +146,7 @@ class Memory:
     def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
         size = max(2, round(self.work.sizes.high * setting.scale))
         # Below its full size the graph is smaller, not its states.
-        work = replace(self.work, sizes=Sizes(size, size))
+        work = replace(self.work, sizes=SizeRange(size, size))
         figure = "peak / (states + gates)"
         # Three predecessors a node, the gates of which are most of it.
         least = 4 * size * work.hidden_size * 8

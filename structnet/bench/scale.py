@@ -87,7 +87,7 @@ class PerNode:
 
 
 def _measure(batches: Mapping[str, Batch], setting: Setting, parts: Iterable[str]) -> Figures:
-    """Sizes of the batches by name, and the times of their parts, which take turns."""
+    """SizeRange of the batches by name, and the times of their parts, which take turns."""
     runs: dict[str, Callable[[], Any]] = {}
     shapes: dict[str, dict[str, int]] = {}
     for name, batch in batches.items():

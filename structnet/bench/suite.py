@@ -19,7 +19,7 @@ from structnet.bench.rows import (
 )
 from structnet.bench.scale import SCALE
 from structnet.bench.workload import Figures, Setting, Work
-from structnet.data.synthetic import Sizes
+from structnet.data.synthetic import SizeRange
 from structnet.registry.signature import did_you_mean
 
 
@@ -44,7 +44,7 @@ COMPILED = {"executor": "compiled"}
 TREE = {"name": "tree"}
 CHAIN = {"name": "chain"}
 LSTM = {"name": "lstm"}
-EQUAL = {"sizes": Sizes(64, 64), "batch": 64, "input_size": 256, "hidden_size": 256}
+EQUAL = {"sizes": SizeRange(64, 64), "batch": 64, "input_size": 256, "hidden_size": 256}
 LOOP = "loop over time"
 # The same kernel on both sides, called by way of the same checks: so much is noise.
 NO_SLOWER = 1.05
@@ -61,7 +61,7 @@ def _variant(cell: Mapping[str, Any], **options: Any) -> Ratios:
 
 
 def _scan(cell: str) -> Ratios:
-    sizes = {"sizes": Sizes(4096, 4096), "batch": 8, "input_size": 64, "hidden_size": 64}
+    sizes = {"sizes": SizeRange(4096, 4096), "batch": 8, "input_size": 64, "hidden_size": 64}
     return Ratios(Work(CHAIN, {"name": cell}, **sizes), {LOOP: 1 / 10}, ("loop",))
 
 
@@ -72,7 +72,7 @@ def _growth(cell: str) -> Growth:
 CPU: dict[str, Row] = {
     "tree-20": Ratios(Work(TREE, LSTM, hidden_size=150, **COMPILED), {"floor": 1.6}),
     "tree-10-60": Ratios(
-        Work(TREE, LSTM, Sizes(10, 60), batch=256, hidden_size=256, **COMPILED), {"floor": 1.4}
+        Work(TREE, LSTM, SizeRange(10, 60), batch=256, hidden_size=256, **COMPILED), {"floor": 1.4}
     ),
     "childsum-ewt": Ratios(
         Work(
@@ -88,7 +88,7 @@ CPU: dict[str, Row] = {
     "chain-gru": _same_as_torch({"name": "gru"}, "GRU"),
     "chain-elman": _same_as_torch({"name": "elman"}, "RNN"),
     "chain-ragged": Ratios(
-        Work(CHAIN, LSTM, **{**EQUAL, **COMPILED, "sizes": Sizes(4, 64)}),
+        Work(CHAIN, LSTM, **{**EQUAL, **COMPILED, "sizes": SizeRange(4, 64)}),
         {"nn.LSTM packed": 0.5, "nn.LSTM padded": 1.0},
         ("torch",),
     ),
@@ -101,7 +101,7 @@ CPU: dict[str, Row] = {
     "custom-chain": Ratios(Work(CHAIN, PlainCell, **EQUAL, **COMPILED), {"floor": 2.5}),
     "custom-tree": Ratios(Work(TREE, PlainCell, hidden_size=150, **COMPILED), {"floor": 2.5}),
     "grid-diagonal": Ratios(
-        Work({"name": "diagonal"}, LSTM, Sizes(28, 28), 16, 64, 64, **COMPILED),
+        Work({"name": "diagonal"}, LSTM, SizeRange(28, 28), 16, 64, 64, **COMPILED),
         {"floor": 2.0, "skewed convolutions": 1 / 5, "skewed loop": 1 / 5},
         ("loop",),
     ),
@@ -115,7 +115,7 @@ CPU: dict[str, Row] = {
         Work(
             {"name": "graph"},
             LSTM,
-            Sizes(1_000_000, 1_000_000),
+            SizeRange(1_000_000, 1_000_000),
             batch=1,
             input_size=64,
             hidden_size=64,

@@ -13,14 +13,14 @@ from structnet.bench.floor import Floor
 from structnet.bench.rivals import KINDS, ours, rivals
 from structnet.bench.stopwatch import Time, measure, peak_bytes
 from structnet.data.batch import Sample, collate
-from structnet.data.synthetic import Sizes, dependency_trees, draw
+from structnet.data.synthetic import SizeRange, dependency_trees, draw
 from structnet.nn.recurrence import Recurrence
 from structnet.run.components import component, create
 from structnet.topology.base import Topology
 
 Figures = dict[str, Any]
 OURS, FLOOR = "structnet", "floor"
-TWENTY = Sizes(20, 20)
+TWENTY = SizeRange(20, 20)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Work:
 
     topology: Mapping[str, Any]
     cell: Mapping[str, Any] | Callable
-    sizes: Sizes = TWENTY
+    sizes: SizeRange = TWENTY
     batch: int = 64
     input_size: int = 128
     hidden_size: int = 128
@@ -64,7 +64,7 @@ class Work:
 
         return replace(
             self,
-            sizes=Sizes(part(self.sizes.low, 1), part(self.sizes.high)),
+            sizes=SizeRange(part(self.sizes.low, 1), part(self.sizes.high)),
             batch=min(self.batch, part(self.batch)),
             input_size=part(self.input_size),
             hidden_size=part(self.hidden_size),

@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
@@ -29,6 +29,8 @@ MISTAKES = (ArithmeticError, ImportError, LookupError, MemoryError, OSError, Val
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status: 2 for a mistake in the call, 128 + N for signal N."""
     show_all_letters()
+    # Read by torch's profiler when torch is loaded: its log lines would stand among our output.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with stoppable() as received:
         message = "stopped"
         try:
@@ -80,11 +82,13 @@ def _command(words: list[str]) -> int:
     name = words.pop(0)
     if name == "help":
         name, words = words[0], ["--help"]
-    command = _find_command(name, words)
+    if name not in COMMANDS:
+        raise ValueError(_unknown(name, words))
     if any(word in HELP_FLAGS for word in words):
         print(HELP[name], end="")
         return 0
     check_flags(name, words)
+    command = importlib.import_module(f"structnet.cli.{name}").run
     for plugin in take_values(words, "--plugin"):
         load_file(plugin)
     with _silence() if take_flag(words, "--quiet") else nullcontext():
@@ -98,21 +102,20 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _find_command(name: str, words: Sequence[str]) -> Callable[[list[str]], int]:
-    if name in COMMANDS:
-        return importlib.import_module(f"structnet.cli.{name}").run
+def _unknown(name: str, words: Sequence[str]) -> str:
+    """What to type in place of a word that is no command."""
     from structnet.registry.signature import did_you_mean
 
     if name.startswith("-") and (found := [word for word in words if word in COMMANDS]):
         others = [word for word in (name, *words) if word != found[0]]
-        raise ValueError(f"the command comes first: {command_line(found[0], *others)}")
+        return f"the command comes first: {command_line(found[0], *others)}"
     if "=" in name and not name.startswith("-"):
         command = "train" if not name.startswith("run=") else "test"
-        raise ValueError(
+        return (
             f"no command {name!r} among {sorted(COMMANDS)}; "
             f"for example: {command_line(command, name, *words)}"
         )
-    raise ValueError(f"no command {name!r} {did_you_mean(name, COMMANDS)}")
+    return f"no command {name!r} {did_you_mean(name, COMMANDS)}"
 
 
 @contextmanager

@@ -1,11 +1,17 @@
-"""train: compose, train, test and report; a sweep, a comparison, or a run that goes on."""
+"""train: compose, train, test and report; a sweep, a comparison, or a run that is resumed."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from structnet.registry.option_types import home
-from structnet.system.terminal import visible
+from structnet.system.terminal import print_rows, visible
 from structnet.system.words import command_line, take_flag, take_values
+
+if TYPE_CHECKING:
+    from structnet.run.resuming import Saved
+    from structnet.run.run import Run
+    from structnet.study.compare import Comparison
+    from structnet.study.sweep import Sweep
 
 
 def run(words: list[str]) -> int:
@@ -20,7 +26,7 @@ def run(words: list[str]) -> int:
     from structnet.config.fitting import fitting_words
     from structnet.study.compare import Comparison
 
-    # Composed before the first one runs: a mistake in the last shows at once.
+    # All are composed before the first is trained: a mistake in the last shows at once.
     sweeps = list(sweep(words)) if multirun else [words]
     sweeps = [[*overrides, *fitting_words(overrides, folders)] for overrides in sweeps]
     composed = [compose(overrides, folders) for overrides in sweeps]
@@ -38,7 +44,7 @@ def run(words: list[str]) -> int:
 
         return _sweep(Sweep.compose(sweeps, composed, folders))
     for overrides, config, comparison in zip(sweeps, composed, comparisons, strict=True):
-        # The words of this run of a sweep, or those added by default.
+        # A run of a sweep, or a topology that was chosen for the task.
         if multirun or overrides != words:
             dirs = [word for folder in folders for word in ("--config-dir", folder)]
             print(command_line("train", *dirs, *overrides), flush=True)
@@ -48,27 +54,54 @@ def run(words: list[str]) -> int:
         from structnet.run.run import Run
 
         Run.compose(config, Path()).check()
-        _train(Run.new(config), resume=None)
+        _train(Run.new(config), None)
     return 0
 
 
 def _resume(directory: str, words: list[str]) -> int:
-    from structnet.cli.resume import resume
     from structnet.study.sweep import LIST, Sweep
 
     if directory and Path(directory, LIST).is_file():
         if words:
-            raise ValueError(f"{directory} holds a sweep, which goes on as it is; got {words}")
+            raise ValueError(f"{directory} holds a sweep, which is resumed as it is; got {words}")
         return _sweep(Sweep.open(directory))
-    return resume(directory, words, _train)
+    return _resume_run(directory, words)
 
 
-def _sweep(sweep: Any) -> int:
-    """Train and report every run of a sweep; the exit status, 1 where one has failed."""
-    from structnet.training.report import print_comparison
+def _resume_run(directory: str, words: list[str]) -> int:
+    """Train a run from its newest checkpoint, with options of the trainer changed by the words."""
+    if not directory:
+        raise ValueError("resume= takes the directory of a run")
+    from structnet.config.compose import override, saved
+    from structnet.run.run import Run
+    from structnet.training.resume import (
+        check_changes,
+        checkpoint_of,
+        is_finished,
+        reason_it_ended,
+    )
 
+    run = Run.compose(saved(directory), Path(directory))
+    found = checkpoint_of(run)
+    config = override(run.config, words)
+    check_changes(found, run.directory / found.name, config["trainer"], run.config["trainer"])
+    ended, finished = reason_it_ended(found, config["trainer"]), is_finished(run, found)
+    changed = config != run.config
+    if found.epochs > config["trainer"]["max_epochs"] or (ended and finished and changed):
+        raise ValueError(f"{directory} has been trained {ended}")
+    if ended and finished:
+        print(f"{directory} has been trained {ended}; nothing is changed")
+        return 0
+    resumed = Run.compose(config, run.directory)
+    resumed.check(resumed=True)
+    _train(resumed, found)
+    return 0
+
+
+def _sweep(sweep: "Sweep") -> int:
+    """Train and report every run of a sweep; the exit status, 1 if one has failed."""
     sweep.run(_train)
-    print_comparison(*sweep.table())
+    print_rows(*sweep.table())
     for failure in sweep.failures:
         print(f"failed: {visible(str(failure))}")
     if sweep.failures:
@@ -77,25 +110,24 @@ def _sweep(sweep: Any) -> int:
     return int(bool(sweep.failures))
 
 
-def _compare(comparison: Any) -> None:
+def _compare(comparison: "Comparison") -> None:
     from structnet.study.ranking import differences, table
-    from structnet.training.report import print_comparison
 
-    directory, summary = comparison.run(lambda run: _finish(run, resume=None))
-    print_comparison(*table(summary))
+    directory, summary = comparison.run(lambda run: _finish(run, None))
+    print_rows(*table(summary))
     print(*differences(summary), sep="\n")
-    print(f"comparison: {visible(str(directory))} (table.md, table.json, and a run each)")
+    print(f"comparison: {visible(str(directory))} (table.md, table.json, one directory per run)")
 
 
-def _train(run: Any, resume: Any) -> None:
-    """Train, test and report a run."""
-    from structnet.training.constant import verdict
+def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
+    """Train, test and report a run; its figures."""
+    from structnet.training.constant import no_better
     from structnet.training.report import print_table
 
-    metrics = _finish(run, resume)
+    metrics = _finish(run, resumed)
     here = f"run={run.directory}"
     print_table(run, metrics)
-    if said := verdict(metrics["test"], metrics["train"]):
+    if said := no_better(metrics["test"], metrics["train"]):
         print(f"{said}; what keeps it from learning: {command_line('diagnose', here)}")
     print(f"run: {visible(str(run.directory))} (model.safetensors, metrics.json, curve.png)")
     print("try next:")
@@ -105,10 +137,11 @@ def _train(run: Any, resume: Any) -> None:
         print(" ", command_line("generate", here, "out=samples.png"))
     print(" ", command_line("test", here))
     print("  structnet list")
+    return metrics
 
 
-def _finish(run: Any, resume: Any) -> dict[str, Any]:
-    """Train and test a run, saving everything that is worth keeping as it comes; its figures."""
+def _finish(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
+    """Train and test a run, saving each result as soon as it is there; its figures."""
     from structnet.system.memory import keep_memory
     from structnet.training.fit import train_run
     from structnet.training.report import best_baseline, draw_curve
@@ -116,10 +149,10 @@ def _finish(run: Any, resume: Any) -> dict[str, Any]:
 
     keep_memory()
     with run.hold():
-        net, metrics = train_run(run, resume)
+        net, metrics = train_run(run, resumed)
         run.save_net(net)
         draw_curve(run)
-        # Its figures are there, whatever becomes of the baselines.
+        # Saved before the baselines, which may fail.
         run.save_metrics(metrics)
         name = run.config["task"]["name"]
         with named(run, f"task {name!r} failed to fit its baselines"):

@@ -17,14 +17,14 @@ Ints = NDArray[np.int64]
 EWT = "UD_English-EWT/en_ewt-ud-train.conllu.gz"
 
 
-class Sizes(NamedTuple):
+class SizeRange(NamedTuple):
     """From the smallest to the largest, both included: steps, leaves of a tree, sides of a grid."""
 
     low: int
     high: int
 
     @classmethod
-    def read(cls, text: str) -> "Sizes":
+    def read(cls, text: str) -> "SizeRange":
         """`20`, or `4..64`; ValueError for anything else."""
         low, dots, high = str(text).partition("..")
         if not low.isdigit() or (dots and not high.isdigit()):
@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
         return random.integers(self.low, self.high + 1, count).tolist()
 
 
-def draw(topology: Topology, sizes: Sizes, count: int, seed: int) -> list[Any]:
+def draw(topology: Topology, sizes: SizeRange, count: int, seed: int) -> list[Any]:
     """So many random structures of the kind that the topology takes."""
     random = np.random.default_rng(seed)
     kind: dict[str, Callable[[int], Any]] = {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from structnet.data.synthetic import Sizes
+from structnet.data.synthetic import SizeRange
 from structnet.data.synthetic import draw as draw_structures
 from structnet.draw.arrows import draw_arrows
 from structnet.draw.layout import Layout, Points, arrows, layered, level_of_nodes
@@ -77,7 +77,7 @@ def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
     if topology.takes == "sequence":
         return sizes["length"]
     size = sizes["leaves" if topology.takes == "tree" else "nodes"]
-    return draw_structures(topology, Sizes(size, size), 1, sizes["seed"])[0]
+    return draw_structures(topology, SizeRange(size, size), 1, sizes["seed"])[0]
 
 
 def check_path(path: Path) -> None:

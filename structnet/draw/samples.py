@@ -15,7 +15,7 @@ from structnet.nn.recurrence import Recurrence
 from structnet.registry.signature import did_you_mean
 from structnet.run.run import Run
 from structnet.topology.base import Topology
-from structnet.training.predict import verdicts
+from structnet.training.predict import predictions
 
 SPLITS = ("train", "validation", "test")
 
@@ -69,7 +69,7 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
     title = "; ".join([title, *_where(sample), *_target(task, np.asarray(sample.y))])
     has_classes = scores.shape[1] == len(task.classes) > 1
     if (has_classes or isinstance(task, Regression)) and len(scores) * task.group == len(samples):
-        title += f"; net: {verdicts(task, scores, [sample.origin])[0].verdict}"
+        title += f"; net: {predictions(task, scores, [sample.origin])[0].verdict}"
     mine = slice(*batch.ptr[at : at + 2].tolist())
     if len(output) == batch.num_nodes and isinstance(task, Regression):
         unit = f", {task.unit}" if task.unit else ""

@@ -1,6 +1,7 @@
 """Printing untrusted text: control characters and letters the terminal lacks are escaped."""
 
 import sys
+from collections.abc import Collection, Sequence
 from io import TextIOWrapper
 from typing import Any
 
@@ -45,3 +46,21 @@ def console() -> Any:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else UNBOUNDED)
+
+
+def print_rows(
+    head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)
+) -> None:
+    """Print a table; columns are aligned to the right but for the numbers in `left`."""
+    # Imported here: help is printed without it.
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    # Without padding at the edges: a table is printed in 80 characters where that is enough.
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
+    for number, name in enumerate(head):
+        table.add_column(Text(visible(name)), justify="left" if number in left else "right")
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    console().print(table)

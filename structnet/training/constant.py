@@ -42,8 +42,8 @@ class Constant:
         return found
 
 
-def verdict(figures: Mapping[str, float], constant: Mapping[str, float]) -> str | None:
-    """In words, that a net's figures are no better than one answer's; None where they are."""
+def no_better(figures: Mapping[str, float], constant: Mapping[str, float]) -> str | None:
+    """A sentence if a net's figures are no better than a constant prediction's, else None."""
     if figures.get("accuracy", 1) <= constant.get("clear_accuracy", 0):
         return (
             f"accuracy {figures['accuracy']:.4f} is no better than always giving the most "

@@ -87,7 +87,7 @@ def _of_samples(
     task: Task, output: Tensor, batch: Batch, samples: Sequence[Sample]
 ) -> Iterator[list[Prediction]]:
     origins = [sample.origin for sample in samples]
-    return ([one] for one in verdicts(task, task.sample_output(output, batch), origins))
+    return ([one] for one in predictions(task, task.sample_output(output, batch), origins))
 
 
 def _of_nodes(
@@ -95,11 +95,11 @@ def _of_nodes(
 ) -> Iterator[list[Prediction]]:
     for sample, scores in zip(samples, output.split(batch.ptr.diff().tolist()), strict=True):
         names = task.node_names(sample) or [None] * len(scores)
-        said = verdicts(task, scores, [sample.origin] * len(scores))
+        said = predictions(task, scores, [sample.origin] * len(scores))
         yield [replace(s, node=i, name=n) for i, (s, n) in enumerate(zip(said, names, strict=True))]
 
 
-def verdicts(task: Task, output: Tensor, origins: Sequence[Any]) -> list[Prediction]:
+def predictions(task: Task, output: Tensor, origins: Sequence[Any]) -> list[Prediction]:
     """What is said of the samples of these origins, given the net's outputs for them."""
     if isinstance(task, Regression):
         values = zip(origins, task.values(output).tolist(), strict=True)

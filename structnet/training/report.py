@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -29,16 +28,6 @@ def print_table(run: Run, metrics: Figures) -> None:
         style = "bold" if name == model else None
         cells = (f"{figures[c]:.4f}" if c in figures else "" for c in columns)
         table.add_row(Text(visible(name)), *cells, style=style)
-    console().print(table)
-
-
-def print_comparison(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    # Two columns with their published figures fit into 80 characters.
-    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
-    for number, name in enumerate(head):
-        table.add_column(Text(visible(name)), justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
     console().print(table)
 
 
