@@ -8,7 +8,8 @@ from torch import nn
 
 import structnet as sn
 from structnet.diagnosis.gradients import Diagnosis, diagnose, distances, largest_batch
-from structnet.diagnosis.report import as_data, draw_diagnosis, judge, print_diagnosis, sentences
+from structnet.diagnosis.picture import draw_diagnosis
+from structnet.diagnosis.report import as_data, judge, print_diagnosis, sentences
 from structnet.diagnosis.saturation import Saturation, spectral_radii
 
 TREE = torch.tensor([[1, 2], [3, 4], [-1, -1], [-1, -1], [-1, 5], [-1, -1]])
@@ -349,7 +350,7 @@ def test_weights_that_are_not_finite_are_shown_as_such(run):
     assert judge(found.gradient).word == "exploding"
     json.dumps(as_data([found]), allow_nan=False)
     print_diagnosis([found])
-    draw_diagnosis(run, [found])
+    draw_diagnosis(run.directory, [found])
 
 
 def test_the_table_has_a_row_a_gate(capsys):
@@ -442,7 +443,8 @@ def test_the_picture_shows_gradient_gates_and_radii(run, monkeypatch):
         figures.append(figure), save(figure, *some, **options)))  # fmt: skip
     layer, chain = elman(0.5, nonlinearity="tanh")
     found = measured(layer, chain, [7], torch.zeros(7, 4))
-    draw_diagnosis(run, [found], [{"epoch": 1, "gradient": {"layer 1": [1.0, None, 0.0, 3.0]}}])
+    history = [{"epoch": 1, "gradient": {"layer 1": [1.0, None, 0.0, 3.0]}}]
+    draw_diagnosis(run.directory, [found], history)
     gradient, gates, radii = figures[0].axes
     earlier, now, *_ = gradient.lines
     assert list(earlier.get_xdata()) == [0, 3]

@@ -167,7 +167,7 @@ def test_figures_that_cannot_be_written_as_json_leave_the_old_ones(place):
     run = opened(copy_of_trained(place))
     before = (run.directory / "metrics.json").read_text()
     with pytest.raises(TypeError):
-        run.save_json("metrics.json", {"test": object()})
+        run.save_metrics({"test": object()})
     assert (run.directory / "metrics.json").read_text() == before
 
 

@@ -11,7 +11,8 @@ def run(words: list[str]) -> int:
     options = take_options(words, required=("run",))
     from structnet.config.compose import saved
     from structnet.diagnosis.gradients import diagnose, largest_batch
-    from structnet.diagnosis.report import draw_diagnosis, print_diagnosis, save_diagnosis
+    from structnet.diagnosis.picture import draw_diagnosis
+    from structnet.diagnosis.report import print_diagnosis, save_diagnosis
     from structnet.run.run import Run
     from structnet.training.samples import load_samples
 
@@ -20,8 +21,8 @@ def run(words: list[str]) -> int:
     samples = load_samples(run)["validation"]
     batch_nodes = run.config["trainer"]["batch_nodes"]
     layers = diagnose(net, largest_batch(samples, run.topology, batch_nodes, run.task.group))
-    found = save_diagnosis(run, layers)
-    draw_diagnosis(run, layers, found["history"])
+    found = save_diagnosis(run.directory, layers)
+    draw_diagnosis(run.directory, layers, found["history"])
     if as_json:
         print(json.dumps(found["layers"], indent=1))
         return 0

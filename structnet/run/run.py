@@ -267,10 +267,6 @@ class Run:
             with suppress(AttributeError):
                 setattr(self.task, name, value)
 
-    def save_json(self, name: str, value: Any) -> None:
-        text = json.dumps(value, indent=1) + "\n"
-        write(self.directory / name, lambda path: path.write_text(text))
-
     def _save_checked(self, name: str, value: Any) -> None:
         self.manifest.write(name, (json.dumps(value, indent=1) + "\n").encode())
 

@@ -1,1 +1,1 @@
-"""Training, testing and using nets, by Lightning."""
+"""Training nets with Lightning, and using trained nets."""

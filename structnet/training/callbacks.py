@@ -1,4 +1,4 @@
-"""What Lightning calls in a training run: progress, early stopping, diagnosis, pictures."""
+"""Lightning callbacks of training: progress, early stopping, diagnosis, pictures."""
 
 import sys
 import time
@@ -20,12 +20,12 @@ from structnet.diagnosis.report import judge, save_diagnosis
 from structnet.run.run import Run
 from structnet.system.files import write
 
-# On lines shorter than this there is no bar.
+# The least width of a terminal, in characters, on which the bar itself is drawn.
 WIDE = 100
 
 
 class PlainLines(Callback):
-    """A line an epoch, where there is no terminal to draw a bar on."""
+    """Prints one line per epoch, where stdout is no terminal that a bar could be drawn on."""
 
     def __init__(self) -> None:
         self.line: str | None = None
@@ -38,7 +38,7 @@ class PlainLines(Callback):
         self._say()
 
     def _say(self) -> None:
-        """Say that an epoch has ended once it is saved, which is after `on_train_epoch_end`."""
+        """Print the line of the last epoch: its checkpoint is saved by now."""
         if self.line is not None:
             print(self.line, flush=True)
         self.line = None
@@ -56,7 +56,14 @@ class PlainLines(Callback):
 
 
 class Diagnose(Callback):
-    """Logs how much gradient reaches the far end of a batch, and saves how it got there."""
+    """Logs and saves the gradient that reaches each level of a batch.
+
+    Arguments:
+        run: gets diagnose.json in its directory.
+        net: the net in training.
+        batch: what it is diagnosed on.
+        every: the number of epochs from one diagnosis to the next.
+    """
 
     def __init__(self, run: Run, net: nn.Module, batch: Batch, every: int):
         self.run, self.net, self.batch, self.every = run, net, batch, every
@@ -66,14 +73,20 @@ class Diagnose(Callback):
         if epoch % self.every:
             return
         layers = diagnose(self.net, self.batch.to(pl_module.device))
-        save_diagnosis(self.run, layers, epoch)
+        save_diagnosis(self.run.directory, layers, epoch)
         for layer in layers:
             name = layer.name.replace(", ", "_").replace(" ", "_")
             pl_module.log(f"gradient/{name}", judge(layer.gradient).change)
 
 
 class Illustrate(Callback):
-    """Saves the task's pictures of what the net has learned in DIR/samples."""
+    """Saves the task's pictures of what the net has learned, in samples/ of the run's directory.
+
+    Arguments:
+        run: gets the pictures, made by its task.
+        samples: those to show; of the validation split.
+        every: the number of epochs from one set of pictures to the next.
+    """
 
     def __init__(self, run: Run, samples: Sequence[Sample], every: int):
         self.run, self.samples, self.every = run, samples, every
@@ -93,7 +106,7 @@ class Illustrate(Callback):
 
 
 class Left(ProgressColumn):
-    """How long all epochs will still take, by how long those steps took that are done."""
+    """The time left for all epochs, estimated from the mean time of the steps done."""
 
     seconds: float | None = None
 
@@ -103,7 +116,7 @@ class Left(ProgressColumn):
 
 
 class Figures(ProgressColumn):
-    """The figures of training, as many as there is room for."""
+    """Losses and metrics, as many as fit on the line."""
 
     text = ""
 
@@ -112,7 +125,7 @@ class Figures(ProgressColumn):
 
 
 class Bar(RichProgressBar):
-    """A progress bar with the figures of training, on one line of any terminal."""
+    """A progress bar with losses and metrics, on one line of any terminal."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -127,7 +140,7 @@ class Bar(RichProgressBar):
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Nothing for Lightning's own column, which would break over several lines."""
+        """Show the figures in our column; Lightning's would be broken over several lines."""
         shown = super().get_metrics(trainer, pl_module)
         figures = [f"{name.split('/')[-1]} {shown[name]:.3f}" for name in shown
                    if name not in ("v_num", "nodes_per_s")]  # fmt: skip
@@ -138,7 +151,7 @@ class Bar(RichProgressBar):
 
     def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
         self.left, self.figures = Left(), Figures()
-        # The bar, which takes what it can get, where there is room for more than figures.
+        # The bar takes all the room there is, so it is left out on a narrow terminal.
         _, bar, *_ = super().configure_columns(trainer)
         bars = [bar] if get_console().width >= WIDE else []
         text = TextColumn("{task.description}")
@@ -153,7 +166,13 @@ class Bar(RichProgressBar):
 
 
 class Patience(EarlyStopping):
-    """Early stopping that prints a line, and keeps its count when a run is resumed."""
+    """Early stopping that prints a line, and keeps its count when a run is resumed.
+
+    Arguments:
+        task: names the metric that is watched.
+        patience: the number of epochs without a better figure after which training stops.
+        waited: the count and the best figure of the run that is resumed.
+    """
 
     def __init__(self, task: Task, patience: int, waited: Mapping[str, Any] | None):
         super().__init__(f"validation/{task.monitor}", patience=patience, mode=task.mode)
@@ -174,17 +193,14 @@ class Patience(EarlyStopping):
 
 
 def progress() -> Callback:
-    """A bar on a terminal, lines elsewhere."""
+    """A progress bar on a terminal, one line per epoch elsewhere."""
     return Bar() if sys.stdout.isatty() else PlainLines()
 
 
 def early_stopping(
     task: Task, patience: int | None, waited: Mapping[str, Any] | None
 ) -> list[Callback]:
-    """Stops after `patience` epochs without a better validation figure, if given.
-
-    `waited` is what a run that goes on has seen.
-    """
+    """`Patience`, if an option asks for it."""
     return [] if patience is None else [Patience(task, patience, waited)]
 
 
@@ -195,7 +211,7 @@ def diagnosis(
     every: int | None,
     batch_nodes: int,
 ) -> list[Callback]:
-    """Diagnoses the largest validation batch after `every` so many epochs, if given."""
+    """`Diagnose` on the largest batch of the validation split, if an option asks for it."""
     if every is None:
         return []
     batch = largest_batch(splits["validation"], run.topology, batch_nodes, run.task.group)
@@ -205,5 +221,5 @@ def diagnosis(
 def illustration(
     run: Run, splits: dict[str, Sequence[Sample]], every: int | None
 ) -> list[Callback]:
-    """Shows what the net makes of validation samples after `every` so many epochs, if given."""
+    """`Illustrate` with the validation split, if an option asks for it."""
     return [] if every is None else [Illustrate(run, splits["validation"], every)]

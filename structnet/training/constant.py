@@ -1,4 +1,4 @@
-"""What always giving one answer would score: the most frequent class, or the mean."""
+"""The figures of a constant prediction: the most frequent class, or the mean."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,19 +7,25 @@ from math import inf, sqrt
 import torch
 from torch import Tensor
 
-# Standard errors above the baseline from which an accuracy counts as better.
+# How many standard errors above the constant prediction an accuracy must be to count as better.
 CLEAR = 2
 
 
 @dataclass
 class Constant:
-    """Targets of a split, counted as they are measured: classes, or numbers."""
+    """The targets of a split, collected batch by batch: counts of classes, or numbers."""
 
     counts: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     numbers: list[Tensor] = field(default_factory=list)
 
     def update(self, output: Tensor, target: Tensor, ignored: int) -> None:
-        """Targets (n,) of scores (n, classes) or of numbers (n,); others are not counted."""
+        """Add the targets of a batch; targets that are neither classes nor numbers are left out.
+
+        Arguments:
+            output: the net's scores (n, classes), or numbers (n,).
+            target: class indices (n,), or numbers (n,).
+            ignored: the class index of a target that is not measured.
+        """
         if output.ndim == 2 and target.ndim == 1 and not target.is_floating_point():
             found = torch.bincount(target[target != ignored].cpu(), minlength=output.shape[1])
             size = max(len(found), len(self.counts))
@@ -28,9 +34,9 @@ class Constant:
             self.numbers.append(target.detach().double().cpu())
 
     def figures(self) -> dict[str, float]:
-        """Accuracy of the most frequent class and root mean squared error of the mean, if any.
+        """Accuracy of the most frequent class, and root mean squared error of the mean.
 
-        "clear_accuracy" is the accuracy from which a net counts as better.
+        A net with more than "clear_accuracy" is better than the most frequent class.
         """
         found = {}
         if total := int(self.counts.sum()):

@@ -1,4 +1,4 @@
-"""What a trained net makes by itself."""
+"""Samples that a trained net generates."""
 
 from collections.abc import Mapping
 from keyword import iskeyword
@@ -10,15 +10,18 @@ from structnet.run.run import Run
 
 
 def generate(run: Run, words: Mapping[str, str]) -> Any:
-    """What the run's net makes, by the options of its task's `generate`; it has `save(path)`.
+    """Generate samples with the run's net; the result has a method `save(path)`.
 
-    An option that is a keyword of Python, such as class, is there with an underscore behind it.
+    Arguments:
+        run: its task generates.
+        words: options of the task's `generate`, as they were typed. One that is a Python keyword,
+            such as class, is the argument `class_`.
     """
     name = run.config["task"]["name"]
     if run.task.generate is None:
         raise ValueError(
-            f"there is nothing to generate: as the run's task {name!r} is configured, its net "
-            "makes no samples; train one that predicts its input, such as task=digits"
+            f"nothing to generate: the net of task {name!r}, as it is configured, makes no "
+            "samples; train one that predicts its input, such as task=digits"
         )
     known = {
         option.rstrip("_"): kind

@@ -1,4 +1,4 @@
-"""What is kept of a training run while it goes on, and how Lightning goes on from it."""
+"""Checkpoints of a training run: when they are saved, their files, and how they are restored."""
 
 import io
 import time
@@ -19,10 +19,13 @@ from structnet.training.optimizing import checked_states, checked_weights
 
 
 class Keep(Checkpoint):
-    """Keeps the last state, to go on from, and that of the epoch with the best validation.
+    """Saves the last state of training, to resume from, and that of the best epoch.
 
-    Within an epoch the last one is kept every so many minutes, or steps, where they are given.
-    `best` is the best validation figure, or None.
+    Arguments:
+        run: the run whose directory gets the checkpoints.
+        minutes: save within an epoch every this many minutes, if given.
+        steps: save within an epoch every this many steps, if given.
+        best: the best validation figure so far, if the run is resumed.
     """
 
     def __init__(self, run: Run, minutes: float | None, steps: int | None, best: float | None):
@@ -32,7 +35,7 @@ class Keep(Checkpoint):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Save what the batch before has led to: by now it is logged as well."""
+        """Save the state after the batch before: its figures are logged by now."""
         if batch_idx == 0:
             return
         waited_s = time.monotonic() - self.saved_at
@@ -42,7 +45,7 @@ class Keep(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         score = trainer.callback_metrics.get(f"validation/{self.monitor}")
-        # First the best one: the last one says that it is there.
+        # The best one first: the last one holds its figure, so that it has to be there.
         if score is not None and self._is_better(score.item()):
             self.best = score.item()
             self._save(trainer, BEST)
@@ -64,7 +67,7 @@ class Keep(Checkpoint):
         return better or self.best != self.best
 
     def _save(self, trainer: Trainer, name: str) -> None:
-        # What is logged lasts as long as what was learned.
+        # The logs on disk then reach at least as far as the checkpoint.
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.run.directory / name)
@@ -72,9 +75,9 @@ class Keep(Checkpoint):
 
 
 def restored(run: Run, module: Module, saved: Saved) -> dict[str, Any]:
-    """A checkpoint as Lightning takes it, with nothing in it that was not checked.
+    """A checkpoint for Lightning to load, of which every entry has been checked.
 
-    ValueError names the file and what does not fit the net and its optimizer.
+    ValueError names the file and what does not fit the net or its optimizer.
     """
     state, name = saved.state, saved.name
     try:
@@ -82,15 +85,15 @@ def restored(run: Run, module: Module, saved: Saved) -> dict[str, Any]:
         parameters = [weights[name] for name, _ in module.named_parameters()]
         states = checked_states(state["optimizer_states"], parameters)
         if saved.best_score is not None:
-            # Its weights are those of the net in the end, where no epoch is better.
+            # If no later epoch is better, its weights are the final ones.
             name = BEST
             checked_weights(read(run.manifest, BEST).state["state_dict"], module.state_dict())
     except ValueError as error:
         raise ValueError(
-            f"{run.directory / name} is no checkpoint of this run's net: {error}; move it away, "
-            "and the run goes on from another, if there is one"
+            f"{run.directory / name} is no checkpoint of this run's net: {error}; move it away to "
+            "resume from another checkpoint, if there is one"
         ) from error
-    # Of mixed precision in 16 bits.
+    # The gradient scaler of 16-mixed precision.
     scaler = {
         name: value
         for name, value in state.items()
@@ -113,7 +116,7 @@ def _is_numbers(values: Iterable[Any]) -> bool:
 
 
 class Begin(Callback):
-    """Saves the configuration once a step has shown that it works."""
+    """Saves the configuration after the first step: by then it is known to work."""
 
     def __init__(self, run: Run):
         self.run, self.begun = run, False
@@ -129,9 +132,11 @@ class Begin(Callback):
 
 
 class CheckpointFiles(CheckpointIO):
-    """Writes checkpoints whole and beside the one before, of which the last but one is kept.
+    """Writes checkpoint files, and keeps the last one under another name.
 
-    `resumed` is what Lightning goes on from. Nothing is ever removed here.
+    Arguments:
+        run: the run whose directory gets the files.
+        resumed: the checked checkpoint that Lightning resumes from.
     """
 
     def __init__(self, run: Run, resumed: dict[str, Any] | None):
@@ -148,4 +153,4 @@ class CheckpointFiles(CheckpointIO):
         return self.resumed
 
     def remove_checkpoint(self, path: Any) -> None:
-        """A new file takes the place of the old one."""
+        """Do nothing: a new file replaces the old one of its name."""

@@ -1,4 +1,4 @@
-"""What Lightning trains: a plain net, its task's loss and metrics, and an optimizer."""
+"""The LightningModule: a net with the loss and metrics of its task, and an optimizer."""
 
 import time
 from typing import Any, cast
@@ -76,11 +76,11 @@ class Module(LightningModule):
 
     @property
     def wall_s(self) -> float:
-        """How long the run has been trained for, in all processes."""
+        """Seconds of training, including those before the run was resumed."""
         return self.wall + time.monotonic() - self.begun
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put Lightning's counters where the checkpoint stands: at the start of what is left."""
+        """Set Lightning's counters of epochs and steps to those of the checkpoint."""
         saved, loop = self.resumed, self.trainer.fit_loop
         assert saved is not None
         for epochs in (loop.epoch_progress.total, loop.epoch_progress.current):
@@ -90,13 +90,13 @@ class Module(LightningModule):
         self.trainer.should_stop = self._is_last_step
 
     def on_train_start(self) -> None:
-        """Whatever the checkpoint says, the options are those given."""
+        """Give the optimizer the options of this run, in place of the checkpoint's."""
         optimizer, new = self.trainer.optimizers[0], self.configure_optimizers()
         for group, given in zip(optimizer.param_groups, new.param_groups, strict=True):
             group.update({name: value for name, value in given.items() if name != "params"})
 
     def train_dataloader(self) -> DataLoader:
-        """All batches of an epoch, or those that are left of the one that is gone on with."""
+        """The batches of an epoch; of the epoch that was resumed, those that are left."""
         assert self.train_batches is not None
         batches = self._sampler
         epoch, saved = self.trainer.current_epoch, self.resumed
@@ -111,7 +111,7 @@ class Module(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.started = time.monotonic()
         step = self.trainer.global_step
-        # The noise of a step is its own: a run that was stopped goes on as if it had not been.
+        # Noise depends on the seed and the step alone: a resumed run draws the same.
         torch.manual_seed(self.seed * 1_000_003 + step)
         given = self.options.learning_rate
         rate = given * SCHEDULES[self.options.schedule](step / self.steps)
@@ -129,7 +129,7 @@ class Module(LightningModule):
         self.seconds += time.monotonic() - self.started
         self.log("nodes_per_s", self.nodes / self.seconds, prog_bar=True, batch_size=1)
         self.done_batches = self.first + batch_idx + 1
-        # Said here, Lightning ends the epoch with its validation.
+        # Set here, so that Lightning still validates at the end of the epoch.
         if self._is_last_step:
             self.trainer.should_stop = True
 
@@ -144,7 +144,7 @@ class Module(LightningModule):
         return cast(Batches, self.train_batches.batch_sampler)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Stop before a step that would spoil the weights."""
+        """Raise before a step that would make weights NaN or infinite."""
         named = [(n, p) for n, p in self.net.named_parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for _, p in named if p.grad is not None])
         scaled = self.trainer.precision == "16-mixed"
@@ -162,7 +162,7 @@ class Module(LightningModule):
         )
 
     def on_train_epoch_end(self) -> None:
-        """Keep no weights that an epoch's last step has spoilt, which no step comes after."""
+        """Raise for weights that the epoch's last step has made NaN or infinite."""
         bad = [n for n, p in self.net.named_parameters() if not torch.isfinite(p).all()]
         if bad:
             keep: Any = self.trainer.checkpoint_callbacks[-1]

@@ -1,4 +1,4 @@
-"""Optimizers and schedules by name, and whether a saved state is one of them for given weights."""
+"""Optimizers and learning-rate schedules by name, and checks of an optimizer's saved state."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,9 @@ OPTIMIZERS: dict[OptimizerName, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
 }
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-# Entries of an optimizer's state that are never negative: squares and the step count.
+# Entries of an optimizer's state that are never negative: sums of squares and the step count.
 NEVER_NEGATIVE = ("step", "sum", "exp_avg_sq", "max_exp_avg_sq")
-# The share of the learning rate after a share of the steps.
+# The factor of the learning rate, from 0 to 1, after a fraction of the steps.
 SCHEDULES: dict[ScheduleName, Callable[[float], float]] = {
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * min(done, 1.0))),
     "constant": lambda done: 1.0,
@@ -26,32 +26,32 @@ SCHEDULES: dict[ScheduleName, Callable[[float], float]] = {
 
 
 def options_of(name: str) -> dict[str, Any]:
-    """The options of a group of parameters, as a new optimizer has them."""
+    """The options of a parameter group of a new optimizer."""
     (group,) = OPTIMIZERS[name]([torch.zeros(1)]).param_groups
     return {option: value for option, value in group.items() if option != "params"}
 
 
 def name_of(states: Any) -> str:
-    """The name of the optimizer whose state was saved; ValueError if it is none of ours."""
+    """The name of the optimizer whose state was saved; ValueError if it has none here."""
     group = _group(states)
     # Adam and AdamW have the same options.
     decoupled = group.get("decoupled_weight_decay", False)
     for name in OPTIMIZERS:
         options = options_of(name)
-        # A schedule adds the rate it begins with.
+        # A schedule adds the initial learning rate.
         same = set(options) == set(group) - {"params", "initial_lr"}
         if same and options.get("decoupled_weight_decay", False) == decoupled:
             return name
-    raise ValueError("its optimizer_states are of no optimizer known here")
+    raise ValueError("its optimizer_states are not those of a known optimizer")
 
 
 def checked_weights(weights: Any, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies of the weights; ValueError unless there is one of the same shape and kind for each."""
+    """Copies of the weights; ValueError unless their names, shapes and dtypes are those wanted."""
     if not isinstance(weights, dict):
         raise ValueError("its state_dict holds no weights")
     missing, more = sorted(set(wanted) - set(weights)), sorted(map(str, set(weights) - set(wanted)))
     if missing or more:
-        what = f"no {missing[0]}" if missing else f"{more[0][:80]!r}, which the net has not"
+        what = f"no {missing[0]}" if missing else f"{more[0][:80]!r}, which the net does not have"
         raise ValueError(f"its state_dict has {what}")
     return {
         name: _copied(weights[name], tensor, f"its {name}", exact=False)
@@ -60,9 +60,10 @@ def checked_weights(weights: Any, wanted: Mapping[str, Tensor]) -> dict[str, Ten
 
 
 def checked_states(states: Any, parameters: Sequence[Tensor]) -> list[dict[str, Any]]:
-    """An optimizer's saved state for parameters, its options as new; ValueError if it is none.
+    """A checked copy of an optimizer's saved state, with the options of a new optimizer.
 
-    It would be written to, at the sizes and strides of the parameters, whatever its own are.
+    Raises ValueError for a state that does not fit the parameters: the optimizer would write to it
+    by the parameters' shapes and strides, beyond its end if it is smaller.
     """
     name, group = name_of(states), _group(states)
     if group["params"] != list(range(len(parameters))):
@@ -100,7 +101,7 @@ def _group(states: Any) -> Mapping[str, Any]:
 
 
 def _state_like(name: str, parameter: Tensor) -> dict[str, Any]:
-    """What an optimizer keeps for a parameter after a step, as meta tensors."""
+    """The state of an optimizer for one parameter after a step, as meta tensors."""
     like = torch.zeros_like(parameter, device="meta", requires_grad=True)
     like.grad = torch.zeros_like(like)
     optimizer = OPTIMIZERS[name]([like], foreach=False)
@@ -109,13 +110,19 @@ def _state_like(name: str, parameter: Tensor) -> dict[str, Any]:
 
 
 def _copied(value: Any, like: Any, what: str, exact: bool = True) -> Tensor:
-    """A tensor of memory of its own, laid out like another; ValueError unless it is one like it.
+    """A copy of a tensor, contiguous like `like`; ValueError if shape or dtype are others.
 
-    One that is read from a file may have all its entries in one place, and be written beyond it.
+    A tensor in a file may have strides of 0, so that all entries share one place in memory.
+
+    Arguments:
+        value: the tensor from the file.
+        like: a tensor with the shape and dtype wanted.
+        what: the tensor's name in errors.
+        exact: whether the dtype has to be the same, not just floating-point as well.
     """
     plain = isinstance(value, Tensor) and isinstance(like, Tensor) and _is_plain(value)
     if not plain or value.device.type == "meta":
-        raise ValueError(f"{what} is no tensor such as the net's")
+        raise ValueError(f"{what} is not a plain tensor")
     same = value.dtype == like.dtype if exact else (value.dtype in FLOATS) == (like.dtype in FLOATS)
     if value.shape != like.shape or not same:
         found, wanted = (f"{t.dtype} of shape {tuple(t.shape)}" for t in (value, like))

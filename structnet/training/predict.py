@@ -1,4 +1,4 @@
-"""What a trained net says of a user's files: of every sample, or of every node of each."""
+"""Predictions of a trained net for a user's files: one per sample, or one per node."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +19,16 @@ from structnet.training.samples import read_samples, warn_of_run
 
 @dataclass(frozen=True)
 class Prediction:
-    """The class of a sample and its probability, or its number and the number's unit.
+    """The prediction for a sample or for one of its nodes: a class or a number.
 
-    Of one of its nodes where `node` is given, with the node's `name` where it has one.
+    Arguments:
+        origin: where the sample comes from.
+        label: the class.
+        probability: of the class.
+        value: the number, in place of a class.
+        unit: of the number.
+        node: the index of the node; None for a prediction for the whole sample.
+        name: of the node, if it has one.
     """
 
     origin: Located
@@ -58,10 +65,10 @@ class Prediction:
 
 
 def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
-    """Predictions for the samples of a file or folder, or for the nodes of each in turn.
+    """Predictions for the samples in a file or folder, or for each of their nodes.
 
-    Where the task searches for a class, what is most probably of it comes first; elsewhere each
-    has its most probable class, or its number, in the order read.
+    If the task searches for a class, predictions are those of its probability, the largest first.
+    Otherwise they are the most probable classes, or numbers, in the order read.
     """
     task = run.task
     samples = read_samples(run, path)
@@ -100,7 +107,7 @@ def _of_nodes(
 
 
 def predictions(task: Task, output: Tensor, origins: Sequence[Any]) -> list[Prediction]:
-    """What is said of the samples of these origins, given the net's outputs for them."""
+    """Predictions from the net's outputs (n, D), each with the origin of its sample."""
     if isinstance(task, Regression):
         values = zip(origins, task.values(output).tolist(), strict=True)
         return [Prediction(origin, value=value, unit=task.unit) for origin, value in values]

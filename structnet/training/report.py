@@ -1,4 +1,4 @@
-"""What a person sees of a run: the table at its end and the learning curve."""
+"""The results of a run for a person: the table of figures and the learning curve."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 
 
 def print_table(run: Run, metrics: Figures) -> None:
-    """The model's test figures beside the baselines'."""
+    """Print the test figures of the net and of the baselines."""
     columns = list(metrics["test"])
     table = Table(title=f"{run.config['task']['name']}, test")
     table.add_column("")
@@ -32,14 +32,14 @@ def print_table(run: Run, metrics: Figures) -> None:
 
 
 def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:
-    """The figures of the strongest baseline, with its name."""
+    """The figures of the best baseline, with its name."""
     best = min if task.mode == "min" else max
     name = best(baselines, key=lambda name: baselines[name][task.monitor])
     return {**baselines[name], "name": name}
 
 
 def draw_curve(run: Run) -> None:
-    """Training loss and validation figure over steps, as curve.png."""
+    """Draw training loss and validation figure over steps, as curve.png."""
     # Imported here: matplotlib takes a second, and only training draws.
     from matplotlib.figure import Figure
 
