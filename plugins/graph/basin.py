@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,6 +58,8 @@ class Basin:
         inflow I that is constant over the hour: Q_t = a Q_(t-1) + (1 - a) I_t, a = exp(-1 h / K).
         I is its lateral inflow and the discharge of the reaches that flow into it.
         """
+        from scipy.signal import lfilter
+
         flow = inflow * self.area[:, None]
         kept = np.exp(-1 / self.storage)
         for reach in range(len(flow) - 1, -1, -1):
@@ -109,6 +110,8 @@ def _downstream_first(below: Ints) -> Ints:
 
 def draw_inflow(basin: Basin, hours: int, random: np.random.Generator) -> Floats:
     """The lateral inflow (n, T) of storms that rain on every reach in another strength."""
+    from scipy.signal import lfilter
+
     reaches = len(basin.below)
     rain = np.zeros((reaches, WARM_UP + hours))
     for start, end in _storms(WARM_UP + hours, random):

@@ -61,7 +61,8 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
         print("structnet: stopped, as nobody reads what it prints any more", file=sys.stderr)
         return BROKEN_PIPE
     except Exception as error:
-        text = shortage(error) or blame(error) or str(error) or type(error).__name__
+        known = shortage(error) or blame(error) or _missing(error)
+        text = known or str(error) or type(error).__name__
         told = text != str(error) or text.startswith("DataLoader worker")
         if not isinstance(error, MISTAKES) and not told:
             raise
@@ -70,6 +71,17 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
             raise
         print(f"structnet: error: {visible_lines(text)}", file=sys.stderr)
         return 2
+
+
+def _missing(error: BaseException) -> str | None:
+    """What to install where a module is missing; None for any other error."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if name is None or name.split(".")[0] == "structnet":
+        return None
+    return (
+        f"{name} is not installed: the library needs torch and numpy alone, commands need all "
+        "that `pip install structnet` installs"
+    )
 
 
 def _command(words: list[str]) -> int:
