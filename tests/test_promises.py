@@ -206,6 +206,13 @@ def doors():
     return set(project["entry-points"]["structnet.plugins"].values())
 
 
+def test_the_metadata_says_what_it_is_and_may_be_used_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "MIT" and (ROOT / "LICENSE").read_text().startswith("MIT")
+    assert f"## {project['version']}\n" in (ROOT / "CHANGELOG.md").read_text()
+    assert (ROOT / "CONTRIBUTING.md").is_file()
+
+
 def test_every_package_is_installed_and_every_plugin_has_its_door():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = set(project["tool"]["setuptools"]["packages"])
@@ -240,7 +247,7 @@ def test_tested_versions_are_within_the_honest_ranges():
     text = (ROOT / "constraints.txt").read_text()
     lines = (line.split("#")[0].strip() for line in text.splitlines())
     pinned = {pin.name.lower(): pin.specifier for pin in map(Requirement, filter(None, lines))}
-    for requirement in requirements("molecules", "superpixels", "test"):
+    for requirement in requirements("molecules", "superpixels", "test", "dev"):
         assert requirement.name.lower() in pinned, f"{requirement.name} is not pinned"
         version = str(pinned[requirement.name.lower()]).removeprefix("==")
         assert requirement.specifier.contains(version), f"{requirement} excludes {version}"
@@ -443,3 +450,7 @@ def test_the_tests_of_ci_are_those_of_the_readme():
     assert os.access(script, os.X_OK)
     text = script.read_text()
     assert "README.md" in text and "STRUCTNET_DATA" in text and "venv" in text
+    # Lint and types come before the tests, what takes long after them.
+    steps = ["ruff check .", "ruff format --check .", "pyright", 'bash -euc "$command"', "-m slow"]
+    lines = [next(n for n, line in enumerate(text.splitlines()) if step in line) for step in steps]
+    assert lines == sorted(lines)
