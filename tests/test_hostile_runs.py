@@ -102,7 +102,7 @@ def test_logs_of_other_things_are_named_and_passed_over(place):
     status, _, err = resumed(run)
     assert status == 0, err
     assert Path(run, "logs", "version_9", "metrics.csv").is_file()
-    assert all(f"{name}/metrics.csv is passed over" in err for name in ("version_5", "version_4"))
+    assert all(f"{name}/metrics.csv is left out" in err for name in ("version_5", "version_4"))
     assert len(err.splitlines()) <= 3
 
 

@@ -142,7 +142,7 @@ GIVEN = "{name: [self._sample(*one) for one in some] for name, some in splits.it
         (GIVEN, "[1]", "gives train, validation and test, got list"),
         (GIVEN, '{"train": []}', "gives train, validation and test, got ['train']"),
         ('y = [list(self.classes).index(label) for label in one["labels"]]',
-         "y = [0]; self.classes = []", "'mine' has no classes to tell"),
+         "y = [0]; self.classes = []", "'mine' has no classes to predict"),
         ("return self.tags", "return True", "Mine has 12 targets for 12 samples of 24 nodes"),
         ("np.array(y if self.tags else y[0])", "np.float32(1)", "a target is a whole number"),
         ("np.array(y if self.tags else y[0])", "np.array(5)", "Mine has the target 5, its 3 cl"),

@@ -20,10 +20,10 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
 CONFIGS = {
-    "": "holds no configuration, but None",
-    "[]": "holds no configuration, but []",
-    "5": "holds no configuration, but 5",
-    "x" * 60_000: "holds no configuration, but 'xxxx",
+    "": "is not a configuration: it holds None",
+    "[]": "is not a configuration: it holds []",
+    "5": "is not a configuration: it holds 5",
+    "x" * 60_000: "is not a configuration: it holds 'xxxx",
     "x: " + "y" * 70_000: "a configuration has 65.5 kB at most",
     "[" * 30_000: "nested too deep",
     "a: " * 20_000: "not plain YAML",
@@ -100,8 +100,8 @@ DESCRIPTIONS = {
     "{}": "no 'vocabulary', but {}",
     "[" * 100_000: "nested too deep",
     '{"vocabulary": ' + "[" * 50_000: "nested too deep",
-    '{"vocabulary": 5}': "vocabulary is names with their numbers, got 5",
-    '{"vocabulary": ["a", "b"]}': "vocabulary is names with their numbers, got ['a', 'b']",
+    '{"vocabulary": 5}': "vocabulary maps names to numbers, got 5",
+    '{"vocabulary": ["a", "b"]}': "vocabulary maps names to numbers, got ['a', 'b']",
     '{"vocabulary": {"a": [1]}}': "vocabulary, 'a' is a number, got [1]",
     '{"vocabulary": {"a": true}}': "vocabulary, 'a' is a number, got True",
     '{"vocabulary": {"a": 1.5}}': "vocabulary, 'a' is a count, got 1.5",
@@ -162,12 +162,12 @@ METRICS = {
     "5": "got 5",
     "{": "not JSON",
     "[" * 100_000: "nested too deep",
-    '{"baselines": 3}': "baselines are names with figures, got 3",
-    '{"baselines": [1]}': "baselines are names with figures, got [1]",
-    '{"baselines": {"a": 1}}': "baselines, 'a' is names with their numbers, got 1",
+    '{"baselines": 3}': "baselines maps names to figures, got 3",
+    '{"baselines": [1]}': "baselines maps names to figures, got [1]",
+    '{"baselines": {"a": 1}}': "baselines, 'a' maps names to numbers, got 1",
     '{"baselines": {"a": {"accuracy": "x"}}}': "'accuracy' is a number, got 'x'",
     '{"baselines": {"a": {"accuracy": null}}}': "'accuracy' is a number, got None",
-    '{"test": 3}': "test is names with their numbers, got 3",
+    '{"test": 3}': "test maps names to numbers, got 3",
     '{"train": {"seconds": []}}': "train, 'seconds' is a number, got []",
 }
 

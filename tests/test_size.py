@@ -30,10 +30,10 @@ def unread(monkeypatch):
     [
         (["net.hidden_size=200000"], "the net has 160,002,000,000 parameters|parameters: .* TB"),
         (["net.hidden_size=1000000000"], "more entries than can be counted"),
-        (["net.hidden_size=10000000", "cell=gru"], "PB of weights, .* PB with their gradients"),
+        (["net.hidden_size=10000000", "cell=gru"], "PB of weights, .* PB with gradients"),
         (["net.hidden_size=500000", "cell=indrnn", "net.num_layers=3"], "TB of weights"),
         (["net.parameters=1000000000000"], r"net\.parameters below 1000000000000"),
-        (["net.hidden_size=300000", "trainer.optimizer=sgd"], "what sgd keeps"),
+        (["net.hidden_size=300000", "trainer.optimizer=sgd"], "the state of sgd"),
         (["net.num_layers=1000000"], "'num_layers' is at most 1000, got 1000000"),
         (["net.num_layers=1000000", "net.apart=true"], "'num_layers' is at most 1000"),
         (["trainer.num_workers=100000"], "'num_workers' of trainer is at most .*, got 100000"),

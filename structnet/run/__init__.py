@@ -1,1 +1,1 @@
-"""A training run on disk: what it is made of, and the files that it consists of."""
+"""A training run: its components, and the files in its directory."""

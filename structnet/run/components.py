@@ -1,4 +1,4 @@
-"""The components that a configuration names, made with its options."""
+"""Components as a configuration names them, created with its options."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,16 +12,24 @@ Config = Mapping[str, Any]
 
 
 def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:
-    """The component that a configuration names, with its options."""
+    """Create the component that a configuration names, with its options.
+
+    Arguments:
+        kind: the registry.
+        choice: the component's `name` and its options.
+        wired: the positional arguments that the component is created with.
+    """
     return component(kind, choice)(*wired)
 
 
 def component(kind: registry.Registry, choice: Config) -> Callable[..., Any]:
+    """A function that creates the component from its positional arguments."""
     options = {name: value for name, value in choice.items() if name != "name"}
     return partial(kind.create, choice["name"], **options)
 
 
 def check_readout(config: Config, task: Task, topology: Topology) -> None:
+    """ValueError for a readout that scores every node where the task has one target per sample."""
     choice = config.get("readout")
     if choice is None or task.scores_nodes(topology):
         return
@@ -29,7 +37,7 @@ def check_readout(config: Config, task: Task, topology: Topology) -> None:
     if _per_node(choice["name"]):
         raise ValueError(
             f"readout {choice['name']!r} gives every node a score, task "
-            f"{config['task']['name']!r} has one target a sample; choose among {per_sample}"
+            f"{config['task']['name']!r} has one target per sample; choose among {per_sample}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Directories of runs, comparisons and sweeps: where new ones go, and which are in use."""
+"""Directories of runs, comparisons and sweeps: new ones, and whether one is in use."""
 
 import time
 from contextlib import suppress
@@ -14,7 +14,7 @@ RUNS = Path("runs")
 
 
 def check_directory(config: Config) -> None:
-    """ValueError if the directory that a configuration names is in use, or can't be one."""
+    """ValueError if the directory that a configuration names is in use or can't be made."""
     if config.get("run") is None:
         return
     directory, way = Path(home(config["run"])), "name a directory that is new or empty"
@@ -34,9 +34,9 @@ def check_directory(config: Config) -> None:
 
 
 def directory_for(config: Config) -> Path:
-    """The directory that a configuration names, or a new one below `RUNS`, which is made.
+    """The directory that a configuration names, or a new one below `RUNS`, which is created.
 
-    ValueError if the one that it names is in use.
+    ValueError if the directory that it names is in use.
     """
     if config.get("run") is not None:
         check_directory(config)
@@ -45,16 +45,16 @@ def directory_for(config: Config) -> Path:
 
 
 def part_names(config: Config) -> list[str]:
-    """What the run's net is made of, by name: its topology and cell, or the net that uses none."""
+    """The names of the net's topology and cell, or of the net itself if it has no recurrence."""
     name = config["net"]["name"]
     recurrent = getattr(registry.nets[name], "is_recurrent", True)
     return [config[group]["name"] for group in ("topology", "cell")] if recurrent else [name]
 
 
 def _is_free(directory: Path) -> bool:
-    """Whether there is nothing in it, or only what a run leaves that ended before its first epoch.
+    """Whether a directory is empty, or holds a run that ended within its first epoch.
 
-    Such a run can't be resumed.
+    Such a run has no checkpoint and can't be resumed.
     """
     if not directory.is_dir():
         return False
@@ -67,7 +67,7 @@ def _is_free(directory: Path) -> bool:
 
 
 def remove_empty(directory: Path) -> None:
-    """Remove the directory of something new, and `RUNS`, where nothing is in them."""
+    """Remove a directory if it is empty, and `RUNS` above it if that is."""
     with suppress(OSError):
         directory.rmdir()
         if directory.parent == RUNS:
@@ -75,7 +75,7 @@ def remove_empty(directory: Path) -> None:
 
 
 def new_directory(name: str, below: Path = RUNS) -> Path:
-    """A directory of its own for something new."""
+    """Create a directory below another, named by the time and `name`."""
     stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
     directory, count = below / stamp, 1
     while True:

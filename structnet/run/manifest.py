@@ -1,4 +1,4 @@
-"""The SHA-256 of the files of a run that are read again, in DIR/manifest.json."""
+"""SHA-256 checksums of a run's files, in DIR/manifest.json."""
 
 import json
 import os
@@ -13,19 +13,20 @@ from structnet.system.reading import check_file, read_bytes
 NAME = "manifest.json"
 # The largest manifest in bytes: room for thousands of checksums.
 LARGEST = 1 << 20
+# File name -> its possible checksums.
 Sums = dict[str, list[str]]
 
 
 class Damaged(ValueError):
-    """A file of a run that is not as it was written."""
+    """A file of a run that differs from what was written."""
 
 
 class Manifest:
-    """Writes files of a directory so that what they were can be told, and reads them again.
+    """Writes files of a directory with their checksums, and checks them when they are read.
 
-    A name has the sums of all contents that a kill at any moment may leave under it: it is listed
-    before the file is put in place. Files that are not listed, as those of older runs, are read
-    as they are.
+    The checksum is saved before the file: if the process is killed in between, the old file is
+    there, so that a name may have the checksums of several contents. A file without a checksum, as
+    in runs of older versions, is read unchecked.
     """
 
     def __init__(self, directory: Path):
@@ -33,7 +34,13 @@ class Manifest:
         self._written: Sums = {}
 
     def write(self, name: str, data: bytes | memoryview, before: str | None = None) -> None:
-        """Put a file in place; the one before it is kept under the name `before`, if given."""
+        """Write a file with its checksum.
+
+        Arguments:
+            name: the file, relative to the directory.
+            data: its contents.
+            before: the name under which the file that is replaced is kept, if given.
+        """
         path, sums = self.directory / name, self._sums()
         path.parent.mkdir(parents=True, exist_ok=True)
         digest, known = sha256(data).hexdigest(), self._known(name, sums)
@@ -49,7 +56,7 @@ class Manifest:
         self._written[name] = [digest]
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file; `Damaged` if they are not what was written."""
+        """The bytes of a file; raises `Damaged` if they are not what was written."""
         path = self.directory / name
         data = read_bytes(path)
         known = self._sums().get(name)
@@ -64,7 +71,7 @@ class Manifest:
             self._save(sums)
 
     def _known(self, name: str, sums: Sums) -> list[str]:
-        """What the file may be now: one sum, unless a process was killed while it wrote it."""
+        """The checksums of what the file may hold: one, unless a process was killed writing it."""
         known = self._written.get(name) or sums.get(name)
         path = self.directory / name
         if known is None and path.is_file():
@@ -77,7 +84,7 @@ class Manifest:
             return {}
         try:
             if check_file(path) > LARGEST:
-                raise ValueError("it is larger than any")
+                raise ValueError("it is too large")
             saved = json.loads(read_bytes(path))
             sums, own = saved["sha256"], saved["own"]
             whole = own == _own(sums) and all(isinstance(some, list) for some in sums.values())
@@ -102,7 +109,7 @@ def _own(sums: Sums) -> str:
 
 
 def _keep(path: Path, name: Path) -> None:
-    """Give a file a second name, or another name where it can't have two."""
+    """Give a file a second name; where the file system has no links, rename it."""
     temporary = name.with_name(f".{os.getpid()}-{name.name}")
     try:
         os.link(path, temporary)

@@ -1,6 +1,6 @@
-"""The plugins that a run needs: written down beside its net, and named where one is missing.
+"""The plugins that a run needs: saved with its net, and named in errors when one is missing.
 
-They are never imported from there: a run directory may be anyone's.
+They are never imported because a run directory lists them: it may come from anyone.
 """
 
 import shlex
@@ -15,7 +15,7 @@ from structnet.run.plain import read_json
 
 
 def needed(config: Mapping[str, Any]) -> list[dict[str, str | None]]:
-    """The plugins of a configuration's components, as plain data; ours are always there."""
+    """The plugins of a configuration's components as plain data, but for structnet's own."""
     plugins = [
         kind.plugin(config[kind.kind]["name"])
         for kind in registry.KINDS
@@ -25,12 +25,12 @@ def needed(config: Mapping[str, Any]) -> list[dict[str, str | None]]:
 
 
 def missing(directory: str | Path) -> list[str]:
-    """What to do about each plugin that a run needs and that is not there, in words."""
+    """A sentence for each plugin that a run needs and that is missing here: how to add it."""
     return [f"this run needs {words}" for one in _saved(directory) if (words := _way_to(one))]
 
 
 def warn_of_others(directory: str | Path) -> None:
-    """Warn where a distribution is of another version than the run was trained with."""
+    """Warn if a distribution has another version than the one the run was trained with."""
     here = {p.distribution: p.version for p in registry.plugins() if p.distribution is not None}
     for one in _saved(directory):
         name, version = one.get("distribution"), one.get("version")
@@ -53,7 +53,7 @@ def _is_ours(plugin: Plugin) -> bool:
 
 
 def _way_to(one: Mapping[str, Any]) -> str | None:
-    """How to get what a run needs; None for what is there."""
+    """How to add a plugin; None if it is there."""
     file, name = one.get("file"), one.get("distribution")
     if isinstance(file, str):
         if Path(file).name in (Path(here).name for here in plugin_files()):
@@ -66,7 +66,7 @@ def _way_to(one: Mapping[str, Any]) -> str | None:
 
 
 def _saved(directory: str | Path) -> list[Mapping[str, Any]]:
-    """What a run wrote down; nothing where it has not, or where that is damaged."""
+    """The plugins that a run has saved; none if its file is missing or damaged."""
     try:
         found = read_json(Path(directory) / "config.json")["plugins"]
     except (OSError, ValueError, KeyError, TypeError):

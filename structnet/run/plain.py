@@ -1,8 +1,8 @@
-"""Plain data from untrusted files: bounded in size, refused with a one-line error.
+"""Plain data from untrusted files: limited in size, rejected with a one-line error.
 
-Aliases of YAML stand for what they name, and aliases of aliases for more than any memory holds.
-References such as ${net.hidden_size} are plain data too, but what OmegaConf resolves by a function
-is not: ${oc.env:PASSWORD} would end up in the configuration that a run saves.
+Aliases in YAML are rejected: aliases of aliases may stand for more data than fits in memory.
+References such as ${net.hidden_size} are allowed. References that OmegaConf resolves with a
+function are not: the value of ${oc.env:PASSWORD} would be saved in the run's configuration.
 """
 
 import json
@@ -17,7 +17,7 @@ import yaml
 from structnet.system.memory import as_bytes
 from structnet.system.reading import check_file, read_text
 
-# The largest configuration in bytes: it is parsed in a second.
+# The largest configuration in bytes: one of this size is parsed in a second.
 LARGEST = 1 << 16
 REFERENCE = re.compile(r"\$\{[\w.\[\]]+\}")
 _SHORT = Repr()
@@ -25,7 +25,7 @@ _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 80, 80, 3
 
 
 def shown(value: Any) -> str:
-    """Its repr, cut short."""
+    """The repr of a value, shortened."""
     return _SHORT.repr(value)
 
 
@@ -41,7 +41,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """The plain data in a YAML file without aliases; ValueError names the file and the place."""
+    """The plain data in a YAML file; ValueError names the file and the place of a mistake."""
     if (size := check_file(path)) > LARGEST:
         raise ValueError(
             f"{path} is of {as_bytes(size)}, a configuration has {as_bytes(LARGEST)} at most"
@@ -56,7 +56,7 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"{path} is nested too deep") from None
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
         text = " ".join(str(error).replace("<unicode string>", str(path)).split())
-        # Control characters and the like; yaml's own words name the place.
+        # Also for control characters; yaml's message has the line and the column.
         raise ValueError(f"{path} is not plain YAML: {text.removeprefix(f'{path} ')}") from error
 
 
@@ -67,13 +67,13 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError(f"{path} is nested too deep") from None
-    # Python refuses integers of too many digits with a plain ValueError.
+    # Python raises a plain ValueError for integers of too many digits.
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
 
 
 def refuse_functions(value: Any, where: str) -> None:
-    """ValueError for a string that refers to anything but another option, wherever it stands."""
+    """ValueError for a reference to anything but another option, at any depth of the data."""
     if isinstance(value, dict):
         for key, below in value.items():
             refuse_functions(key, where)
@@ -83,20 +83,20 @@ def refuse_functions(value: Any, where: str) -> None:
             refuse_functions(below, where)
     elif isinstance(value, str) and "${" in REFERENCE.sub("", value):
         raise ValueError(
-            f"{where}: {shown(value)} is computed; a configuration refers to other options alone, "
-            "as in ${net.hidden_size}"
+            f"{where}: {shown(value)} is computed; a configuration may refer to other options "
+            "only, as in ${net.hidden_size}"
         )
 
 
 def refuse_other_numbers(value: Any, where: str) -> None:
-    """ValueError unless it is a mapping of names to numbers."""
+    """ValueError unless the value is a mapping from names to numbers."""
     if not isinstance(value, dict):
-        raise ValueError(f"{where} is names with their numbers, got {shown(value)}")
+        raise ValueError(f"{where} maps names to numbers, got {shown(value)}")
     for name, number in value.items():
         if type(number) not in (int, float) or (type(number) is int and number.bit_length() > 63):
             raise ValueError(f"{where}, {shown(name)} is a number, got {shown(number)}")
 
 
 def is_finite(value: Any) -> bool:
-    """Whether it is a number that a float can hold."""
+    """Whether a value is a finite number that fits in a float."""
     return type(value) in (int, float) and abs(value) < 2**63 and math.isfinite(value)

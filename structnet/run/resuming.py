@@ -1,7 +1,7 @@
-"""Reading checkpoints: whole, plain data and consistent, or else refused.
+"""Reading checkpoints: one that is damaged, inconsistent or not plain data is rejected.
 
-Nothing of one is trusted: what is gone on from is a position, weights, an optimizer's state and
-scores, each checked, and no path.
+A checkpoint is not trusted. Of its entries only the position, the weights, the optimizer's state
+and the scores are used, each of them checked; paths in it are ignored.
 """
 
 import io
@@ -18,19 +18,26 @@ from structnet import DataWarning
 from structnet.run.manifest import Damaged, Manifest
 
 LAST, PREVIOUS, BEST = (f"checkpoints/{name}.ckpt" for name in ("last", "previous", "best"))
-# Our entries in a checkpoint, beside Lightning's own.
+# The entry in a checkpoint that is ours, not Lightning's.
 PROGRESS = "progress"
 SPENT = ("nodes", "seconds", "wall")
-# An upper bound for counts of epochs, steps, nodes and seconds.
+# An upper limit for the numbers of epochs, steps, nodes and seconds.
 LARGEST = 1 << 50
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint to go on from.
+    """A checkpoint to resume from.
 
-    `batches` of the epoch `epoch` are done, 0 for all of them; `best_score` is None where none is
-    known, `waited` so many epochs without a better one; `spent` are nodes and seconds so far.
+    Arguments:
+        name: the file, relative to the run's directory.
+        state: the data in it.
+        epoch: the epoch it was saved in, counted from 0.
+        batches: the number of this epoch's batches that are done; 0 if all of them are.
+        step: the number of optimizer steps done.
+        best_score: the best validation figure so far, if known.
+        waited: the state of early stopping, if it was used.
+        spent: nodes trained on, and seconds of training and in all.
     """
 
     name: str
@@ -44,7 +51,7 @@ class Saved:
 
     @property
     def epochs(self) -> int:
-        """Epochs that were trained to their end."""
+        """The number of epochs that are done."""
         return self.epoch if self.batches else self.epoch + 1
 
     def __str__(self) -> str:
@@ -53,10 +60,10 @@ class Saved:
 
 
 def newest(manifest: Manifest) -> Saved | None:
-    """The newest whole checkpoint of a run, None if there is none of any kind.
+    """The newest undamaged checkpoint of a run; None if the run has no checkpoint.
 
-    A warning says what is wrong with the last one where another is taken; ValueError where no other
-    is whole either.
+    A DataWarning says what is wrong with the last checkpoint if another is taken. Raises ValueError
+    if all of them are damaged.
     """
     there = [one for one in (LAST, PREVIOUS, BEST) if (manifest.directory / one).is_file()]
     found, faults = [], []
@@ -65,7 +72,7 @@ def newest(manifest: Manifest) -> Saved | None:
             found.append(read(manifest, name))
         except ValueError as error:
             faults.append(str(error))
-        # The last one is the newest, if it is whole.
+        # The last one is the newest, if it is undamaged.
         if name == LAST and found:
             return found[0]
     if LAST not in there:
@@ -91,7 +98,7 @@ def read(manifest: Manifest, name: str) -> Saved:
 
 
 def read_plain(manifest: Manifest, name: str) -> dict[str, Any]:
-    """A checkpoint's plain data; ValueError if it holds anything else, or is damaged."""
+    """The plain data of a checkpoint; ValueError if it holds other objects or is damaged."""
     file = manifest.directory / name
     data = manifest.read(name)
     try:
@@ -100,7 +107,7 @@ def read_plain(manifest: Manifest, name: str) -> dict[str, Any]:
     except Damaged as error:
         raise Damaged(f"{file} is damaged: {error}") from error
     except Exception as error:
-        # What torch raises for a damaged file or a forbidden object has no common type.
+        # torch raises errors of several types for damaged files and forbidden objects.
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{file} is not a checkpoint of plain data: {reason}") from error
     if not isinstance(state, dict):
@@ -109,11 +116,11 @@ def read_plain(manifest: Manifest, name: str) -> dict[str, Any]:
 
 
 def _check_sums(data: bytes) -> None:
-    """Compare the CRC of every entry of the archive that torch writes, which torch does not."""
+    """Check the CRC of every entry of the archive, which torch.load does not."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            # As it is written nothing is packed, and no two entries share their bytes.
+            # torch.save does not compress, and no two entries share bytes.
             if sum(entry.file_size for entry in entries) > len(data):
                 raise Damaged("its entries are larger than all of it")
             bad = archive.testzip()
@@ -150,9 +157,9 @@ def _understood(name: str, state: Mapping[str, Any]) -> Saved:
 
 
 def _judged(callbacks: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The state of the callback that chose checkpoints.
+    """The state of the callback that keeps the best checkpoint.
 
-    Versions before had another callback for the last checkpoint, which judged by nothing.
+    Older versions had another callback for the last checkpoint, without a monitor.
     """
     for one in callbacks.values():
         if isinstance(one, dict) and "best_model_score" in one and one.get("monitor") is not None:
@@ -161,7 +168,7 @@ def _judged(callbacks: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _waited(callbacks: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What early stopping has seen; None where there was none."""
+    """The state of early stopping; None if it was not used."""
     for one in callbacks.values():
         if isinstance(one, dict) and "wait_count" in one:
             score = torch.tensor(_scalar(one["best_score"], "best_score"))

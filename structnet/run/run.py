@@ -1,15 +1,15 @@
-"""A run: its configuration made into objects, and the directory it lives in.
+"""A run: a task and a topology from its configuration, and a directory.
 
 DIR/config.yaml          the composed configuration, plain data
 DIR/model.safetensors    the best weights
-DIR/config.json          what else it takes to rebuild the model: configuration, vocabulary and
+DIR/config.json          what else is needed to rebuild the net: configuration, vocabulary and
                          what else the task learned from its data
 DIR/metrics.json         test, validation and baseline figures
 DIR/curve.png            the learning curve, from DIR/logs
-DIR/samples/             pictures of what the net made after an epoch, where a task has them
-DIR/checkpoints/         best.ckpt and last.ckpt, to resume from; while it is trained previous.ckpt,
+DIR/samples/             pictures of what the net made after an epoch, if the task has them
+DIR/checkpoints/         best.ckpt and last.ckpt, to resume from; during training previous.ckpt,
                          the last but one
-DIR/manifest.json        the SHA-256 of the weights, the checkpoints and what else is read again
+DIR/manifest.json        SHA-256 checksums of the weights, checkpoints and other files
 """
 
 import json
@@ -48,7 +48,14 @@ FOLDERS = ("checkpoints", "logs", "samples", "tensorboard")
 
 @dataclass(frozen=True)
 class Run:
-    """A composed configuration with its task and topology, and the directory it lives in."""
+    """A composed configuration, its task and topology, and a directory.
+
+    Arguments:
+        directory: holds the run's files.
+        config: the configuration, checked.
+        task: the task that it names.
+        topology: the topology that it names.
+    """
 
     directory: Path
     config: Config
@@ -57,7 +64,7 @@ class Run:
 
     @classmethod
     def compose(cls, config: Config, directory: Path) -> "Run":
-        """ValueError or KeyError for an unknown component or option, or a task that doesn't fit."""
+        """Create task and topology; ValueError or KeyError if one is unknown or they don't fit."""
         task = create(registry.tasks, config["task"])
         topology = create(registry.topologies, config["topology"])
         task.check(topology)
@@ -72,7 +79,7 @@ class Run:
 
     @classmethod
     def new(cls, config: Config) -> "Run":
-        """A run in a directory of its own, made at once where the configuration names none.
+        """A run in the directory that the configuration names, or in a new one, created here.
 
         ValueError if the directory that the configuration names is in use.
         """
@@ -81,9 +88,9 @@ class Run:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep the directory from other processes; remove it if nothing is saved in it.
+        """Lock the directory; afterwards remove it if it is empty.
 
-        ValueError if another process holds it, or if what is written there would end up elsewhere.
+        ValueError if another process holds the lock, or if a folder in it links to elsewhere.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         for name in FOLDERS:
@@ -110,7 +117,7 @@ class Run:
 
     @property
     def parts(self) -> list[str]:
-        """What the net is made of, by name."""
+        """The names of topology and cell, or of a net that uses none."""
         return part_names(self.config)
 
     @property
@@ -131,9 +138,9 @@ class Run:
         return self.directory / "logs"
 
     def build_net(self, **options: Any) -> nn.Module:
-        """The net with fresh weights; the task knows its sizes only once it is loaded.
+        """The net with new weights; `options` replace those of the configuration.
 
-        `options` of the net are others than it was trained with.
+        The task must have been loaded if its sizes depend on its data.
         """
         return self._build(self._sizes, **options)
 
@@ -158,7 +165,7 @@ class Run:
                 sizes = replace(sizes, vocabulary=Vocabulary({}))
             return self._build(sizes, **options)
 
-        # What some tasks are made of is known only when they are loaded.
+        # None if the net depends on data that the task has not loaded yet.
         if (net := without_memory(build)) is not None:
             refuse_large(net, self.config)
 
@@ -177,7 +184,7 @@ class Run:
     def _build(self, sizes: Sizes, **options: Any) -> nn.Module:
         if sizes.num_outputs < 1:
             raise ValueError(
-                f"task {self.config['task']['name']!r} has no classes to tell: set `classes`, "
+                f"task {self.config['task']['name']!r} has no classes to predict: set `classes`, "
                 "in `load` at the latest"
             )
         readout = self.config.get("readout") or {"name": self.task.readout(self.topology)}
@@ -214,12 +221,12 @@ class Run:
         self._save_checked("config.json", described)
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """The figures of a run that has come to its end, which needs no last but one checkpoint."""
+        """Save the figures of a finished run, and remove the last but one checkpoint."""
         self._save_checked("metrics.json", metrics)
         self.manifest.remove(PREVIOUS)
 
     def read_metrics(self) -> dict[str, Any]:
-        """The figures that are saved, none if there are none."""
+        """The saved figures; empty if there are none."""
         return read_metrics(self.directory)
 
     def load_net(self) -> nn.Module:
@@ -271,7 +278,7 @@ class Run:
         self.manifest.write(name, (json.dumps(value, indent=1) + "\n").encode())
 
     def load_checkpoint(self, net: nn.Module, name: str) -> None:
-        """Put the weights of a checkpoint into the net."""
+        """Load the weights of a checkpoint into the net."""
         state = self.read_checkpoint(name)["state_dict"]
         prefix = "net."
         net.load_state_dict(
@@ -279,7 +286,7 @@ class Run:
         )
 
     def read_checkpoint(self, name: str) -> dict[str, Any]:
-        """A checkpoint's plain data; ValueError if it holds anything else, or is damaged."""
+        """The plain data of a checkpoint; ValueError if it holds other objects or is damaged."""
         return read_plain(self.manifest, f"{self.checkpoints.name}/{name}")
 
 

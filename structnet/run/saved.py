@@ -1,4 +1,4 @@
-"""What the files of a run hold, which may be another's: plain data, checked before it is used."""
+"""Reading the files of a run, which may come from anyone: plain data, checked before use."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ LONGEST = 4096
 
 
 def saved_config(directory: str | Path) -> dict[str, Any]:
-    """The configuration of a run as it was saved; FileNotFoundError if there is none."""
+    """The saved configuration of a run; FileNotFoundError if there is none."""
     file = Path(directory) / "config.yaml"
     if not file.is_file():
         raise FileNotFoundError(f"no run in {directory}: it has no config.yaml")
     config = read_yaml(file)
     if not isinstance(config, dict):
-        raise ValueError(f"{file} holds no configuration, but {shown(config)}")
+        raise ValueError(f"{file} is not a configuration: it holds {shown(config)}")
     try:
         for group, choice in config.items():
             _refuse_other_choice(group, choice)
@@ -28,22 +28,22 @@ def saved_config(directory: str | Path) -> dict[str, Any]:
 
 
 def _refuse_other_choice(group: Any, choice: Any) -> None:
-    """ValueError for anything but an option, or names with their options."""
+    """ValueError for anything but one option, or a component with its options."""
     options = choice if isinstance(choice, dict) else {group: choice}
     for option, value in options.items():
         where = f"{group}.{option}" if isinstance(choice, dict) else group
         if not isinstance(group, str) or not isinstance(option, str):
-            raise ValueError(f"{shown(where)} is no name of an option")
+            raise ValueError(f"{shown(where)} is not the name of an option")
         large = isinstance(value, str) and len(value) > LONGEST
         large = large or (type(value) is int and value.bit_length() > 63)
         if large or not isinstance(value, bool | int | float | str | None):
-            raise ValueError(f"{where} is one value of a sensible size, got {shown(value)}")
+            raise ValueError(f"{where} is one plain value of limited size, got {shown(value)}")
     if isinstance(choice, dict) and not isinstance(choice.get("name", ""), str):
         raise ValueError(f"{group}.name is the name of a component, got {shown(choice['name'])}")
 
 
 def read_metrics(directory: Path) -> dict[str, Any]:
-    """The figures that a run has saved, none where it has no metrics.json."""
+    """The saved figures of a run; empty if it has no metrics.json."""
     file = directory / "metrics.json"
     if not file.is_file():
         return {}
@@ -58,19 +58,19 @@ def read_metrics(directory: Path) -> dict[str, Any]:
         _refuse_other_metrics(metrics)
     except ValueError as error:
         raise ValueError(
-            f"{file}, {error}; remove the file, or structnet trains it again"
+            f"{file}: {error}; remove the file to go on without its figures"
         ) from error
     return metrics
 
 
 def _refuse_other_metrics(metrics: Any) -> None:
     if not isinstance(metrics, dict):
-        raise ValueError(f"got {shown(metrics)}, expected figures by their names")
+        raise ValueError(f"expected figures by name, got {shown(metrics)}")
     for part in ("test", "validation", "train"):
         if part in metrics:
             refuse_other_numbers(metrics[part], part)
     if not isinstance(metrics.get("baselines", {}), dict):
-        raise ValueError(f"baselines are names with figures, got {shown(metrics['baselines'])}")
+        raise ValueError(f"baselines maps names to figures, got {shown(metrics['baselines'])}")
     for name, figures in metrics.get("baselines", {}).items():
         refuse_other_numbers(figures, f"baselines, {shown(name)}")
 

@@ -1,4 +1,4 @@
-"""The size of a run before it is built, counted on torch's meta device, which takes no memory."""
+"""The size of a net before it is built, counted on torch's meta device, which takes no memory."""
 
 import os
 import warnings
@@ -12,20 +12,21 @@ from torch import nn
 
 from structnet.system.memory import as_bytes, shortage, total_memory
 
-# Floats that training keeps for each parameter: itself, its gradient, the optimizer's state.
+# Floats per parameter in training: the value, its gradient and the optimizer's state.
 KEPT = {"sgd": 2, "adagrad": 3}
 MOST_KEPT = 4
+# Bytes of a float.
 WIDTH = 4
-# A machine with fewer cores may test what one of 64 has trained.
+# A run that was trained on 64 cores may be tested on a machine with fewer.
 MOST_WORKERS = 64
-# Raised by a net that reads tensor values while it is built: the meta device has none.
+# Errors of a net that reads values of tensors in its constructor: meta tensors have none.
 UNKNOWN = (AttributeError, AssertionError, NotImplementedError, RuntimeError, TypeError)
 
 
 def without_memory(build: Callable[[], nn.Module]) -> nn.Module | None:
-    """The net that `build` makes, without values; None where it cannot be made so.
+    """The net that `build` returns, on the meta device; None if it can't be built there.
 
-    ValueError for one with more entries than can be counted.
+    ValueError for a tensor with too many entries for torch.
     """
     try:
         with torch.device("meta"), torch.random.fork_rng(devices=()), warnings.catch_warnings():
@@ -38,25 +39,25 @@ def without_memory(build: Callable[[], nn.Module]) -> nn.Module | None:
 
 
 def refuse_large(net: nn.Module, config: Mapping[str, Any]) -> None:
-    """ValueError for a net that this machine's memory cannot hold while it is trained."""
+    """ValueError for a net that does not fit in this machine's memory in training."""
     count = sum(parameter.numel() for parameter in net.parameters())
     optimizer = config["trainer"]["optimizer"]
     weights, needed = count * WIDTH, count * WIDTH * KEPT.get(optimizer, MOST_KEPT)
-    # On a GPU they are trained, but they are made here all the same.
+    # For a GPU only the weights are in main memory, when the net is built.
     on_gpu = torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu"
     if (weights if on_gpu else needed) > total_memory():
         sizes = {key: value for key, value in config["net"].items() if type(value) is int}
         largest = max(sizes, key=lambda key: sizes[key], default="hidden_size")
         raise ValueError(
             f"the net has {count:,} parameters: {as_bytes(weights)} of weights, "
-            f"{as_bytes(needed)} with their gradients and what {optimizer} keeps, and this machine "
+            f"{as_bytes(needed)} with gradients and the state of {optimizer}, and this machine "
             f"has {as_bytes(total_memory())} of memory; take a smaller one, such as "
             f"net.{largest} below {sizes.get(largest)}"
         )
 
 
 def refuse_other_size(net: nn.Module, weights: Path) -> None:
-    """ValueError for a net of more numbers than there are in the file that it is read from."""
+    """ValueError for a net with more entries than the file of its weights."""
     count = sum(tensor.numel() for tensor in net.state_dict().values())
     with safe_open(weights, "pt") as file:
         shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
@@ -66,7 +67,7 @@ def refuse_other_size(net: nn.Module, weights: Path) -> None:
 
 
 def check_workers(trainer: Mapping[str, Any]) -> None:
-    """ValueError for more loader processes than the machine has use for."""
+    """ValueError for far more loader processes than the machine has cores."""
     most, workers = max(MOST_WORKERS, 4 * (os.cpu_count() or 1)), trainer.get("num_workers", 0)
     if workers > most:
         raise ValueError(

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from structnet.data.batch import Sample
 from structnet.data.loader import loader
-from structnet.run.logs import next_stretch
+from structnet.run.logs import next_version
 from structnet.run.run import Run
 from structnet.training.module import Module
 from structnet.training.options import Options
@@ -61,8 +61,8 @@ def share_cores() -> None:
 
 
 def loggers(run: Run) -> list[Logger]:
-    stretch = next_stretch(run.logs)
-    loggers: list[Logger] = [CSVLogger(run.directory, name="logs", version=stretch)]
+    version = next_version(run.logs)
+    loggers: list[Logger] = [CSVLogger(run.directory, name="logs", version=version)]
     # TensorBoard is an optional dependency.
     with suppress(ModuleNotFoundError):
         loggers.append(TensorBoardLogger(run.directory, name="tensorboard"))
