@@ -11,7 +11,7 @@ from importlib.machinery import PathFinder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-open_, there = ["torch", "numpy"], set()
+open_, there = ["torch", "numpy"], {"structnet"}
 while open_:
     name = canonicalize_name(open_.pop())
     if name not in there:
