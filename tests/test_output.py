@@ -56,7 +56,7 @@ def test_a_pipe_that_is_closed_ends_as_shells_expect():
     )  # fmt: skip
     os.close(writes)
     assert done.returncode == 141
-    assert done.stderr == "structnet: stopped, as nobody reads what it prints any more\n"
+    assert done.stderr == "structnet: stopped, as its output is no longer read\n"
 
 
 def test_quiet_says_nothing_but_warnings_and_errors(tmp_path, monkeypatch):

@@ -106,14 +106,14 @@ ANSWERS = {
     "trainer.optimizer=adamw,sgd": "-m trainer.optimizer=adamw,sgd",
     "lstm.forget_bias=2": "write cell=lstm cell.forget_bias=2",
     "dataset=sst": "write task=sst",
-    "net.=3": "words are GROUP=NAME",
+    "net.=3": "arguments are GROUP=NAME",
     "debug=1": "no debug '1' among ['steps']",
-    "cell: lstm": "'cell:': words are GROUP=NAME",
+    "cell: lstm": "'cell:': arguments are GROUP=NAME",
     "lstm": "write cell=lstm",
     "trainer.max_epochs": "write trainer.max_epochs=VALUE",
     "cell": "write cell=NAME, see structnet list cell",
     "run=": "run= takes the directory of a run",
-    "compare.seeds=[0]": "nothing is compared",
+    "compare.seeds=[0]": "this is no comparison",
 }
 
 
@@ -187,8 +187,8 @@ def test_an_experiment_takes_another_component_and_says_what_falls_away(folder):
     assert config["cell"] == defaults_of("cell", "mgu")
     assert config["readout"] == {"name": "mean"}
     assert [str(one.message) for one in said] == [
-        "cell.forget=0, cell.forget_bias=-1.0 of lstm do not fit cell=mgu, and fall away",
-        "readout.pool=max of root does not fit readout=mean, and falls away",
+        "cell.forget=0, cell.forget_bias=-1.0 of lstm do not fit cell=mgu and are dropped",
+        "readout.pool=max of root does not fit readout=mean and is dropped",
     ]
     words = ("--config-dir", folder, "experiment=mine", "cell=gru")
     _, out, err = call("train", "--cfg", *words)
@@ -196,7 +196,7 @@ def test_an_experiment_takes_another_component_and_says_what_falls_away(folder):
     # Said once, however often it is composed.
     assert err == (
         "structnet: cell.forget=0, cell.forget_bias=-1.0 of lstm do not fit cell=gru, "
-        "and fall away\n"
+        "and are dropped\n"
     )
 
 
@@ -223,6 +223,6 @@ def test_an_option_of_the_other_component_that_is_typed_stays_a_mistake():
 
 @pytest.mark.parametrize("word", ["task.root=", "net.before="])
 def test_no_value_is_not_the_default_one(word):
-    with pytest.raises(ValueError, match=f"{word} takes a value; null is none"):
+    with pytest.raises(ValueError, match=f"{word} takes a value, or null for none"):
         compose([word])
     assert compose(["task.root=null"])["task"]["root"] is None

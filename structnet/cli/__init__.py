@@ -1,3 +1,3 @@
-"""The command line: `main`, and for every command a file of its name with a function `run`."""
+"""The command line: `main`, and one file per command, named like it, with a function `run`."""
 
 COMMANDS = ("train", "test", "predict", "generate", "diagnose", "draw", "bench", "list")

@@ -1,4 +1,4 @@
-"""diagnose: gradients, gates and spectral radii of a run."""
+"""diagnose: gradients, saturated gates and spectral radii of a run's net."""
 
 import json
 from pathlib import Path

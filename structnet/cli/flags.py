@@ -1,4 +1,4 @@
-"""Flags that a command has not, and the word to write instead."""
+"""Flags that a command does not have, and what to write instead."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from structnet.cli.usage import FLAGS, HELP
 
 
 def check_flags(command: str, words: Sequence[str]) -> None:
-    """ValueError for a flag that the command has not, with what to write for it."""
+    """ValueError for a flag that the command does not have, with what to write instead."""
     known = FLAGS[command]
     for at, word in enumerate(words):
         flag, equals, value = word.partition("=")
@@ -27,7 +27,7 @@ def check_flags(command: str, words: Sequence[str]) -> None:
 
 
 def _instead(command: str, name: str, value: str) -> str | None:
-    """The word that says what a flag was meant to, where there is one."""
+    """The argument that does what the flag was probably meant to do, if there is one."""
     if not name.isidentifier():
         return None
     if re.search(rf"\b{name}=", HELP[command]):

@@ -1,4 +1,4 @@
-"""generate: what a run draws by itself."""
+"""generate: samples from a run's net, as a picture."""
 
 from pathlib import Path
 

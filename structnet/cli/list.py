@@ -1,4 +1,4 @@
-"""list: components, their options, and the settings of files."""
+"""list: components with their options, and configuration files."""
 
 import json
 import textwrap
@@ -38,7 +38,7 @@ def run(words: list[str]) -> int:
 
 
 def _components(group: str, folders: Sequence[str]) -> Components:
-    """The components of a group, and the files of settings."""
+    """The components of a group, and its configuration files."""
     from structnet.config.compose import presets
     from structnet.config.groups import GROUPS, groups
 

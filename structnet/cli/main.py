@@ -1,4 +1,4 @@
-"""The command line: its usage, its mistakes, and the way to a command."""
+"""The command line: runs commands, and prints usage, errors and warnings."""
 
 import importlib
 import os
@@ -23,11 +23,18 @@ HELP_FLAGS = ("-h", "--help")
 # What a shell gives for a process that SIGPIPE ended.
 BROKEN_PIPE = 128 + 13
 
+# Errors that a user can make and mend: printed without a traceback.
 MISTAKES = (ArithmeticError, ImportError, LookupError, MemoryError, OSError, ValueError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; the exit status: 2 for a mistake in the call, 128 + N for signal N."""
+    """Run a command; the exit status.
+
+    It is 0, 1 if a run of a sweep failed, 2 for an error, or 128 + N after signal N.
+
+    Arguments:
+        arguments: of the command line, sys.argv's by default.
+    """
     show_all_letters()
     # Read by torch's profiler when torch is loaded: its log lines would stand among our output.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -52,21 +59,21 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
     try:
         with _plain_warnings():
             status = _command(words)
-            # While a pipe that is closed can still be answered for.
+            # Here, so that a closed pipe raises where it is caught.
             sys.stdout.flush()
             return status
     except BrokenPipeError:
-        # Whoever reads our lines has seen enough, as `| head` does; nothing is left to flush.
+        # The reader has closed the pipe, as `| head` does; what is flushed at exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("structnet: stopped, as nobody reads what it prints any more", file=sys.stderr)
+        print("structnet: stopped, as its output is no longer read", file=sys.stderr)
         return BROKEN_PIPE
     except Exception as error:
         known = shortage(error) or blame(error) or _missing(error)
         text = known or str(error) or type(error).__name__
-        told = text != str(error) or text.startswith("DataLoader worker")
-        if not isinstance(error, MISTAKES) and not told:
+        explained = text != str(error) or text.startswith("DataLoader worker")
+        if not isinstance(error, MISTAKES) and not explained:
             raise
-        # After a signal, whatever a library raised is not the user's mistake.
+        # After a signal, an error that a library raised is not the user's.
         if traceback or received:
             raise
         print(f"structnet: error: {visible_lines(text)}", file=sys.stderr)
@@ -132,19 +139,19 @@ def _unknown(name: str, words: Sequence[str]) -> str:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Our own warnings as lines for a person."""
+    """Print our own warnings as one line each, without file and source line."""
     with warnings.catch_warnings():
         for ours in (DataWarning, PluginWarning):
             warnings.simplefilter("always", ours)
         show = warnings.showwarning
-        said: set[str] = set()
+        printed: set[str] = set()
 
         def show_plainly(message: Any, category: type, *where: Any, **kwargs: Any) -> None:
             text = visible_lines(str(message))
             if issubclass(category, DataWarning | PluginWarning):
-                # The same warning once: a configuration may be composed several times.
-                if text not in said:
-                    said.add(text)
+                # Once each: a configuration may be composed several times.
+                if text not in printed:
+                    printed.add(text)
                     print(f"structnet: {text}", file=sys.stderr)
             else:
                 show(message if text == str(message) else text, category, *where, **kwargs)

@@ -1,4 +1,4 @@
-"""predict: what a run says of a user's files."""
+"""predict: predictions of a run's net for a user's files."""
 
 import csv
 import io
@@ -56,7 +56,7 @@ def _share(text: str) -> float:
 
 
 def _save(path: Path, found: Sequence[Any], wanted: str | None) -> None:
-    """Write predictions to a file: a list for .json, a table for .csv, else a line each."""
+    """Write predictions to a file: a list for .json, a table for .csv, else one line each."""
     from structnet.system.files import write
 
     rows = [one.as_dict() for one in found]

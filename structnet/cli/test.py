@@ -1,4 +1,4 @@
-"""test: the test figures of a run again, or those on other data."""
+"""test: the test figures of a run's net, on its own data or on other data."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""Configurations: signatures and conf/ composed into plain data."""
+"""Configurations: composed by Hydra from signatures, files and words, checked, plain data."""

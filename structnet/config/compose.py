@@ -1,8 +1,8 @@
-"""Configurations: signatures and conf/ composed by Hydra into plain data. No other file imports it.
+"""Composing configurations with Hydra: components' options, files in conf/ and typed words.
 
-Hydra only composes components and files here; the options that are typed are read by their types.
-Its launchers, callbacks and job directories, which can name code to run, are not used, and what is
-composed is checked against the registries by name.
+Hydra composes components and files only; words that set an option are read by the option's type.
+Hydra's launchers, callbacks and job directories, which can name code to run, are not used. The
+result is plain data, checked against the registries.
 """
 
 import itertools
@@ -52,14 +52,21 @@ from structnet.run.run import saved_config
 from structnet.system.reading import read_text
 
 REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-# Parts of a value in a sweep: quoted where a comma stands in one.
+# The values of a word in a sweep, which are separated by commas; one with a comma is quoted.
 PART = re.compile(r"""(?:^|,)("[^"]*"(?=,|$)|'[^']*'(?=,|$)|[^,]*)""")
 
 SENTENCE_END = re.compile(r"(?<=[.?!])(?<!al\.) (?=[A-Z])")
 
 
 def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
-    """The configuration as plain data; ValueError or KeyError says what is wrong with a word."""
+    """The configuration that words compose, as plain data.
+
+    Raises ValueError or KeyError that says what is wrong with a word.
+
+    Arguments:
+        words: GROUP=NAME and GROUP.OPTION=VALUE, as typed.
+        folders: with the user's own configuration files.
+    """
     _fill_store()
     typed = parse(words)
     with initialize_config_dir(_conf(), version_base="1.3"):
@@ -77,7 +84,7 @@ def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]
             assign(config, word)
     plain = _resolved(config)
     try:
-        # The one part of an experiment that no run keeps.
+        # Not the section of a comparison: it is no part of a run's configuration.
         check({key: value for key, value in plain.items() if key != "compare"})
     except ValueError as error:
         several = [word for word in typed if "," in word.text and word.text in str(error)]
@@ -86,7 +93,7 @@ def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]
 
 
 def saved(directory: str) -> dict[str, Any]:
-    """The configuration of a run, checked like any other; ValueError names the file."""
+    """The saved configuration of a run, checked; ValueError names the file."""
     config = saved_config(directory)
     try:
         check(config)
@@ -98,7 +105,7 @@ def saved(directory: str) -> dict[str, Any]:
 
 
 def sweep(words: Sequence[str]) -> Iterator[list[str]]:
-    """Every combination of the words' choices."""
+    """All combinations of the values in the words of a sweep."""
     choices = [[f"{word.key}={one}" for one in _values(word)] for word in parse(words)]
     return (list(words) for words in itertools.product(*choices))
 
@@ -106,7 +113,13 @@ def sweep(words: Sequence[str]) -> Iterator[list[str]]:
 def override(
     config: Mapping[str, Any], words: Sequence[str], changing: str = "trainer"
 ) -> dict[str, Any]:
-    """A saved configuration with options of one group changed, `group.option=value` each."""
+    """A saved configuration with options of one group changed.
+
+    Arguments:
+        config: the configuration of a run.
+        words: GROUP.OPTION=VALUE each.
+        changing: the group, trainer or task.
+    """
     changed = {k: dict(v) if isinstance(v, Mapping) else v for k, v in config.items()}
     for word in parse(words):
         if word.group != changing or not word.option:
@@ -121,7 +134,7 @@ def override(
 
 
 def presets(group: str, folders: Sequence[str] = ()) -> dict[str, str]:
-    """The files of `conf/GROUP` and of the user's folders: name -> what its first lines say."""
+    """Configuration files of a group, in conf/ and in the user's folders: name -> description."""
     found = {}
     for folder in (_conf(), *folders):
         for file in sorted(filter(Path.is_file, Path(folder, group).glob("*.yaml"))):
@@ -133,7 +146,7 @@ def presets(group: str, folders: Sequence[str] = ()) -> dict[str, str]:
 
 
 def find_option(name: str) -> str | None:
-    """The group or `group.option` of the default composition that a word names."""
+    """The group, or the option of the default configuration, that a name probably stands for."""
     if name in (*GROUPS, *PRESETS):
         return name
     return elsewhere(compose([]), name)
@@ -154,7 +167,7 @@ def _folder(name: str) -> Path:
 
 
 def _fill_store() -> None:
-    """Put every registered component's defaults into Hydra's store."""
+    """Add the defaults of every registered component to Hydra's store."""
     store = ConfigStore.instance()
     for group in GROUPS:
         for name in names_of(group):
@@ -163,7 +176,7 @@ def _fill_store() -> None:
 
 
 def _chosen(typed: Sequence[Word], folders: Sequence[str]) -> dict[str, Word]:
-    """The words that choose a component or a file, by group."""
+    """The words that choose a component or a file, by group; ValueError if two choose one."""
     chosen: dict[str, Word] = {}
     for word in typed:
         if word.key in (*GROUPS, *PRESETS):
@@ -177,10 +190,10 @@ def _chosen(typed: Sequence[Word], folders: Sequence[str]) -> dict[str, Word]:
 
 
 def _load(chosen: Mapping[str, Word], folders: Sequence[str]) -> dict[str, Any]:
-    """What Hydra composes, interpolations as they stand."""
+    """The configuration composed by Hydra, before interpolations are resolved."""
     search = ",".join(search_path(_folder(folder)) for folder in folders)
     extra = [f"hydra.searchpath=[{search}]"] if folders else []
-    # A group that may be left out is, unless a word names it.
+    # GROUP=null leaves a group out, which is the default.
     words = [f"{word.key}={_quoted(word.text)}" for word in chosen.values() if word.text != "null"]
     try:
         return dict(OmegaConf.to_container(hydra_compose("config", overrides=[*words, *extra])))  # pyright: ignore
@@ -210,9 +223,10 @@ def _check_name(word: Word, folders: Sequence[str]) -> None:
 def _take(
     config: dict[str, Any], word: Word, chosen: Mapping[str, Word], folders: Sequence[str]
 ) -> None:
-    """Let a component that was typed stand for the one of an experiment.
+    """Replace the component of an experiment by one that was typed.
 
-    Options of the experiment's that don't fit it fall away, which a DataWarning says.
+    Options that the experiment sets are kept if the new component has them; others are dropped,
+    with a DataWarning.
     """
     group, name = word.key, word.text
     options = options_of(group, name)
@@ -221,12 +235,12 @@ def _take(
     if odd:
         others = {key: one for key, one in chosen.items() if key != group}
         before = _load(others, folders).get(group) or {}
-        # What the experiment's own component does not take either is a mistake in its file.
+        # An option that the experiment's own component lacks as well is a mistake in its file.
         meant = options_of(group, before["name"]) if before.get("name") in names_of(group) else {}
         odd = [key for key in odd if key in meant]
     if odd:
         lost = ", ".join(f"{group}.{key}={given.pop(key)}" for key in sorted(odd))
-        what = "do not fit {}, and fall away" if len(odd) > 1 else "does not fit {}, and falls away"
+        what = "do not fit {} and are dropped" if len(odd) > 1 else "does not fit {} and is dropped"
         warnings.warn(f"{lost} of {before['name']} {what.format(word.line)}",
                       DataWarning, stacklevel=3)  # fmt: skip
     config[group] = {**defaults_of(group, name), **given}
@@ -238,7 +252,7 @@ def _takes(options: Mapping[str, tuple[Any, Any]], key: str, value: Any) -> bool
 
 
 def _resolved(config: dict[str, Any]) -> dict[str, Any]:
-    """Interpolations filled in, and whole numbers as floats where an option is one."""
+    """Resolve interpolations, and convert values of files to their options' types."""
     refuse_functions(config, "the configuration")
     try:
         plain: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
@@ -256,14 +270,14 @@ def _resolved(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_typed(value: Any, kind: Any) -> Any:
-    """A number of a file as its option has it: 2 as 2.0, and 123 as the text of a name."""
+    """A number in a file as its option's type: 2 as 2.0, and 123 as the name "123"."""
     if type(value) in (int, float) and not fits(value, kind) and fits(str(value), kind):
         return str(value)
     return float(value) if type(value) is int and fits(0.5, kind) and kind is float else value
 
 
 def _values(word: Word) -> list[str]:
-    """The values of a sweep's word; the one that it has where they are not several."""
+    """The values of a word in a sweep; one if it has no comma."""
     if not takes_text(word.key):
         try:
             (one,) = OverridesParser.create().parse_overrides([word.line])

@@ -1,4 +1,4 @@
-"""A topology that a task has structures for, where none is named."""
+"""The topology chosen for a task when none is named."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,10 @@ from structnet.run.components import create
 
 
 def fitting_words(words: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
-    """The word that names a topology which fits the task, where none of the words does.
+    """A word `topology=NAME` that fits the task, if one is needed.
 
-    None where the task has structures for the default, or for the one of an experiment.
+    None is needed if a word names a topology, or if the task has structures for the default one or
+    for that of an experiment.
     """
     if any(word.partition("=")[0] == "topology" for word in words):
         return []
@@ -26,7 +27,7 @@ def fitting_words(words: Sequence[str], folders: Sequence[str] = ()) -> list[str
 
 
 def fitting_topology(task: Task) -> str | None:
-    """The first kind of structure that a task has, and of its topologies that of fewest sweeps."""
+    """The topology with the fewest directions for the first kind of structure that a task has."""
     for kind in task.structures:
         fitting = [
             (len(registry.topologies.create(name).directions), name)

@@ -1,4 +1,4 @@
-"""The groups of a configuration: their components with all options, and what each may hold."""
+"""The groups of a configuration: their components and options, and checks of all values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,14 +17,14 @@ REGISTRIES = {
     "task": registry.tasks,
 }
 GROUPS = (*REGISTRIES, "trainer")
-# Files of whole settings, in conf/ and in folders of the user's.
+# Groups of files only, in conf/ and in the user's folders.
 PRESETS = ("experiment", "debug")
 TOP_LEVEL: Mapping[str, Any] = {"seed": int, "run": str | None}
 Options = Mapping[str, tuple[Any, Any]]
 
 
 def groups() -> dict[str, dict[str, Any]]:
-    """Group -> component -> its description and its options."""
+    """Group -> component -> its description and its options, for `structnet list`."""
     listed: dict[str, dict[str, Any]] = {
         group: {name: _described(kind[name], kind.options(name)) for name in kind.names()}
         for group, kind in REGISTRIES.items()
@@ -34,7 +34,7 @@ def groups() -> dict[str, dict[str, Any]]:
 
 
 def options_of(group: str, name: str) -> Options:
-    """Option -> (type, default) of a component; KeyError if there is none of that name."""
+    """Option -> (type, default) of a component; KeyError for an unknown component."""
     if group == "trainer":
         return known_options(TrainerOptions, "trainer")
     return REGISTRIES[group].options(name)
@@ -45,18 +45,18 @@ def names_of(group: str) -> list[str]:
 
 
 def called(group: str, name: str) -> str:
-    """`cell 'lstm'`, or `trainer`, of which there is one."""
+    """A component in errors: `cell 'lstm'`, or `trainer`, which has no names."""
     return "trainer" if group == "trainer" else f"{group} {name!r}"
 
 
 def defaults_of(group: str, name: str) -> dict[str, Any]:
-    """A component's name with the defaults of its options."""
+    """The configuration of a component: its name, and its options with their defaults."""
     options = options_of(group, name)
     return {"name": name, **{option: default for option, (_, default) in options.items()}}
 
 
 def check(config: Any) -> None:
-    """Only known groups, components and options, all of plain types."""
+    """ValueError or KeyError for unknown groups, components and options, and for wrong values."""
     for group in ("task", "topology", "cell", "net", "trainer"):
         if group not in config:
             raise ValueError(f"the configuration has no {group}")
@@ -91,7 +91,7 @@ def _described(component: Any, options: Options) -> dict[str, Any]:
 
 def _check_trainer(choice: Any) -> None:
     if not isinstance(choice, dict) or choice.get("name") != "default":
-        raise ValueError(f"trainer is its options, named 'default', got {choice!r}")
+        raise ValueError(f"trainer holds name=default and its options, got {choice!r}")
     options = {name: value for name, value in choice.items() if name != "name"}
     check_options(TrainerOptions, options, "trainer")
     TrainerOptions(**options)
@@ -100,6 +100,6 @@ def _check_trainer(choice: Any) -> None:
 def _check_group(group: str, choice: Any) -> None:
     kind = REGISTRIES[group]
     if not isinstance(choice, dict) or "name" not in choice:
-        raise ValueError(f"{group} is a component's name with its options, got {choice!r}")
+        raise ValueError(f"{group} holds a component's name and its options, got {choice!r}")
     options = {name: value for name, value in choice.items() if name != "name"}
     check_options(kind[choice["name"]], options, called(group, choice["name"]))

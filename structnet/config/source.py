@@ -1,4 +1,4 @@
-"""A user's folder of configurations as Hydra reads it: plain data alone."""
+"""A source of Hydra's for the user's folders of configuration files: plain data only."""
 
 import io
 from pathlib import Path
@@ -13,14 +13,14 @@ from structnet.system.reading import read_text
 
 
 class PlainSource(FileConfigSource):
-    """Files without aliases, and without anything to compute: `plain://FOLDER` to Hydra."""
+    """Reads files without aliases and computed values; Hydra knows a folder as plain://FOLDER."""
 
     @staticmethod
     def scheme() -> str:
         return "plain"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """ValueError for what is no plain data, before OmegaConf opens it."""
+        """Load a file; ValueError if it isn't plain data, before OmegaConf reads it."""
         path = Path(self.path, self._normalize_file_name(config_path))
         if not path.is_file():
             raise ConfigLoadError(f"no file {path}")
@@ -35,7 +35,7 @@ class PlainSource(FileConfigSource):
 
 
 def search_path(folder: Path) -> str:
-    """What Hydra finds a folder's files by, in quotes."""
+    """The folder as an entry of Hydra's search path, in quotes."""
     Plugins.instance().register(PlainSource)
     text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{PlainSource.scheme()}://{text}'"

@@ -1,6 +1,6 @@
-"""Words that a user typed, `GROUP=NAME` and `GROUP.OPTION=VALUE`: read by the option's type.
+"""Words on the command line, GROUP=NAME and GROUP.OPTION=VALUE, read by the option's type.
 
-A name or a path is taken as it stands, whatever is in it, with the home folder for `~/`.
+A name or a path is read literally, with the home folder for `~/`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from structnet.registry.option_types import fits, is_text, read, type_name
 from structnet.registry.signature import check_value, close_to, did_you_mean
 
 FORM = "GROUP=NAME or GROUP.OPTION=VALUE"
-# Other libraries' words for options of ours.
+# Names of options in other libraries -> ours.
 KNOWN_AS = {
     "lr": "learning_rate",
     "early_stopping": "patience",
@@ -70,6 +70,8 @@ GROUP_KNOWN_AS = {
 
 
 class Word(NamedTuple):
+    """A word `line`, as typed, split at = into `key` and `text`."""
+
     line: str
     key: str
     text: str
@@ -84,7 +86,7 @@ class Word(NamedTuple):
 
 
 def parse(words: Sequence[str]) -> list[Word]:
-    """The words parted; ValueError for one that is none, or that has no place here."""
+    """Split words at =; ValueError for one without =, and for Hydra's own syntax."""
     return [_parse(word) for word in words]
 
 
@@ -92,19 +94,18 @@ def _parse(line: str) -> Word:
     key, equals, text = line.partition("=")
     word = Word(line, key.lstrip("+"), text)
     if key.replace("/", ".").replace("@", ".").lstrip("+~").split(".")[0] == "hydra":
-        raise ValueError(f"{line!r}: nothing of Hydra's own is configured here")
+        raise ValueError(f"{line!r}: Hydra itself can't be configured here")
     if key.startswith("~compare."):
         return Word(line, key[1:], "")
     if key.startswith("~"):
         removed = word.key.lstrip("~")
         if "." in removed:
-            raise ValueError(f"{line!r}: an option can't be taken away; write {removed}=VALUE")
+            raise ValueError(f"{line!r}: an option can't be removed; write {removed}=VALUE")
         raise ValueError(
-            f"{line!r}: {removed} is the name of one component and can't be taken away; "
-            f"write {removed}=NAME"
+            f"{line!r}: {removed} is one component and can't be removed; write {removed}=NAME"
         )
     if not equals:
-        raise ValueError(f"{line!r}: words are {FORM}{_hint(line)}")
+        raise ValueError(f"{line!r}: arguments are {FORM}{_hint(line)}")
     if word.key in (*GROUPS, *PRESETS, "run") and not text:
         names = "the directory of a run" if key == "run" else f"a name; see structnet list {key}"
         raise ValueError(f"{line!r}: {key}= takes {names}")
@@ -127,12 +128,12 @@ def _hint(line: str) -> str:
 
 
 def assign(config: dict[str, Any], word: Word) -> None:
-    """Put the word's value into a configuration whose components are chosen.
+    """Set the option that a word names, in a configuration whose components are chosen.
 
     ValueError says what is wrong with the word and what to type.
     """
     if word.key in TOP_LEVEL:
-        # A run has a directory: null is a name like any other.
+        # run=null is a directory named null: there is no run without one.
         kind = str if word.key == "run" else TOP_LEVEL[word.key]
         config[word.key] = _value(word, kind)
         return
@@ -159,10 +160,10 @@ def assign(config: dict[str, Any], word: Word) -> None:
 
 
 def change_comparison(config: dict[str, Any], word: Word) -> None:
-    """Set a part of the section `compare`, merge names into it, or take it away with `~`."""
+    """Set a part of the section `compare`, merge a mapping into it, or remove it with `~`."""
     if "compare" not in config:
         raise ValueError(
-            f"{word.line!r}: nothing is compared; take an experiment that compares, "
+            f"{word.line!r}: this is no comparison; choose an experiment that is one, "
             "such as experiment=cell_comparison"
         )
     *above, last = word.key.split(".")
@@ -179,7 +180,7 @@ def change_comparison(config: dict[str, Any], word: Word) -> None:
         section[last] = _merged(section.get(last), yaml.safe_load(word.text))
     except yaml.YAMLError as error:
         raise ValueError(
-            f"{word.line!r}: {word.key} takes lists and names, as in 'compare.seeds=[0,1]'"
+            f"{word.line!r}: {word.key} takes YAML, as in 'compare.seeds=[0,1]'"
         ) from error
 
 
@@ -191,9 +192,9 @@ def _merged(old: Any, new: Any) -> Any:
 
 def _value(word: Word, kind: Any) -> Any:
     if not word.text and fits("", kind) and fits(None, kind):
-        # As of a variable of the shell that isn't set: no folder is not the default one.
-        raise ValueError(f"{word.line!r}: {word.key}= takes a value; null is none")
-    # What is taken from elsewhere in the configuration is known once all words are read.
+        # An unset shell variable, as in task.root=$DATA, must not choose the default folder.
+        raise ValueError(f"{word.line!r}: {word.key}= takes a value, or null for none")
+    # An interpolation is resolved once all words are read.
     return word.text if "${" in word.text else read(word.text, kind)
 
 
@@ -205,7 +206,7 @@ def _check(word: Word, value: Any, kind: Any, what: str) -> None:
 
 
 def sweep_hint(word: Word) -> str:
-    """What is to be said of a value with a comma, which no other one has."""
+    """The end of an error about a value with a comma: how to write a sweep."""
     return f"; several values make a sweep, with -m: -m {word.line}" if "," in word.text else ""
 
 
@@ -221,7 +222,7 @@ def _unknown(config: Mapping[str, Any], word: Word, options: Sequence[str], what
 
 
 def _nowhere(config: Mapping[str, Any], word: Word) -> str:
-    """What is to be said of a word whose key is no group."""
+    """The error for a word whose key is no group."""
     if found := elsewhere(config, word.key):
         return f"no group or option {word.key!r}; write {found}={word.text}"
     choices = (*GROUPS, *TOP_LEVEL, *PRESETS, "resume")
@@ -233,12 +234,12 @@ def _nowhere(config: Mapping[str, Any], word: Word) -> str:
     if not word.option and word.key in GROUP_KNOWN_AS:
         return f"no group {word.key!r}; write {GROUP_KNOWN_AS[word.key]}={word.text}"
     if word.group in GROUPS:
-        return f"{word.line!r}: words are {FORM}"
+        return f"{word.line!r}: arguments are {FORM}"
     return f"no group or option {word.group!r} {did_you_mean(word.group, choices)}"
 
 
 def elsewhere(config: Mapping[str, Any], option: str) -> str | None:
-    """`group.option` of the components chosen that has an option of this name."""
+    """`GROUP.OPTION` for the chosen component that has an option of this name."""
     for name in (option, KNOWN_AS.get(option.casefold())):
         for group in ("net", "cell", "topology", "readout", "task", "trainer"):
             choice = config.get(group)
@@ -248,7 +249,7 @@ def elsewhere(config: Mapping[str, Any], option: str) -> str | None:
 
 
 def takes_text(key: str) -> bool:
-    """Whether a comma may stand in a value of the key, so that Hydra's grammar is not its own."""
+    """Whether values of the key are text, in which Hydra's grammar does not apply."""
     group, _, option = key.partition(".")
     if key == "run":
         return True
