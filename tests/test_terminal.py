@@ -106,12 +106,10 @@ def test_what_is_for_want_of_memory_says_so():
 
 @pytest.mark.parametrize("error", [*allocation_errors(), MemoryError()])
 def test_want_of_memory_is_a_line_and_other_errors_of_torch_are_not_hidden(error, monkeypatch):
-    from structnet.cli import COMMANDS
-
     def fail(words):
         raise error
 
-    monkeypatch.setitem(COMMANDS, "list", fail)
+    monkeypatch.setattr("structnet.cli.list.run", fail)
     message = refused("list")
     assert message.startswith("out of memory") and "\n" not in message
     error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -195,7 +195,7 @@ def test_an_experiment_takes_another_component_and_says_what_falls_away(folder):
     assert "name: gru" in out
     # Said once, however often it is composed.
     assert err == (
-        "structnet: cell.forget=0, cell.forget_bias=-1.0 of lstm do not fit cell=gru, "
+        "structnet: cell.forget=0, cell.forget_bias=-1.0 of lstm do not fit cell=gru "
         "and are dropped\n"
     )
 
