@@ -98,7 +98,7 @@ def test_the_table_has_the_figures_of_the_runs(finished):
     table = (directory / "table.md").read_text()
     assert table.splitlines()[0] == "|  | short | published | xml | minutes |"
     assert "0.600 (1)" in table and "0.500 (2)" in table
-    assert re.search(r"^short: \d of 1 pairs stand in the published order", out, re.MULTILINE)
+    assert re.search(r"^short: \d of 1 pairs are in the published order", out, re.MULTILINE)
     assert f"comparison: {directory}" in out
 
 
@@ -171,12 +171,15 @@ def test_a_comparison_without_a_name_gets_a_directory_of_its_own(place):
         (["+compare.folds=[]"], "compare.folds is a list of different whole numbers, got []"),
         (["+compare.folds=[1]"], "plain on short: no option 'fold'"),
         (["+compare.references={short: {plain: 1}}"], "'plain' in compare.references.short"),
-        (["+compare.references={short: 3}"], "compare.references.short is names with figures"),
+        (["+compare.references={short: 3}"], "compare.references.short maps names to figures"),
         (["+compare.cols={}"], "no part 'cols' of compare among"),
-        (["~compare.rows"], "compare.rows is names with their words, got None"),
+        (["~compare.rows"], "compare.rows maps names to lists of words, got None"),
         (["compare.rows.plain=cell"], "compare.rows.plain is a list of words, got 'cell'"),
         (["compare.rows.plain=[3]"], "compare.rows.plain is a list of words, got [3]"),
-        (["+compare.rows={../up: []}"], "'../up' in compare.rows is no name for a directory"),
+        (
+            ["+compare.rows={../up: []}"],
+            "'../up' in compare.rows can't be part of a directory's name",
+        ),
         (["+compare.rows.odd=['cell=odd']"], "odd on short: no cell 'odd'"),
         (["+compare.rows.odd=['net.hiden_size=3']"], "odd on short: no option 'hiden_size'"),
         (["+compare.rows.odd=['hydra.run.dir=x']"], "odd on short: "),

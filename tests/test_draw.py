@@ -109,7 +109,7 @@ def test_levels_are_columns_and_nodes_and_long_arrows_stand_apart(seed):
     left, right = at[:, 0] - np.linspace(0.1, 1, 15), at[:, 0] + np.linspace(0.1, 1, 15)
     for u, v in arrows(plan):
         assert left[v] - right[u] >= 0.3 - 1e-9
-        passed = found.ways.get((u, v), np.zeros((0, 2)))
+        passed = found.waypoints.get((u, v), np.zeros((0, 2)))
         # Two points in every level between.
         assert len(passed) == 2 * (level[v] - level[u] - 1)
         for x, y in passed:
@@ -171,7 +171,7 @@ def test_a_run_is_drawn_with_what_its_net_gives(pixels, tmp_path):
         h = layer(net.input(batch.x), batch.plans)[int(batch.ptr[1]) :]
         assert look.values == pytest.approx(h.norm(dim=1).tolist())
         verdict = task_verdict(run, net, batch)
-        assert look.title.endswith(f"; net: {verdict}")
+        assert look.title.endswith(f"; prediction: {verdict}")
 
 
 def task_verdict(run, net, batch):

@@ -88,8 +88,8 @@ def test_the_order_is_told_in_words():
     published = {"a": 0.3, "b": 0.2, "c": 0.1, "d": 0.1}
     told = differences(made({"a": [0.1], "b": [0.3], "c": [0.2], "d": [0.05]}, published))
     assert told == [
-        "task: 3 of 5 pairs stand in the published order, Kendall's tau 0.20; "
-        "the other way round (* by more than twice the standard error):",
+        "task: 3 of 5 pairs are in the published order, Kendall's tau 0.20; "
+        "in the opposite order (* by more than twice the standard error):",
         "- b above a by 0.200",
         "- c above a by 0.100",
     ]

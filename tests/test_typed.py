@@ -154,7 +154,7 @@ def test_commands_that_are_printed_run_as_printed(tmp_path, monkeypatch):
         (["test", "--json"], "no flag '--json' of test, which has --plugin"),
         (["predict", "run=x", "run=y", "path=."], "run= is given twice"),
         (["test", "run="], "run= takes a value"),
-        (["train", "experiment=cell_comparison", "cell=gru"], "of its own: leave out cell=gru"),
+        (["train", "experiment=cell_comparison", "cell=gru"], "leave out cell=gru"),
         (["test", "run"], "'run' takes a value: write run=DIR"),
         (["test", "run=x", "foo=1"], "among ['run', 'task.root']"),
         (["cell=lstm"], "structnet train cell=lstm"),

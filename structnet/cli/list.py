@@ -53,8 +53,8 @@ def _group(word: str, known: Mapping[str, str], folders: Sequence[str]) -> str:
     if group in known.values():
         return group
     of = [one for one in dict.fromkeys(known.values()) if word in _components(one, folders)]
-    way = f"; write {command_line('list', of[0], word)}" if of else ""
-    raise ValueError(f"no group {word!r} {did_you_mean(word, known)}{way}")
+    advice = f"; write {command_line('list', of[0], word)}" if of else ""
+    raise ValueError(f"no group {word!r} {did_you_mean(word, known)}{advice}")
 
 
 def _only(name: str, group: str, components: Components) -> Components:

@@ -105,7 +105,8 @@ def _sweep(sweep: "Sweep") -> int:
     for failure in sweep.failures:
         print(f"failed: {visible(str(failure))}")
     if sweep.failures:
-        print(f"{len(sweep.failures)} of {len(sweep.parts)} failed; again with: {sweep.way_on}")
+        failed = f"{len(sweep.failures)} of {len(sweep.parts)} failed"
+        print(f"{failed}; again with: {sweep.resume_command}")
     print(f"sweep: {visible(str(sweep.directory))} (sweep.json, table.md)")
     return int(bool(sweep.failures))
 

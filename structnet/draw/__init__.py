@@ -1,1 +1,1 @@
-"""Pictures of structures: who feeds whom, level by level."""
+"""Pictures of structures: nodes and their predecessors, level by level."""

@@ -1,4 +1,4 @@
-"""Arrows between nodes of a picture, around what they would pass over."""
+"""Arrows between the nodes of a picture, led around other nodes."""
 
 from itertools import pairwise
 from typing import Any
@@ -9,14 +9,22 @@ from structnet.draw.layout import Ints, Layout, Points
 
 
 def draw_arrows(axes: Any, edges: Ints, layout: Layout, size: Points, scale: float) -> None:
-    """An arrow for each of the edges (E, 2), from border to border of nodes of size (n, 2)."""
+    """Draw one arrow per edge, from the border of one node to the border of the other.
+
+    Arguments:
+        axes: matplotlib's.
+        edges: (E, 2), source and target of each.
+        layout: where the nodes are.
+        size: (n, 2), width and height of every node.
+        scale: of line widths and arrow heads.
+    """
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Line
 
     style = {"arrowstyle": "-|>", "color": "0.45", "mutation_scale": 7 * scale,
              "linewidth": 0.9 * scale, "zorder": 1}  # fmt: skip
     for source, target in np.unique(edges, axis=0).tolist():
-        points = _way(layout, size, source, target)
+        points = _waypoints(layout, size, source, target)
         if points is None:
             bend = 0.3 if _is_hidden(layout.at, size, source, target) else 0.0
             ends = _ends(layout.at, size, source, target)
@@ -27,21 +35,21 @@ def draw_arrows(axes: Any, edges: Ints, layout: Layout, size: Points, scale: flo
         axes.add_patch(arrow)
 
 
-def _way(layout: Layout, size: Points, source: int, target: int) -> Points | None:
-    """The points from border to border that an arrow passes, there or back; None where straight."""
-    way = layout.ways.get((source, target))
-    if way is None and (target, source) in layout.ways:
-        way = layout.ways[target, source][::-1]
-    if way is None:
+def _waypoints(layout: Layout, size: Points, source: int, target: int) -> Points | None:
+    """The points that an arrow passes, borders included; None for a straight arrow."""
+    passed = layout.waypoints.get((source, target))
+    if passed is None and (target, source) in layout.waypoints:
+        passed = layout.waypoints[target, source][::-1]
+    if passed is None:
         return None
     forth = np.sign(layout.at[target, 0] - layout.at[source, 0])
     start = layout.at[source] + [forth * size[source, 0] / 2, 0]
     stop = layout.at[target] - [forth * size[target, 0] / 2, 0]
-    return np.concatenate([[start], way, [stop]])
+    return np.concatenate([[start], passed, [stop]])
 
 
 def _curve(points: Points) -> tuple[Points, list[int]]:
-    """Vertices and codes of a line that is level at every point."""
+    """Vertices and codes of a smooth line, horizontal at every point."""
     from matplotlib.path import Path as Line
 
     vertices, codes = [points[:1]], [Line.MOVETO]
@@ -53,23 +61,23 @@ def _curve(points: Points) -> tuple[Points, list[int]]:
 
 
 def _ends(at: Points, size: Points, source: int, target: int) -> list[tuple[float, float]]:
-    """Where the line between two nodes leaves the one and meets the other."""
-    way = at[target] - at[source]
+    """Where the line between two nodes crosses their borders."""
+    line = at[target] - at[source]
     ends = []
     for node, sign in ((source, 1), (target, -1)):
-        share = _share_inside(way, size[node])
-        ends.append(tuple(at[node] + sign * share * way))
+        share = _share_inside(line, size[node])
+        ends.append(tuple(at[node] + sign * share * line))
     return ends
 
 
-def _share_inside(way: Points, size: Points) -> float:
-    """How much of a way from the middle of a node lies within its rounded ends."""
+def _share_inside(line: Points, size: Points) -> float:
+    """The fraction of a line from a node's middle that is inside the node."""
     radius = size[1] / 2
     straight = size[0] / 2 - radius
-    right, down = np.abs(way)
+    right, down = np.abs(line)
     if right * radius <= straight * down:
         return radius / down
-    # Where the way meets the circle around (straight, 0).
+    # Where the line meets the circle around (straight, 0).
     length = np.hypot(right, down)
     along = right * straight / length
     aside = down * straight / length
@@ -77,11 +85,11 @@ def _share_inside(way: Points, size: Points) -> float:
 
 
 def _is_hidden(at: Points, size: Points, source: int, target: int) -> bool:
-    """Whether the straight line between two nodes passes over another."""
-    way = at[target] - at[source]
-    # In units of a node's size, so that all of them are circles.
+    """Whether the straight line between two nodes crosses another node."""
+    line = at[target] - at[source]
+    # In units of a node's size, in which nodes are circles.
     away = (at - at[source]) / size
-    unit = np.broadcast_to(way / size, away.shape)
+    unit = np.broadcast_to(line / size, away.shape)
     length = np.maximum(np.hypot(*unit.T), 1e-9)
     along = (away * unit).sum(1) / length**2
     aside = np.abs(away[:, 0] * unit[:, 1] - away[:, 1] * unit[:, 0]) / length

@@ -1,7 +1,7 @@
-"""Where a picture shows nodes: level by level from left to right, arrows led around what they pass.
+"""The positions of nodes in a picture: one column per level, from left to right.
 
-After Sugiyama et al. (1981): an arrow that passes levels takes a place in each of them, and nodes
-stand, as near as order and room allow, at the mean of those they are joined to.
+Layered drawing after Sugiyama et al. (1981): an arrow that skips levels has a place in each of
+them, and a node is as close to the mean of its neighbours as order and space allow.
 """
 
 from dataclasses import dataclass
@@ -14,18 +14,23 @@ from structnet.topology.plan import Plan
 
 Points = NDArray[np.float64]
 Ints = NDArray[np.int64]
-# Passes there and back after which nodes hardly move any more.
+# Forward and backward passes after which nodes hardly move.
 SWEEPS = 4
-# Arrows of larger pictures lead straight on: places for them would take more room than nodes.
+# With more places than this, arrows are straight: places would take more space than nodes.
 MOST_PLACES = 4000
 
 
 @dataclass(frozen=True)
 class Layout:
-    """`at` (n, 2), to the right and down; `ways` are the points (k, 2) an arrow passes between."""
+    """Where nodes and arrows are.
+
+    Arguments:
+        at: (n, 2), the middle of every node, to the right and down.
+        waypoints: (source, target) -> the points (k, 2) that the arrow passes.
+    """
 
     at: Points
-    ways: dict[tuple[int, int], Points]
+    waypoints: dict[tuple[int, int], Points]
 
 
 def level_of_nodes(plan: Plan) -> Ints:
@@ -34,15 +39,19 @@ def level_of_nodes(plan: Plan) -> Ints:
 
 
 def arrows(plan: Plan) -> Ints:
-    """(E, 2): who feeds whom; initial states are nobody."""
+    """Source and target (E, 2) of every edge, without initial states."""
     found = plan.arrows.T.numpy()
     return found[found[:, 0] < plan.num_nodes]
 
 
 def layered(plan: Plan, width: Points, height: float, gap: float) -> Layout:
-    """Levels as columns, as wide as their widest node; `gap` is between columns.
+    """The layout with one column per level.
 
-    `width` (n,) is that of every node, `height` what each takes with the room around it.
+    Arguments:
+        plan: of one structure.
+        width: (n,) of every node; a column is as wide as its widest node.
+        height: of a node with the space around it.
+        gap: between columns.
     """
     edges = np.unique(arrows(plan), axis=0)
     level, segments, chains = _with_places(level_of_nodes(plan), edges)
@@ -51,20 +60,19 @@ def layered(plan: Plan, width: Points, height: float, gap: float) -> Layout:
     down = _ordered(level, segments, tall)
     columns = np.zeros(len(plan.level_sizes))
     np.maximum.at(columns, level[: plan.num_nodes], width)
-    # Where many arrows run from column to column they need room to part.
     middle = np.cumsum(columns + gap) - columns / 2 - gap
     at = np.stack([middle[level], down], 1)
     half = columns[level] / 2
-    ways = {
+    waypoints = {
         edge: np.concatenate([[at[p] - [half[p], 0], at[p] + [half[p], 0]] for p in places])
         for edge, places in chains.items()
     }
-    return Layout(at[: plan.num_nodes], ways)
+    return Layout(at[: plan.num_nodes], waypoints)
 
 
 def _with_places(level: Ints, edges: Ints) -> tuple[Ints, Ints, dict[tuple[int, int], list[int]]]:
-    """Levels of nodes and places behind them, what joins those of neighbouring levels, and the
-    places that every long arrow passes. Arrows of one source share theirs."""
+    """The levels of nodes and, after them, of places; edges between neighbouring levels; and the
+    places of every arrow that skips levels. Arrows of one source share places."""
     spans = level[edges[:, 1]] - level[edges[:, 0]]
     if (spans - 1).sum() > MOST_PLACES:
         return level, edges[spans == 1], {}
@@ -73,18 +81,18 @@ def _with_places(level: Ints, edges: Ints) -> tuple[Ints, Ints, dict[tuple[int, 
     chains = {}
     for source, target in edges.tolist():
         passed = range(int(level[source]) + 1, int(level[target]))
-        way = [places.setdefault((source, one), len(level) + len(places)) for one in passed]
-        segments.update(pairwise([source, *way, target]))
-        if way:
-            chains[source, target] = way
-    # A dictionary keeps the order in which the places were numbered.
+        own = [places.setdefault((source, one), len(level) + len(places)) for one in passed]
+        segments.update(pairwise([source, *own, target]))
+        if own:
+            chains[source, target] = own
+    # In the order of their numbers.
     behind = np.array([one for _, one in places], np.int64)
     joined = np.array(sorted(segments), np.int64).reshape(-1, 2)
     return np.concatenate([level, behind]), joined, chains
 
 
 def _ordered(level: Ints, segments: Ints, tall: Points) -> Points:
-    """How far down every node and place stands."""
+    """The vertical position of every node and place."""
     columns = [np.flatnonzero(level == number) for number in range(int(level.max(initial=-1)) + 1)]
     down = np.zeros(len(level))
     for column in columns:
@@ -102,7 +110,7 @@ def _ordered(level: Ints, segments: Ints, tall: Points) -> Points:
 
 
 def _apart(wanted: Points, before: Points, tall: Points) -> Points:
-    """The places next to those wanted, by least squares, that leave room for all in their order."""
+    """The positions closest to those wanted, by least squares, that keep order and distance."""
     # Imported here: it takes a while.
     from scipy.optimize import isotonic_regression
 

@@ -1,4 +1,4 @@
-"""A structure as a picture: its nodes, who feeds whom, and every level or value in a colour."""
+"""A structure as a picture: nodes coloured by level or value, arrows from predecessors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,24 +18,28 @@ from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
 
 FORMATS = (".png", ".svg")
-# More are neither told apart by eye nor drawn soon.
+# More can't be told apart by eye, and take long to draw.
 MOST_NODES = 1000
-# In inches: what a picture may measure, a line of a title, a colour bar with its text, what is left
-# free around the nodes and between columns of them.
+# In inches: the largest width and height, a line of a title, a colour bar with its text, the margin
+# around the nodes, the gap between columns.
 LARGEST, LINE, BAR, MARGIN, GAP = 48.0, 0.2, 0.9, 0.25, 0.35
-# In inches: a circle without a name, the height of one with a name, how far apart they stand.
+# In inches: a node without a name, the height of a node with a name, the distance of nodes.
 CIRCLE, HEIGHT, APART = 0.34, 0.24, 0.6
 POINTS, FONT, TITLE_FONT, LETTER = 72, 8.0, 9.0, 0.075
-# Longer names are cut.
+# The most characters of a name.
 LONGEST = 28
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is shown of nodes: their names, and values (n,) with what these are.
+    """What a picture shows of the nodes.
 
-    Without names nodes bear their level, without values they are coloured by it. Values that are
-    numbers of `classes` have these beside the colour bar.
+    Arguments:
+        title: above the picture.
+        names: of the nodes; by default the numbers of their levels.
+        values: (n,), shown as colours; by default the levels.
+        what: the values are; the label of the colour bar.
+        classes: the names of values that are class indices.
     """
 
     title: str = ""
@@ -46,7 +50,7 @@ class Look:
 
 
 def sizes_of(topology: Topology) -> dict[str, int]:
-    """The sizes that make an example of what the topology takes, with their defaults."""
+    """The options that set the size of an example structure, with their defaults."""
     grid = {"depth": 3, "height": 5, "width": 7}
     dims = getattr(topology, "dims", 2)
     graph = {"nodes": 12, "seed": 0}
@@ -68,7 +72,7 @@ def sizes_of(topology: Topology) -> dict[str, int]:
 
 
 def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
-    """A structure of the sizes that `sizes_of` names; ValueError where they are too large."""
+    """An example structure of the given sizes (`sizes_of`); ValueError if it is too large."""
     count = prod(size for name, size in sizes.items() if name != "seed")
     if count > MOST_NODES:
         raise ValueError(_too_many(count))
@@ -81,7 +85,7 @@ def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
 
 
 def check_path(path: Path) -> None:
-    """ValueError for what is no picture's name, FileNotFoundError where there is no folder."""
+    """ValueError for a suffix that is no picture's, FileNotFoundError if the folder is missing."""
     if path.suffix not in FORMATS:
         raise ValueError(f"a picture is a file in {' or '.join(FORMATS)}, got {str(path)!r}")
     if not path.absolute().parent.is_dir():
@@ -89,9 +93,15 @@ def check_path(path: Path) -> None:
 
 
 def draw(topology: Topology, structure: Any, path: Path, look: Look | None = None) -> list[str]:
-    """Draw a structure, a panel for every direction, as PNG or SVG; what each panel shows.
+    """Draw a structure, one panel per direction; the titles of the panels.
 
-    Arrows lead from a predecessor to the node that reads it; what is an initial state has none.
+    Arrows lead from a predecessor to its node; initial states are not drawn.
+
+    Arguments:
+        topology: gives the predecessors.
+        structure: of one sample.
+        path: of the picture, .png or .svg.
+        look: names and colours of the nodes.
     """
     check_path(path)
     plans, look = topology.plan([structure]), look or Look()
@@ -115,13 +125,13 @@ def _count(number: int, what: str) -> str:
 
 
 def shortened(name: str, longest: int = LONGEST) -> str:
-    """A name on one line, of what can be printed, cut where it is long."""
+    """A name on one line, with characters that can be printed, cut if it is long."""
     plain = "".join(one if one.isprintable() else "·" for one in " ".join(name.split()))
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
 def _figure(plans: tuple[Plan, ...], titles: list[str], given: Any, look: Look) -> Any:
-    """The panels in a square of rows and columns, to one scale, and a bar of the values."""
+    """The panels in a grid, drawn to one scale, and a colour bar if there are values."""
     # Imported here: matplotlib takes a second.
     from matplotlib.figure import Figure
 
@@ -134,7 +144,7 @@ def _figure(plans: tuple[Plan, ...], titles: list[str], given: Any, look: Look) 
     bar = 0.0 if look.values is None else BAR + 0.06 * max(map(len, look.classes), default=0)
     beside = np.array([bar, LINE * bool(look.title)])
     scale = min(1.0, *((LARGEST - beside) / (grid * (high - low))))
-    # Titles have to fit above a panel of one node.
+    # A panel of one node must still have room for its title.
     least = LETTER * np.array([max(map(len, titles)), len(look.title) / columns]).max() + MARGIN
     room = np.maximum((high - low) * scale, [least, 0])
     panel = room + np.array([0, LINE])
@@ -162,14 +172,14 @@ def _figure(plans: tuple[Plan, ...], titles: list[str], given: Any, look: Look) 
 
 
 def _write(figure: Any, title: str, at: Points) -> None:
-    """A title around a place, in inches."""
+    """Write a title centred at a position, in inches."""
     place = at / figure.get_size_inches()
     figure.text(*place, title, fontsize=TITLE_FONT, ha="center", va="center", parse_math=False)
 
 
 def _frame(layout: Layout, size: Points) -> tuple[Points, Points]:
-    """The corners of what nodes and arrows take."""
-    corners = [layout.at - size / 2, layout.at + size / 2, *layout.ways.values()]
+    """The corners of the area that nodes and arrows cover, with a margin."""
+    corners = [layout.at - size / 2, layout.at + size / 2, *layout.waypoints.values()]
     taken = np.concatenate(corners) if len(layout.at) else np.zeros((1, 2))
     return taken.min(0) - MARGIN, taken.max(0) + MARGIN
 
@@ -188,7 +198,7 @@ def _node_sizes(count: int, names: list[str] | None) -> Points:
 
 
 def _layout(plan: Plan, given: Any, size: Points) -> Layout:
-    """Where the topology puts nodes, so far apart that names fit; else level by level."""
+    """The positions that the topology gives, spread so that names fit; else level by level."""
     named = size[:1, 1].max(initial=CIRCLE) != CIRCLE
     if given is None:
         high = 0.36 if named else 0.8 * APART
@@ -198,7 +208,7 @@ def _layout(plan: Plan, given: Any, size: Points) -> Layout:
 
 
 def _colors(values: NDArray[Any], classes: Sequence[str]) -> NDArray[np.float64]:
-    """A color (n, 4) each, grey for what is not finite."""
+    """The colours (n, 4) of values, grey for those that are not finite."""
     from matplotlib import colormaps
 
     values = np.asarray(values, np.float64)

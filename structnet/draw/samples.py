@@ -1,4 +1,4 @@
-"""A sample of a task as a picture shows it: names, targets, and what a trained net says of it."""
+"""What a picture shows of a task's sample: names, targets, and a net's predictions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,9 +23,9 @@ SPLITS = ("train", "validation", "test")
 def find_samples(
     task: Task, topology: Topology, split: str, number: int
 ) -> tuple[list[Sample], int]:
-    """The group that a sample of a split is in, and its place there.
+    """The group of samples that a sample is in, and its index in the group.
 
-    ValueError for a split that is not there and a number it does not reach.
+    Raises ValueError if there is no such split, or no sample of that number in it.
     """
     splits = task.load(topology)
     if split not in splits:
@@ -40,7 +40,7 @@ def find_samples(
 
 
 def look_of_data(task: Task, sample: Sample, title: str) -> Look:
-    """Names and targets: nodes are coloured by their targets where each has one, else by level."""
+    """Names of the nodes, coloured by target if there is one per node, else by level."""
     names = task.node_names(sample)
     y = np.asarray(sample.y)
     title = "; ".join([title, *_where(sample), *_target(task, y)])
@@ -55,11 +55,18 @@ def look_of_data(task: Task, sample: Sample, title: str) -> Look:
 
 
 def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, title: str) -> Look:
-    """Names, and what the net says of every node, or how large its last layer's state there is.
+    """Names of the nodes, coloured by the net's prediction for each, or by the norm of its state.
 
-    Where the net gives nodes numbers, these are shown, where it gives them classes the probability
-    of the last, or of the one that is searched for; of three classes or more the most probable is
-    in the name.
+    The prediction for a node is shown as a number, or as the probability of a class: of the one
+    that the task searches for, of the last of two, or else of the most probable, which is named
+    with the node.
+
+    Arguments:
+        run: the net's run.
+        net: the trained net.
+        samples: a group of the task's samples.
+        at: the index of the sample to show in the group.
+        title: of the picture.
     """
     task, sample = run.task, samples[at]
     names = task.node_names(sample)
@@ -69,11 +76,11 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
     title = "; ".join([title, *_where(sample), *_target(task, np.asarray(sample.y))])
     has_classes = scores.shape[1] == len(task.classes) > 1
     if (has_classes or isinstance(task, Regression)) and len(scores) * task.group == len(samples):
-        title += f"; net: {predictions(task, scores, [sample.origin])[0].verdict}"
+        title += f"; prediction: {predictions(task, scores, [sample.origin])[0].verdict}"
     mine = slice(*batch.ptr[at : at + 2].tolist())
     if len(output) == batch.num_nodes and isinstance(task, Regression):
         unit = f", {task.unit}" if task.unit else ""
-        return Look(title, names, task.values(output[mine]).numpy(), f"the net's answer{unit}")
+        return Look(title, names, task.values(output[mine]).numpy(), f"prediction{unit}")
     if len(output) != batch.num_nodes or output.shape[1] != len(task.classes):
         return Look(title, names, h[mine].norm(dim=1).numpy(), "norm of the state")
     found = output[mine].softmax(dim=1)
@@ -90,7 +97,7 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
 
 
 def _outputs(net: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
-    """The net's output, and that of its last recurrence (N, D)."""
+    """The net's output, and the states (N, D) of its last recurrence."""
     layers = [module for module in net.modules() if isinstance(module, Recurrence)]
     if not layers:
         raise ValueError(f"{type(net).__name__} has no recurrence, and no states to draw")
@@ -108,7 +115,7 @@ def _where(sample: Sample) -> list[str]:
 
 
 def _target(task: Task, y: Any) -> list[str]:
-    """What is to be said of the whole sample, where that is one thing."""
+    """The target of the whole sample, if it has one."""
     if y.size != 1:
         return []
     (target,) = y.reshape(-1).tolist()
@@ -120,5 +127,5 @@ def _target(task: Task, y: Any) -> list[str]:
 
 
 def _few(task: Task) -> Sequence[str]:
-    """The classes, where a colour bar has room for them."""
+    """The classes, if there are few enough for the colour bar."""
     return task.classes if len(task.classes) <= 12 else ()

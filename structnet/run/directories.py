@@ -17,10 +17,10 @@ def check_directory(config: Config) -> None:
     """ValueError if the directory that a configuration names is in use or can't be made."""
     if config.get("run") is None:
         return
-    directory, way = Path(home(config["run"])), "name a directory that is new or empty"
+    directory, advice = Path(home(config["run"])), "name a directory that is new or empty"
     for path in (directory, *directory.parents):
         if path.exists() and not path.is_dir():
-            raise ValueError(f"run={directory}: {path} is a file; {way}")
+            raise ValueError(f"run={directory}: {path} is a file; {advice}")
     if not directory.exists() or _is_free(directory):
         return
     if (directory / "config.yaml").is_file():
@@ -29,7 +29,7 @@ def check_directory(config: Config) -> None:
             f"or go on with: {command_line('train', f'resume={directory}')}"
         )
     raise ValueError(
-        f"run={directory} is in use for other files; {way}, as in run={directory / 'first'}"
+        f"run={directory} is in use for other files; {advice}, as in run={directory / 'first'}"
     )
 
 

@@ -26,7 +26,7 @@ def needed(config: Mapping[str, Any]) -> list[dict[str, str | None]]:
 
 def missing(directory: str | Path) -> list[str]:
     """A sentence for each plugin that a run needs and that is missing here: how to add it."""
-    return [f"this run needs {words}" for one in _saved(directory) if (words := _way_to(one))]
+    return [f"this run needs {words}" for one in _saved(directory) if (words := _how_to_add(one))]
 
 
 def warn_of_others(directory: str | Path) -> None:
@@ -52,7 +52,7 @@ def _is_ours(plugin: Plugin) -> bool:
     return plugin.module.split(".")[0] == "structnet"
 
 
-def _way_to(one: Mapping[str, Any]) -> str | None:
+def _how_to_add(one: Mapping[str, Any]) -> str | None:
     """How to add a plugin; None if it is there."""
     file, name = one.get("file"), one.get("distribution")
     if isinstance(file, str):

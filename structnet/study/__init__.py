@@ -1,1 +1,1 @@
-"""Several runs as one: sweeps, comparisons and their tables."""
+"""Studies of several runs: sweeps and comparisons, with their tables."""

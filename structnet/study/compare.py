@@ -1,16 +1,16 @@
-"""Comparisons: every row of an experiment's `compare` section on every column, and one table.
+"""Comparisons: a run for every row and column of an experiment's `compare` section, in one table.
 
 compare:
-  rows: {NAME: [WORD, ...], ...}                  what is compared
-  columns: {NAME: [WORD, ...], ...}               on what
+  rows: {NAME: [WORD, ...], ...}                  what is compared, such as cells
+  columns: {NAME: [WORD, ...], ...}               what it is compared on, such as tasks
   seeds: [0, 1, 2]
-  folds: [1, 2, ...]                              of task.fold, each with every seed; not needed
-  published: {COLUMN: {ROW: FIGURE, ...}, ...}    what others measured, where they did
-  references: {COLUMN: {NAME: FIGURE, ...}, ...}  with nets that are no rows here
+  folds: [1, 2, ...]                              optional: values of task.fold, with every seed
+  published: {COLUMN: {ROW: FIGURE, ...}, ...}    optional: published figures of the rows
+  references: {COLUMN: {NAME: FIGURE, ...}, ...}  optional: published figures of other nets
 
 DIR/comparison.yaml        the section
-DIR/COLUMN_ROW_SEED/       a run each; COLUMN_ROW_FOLD_SEED where there are folds
-DIR/table.json, table.md   the figures of all of them, and where their order differs
+DIR/COLUMN_ROW_SEED/       one directory per run; COLUMN_ROW_FOLD_SEED if there are folds
+DIR/table.json, table.md   the figures of all runs, and where their order differs from the published
 """
 
 import json
@@ -39,10 +39,13 @@ NAME = re.compile(r"\w[\w.+-]*")
 
 @dataclass(frozen=True)
 class Comparison:
-    """The composed configurations of the runs, by (column, row, fold if there are any, seed).
+    """The runs of a comparison.
 
-    `monitors` has the metric that each column is judged by and whether the largest or the smallest
-    is best, `directory` is None for a new one.
+    Arguments:
+        section: the section `compare` of the configuration.
+        configs: the composed configurations, by (column, row, fold if there are folds, seed).
+        monitors: column -> the metric that its runs are compared by, and max or min for best.
+        directory: for the runs and the table; None for a new one.
     """
 
     section: Mapping[str, Any]
@@ -54,9 +57,12 @@ class Comparison:
     def compose(
         cls, config: Config, words: Sequence[str], folders: Sequence[str] = ()
     ) -> "Comparison":
-        """What `words` composed to; they count for more than the words of a row or a column.
+        """The comparison of a configuration; ValueError for a mistake in the section or in a run.
 
-        ValueError names what is wrong with the section, or with a run.
+        Arguments:
+            config: composed of the words, with a section `compare`.
+            words: as typed; they override those of rows and columns.
+            folders: with the user's own configuration files.
         """
         section = config["compare"]
         _check(section)
@@ -84,10 +90,13 @@ class Comparison:
         return cls(section, configs, monitors, config["run"])
 
     def run(self, train: Callable[[Run], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
-        """Train what is not yet finished, write the table; the directory and the summary.
+        """Train the runs that are not finished and write the table; the directory and the summary.
 
-        ValueError if the directory holds anything else, or a run of another configuration, and
-        what `Run.check` raises: of every row and column, before the first is trained.
+        All runs are checked before the first is trained. Raises ValueError if one can't be trained,
+        or if the directory holds a run with another configuration or other files.
+
+        Arguments:
+            train: trains a run and returns its figures.
         """
         for (column, row, *_), config in self.configs.items():
             try:
@@ -134,29 +143,27 @@ class Comparison:
 
 
 def _refuse_chosen(row: str, own: Sequence[str], words: Sequence[str]) -> None:
-    """ValueError for a component that the user names and a row or column names as well."""
+    """ValueError for a component that is typed although the row or the column names another."""
     chosen = {word.partition("=")[0]: word for word in own}
     for word in words:
         group = word.partition("=")[0]
         if group in chosen and "." not in group and chosen[group] != word:
-            raise ValueError(
-                f"the comparison's {row!r} has {chosen[group]} of its own: leave out {word}"
-            )
+            raise ValueError(f"the comparison's row {row!r} sets {chosen[group]}: leave out {word}")
 
 
 def _remove_unused(directory: Path) -> None:
-    """Remove a directory in which nothing has been trained: as if the command had not been."""
+    """Remove a directory in which no run has been started."""
     if {path.name for path in directory.iterdir()} == {SECTION}:
         (directory / SECTION).unlink()
         remove_empty(directory)
 
 
 def _finished(directory: Path, config: Config) -> dict[str, Any] | None:
-    """The figures of a run that has been finished."""
+    """The figures of a finished run; None if it isn't finished."""
     metrics = read_metrics(directory)
     if not {"test", "train"} <= set(metrics) or "seconds" not in metrics["train"]:
         return None
-    # The directory may have been moved since.
+    # Without the directory, which may have been moved.
     if {**saved_config(directory), "run": None} != {**config, "run": None}:
         raise ValueError(
             f"{directory} was run with another configuration; name another directory with run=DIR"
@@ -169,7 +176,7 @@ def _save(file: Path, text: str) -> None:
 
 
 def _check(section: Any) -> None:
-    """ValueError for anything but names with their words, seeds and figures."""
+    """ValueError for a section that is not as the module's docstring says."""
     if not isinstance(section, dict):
         raise ValueError(f"compare has rows, columns and seeds, got {section!r}")
     for part in section:
@@ -177,10 +184,10 @@ def _check(section: Any) -> None:
     for part in ("rows", "columns"):
         named = section.get(part)
         if not isinstance(named, dict) or not named:
-            raise ValueError(f"compare.{part} is names with their words, got {named!r}")
+            raise ValueError(f"compare.{part} maps names to lists of words, got {named!r}")
         for name, words in named.items():
             if not isinstance(name, str) or not NAME.fullmatch(name):
-                raise ValueError(f"{name!r} in compare.{part} is no name for a directory")
+                raise ValueError(f"{name!r} in compare.{part} can't be part of a directory's name")
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise ValueError(f"compare.{part}.{name} is a list of words, got {words!r}")
     for part in ("seeds", "folds"):
@@ -197,19 +204,22 @@ def _check_repeats(part: str, values: Any) -> None:
 
 
 def _check_others(section: Mapping[str, Any], part: str) -> None:
-    """ValueError for anything but figures of columns: of rows that are there, or of no row."""
+    """ValueError unless a part maps columns to figures of rows, or of other names."""
     others = section.get(part) or {}
     if not isinstance(others, dict):
-        raise ValueError(f"compare.{part} is columns with their figures, got {others!r}")
+        raise ValueError(f"compare.{part} maps columns to figures, got {others!r}")
     for column, figures in others.items():
         _check_known("column", column, section["columns"], f"for compare.{part}")
         if not isinstance(figures, dict):
-            raise ValueError(f"compare.{part}.{column} is names with figures, got {figures!r}")
+            raise ValueError(f"compare.{part}.{column} maps names to figures, got {figures!r}")
         for name, figure in figures.items():
             if part == "published":
                 _check_known("row", name, section["rows"], f"for compare.published.{column}")
             elif name in section["rows"]:
-                raise ValueError(f"{name!r} in compare.{part}.{column} is a row: it is published")
+                raise ValueError(
+                    f"{name!r} in compare.{part}.{column} is a row; its figure is one of "
+                    "compare.published"
+                )
             if type(figure) not in (int, float):
                 raise ValueError(f"compare.{part}.{column}.{name} is a number, got {figure!r}")
 

@@ -1,11 +1,11 @@
-"""Figures of repeated runs, and whether they rank as published ones do.
+"""Mean figures of repeated runs, and whether they rank as published figures do.
 
 A summary is plain data:
 
-columns  column -> metric, which of its values are best (max or min), row -> its figures,
-         baseline -> its figures, what others published of nets that are no rows, and the order of
-         the rows beside the published one
-minutes  row -> minutes of training, all its runs together
+columns  column -> its metric, `best` (max or min), the figures of its rows and of its baselines,
+         published figures of other nets (references), and the order of the rows compared with the
+         published order
+minutes  row -> minutes of training, summed over all its runs
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from math import sqrt
 from statistics import mean, stdev
 from typing import Any
 
-# A run: column, row, and which of its repeats it is.
+# A run: column, row, and fold and seed.
 Key = tuple[Any, ...]
 Monitor = tuple[str, str]
 Summary = dict[str, Any]
-# By which figures are multiplied for the largest to be best.
+# Figures times this are best when they are largest.
 SIGN = {"max": 1, "min": -1}
 
 
@@ -28,7 +28,14 @@ def summarise(
     published: Mapping[str, Mapping[str, float]],
     references: Mapping[str, Mapping[str, float]],
 ) -> Summary:
-    """The metrics of every run, those of a column and a row put together."""
+    """The summary of all runs.
+
+    Arguments:
+        metrics: the figures of every run.
+        monitors: column -> its metric, and max or min for best.
+        published: column -> row -> published figure.
+        references: column -> name -> published figure of another net.
+    """
     columns, minutes = {}, {}
     for column, (metric, mode) in monitors.items():
         grouped: dict[str, list[Mapping[str, Any]]] = {}
@@ -55,9 +62,10 @@ def summarise(
 
 
 def table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Head and rows: mean, spread and rank in every column beside the published figure's.
+    """The head and the rows of a table: mean, standard deviation and rank for every column.
 
-    Baselines and what others published come below, without ranks.
+    Published figures and their ranks stand beside ours. Baselines and references come last,
+    without ranks.
     """
     columns, minutes = summary["columns"], summary["minutes"]
     below = {name: None for one in columns.values() for name in _below(one)}
@@ -81,15 +89,15 @@ def table(summary: Summary) -> tuple[list[str], list[list[str]]]:
 
 
 def differences(summary: Summary) -> list[str]:
-    """In words, where the order differs from the published one."""
+    """Lines that say where the order of rows differs from the published one."""
     lines = []
     for column, about in summary["columns"].items():
         order = about["order"]
         if order is None:
             continue
         lines.append(
-            f"{column}: {order['agree']} of {order['pairs']} pairs stand in the published order, "
-            f"Kendall's tau {order['tau']:.2f}; the other way round (* by more than twice the "
+            f"{column}: {order['agree']} of {order['pairs']} pairs are in the published order, "
+            f"Kendall's tau {order['tau']:.2f}; in the opposite order (* by more than twice the "
             "standard error):"
         )
         below: dict[str, list[str]] = {}
@@ -121,7 +129,7 @@ def _figures(
 
 
 def _baselines(some: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
-    """The figures of the baselines over the runs of one row, as every row has the same."""
+    """The baselines' figures, from the runs of one row: they are the same for every row."""
     found: dict[str, list[float]] = {}
     for figures in some:
         for name, measured in figures.get("baselines", {}).items():
@@ -131,13 +139,13 @@ def _baselines(some: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
-    # Of the sample; one value has none.
+    # The sample's standard deviation, which one value does not have.
     spread = stdev(values) if len(values) > 1 else None
     return {"values": values, "mean": mean(values), "spread": spread}
 
 
 def _order(rows: Mapping[str, Mapping[str, Any]], sign: int) -> dict[str, Any] | None:
-    """Every pair of rows with different published figures: does it stand that way here?"""
+    """The pairs of rows with different published figures, and how many have the same order here."""
     agree, differ, pairs = 0, [], 0
     known = [row for row in rows if rows[row]["published"] is not None]
     for above, below in combinations(sorted(known, key=lambda row: -sign * rows[row]["mean"]), 2):
@@ -158,14 +166,14 @@ def _order(rows: Mapping[str, Mapping[str, Any]], sign: int) -> dict[str, Any] |
 
 
 def _standard_error(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """Of the difference of two means; infinite where a spread is not known."""
+    """The standard error of the difference of two means; infinite for single values."""
     if one["spread"] is None or other["spread"] is None:
         return float("inf")
     return sqrt((one["spread"] ** 2 + other["spread"] ** 2) / len(one["values"]))
 
 
 def _ranked(figures: Sequence[Mapping[str, Any]], which: str, sign: int) -> list[str]:
-    """Figures with their ranks in brackets, 1 for the best."""
+    """Figures as text, each with its rank in parentheses; 1 is the best."""
     given = [one[which] for one in figures if one[which] is not None]
     given.sort(key=lambda value: -sign * value)
     return [
@@ -183,5 +191,5 @@ def _mean(one: Mapping[str, Any]) -> str:
 
 
 def _below(about: Mapping[str, Any]) -> list[str]:
-    """The names of what no row is of."""
+    """Baselines and references: table rows without a run of ours."""
     return [*about["baselines"], *about["references"]]

@@ -1,9 +1,9 @@
-"""Sweeps: a run for every combination of choices, and one table of all of them.
+"""Sweeps: a run for every combination of values, and one table.
 
-DIR/sweep.json    the list: every run's words and directory, and what it failed of if it did
-DIR/table.md      the figures of all of them, once the last has ended
+DIR/sweep.json    the list of runs: words, directory, and the error of a run that failed
+DIR/table.md      the figures of all runs, written at the end
 
-The runs lie in DIR where it is named, else where any run lies.
+If DIR is named, the runs are in it, otherwise in runs/.
 """
 
 import json
@@ -29,14 +29,21 @@ from structnet.system.words import command_line
 
 LIST = "sweep.json"
 SWEEPS = Path("sweeps")
-# Of the part of a directory's name that says what a run has of its own.
+# The most characters that a run's words take in the name of its directory.
 LONGEST = 60
 Figures = dict[str, Any]
 
 
 @dataclass
 class Part:
-    """A run of a sweep: its words, its directory once it has one, and what it failed of."""
+    """A run of a sweep.
+
+    Arguments:
+        words: as they would be typed for this run alone.
+        config: the configuration that they compose.
+        run: the directory, once there is one.
+        failed: the error, if the run failed.
+    """
 
     words: list[str]
     config: Config
@@ -45,13 +52,19 @@ class Part:
 
     @property
     def figures(self) -> Figures | None:
-        """The figures of a run that has been finished."""
+        """The figures of a finished run; None if it isn't finished."""
         return (read_metrics(Path(self.run)) or None) if self.run else None
 
 
 @dataclass
 class Sweep:
-    """A list of runs, trained one after the other; one that fails does not end the others."""
+    """Runs that are trained one after the other; if one fails, the others go on.
+
+    Arguments:
+        directory: for the list and the table; None for a new one.
+        parts: the runs.
+        folders: with the user's own configuration files.
+    """
 
     directory: Path | None
     parts: list[Part]
@@ -60,7 +73,7 @@ class Sweep:
     @classmethod
     def compose(cls, combinations: Sequence[list[str]], configs: Sequence[Config],
                 folders: Sequence[str]) -> "Sweep":  # fmt: skip
-        """A new sweep, or the one that its directory holds; ValueError for a directory in use."""
+        """A new sweep, or the same one in its directory; ValueError for a directory in use."""
         parts = [Part(w, config) for w, config in zip(combinations, configs, strict=True)]
         names = [config["run"] for config in configs]
         named = {name for name in names if name is not None}
@@ -87,7 +100,7 @@ class Sweep:
 
     @classmethod
     def open(cls, directory: str | Path) -> "Sweep":
-        """The sweep that a directory holds; ValueError names what is wrong with its list."""
+        """The sweep in a directory; ValueError says what is wrong with its list."""
         file = Path(directory) / LIST
         try:
             found = read_json(file)
@@ -104,12 +117,19 @@ class Sweep:
         return cls(Path(directory), parts, folders)
 
     def run(self, train: Callable[[Run, Saved | None], Figures]) -> None:
-        """Train what is not yet finished; KeyboardInterrupt says how to go on."""
+        """Train the runs that are not finished and write the table.
+
+        `Stopped` says how to resume. Raises ValueError if none of the runs can be trained.
+
+        Arguments:
+            train: trains a run, from a checkpoint if there is one, and returns its figures.
+        """
         self._check()
         self.directory = self.directory or new_directory("sweep", SWEEPS)
         self._save()
         print(
-            f"sweep: {visible(str(self.directory))}; if it is stopped, go on with: {self.way_on}",
+            f"sweep: {visible(str(self.directory))}; if it is stopped, go on with: "
+            f"{self.resume_command}",
             flush=True,
         )
         for number, part in enumerate(self.parts, start=1):
@@ -121,8 +141,8 @@ class Sweep:
                 run = self._begin(part)
                 train(run, newest(run.manifest))
             except KeyboardInterrupt as error:
-                raise Stopped(f"stopped; go on with: {self.way_on}") from error
-            # Whatever error a run fails with, the others are trained.
+                raise Stopped(f"stopped; go on with: {self.resume_command}") from error
+            # Any error: the other runs are trained all the same.
             except Exception as error:
                 part.failed = _reason(error)
                 print(f"failed: {visible(part.failed)}", flush=True)
@@ -130,7 +150,7 @@ class Sweep:
         self._write("table.md", markdown_table(*self.table()) + "\n")
 
     @property
-    def way_on(self) -> str:
+    def resume_command(self) -> str:
         return command_line("train", f"resume={self.directory}")
 
     @property
@@ -143,7 +163,7 @@ class Sweep:
         ]
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Head and rows: what is another from run to run, its test figures, its directory."""
+        """The head and the rows of a table: words that differ, test figures, directory."""
         figures = [(part.figures or {}).get("test", {}) for part in self.parts]
         columns = list(dict.fromkeys(name for one in figures for name in one))
         rows = [
@@ -153,7 +173,7 @@ class Sweep:
         return ["", *columns, "directory"], rows
 
     def _begin(self, part: Part) -> Run:
-        """The part's run, in the directory that it begins or goes on in."""
+        """The part's run, in a new directory or in the one that it was started in."""
         self._check_place(part)
         if part.run is None:
             run = Run.new(part.config)
@@ -162,7 +182,7 @@ class Sweep:
         return Run.compose({**part.config, "run": part.run}, Path(part.run))
 
     def _check_place(self, part: Part) -> None:
-        """ValueError for a directory outside the sweep's that holds anything but the part's run."""
+        """ValueError if the run's directory, outside the sweep's, is in use for anything else."""
         assert self.directory is not None
         if part.run is None or _is_below(Path(part.run), self.directory):
             return
@@ -175,7 +195,7 @@ class Sweep:
             )
 
     def _check(self) -> None:
-        """Find what cannot be trained, before the first is."""
+        """Mark runs that can't be trained as failed, before the first is trained."""
         for part in self.parts:
             if part.figures is None:
                 try:
@@ -197,14 +217,14 @@ class Sweep:
 
 
 def _names(parts: Sequence[Part]) -> list[str]:
-    """What tells the runs of a sweep apart: the words that not all of them have."""
+    """The names of the runs: their words that not all of them have."""
     shared = set.intersection(*(set(part.words) for part in parts))
     own = [[word for word in part.words if word not in shared] for part in parts]
     return [" ".join(words) or f"run {number}" for number, words in enumerate(own, start=1)]
 
 
 def _reason(error: Exception) -> str:
-    """Why a run failed, in one line, with the place in the code where that helps."""
+    """The error of a run in one line, with its place in the code unless its message is enough."""
     said = blame(error)
     if said is None and isinstance(error, ArithmeticError | LookupError | OSError | ValueError):
         said = " ".join(str(error).split())
@@ -212,20 +232,21 @@ def _reason(error: Exception) -> str:
 
 
 def _is_place(name: Any) -> bool:
-    """Whether it may be a directory's name: none yet, or one that every system can look up."""
+    """Whether a value in the list is None, or may be the name of a directory."""
     return name is None or (type(name) is str and 0 < len(name) < 1024 and "\0" not in name)
 
 
 def _place_now(run: str | None, directory: Path) -> str | None:
-    """A run's directory; one that is gone lies in the sweep's, which has moved, or is made there.
+    """The directory of a run; if it is not there, the one of that name in the sweep's directory.
 
-    The list may be another's, who would have it made anywhere.
+    The sweep's directory may have been moved, and a list that comes from someone else must not
+    create directories anywhere.
     """
     return run if run is None or Path(run).exists() else str(directory / Path(run).name)
 
 
 def _is_below(path: Path, directory: Path) -> bool:
-    """Whether it lies in a directory, wherever links lead."""
+    """Whether a path is inside a directory, with links resolved."""
     return directory.resolve() in path.resolve().parents
 
 
