@@ -4,6 +4,8 @@ n: nodes, K: predecessors, H: size of the output. h: the predecessors' outputs (
 state alone where there is none, of which every aggregate makes zero.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -73,6 +75,7 @@ class Gated(nn.Module):
         return (gate * dense(h, self.recurrent_map)).sum(1).to(h.dtype)
 
 
+Aggregate = Literal["sum", "mean", "max", "attention", "gated"]
 AGGREGATES = {"sum": Sum, "mean": Mean, "max": Max, "attention": Attention, "gated": Gated}
 
 

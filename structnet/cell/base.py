@@ -284,11 +284,6 @@ class Input(nn.Linear):
             super().reset_parameters()
 
 
-def check_choice(option: str, value: str | None, *choices: str | None) -> None:
-    if value not in choices:
-        raise ValueError(f"option {option!r} is {' or '.join(map(repr, choices))}, got {value!r}")
-
-
 def _chunks(gates: Tensor, size: int) -> Gates:
     return gates.split(size, dim=-1) if gates.shape[-1] else ()
 

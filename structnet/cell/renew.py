@@ -1,29 +1,25 @@
 """Start values: a module put back to what a new one has."""
 
-import abc
-import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from structnet.registry.checked import Checked
 
-class _Remembering(abc.ABCMeta):
+T = TypeVar("T")
+
+
+class _Remembering(Checked):
     """A class whose modules know what they were made with."""
 
-    def __call__(cls, *args: Any, **options: Any) -> Any:
-        made = super().__call__(*args, **options)
+    def __call__(cls: type[T], *args: Any, **options: Any) -> T:
+        made: Any = super().__call__(*args, **options)
         made._made_with = cls, args, options
         return made
-
-    @property
-    def __signature__(cls) -> inspect.Signature:
-        """What its `__init__` takes, which options are read from."""
-        whole = inspect.signature(cls.__init__)
-        return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 class Renewable(nn.Module, metaclass=_Remembering):

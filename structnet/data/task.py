@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from structnet.data.batch import Batch, Sample, Tokens, Vocabulary
 from structnet.registry import topologies
+from structnet.registry.checked import Checked
 from structnet.topology.base import Topology
 
 IGNORE = -100
 
 
-class Task(abc.ABC):
+class Task(metaclass=Checked):
     """Data with its structure, loss and metrics; this base classifies nodes or samples.
 
     `structures` names the kinds of structure it can give (a topology's `takes`), `classes` the

@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from structnet.cell.base import check_choice
 from structnet.cell.renew import Renewable
 from structnet.data.batch import Batch
 from structnet.registry import readouts
@@ -69,9 +68,7 @@ class Root(Readout):
     """
 
     def __init__(self, size: int, directions: int, *, pool: Literal["mean", "max"] = "mean"):
-        """ValueError for an unknown pool."""
         super().__init__(size, directions)
-        check_choice("pool", pool, *POOLS)
         self.pool = POOLS[pool]
 
     def forward(self, h: Tensor, batch: Batch) -> Tensor:

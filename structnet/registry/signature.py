@@ -40,8 +40,8 @@ def signature_of(component: Callable, what: str = "") -> inspect.Signature:
     if not inspect.isclass(component):
         return inspect.Signature(_parameters(component, what))
     made_by = [vars(one)["__init__"] for one in component.__mro__[:-1] if "__init__" in vars(one)]
-    # The first parameter is the instance or the class.
-    found = _parameters(made_by[0] if made_by else component.__new__, what)[1:]
+    # The first parameter is the instance.
+    found = _parameters(made_by[0], what)[1:] if made_by else []
     for method in made_by[1:]:
         if not found or found[-1].kind is not inspect.Parameter.VAR_KEYWORD:
             break

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from structnet.registry.checked import Checked
 from structnet.topology.edges import (
     Edges,
     check_apart,
@@ -25,7 +26,7 @@ from structnet.topology.plan import Plan, lasting
 from structnet.topology.schedule import index_array, schedule
 
 
-class Topology(abc.ABC):
+class Topology(metaclass=Checked):
     """The predecessors of every node of a structure.
 
     `takes` names the kind of structure (sequence, tree, grid or graph): tasks offer their data by

@@ -3,7 +3,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from structnet.cell.base import Cell, check_choice
+from structnet.cell.aggregate import Aggregate
+from structnet.cell.base import Cell
 from structnet.registry import cells
 
 
@@ -34,10 +35,8 @@ class Elman(Cell):
         *,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         init: Literal["orthogonal", "identity"] = "orthogonal",
-        aggregate: str = "sum",
+        aggregate: Aggregate = "sum",
     ):
-        check_choice("nonlinearity", nonlinearity, "tanh", "relu")
-        check_choice("init", init, "orthogonal", "identity")
         self.nonlinearity, self.init, self.aggregate = nonlinearity, init, aggregate
         super().__init__(input_size, hidden_size, arity)
 

@@ -1,6 +1,7 @@
 import torch
 from torch import Tensor, nn
 
+from structnet.cell.aggregate import Aggregate
 from structnet.cell.base import Cell
 from structnet.cell.slots import count, mean
 from structnet.registry import cells
@@ -41,7 +42,7 @@ class GraphLSTM(Cell):
         arity: int | None,
         *,
         own: bool = False,
-        aggregate: str = "mean",
+        aggregate: Aggregate = "mean",
     ):
         self.reads_own, self.aggregate = own, aggregate
         super().__init__(input_size, hidden_size, arity)

@@ -3,7 +3,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from structnet.cell.base import Cell, check_choice
+from structnet.cell.aggregate import Aggregate
+from structnet.cell.base import Cell
 from structnet.cell.start_values import chrono_
 from structnet.registry import cells
 
@@ -49,9 +50,8 @@ class GRU(Cell):
         *,
         reset: Literal["after", "before"] = "after",
         chrono: int | None = None,
-        aggregate: str = "sum",
+        aggregate: Aggregate = "sum",
     ):
-        check_choice("reset", reset, "after", "before")
         self.reset, self.aggregate = reset, aggregate
         self.node_gates = ("r", "u") if reset == "before" else ("r", "u", "n")
         super().__init__(input_size, hidden_size, arity)

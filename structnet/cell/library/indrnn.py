@@ -3,7 +3,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from structnet.cell.base import check_choice
 from structnet.cell.linear import LinearCell
 from structnet.registry import cells
 
@@ -32,9 +31,7 @@ class IndRNN(LinearCell):
         *,
         nonlinearity: Literal["relu", "tanh", "none"] = "relu",
     ):
-        """ValueError for an unknown nonlinearity."""
         super().__init__(input_size, hidden_size, arity)
-        check_choice("nonlinearity", nonlinearity, *NONLINEARITIES)
         self.nonlinearity = nonlinearity
         slots = arity or 1
         self.diagonal_recurrent = nn.Parameter(torch.rand(slots, hidden_size) / slots)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from structnet.cell.base import Cell, check_choice
+from structnet.cell.aggregate import Aggregate
+from structnet.cell.base import Cell
 from structnet.cell.product import dense
 from structnet.cell.slots import mean
 from structnet.cell.start_values import chrono_
@@ -67,7 +68,7 @@ class LSTM(Cell):
         layer_norm: bool = False,
         diagonal: bool = False,
         forget: int | None = None,
-        aggregate: str = "sum",
+        aggregate: Aggregate = "sum",
     ):
         _check_gates(coupled, drop_gate, chrono)
         _check_forget(forget, arity)
@@ -147,7 +148,6 @@ class LSTM(Cell):
 
 
 def _check_gates(coupled: bool, drop_gate: str | None, chrono: int | None) -> None:
-    check_choice("drop_gate", drop_gate, None, "input", "forget", "output")
     if coupled and drop_gate in ("input", "forget"):
         raise ValueError(
             "option 'coupled' makes the input gate of the forget gate, so that 'drop_gate' is None "

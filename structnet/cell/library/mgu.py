@@ -1,5 +1,6 @@
 from torch import Tensor
 
+from structnet.cell.aggregate import Aggregate
 from structnet.cell.base import Cell
 from structnet.registry import cells
 
@@ -22,7 +23,12 @@ class MGU(Cell):
     input_gates = ("f", "n")
 
     def __init__(
-        self, input_size: int, hidden_size: int, arity: int | None, *, aggregate: str = "sum"
+        self,
+        input_size: int,
+        hidden_size: int,
+        arity: int | None,
+        *,
+        aggregate: Aggregate = "sum",
     ):
         self.aggregate = aggregate
         super().__init__(input_size, hidden_size, arity)

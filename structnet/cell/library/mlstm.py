@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from structnet.cell.base import Cell, Input
-from structnet.cell.library.slstm import check_forget, exponential_gates
+from structnet.cell.library.slstm import exponential_gates
 from structnet.registry import cells
 
 
@@ -45,7 +45,7 @@ class MLSTM(Cell):
                 f"option 'heads' is a divisor of hidden_size = {hidden_size}, got {heads}"
             )
         self.heads, self.head_size = heads, hidden_size // heads
-        self.forget = check_forget(forget)
+        self.forget = forget
         # Columns of q, k, v, o, i and of f, slot by slot.
         self.columns = (*[hidden_size] * 4, heads, heads * (arity or 1))
         self.input = Input(input_size, sum(self.columns))

@@ -40,7 +40,7 @@ class SLSTM(Cell):
         forget_bias: float = 0.0,
     ):
         super().__init__(input_size, hidden_size, arity)
-        self.forget = check_forget(forget)
+        self.forget = forget
         self.bias("f").fill_(forget_bias)
 
     def forward(
@@ -52,12 +52,6 @@ class SLSTM(Cell):
         c = i * z.tanh() + (f * c).sum(1)
         n = i + (f * n).sum(1)
         return o.sigmoid() * c / n, c, n, m
-
-
-def check_forget(forget: str) -> str:
-    if forget not in ("sigmoid", "exp"):
-        raise ValueError(f"option 'forget' is 'sigmoid' or 'exp', got {forget!r}")
-    return forget
 
 
 def exponential_gates(

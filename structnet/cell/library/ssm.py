@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from structnet.cell.base import check_choice
 from structnet.cell.linear import LinearCell, Selection
 from structnet.cell.slots import counted, mean
 from structnet.registry import cells
@@ -56,7 +55,6 @@ class SSM(LinearCell):
         super().__init__(input_size, hidden_size, arity)
         if state_size < 1:
             raise ValueError(f"option 'state_size' is at least 1, got {state_size}")
-        check_choice("combine", combine, "mean", "sum")
         self.selective, self.state_size, self.combine = selective, state_size, combine
         slots = arity or 1
         rates = torch.arange(1.0, state_size + 1).log()
