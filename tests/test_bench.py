@@ -188,7 +188,7 @@ def test_rivals_compute_the_same_numbers(topology, cell):
             lengths = torch.tensor(case.structures)
             assert rival.nodes == lengths.sum()
             found = found[torch.arange(found.shape[1]) < lengths[:, None]]
-        if "begins in the padding" not in rival.note:
+        if "starts in the padding" not in rival.note:
             assert_same(found, expected[: rival.nodes], 1e-10)
         rival.step()
     assert "reference executor" in names

@@ -1,1 +1,1 @@
-"""Benchmarks: time and memory of compositions, next to their rivals."""
+"""Benchmarks: time and memory of compositions, beside their rivals."""

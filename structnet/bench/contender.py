@@ -1,4 +1,4 @@
-"""What a benchmark times: a case, and the ways to compute it."""
+"""What a benchmark measures: a case, and its contenders, which compute it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,15 @@ from structnet.topology.plan import Plan
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to compute a layer's output from its input.
+    """An implementation of a layer, on given inputs.
 
-    `forward` gives the output, `grad` is the output's gradient, where backward starts, `inputs`
-    are the tensors whose gradients are wanted, `nodes` how many nodes it works on and `note` what
-    should be said beside its figures.
+    Arguments:
+        name: in the table.
+        forward: computes the output.
+        grad: the gradient of the output, from which backward starts.
+        inputs: the tensors whose gradients are computed.
+        nodes: the number of nodes that it computes.
+        note: printed beside its figures.
     """
 
     name: str
@@ -35,9 +39,17 @@ class Contender:
 
 @dataclass(frozen=True)
 class Case:
-    """A layer, a batch of structures for it, and the gradient of its output (N, outputs).
+    """A layer and a batch of structures for it.
 
-    `cell` is the name and the options of the layer's cell, or None where it is not registered.
+    Arguments:
+        topology: of the layer.
+        structures: of the batch.
+        plans: of the batch, one per direction.
+        layer: the layer.
+        x: its input (N, I).
+        grad: the gradient of its output (N, D).
+        cell: the name and the options of its cell; None if the cell is not registered.
+        kernels: whether the layer is called as sn.RNN, which may use torch's own layer.
     """
 
     topology: Topology

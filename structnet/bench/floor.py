@@ -1,4 +1,4 @@
-"""The floor: the matrix products alone that a training step of a recurrence needs.
+"""The floor: the time of the matrix products that a training step of a recurrence needs.
 
 N: nodes, n: nodes of a probe, K: slots.
 """
@@ -13,13 +13,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from structnet.cell.states import as_states
 from structnet.topology.plan import Plan
 
-# A prime that divides no usual size: what grows with the nodes is a multiple of it.
+# A prime, so that a size that is a multiple of it is most likely the number of nodes.
 PROBED = 7
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
 
 
-class Product(NamedTuple):
-    """`count` products (rows, inner) @ (inner, columns), each with a right side of its own."""
+class MatrixProduct(NamedTuple):
+    """`count` products (rows, inner) @ (inner, columns), each with its own right operand."""
 
     count: int
     rows: int
@@ -28,51 +28,59 @@ class Product(NamedTuple):
 
     @property
     def work(self) -> int:
-        """Multiplications."""
+        """The number of multiplications."""
         return self.count * self.rows * self.inner * self.columns
 
 
-class Passes(NamedTuple):
-    """One product of a step in all its levels, and whether its right side is a weight.
+class LevelProducts(NamedTuple):
+    """One matrix product of the cell, in all levels.
 
-    With a weight the gradient of the right side is one product over all nodes after the sweep.
+    Arguments:
+        levels: the product in each level.
+        has_weight: whether the right operand is a weight, whose gradient is one product over all
+            nodes after the sweep.
     """
 
-    levels: tuple[Product, ...]
+    levels: tuple[MatrixProduct, ...]
     has_weight: bool
 
 
 class Floor:
-    """The products of one training step: forward, and the gradients of both sides.
+    """The matrix products that one training step needs: forward, and gradients of both operands.
 
-    They are those a step cannot do without. The input's product is one over all nodes, and so is
-    the gradient of every weight; level 0 multiplies nothing but zeros with recurrent weights and is
-    skipped; every other level takes one product for each that the cell's equations have, however
-    many in-degrees its nodes have, and one for the gradient of what was multiplied. A cell's
-    products are found by calling it on a few nodes and watching torch, so that a cell in plain
-    PyTorch has a floor like any other. Elementwise work, sums of biases, gathers and copies are not
-    part of it.
+    The product of the input with its weight is one over all nodes, and so is the gradient of every
+    weight. Level 0 has no predecessors and no recurrent product. Every other level has each product
+    of the cell's equations once, whatever the in-degrees of its nodes, and one for the gradient of
+    the left operand. Elementwise operations, biases, gathers and copies are not included.
+
+    The products are found by calling the cell on a few nodes and watching torch, so that any cell
+    in plain PyTorch has a floor.
+
+    Arguments:
+        cells: of the layer, one per direction.
+        plans: of the batch, one per direction.
+        input_size: of the layer.
     """
 
     def __init__(self, cells: Sequence[Any], plans: Sequence[Plan], input_size: int):
-        self.passes = [
+        self.by_level = [
             one
             for cell, plan in zip(cells, plans, strict=True)
-            for one in _passes(cell, plan, input_size)
+            for one in _products_of(cell, plan, input_size)
         ]
 
     @property
-    def products(self) -> list[Product]:
-        """Every product of the step, the forward ones first."""
-        forward = [product for one in self.passes for product in one.levels]
-        return forward + [product for one in self.passes for product in _backward(one)]
+    def products(self) -> list[MatrixProduct]:
+        """All products of the step, those of forward first."""
+        forward = [product for one in self.by_level for product in one.levels]
+        return forward + [product for one in self.by_level for product in _backward(one)]
 
     def prepare(self, like: Tensor) -> Callable[[], None]:
-        """A function that runs them back to back, on the device and in the type of `like`.
+        """A function that runs the products, with the device and the dtype of `like`.
 
-        Operands lie ready and results are written in place, so that nothing but products is timed.
+        Operands and results are allocated here, so that the function does nothing else.
         """
-        runs = [_Run(one, like) for one in self.passes]
+        runs = [_Run(one, like) for one in self.by_level]
 
         def step() -> None:
             with torch.no_grad():
@@ -85,16 +93,15 @@ class Floor:
 
 
 class _Run:
-    """One product of a step with its operands."""
+    """A product in all levels, with its operands."""
 
-    def __init__(self, passes: Passes, like: Tensor):
-        self.passes = passes
-        first = passes.levels[0]
-        count = 1 if passes.has_weight else first.count
-        # Side by side, of which levels are slices.
+    def __init__(self, product: LevelProducts, like: Tensor):
+        first = product.levels[0]
+        count = 1 if product.has_weight else first.count
+        # The operands of a level are slices of one tensor.
         self.stops = [0]
-        for product in passes.levels:
-            self.stops.append(self.stops[-1] + product.rows)
+        for level in product.levels:
+            self.stops.append(self.stops[-1] + level.rows)
         rows = self.stops[-1]
         self.x, self.grad_x = (like.new_empty(count, rows, first.inner) for _ in range(2))
         self.y = like.new_empty(count, rows, first.columns)
@@ -122,14 +129,14 @@ def _multiply(left: Tensor, right: Tensor, out: Tensor) -> None:
         torch.bmm(left, right, out=out)
 
 
-def _backward(passes: Passes) -> list[Product]:
-    """Gradients: of the left side level by level, the last first; then of the right side."""
-    left = [Product(p.count, p.rows, p.columns, p.inner) for p in reversed(passes.levels)]
-    count, _, inner, columns = passes.levels[0]
-    return [*left, Product(count, inner, sum(p.rows for p in passes.levels), columns)]
+def _backward(product: LevelProducts) -> list[MatrixProduct]:
+    """The gradients: of left operands level by level, the last first; then of the right operand."""
+    left = [MatrixProduct(p.count, p.rows, p.columns, p.inner) for p in reversed(product.levels)]
+    count, _, inner, columns = product.levels[0]
+    return [*left, MatrixProduct(count, inner, sum(p.rows for p in product.levels), columns)]
 
 
-def _passes(cell: Any, plan: Plan, input_size: int) -> list[Passes]:
+def _products_of(cell: Any, plan: Plan, input_size: int) -> list[LevelProducts]:
     if not plan.num_nodes:
         return []
     like = next(cell.parameters())
@@ -139,12 +146,12 @@ def _passes(cell: Any, plan: Plan, input_size: int) -> list[Passes]:
         steps = _step_products(cell, plan, z)
         states = [z.new_ones(PROBED, size) for size in cell.state_sizes]
         after = _watch(cell.output, z, *states)[1] if hasattr(cell, "output") else []
-    once = [_passes_over([_scaled(one, plan.num_nodes)]) for one in (*before, *after)]
-    return [*once, *map(_passes_over, steps)]
+    once = [_over_levels([_scaled(one, plan.num_nodes)]) for one in (*before, *after)]
+    return [*once, *map(_over_levels, steps)]
 
 
 def _step_products(cell: Any, plan: Plan, z: Tensor) -> list[list["_Seen"]]:
-    """Every recurrent product of the cell, level by level."""
+    """The recurrent products of the cell, each by level."""
     found: dict[tuple[int, int, int], dict[int, _Seen]] = {}
     probes: dict[tuple[int, bool], list[_Seen]] = {}
     level = 0
@@ -166,7 +173,7 @@ def _step_products(cell: Any, plan: Plan, z: Tensor) -> list[list["_Seen"]]:
 
 
 class _Seen(NamedTuple):
-    """A product as it was watched: its place among the call's, its shape, and which side grows."""
+    """A product of a probe: its place in the call, its shape, and whether its rows are nodes."""
 
     place: int
     count: int
@@ -182,19 +189,19 @@ class _Seen(NamedTuple):
 
 
 def _scaled(one: _Seen, nodes: int) -> _Seen:
-    """A product of the probe's nodes as one of so many."""
+    """The product for a number of nodes, from that of the probe."""
     if one.has_weight:
         return one._replace(rows=one.rows * nodes // PROBED)
     return one._replace(count=one.count * nodes // PROBED)
 
 
-def _passes_over(levels: list[_Seen]) -> Passes:
-    products = (Product(one.count, one.rows, one.inner, one.columns) for one in levels)
-    return Passes(tuple(products), levels[0].has_weight)
+def _over_levels(levels: list[_Seen]) -> LevelProducts:
+    products = (MatrixProduct(one.count, one.rows, one.inner, one.columns) for one in levels)
+    return LevelProducts(tuple(products), levels[0].has_weight)
 
 
 class _Watch(TorchDispatchMode):
-    """Notes the products that are run within; those of zeros need not be."""
+    """Records the products that are run inside, but for those of zeros."""
 
     def __init__(self):
         super().__init__()
@@ -212,7 +219,7 @@ class _Watch(TorchDispatchMode):
     def _note(self, left: Tensor, right: Tensor) -> None:
         *count, rows, inner = left.shape
         batch = count[0] if count else 1
-        # Products of weights with weights, as in weight norm, do not grow with the nodes.
+        # Products of weights with weights, as in weight norm, do not depend on the nodes.
         if rows % PROBED == 0 and right.dim() == 2:
             self.seen.append(_Seen(self.place, 1, rows, inner, right.shape[-1], True))
         elif batch % PROBED == 0:

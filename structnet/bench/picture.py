@@ -1,4 +1,4 @@
-"""Time per node over the size of a batch, as a picture."""
+"""Time per node by the size of a batch, as a picture."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ COLORS = {"planning": "C2", "forward": "C0", "forward and backward": "C3"}
 
 
 def draw_times(rows: Mapping[str, Figures], path: Path) -> None:
-    """Draw the rows of `PerNode`, a panel each: medians and quartiles, as PNG."""
+    """Draw rows of `PerNode`, one panel each: medians and quartiles, as PNG."""
     # Imported here: matplotlib takes a second.
     from matplotlib.figure import Figure
 
@@ -19,7 +19,7 @@ def draw_times(rows: Mapping[str, Figures], path: Path) -> None:
     panels = figure.subplots(1, len(rows), squeeze=False, sharey=True)[0]
     for axes, figures in zip(panels, rows.values(), strict=True):
         _panel(axes, figures)
-    panels[0].set_ylabel("µs a node")
+    panels[0].set_ylabel("µs per node")
     panels[0].legend(fontsize=8)
     write(path, lambda temporary: figure.savefig(temporary, format="png", dpi=150))
 

@@ -1,11 +1,11 @@
-"""What else one would write for a recurrence, with the same weights, inputs and gradients.
+"""Rivals: other implementations of a recurrence, with the same weights, inputs and gradients.
 
 N: nodes, B: samples, T: the longest one's steps, I: input size, H: hidden size.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -19,14 +19,15 @@ from structnet.data.synthetic import is_chain
 from structnet.nn.rnn import RNN
 from structnet.topology.base import Topology
 
-# What a rival may be: torch's layers and cells, a loop over time or over diagonals, recursion, our
-# own reference.
-KINDS = ("torch", "loop", "recursion", "reference")
+# torch's layers and cells, loops over time or over diagonals, a recursive function, our executor of
+# one node at a time.
+Kind = Literal["torch", "loop", "recursion", "reference"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 STEPPERS = {nn.LSTM: nn.LSTMCell, nn.GRU: nn.GRUCell, nn.RNN: nn.RNNCell}
 
 
 def ours(case: Case, executor: str | None = None) -> Contender:
-    """The layer; where `kernels` is set called as sn.RNN is."""
+    """The layer of a case, by an executor if one is given; called as sn.RNN if `kernels` is set."""
     num_nodes = case.plans[0].num_nodes
     if case.kernels and executor is None:
         return _rnn(case)
@@ -54,8 +55,8 @@ def _rnn(case: Case) -> Contender:
     )
 
 
-def rivals(case: Case, kinds: Collection[str] = KINDS) -> Iterator[Contender]:
-    """Those of the kinds that there are for this cell on this topology."""
+def rivals(case: Case, kinds: Collection[Kind] = KINDS) -> Iterator[Contender]:
+    """The rivals of these kinds that exist for the case's cell and topology."""
     in_steps, one_way = is_chain(case.topology, case.plans), len(case.plans) == 1
     if "torch" in kinds and in_steps and not case.has_noise:
         yield from _torch_layers(case)
@@ -72,7 +73,7 @@ def rivals(case: Case, kinds: Collection[str] = KINDS) -> Iterator[Contender]:
 
 
 def _recursion(part: Case, num_samples: int) -> Contender:
-    """One tree at a time, a node after its children, by a function that calls itself."""
+    """One tree at a time, by a recursive function that computes a node after its children."""
     cell: Any = part.layer.cells[0]
     before = [_predecessors(part.topology, structure) for structure in part.structures]
     starts = np.cumsum([0, *map(len, before)])
@@ -112,7 +113,7 @@ def _recursion(part: Case, num_samples: int) -> Contender:
 
 
 def _predecessors(topology: Topology, structure: Any) -> list[list[int]]:
-    """Who comes before every node, -1 for nobody; at least one entry a node."""
+    """The predecessors of every node, -1 where absent; at least one entry per node."""
     rows = np.asarray(topology.predecessors(structure)).tolist()
     if topology.arity is not None:
         return rows
@@ -120,7 +121,7 @@ def _predecessors(topology: Topology, structure: Any) -> list[list[int]]:
 
 
 def _torch_layers(case: Case) -> Iterator[Contender]:
-    """torch.nn's layer on padded and on packed sequences, where it has the cell."""
+    """torch.nn's layer on padded and on packed sequences, if there is one for the cell."""
     rnn = _as_rnn(case)
     if rnn is None or rnn.counterpart is None:
         return
@@ -131,7 +132,7 @@ def _torch_layers(case: Case) -> Iterator[Contender]:
     inputs = [x, *module.parameters()]
     num_nodes = case.plans[0].num_nodes
     is_other = len(case.plans) > 1 and len(set(case.structures)) > 1
-    note = "backward begins in the padding" if is_other else ""
+    note = "the backward direction starts in the padding" if is_other else ""
     yield Contender(f"{name} padded", lambda: module(x)[0], grad, inputs, num_nodes, note)
 
     def packed() -> Tensor:
@@ -144,7 +145,7 @@ def _torch_layers(case: Case) -> Iterator[Contender]:
 
 
 def _torch_loop(case: Case, module: nn.RNNBase) -> Contender:
-    """A loop over torch's cell, all samples a step."""
+    """A loop over time that calls torch's cell, for all samples at once."""
     kind = STEPPERS[type(module)]
     squash = {"nonlinearity": module.nonlinearity} if isinstance(module, nn.RNN) else {}
     cell: Any = kind(module.input_size, module.hidden_size, **squash).to(case.x)
@@ -170,7 +171,7 @@ def _torch_loop(case: Case, module: nn.RNNBase) -> Contender:
 
 
 def _time_loops(case: Case) -> Iterator[Contender]:
-    """A loop over our cell, all samples a step; with zoneout as it would be written there."""
+    """A loop over time that calls our cell, with zoneout if the case has it."""
     cell: Any = case.layer.cells[0]
     x, grad = _padded(case)
     zoneout = case.layer.noise.zoneout
@@ -194,7 +195,7 @@ def _time_loops(case: Case) -> Iterator[Contender]:
 
 
 def _skewed_loops(case: Case) -> Iterator[Contender]:
-    """Loops over the diagonals of all images: our cell's steps, and an LSTM's convolutions."""
+    """Loops over the diagonals of all images: with our cell, and with an LSTM of convolutions."""
     cell: Any = case.layer.cells[0]
     nodes = case.plans[0].num_nodes
     forward = skewed_loop(cell, case.x, list(case.structures))
@@ -209,7 +210,7 @@ def _skewed_loops(case: Case) -> Iterator[Contender]:
 
 
 def _padded(case: Case) -> tuple[Tensor, Tensor]:
-    """The input (B, T, I), and the gradient of the output, zero behind the ends."""
+    """The input (B, T, I) and the gradient of the output, with zeros as padding."""
     lengths = list(case.structures)
     x, grad = (
         pad_sequence(list(value.detach().split(lengths)), batch_first=True)
@@ -219,7 +220,7 @@ def _padded(case: Case) -> tuple[Tensor, Tensor]:
 
 
 def _as_rnn(case: Case) -> RNN | None:
-    """An sn.RNN with the layer's weights; None for a cell that is not registered."""
+    """An sn.RNN with the layer's weights; None if its cell is not registered."""
     if case.cell is None:
         return None
     name, options = case.cell
@@ -236,7 +237,7 @@ def _as_rnn(case: Case) -> RNN | None:
 
 
 def _part(case: Case) -> Case:
-    """The same on the first sample alone."""
+    """The case with the first sample only."""
     structures = case.structures[:1]
     plans = tuple(plan.to(case.device) for plan in case.topology.plan(structures))
     nodes = plans[0].num_nodes

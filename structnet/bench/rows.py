@@ -1,4 +1,4 @@
-"""Rows of a suite: what is measured of a composition, and what the figures have to reach."""
+"""The rows of suites: what is measured of a composition, and the limits of its figures."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from structnet.bench.contender import Case
-from structnet.bench.rivals import ours, rivals
+from structnet.bench.rivals import Kind, ours, rivals
 from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.workload import OURS, Figures, Setting, Work, measure_case, samples_of
 from structnet.data.loader import loader
@@ -18,9 +18,14 @@ from structnet.data.synthetic import SizeRange
 
 
 class Mark(NamedTuple):
-    """A figure of a row and what it must be at most.
+    """A figure of a row beside its limit.
 
-    `value` is None where it is not measured, `limit` where there is none.
+    Arguments:
+        row: the name of the row.
+        figure: what is measured.
+        value: None if it could not be measured.
+        limit: the largest value allowed; None for no limit.
+        note: printed beside it.
     """
 
     row: str
@@ -36,20 +41,26 @@ class Mark(NamedTuple):
 
 
 class Row(Protocol):
-    """What a suite measures by one name."""
+    """A row of a suite."""
 
     def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
-        """The marks of the row, which is called `row`, and the figures that they come from."""
+        """The marks of the row, whose name is `row`, and the figures that they come from."""
         ...
 
 
 @dataclass(frozen=True)
 class Ratios:
-    """Our time over that of the floor and of rivals: name -> what it must be at most, or None."""
+    """Our time divided by that of the floor and of rivals.
+
+    Arguments:
+        work: the composition.
+        over: the floor or a rival -> the limit of the ratio, or None.
+        kinds: of the rivals to measure.
+    """
 
     work: Work
     over: Mapping[str, float | None]
-    kinds: Sequence[str] = ()
+    kinds: Sequence[Kind] = ()
 
     def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
         work = self.work.scaled(setting.scale)
@@ -73,7 +84,7 @@ class Ratios:
 
 @dataclass(frozen=True)
 class Beside:
-    """Our time over that of a rival of another composition."""
+    """Our time divided by that of a rival of another composition."""
 
     work: Work
     other: Work
@@ -96,7 +107,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class PerSample:
-    """Microseconds a sample."""
+    """Microseconds per sample."""
 
     work: Work
     limit: float | None
@@ -106,13 +117,13 @@ class PerSample:
         step = ours(work.build(setting.seed, setting.device)).step
         times = measure({OURS: step}, setting.repeats, setting.device)
         each = times[OURS].median_s / work.batch
-        mark = Mark(row, "us a sample", 1e6 * each, self.limit, f"{1 / each:,.0f} a second")
+        mark = Mark(row, "us per sample", 1e6 * each, self.limit, f"{1 / each:,.0f} a second")
         return [mark], {"times": {name: one._asdict() for name, one in times.items()}}
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Time per step of a sequence, the longest's over the shortest's."""
+    """Time per step of the longest sequence, divided by that of the shortest."""
 
     work: Work
     lengths: tuple[int, ...] = (1_000, 10_000, 100_000)
@@ -128,34 +139,34 @@ class Growth:
         times = measure(runs, setting.repeats, setting.device)
         each = [times[str(length)].median_s / length for length in lengths]
         note = ", ".join(
-            f"T {length}: {1e6 * one:.2f} us a step"
+            f"T {length}: {1e6 * one:.2f} us per step"
             for length, one in zip(lengths, each, strict=True)
         )
-        mark = Mark(row, f"time a step, T {lengths[-1]} / {lengths[0]}", each[-1] / each[0],
+        mark = Mark(row, f"time per step, T {lengths[-1]} / {lengths[0]}", each[-1] / each[0],
                     self.limit, note)  # fmt: skip
         return [mark], {"times": {name: one._asdict() for name, one in times.items()}}
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak of a training step over the bytes of all states and gates."""
+    """Peak memory of a training step, divided by the bytes of all states and gates."""
 
     work: Work
     limit: float = 1.5
 
     def measure(self, row: str, setting: Setting) -> tuple[list[Mark], Figures]:
         size = max(2, round(self.work.sizes.high * setting.scale))
-        # Below its full size the graph is smaller, not its states.
+        # `scale` makes the graph smaller, not its states.
         work = replace(self.work, sizes=SizeRange(size, size))
         figure = "peak / (states + gates)"
-        # Three predecessors a node, the gates of which are most of it.
+        # For an LSTM of three predecessors per node.
         least = 4 * size * work.hidden_size * 8
         if note := too_large(3 * least):
             return [Mark(row, figure, None, self.limit, note)], {}
         case = work.build(setting.seed, setting.device)
         least = states_and_gates(case)
         step = ours(case).step
-        # What is compiled is compiled before.
+        # The first call compiles.
         step()
         start = time.perf_counter()
         peak = peak_bytes(step, setting.device)
@@ -166,7 +177,7 @@ class Memory:
 
 
 def states_and_gates(case: Case) -> int:
-    """Bytes of every state and every gate, the edge gates once per predecessor."""
+    """The bytes of all states and gates; edge gates count once per predecessor."""
     total = 0
     for cell, plan in zip(case.layer.cells, case.plans, strict=True):
         cell: Any
@@ -177,7 +188,13 @@ def states_and_gates(case: Case) -> int:
 
 @dataclass(frozen=True)
 class Planning:
-    """Planning and collating beside a step: inline, and what is waited for with one worker."""
+    """The time of planning and collating as a share of a step.
+
+    Arguments:
+        work: the composition.
+        inline: the limit where they run in the main process.
+        worker: the limit of the time that a step waits, where they run in a worker.
+    """
 
     work: Work
     inline: float = 0.15
@@ -199,7 +216,7 @@ class Planning:
 
 
 def _waits(case: Case, count: int) -> tuple[float, float]:
-    """Median seconds that a step waits for its batch, made by one worker, and that it takes."""
+    """Median seconds that a step waits for a batch from one worker, and that the step takes."""
     samples = samples_of(case)
     waits, steps = [], []
     batches = loader(samples * (count + 4), case.topology, batch_size=len(samples), num_workers=1)
@@ -213,13 +230,13 @@ def _waits(case: Case, count: int) -> tuple[float, float]:
         waits.append(ready - start)
         start = time.perf_counter()
         steps.append(start - ready)
-    # The first ones wait for the worker to start.
+    # The first batches wait for the worker to start.
     waits, steps = sorted(waits[4:]), sorted(steps[4:])
     return waits[len(waits) // 2], steps[len(steps) // 2]
 
 
 def too_large(needed: int) -> str:
-    """Why what needs so many bytes is not measured; empty where they are free or nobody knows."""
+    """Why a row that needs this many bytes is not measured; empty if there is enough memory."""
     free = _free_bytes()
     if free is None or needed <= free:
         return ""
@@ -227,7 +244,7 @@ def too_large(needed: int) -> str:
 
 
 def _free_bytes() -> int | None:
-    """Memory that is free on this machine; None where it isn't told."""
+    """The bytes of free memory; None if the system does not say."""
     if not os.path.exists("/proc/meminfo"):
         return None
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""How time grows with the size of a graph and with the number of graphs in a batch."""
+"""The suite `scale`: time by the size of a graph and by the number of graphs in a batch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from structnet.bench.workload import Figures, Setting, Work
 from structnet.data.synthetic import dag, layered
 from structnet.topology.base import Edges
 
-# Memory grows with the states alone, so that a million nodes fit.
+# With save=recompute only states are stored, so that a million nodes fit.
 GRAPH = Work(
     {"name": "graph"},
     {"name": "lstm"},
@@ -27,7 +27,7 @@ GRAPH = Work(
 )
 PLANNING, FORWARD, STEP = "planning", "forward", "forward and backward"
 PARTS = (PLANNING, FORWARD, STEP)
-# Bytes that a node takes in a step, by far: those of suite=cpu's dag-1m, as a process holds them.
+# Bytes per node in a step, rounded up from dag-1m of suite=cpu.
 BYTES_OF_NODE = 6_000
 WIDTH = 100
 Batch = Sequence[Edges]
@@ -35,7 +35,12 @@ Batch = Sequence[Edges]
 
 @dataclass(frozen=True)
 class Large:
-    """One random graph of so many nodes, in the mean three edges each: seconds."""
+    """Seconds for one random graph with three edges per node on average.
+
+    Arguments:
+        nodes: the number of nodes.
+        planning_s: the limit of planning.
+    """
 
     nodes: int = 1_000_000
     planning_s: float = 2.0
@@ -57,9 +62,13 @@ class Large:
 
 @dataclass(frozen=True)
 class PerNode:
-    """Time per node of batches beside that of the first: `batches` makes them, by their size.
+    """Time per node of the largest batch, divided by that of the smallest.
 
-    `label` says what the sizes count, and how a batch's other sizes are.
+    Arguments:
+        sizes: of the batches.
+        batch: makes a batch of a size.
+        limit: of the ratio.
+        label: says what the sizes count.
     """
 
     sizes: Sequence[int]
@@ -72,7 +81,7 @@ class PerNode:
         random = np.random.default_rng(setting.seed)
         batches = {f"{size:,}": self.batch(size, random) for size in sizes}
         largest = max(sum(one.num_nodes for one in batch) for batch in batches.values())
-        name = f"a node, {sizes[-1]:,} / {sizes[0]:,}"
+        name = f"per node, {sizes[-1]:,} / {sizes[0]:,}"
         if note := too_large(largest * BYTES_OF_NODE):
             return [Mark(row, f"{part} {name}", None, self.limit, note) for part in PARTS], {}
         figures = _measure(batches, setting, PARTS)
@@ -87,7 +96,7 @@ class PerNode:
 
 
 def _measure(batches: Mapping[str, Batch], setting: Setting, parts: Iterable[str]) -> Figures:
-    """SizeRange of the batches by name, and the times of their parts, which take turns."""
+    """The sizes of the batches by name, and the times of planning, forward and a step."""
     runs: dict[str, Callable[[], Any]] = {}
     shapes: dict[str, dict[str, int]] = {}
     for name, batch in batches.items():

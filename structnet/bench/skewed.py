@@ -1,8 +1,8 @@
-"""The loops that one writes for a diagonal recurrence: rows skewed, then column after column.
+"""Rivals on diagonals: the image is skewed, then a loop runs over its columns.
 
 Van den Oord et al. (2016), "Pixel recurrent neural networks", section 3.2 and figure 3: every row
-of an image is moved one place to the right of the one above, so that a diagonal becomes a column,
-whose left neighbours are the column before and whose upper neighbours the same, one row down.
+of an image is shifted by one to the right of the row above, so that a diagonal becomes a column.
+Left neighbours are then in the column before, and upper neighbours as well, one row above.
 
 B: images, H: rows of the highest, W: columns, T: columns of the skewed map.
 """
@@ -21,7 +21,13 @@ OFFSETS = (((0, -1), (-1, 0)),)
 
 
 def skewed_loop(cell: Any, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Callable[[], Tensor]:
-    """A function that gives the output (N, outputs) of images (height, width) side by side."""
+    """A function that computes the output (N, D) of a batch of images.
+
+    Arguments:
+        cell: one of ours, with two slots.
+        x: the input (N, I), image after image.
+        shapes: (height, width) of every image.
+    """
     place, size = _places(shapes)
     place = place.to(x.device)
     at = torch.full((int(np.prod(size)),), len(x), device=x.device)
@@ -31,7 +37,7 @@ def skewed_loop(cell: Any, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Call
     there = [_there(before) for before in (torch.zeros_like(inside[0]), *inside[:-1])]
 
     def forward() -> Tensor:
-        # The last row stands for the places of the skewed map that no pixel has.
+        # One more row, for the places of the skewed map without a pixel.
         z = nn.functional.pad(cell.project(x), (0, 0, 0, 1))
         states = [x.new_zeros(*size[:2], width) for width in cell.state_sizes]
         outputs = []
@@ -42,7 +48,7 @@ def skewed_loop(cell: Any, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Call
             new = call(cell, now, *read, present=present)
             h = cell.output(now, *new) if hasattr(cell, "output") else new[0]
             outputs.append(h.view(*size[:2], -1))
-            # Without it the bias would leak in from the corners.
+            # States of places without a pixel are zeros; the bias would make them others.
             states = [state.view(*size[:2], -1) * mask for state in new]
         return torch.stack(outputs, 2).flatten(0, 2)[place]
 
@@ -50,9 +56,12 @@ def skewed_loop(cell: Any, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Call
 
 
 def _there(before: Tensor) -> Tensor:
-    """The neighbours of a column's pixels (B H, 2) that count, by those of the column before.
+    """Which neighbours (B H, 2) of a column's pixels are present.
 
-    One of a pixel without any does, the null state.
+    A pixel without any has one, the null state.
+
+    Arguments:
+        before: (B, H, 1), which places of the column before have a pixel.
     """
     above = nn.functional.pad(before[:, :-1], (0, 0, 1, 0))
     there = torch.cat([before, above], 2).flatten(0, 1)
@@ -61,7 +70,7 @@ def _there(before: Tensor) -> Tensor:
 
 
 def _places(shapes: Sequence[tuple[int, int]]) -> tuple[Tensor, tuple[int, int, int]]:
-    """Where every node stands in the flattened skewed map, and the sizes (B, H, T) of the map."""
+    """The index of every node in the flattened skewed map, and the map's shape (B, H, T)."""
     height = max(rows for rows, _ in shapes)
     length = max(rows + columns - 1 for rows, columns in shapes)
     places = []
@@ -72,12 +81,12 @@ def _places(shapes: Sequence[tuple[int, int]]) -> tuple[Tensor, tuple[int, int, 
 
 
 class ConvolvedLSTM(nn.Module):
-    """A diagonal LSTM in the words of the paper, with the weights of a plain cell of ours.
+    """A diagonal LSTM as the paper describes it, with the weights of a plain cell of ours.
 
-    Input-to-state is a convolution 1 x 1 of the skewed map, state-to-state one 2 x 1 of a column.
-    Columns are taken by index, as one writes it first: each gradient is then as large as the map,
-    which `skewed_loop` avoids.
-    Called with images (B, I, H, W), it gives (B, hidden size, H, W).
+    Input-to-state is a 1 x 1 convolution of the skewed map, state-to-state a 2 x 1 convolution of a
+    column. Columns are read by indexing, the obvious way to write it: the gradient of each is then
+    as large as the map, which `skewed_loop` avoids. Called with images (B, I, H, W), it returns
+    (B, hidden size, H, W).
     """
 
     def __init__(self, cell: Any):
@@ -86,7 +95,7 @@ class ConvolvedLSTM(nn.Module):
         like = {"device": cell.recurrent.device, "dtype": cell.recurrent.dtype}
         self.input = nn.Conv2d(cell.input_size, 5 * size, 1, **like)
         self.recurrent = nn.Conv1d(size, 5 * size, 2, bias=False, **like)
-        # Both forget gates have the same weights for the input.
+        # Both forget gates share the weights of the input.
         both = [*range(4 * size), *range(3 * size, 4 * size)]
         left, up = cell.recurrent.detach().mT.split(size, dim=1)
         with torch.no_grad():
@@ -104,7 +113,7 @@ class ConvolvedLSTM(nn.Module):
             i, o, u, left, up = gates.chunk(5, dim=1)
             above = nn.functional.pad(c[:, :, :-1], (1, 0))
             c = i.sigmoid() * u.tanh() + left.sigmoid() * c + up.sigmoid() * above
-            # Without it the bias would leak in from the corners.
+            # Places without a pixel have no state; the bias would make one.
             c = c * inside[..., step]
             h = o.sigmoid() * c.tanh()
             columns.append(h)
@@ -112,14 +121,14 @@ class ConvolvedLSTM(nn.Module):
 
 
 def is_plain_lstm(name: str, cell: Any) -> bool:
-    """Whether the convolved loop computes what the cell does."""
+    """Whether `ConvolvedLSTM` computes the same function as the cell."""
     names = {name for name, _ in cell.named_parameters()}
     gates = (cell.node_gates, cell.edge_gates) == (("i", "o", "u"), ("f",))
     return name == "lstm" and gates and names == {"input.weight", "input.bias", "recurrent"}
 
 
 def skew(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, C, H, H + W - 1): row r begins at column r."""
+    """(B, C, H, W) -> (B, C, H, H + W - 1): row r starts at column r."""
     height, width = x.shape[2:]
     skewed = x.new_zeros(*x.shape[:3], height + width - 1)
     for row in range(height):

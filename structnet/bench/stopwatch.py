@@ -1,4 +1,4 @@
-"""Times and memory of contenders, measured in turns so that a machine's noise hits all alike."""
+"""Time and memory of contenders, which take turns so that noise affects all alike."""
 
 import gc
 import statistics
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-# A contender that takes long is run at least so often, and for about so long in all.
+# A slow contender is run at least this often, and for about this many seconds in all.
 LEAST_REPEATS = 3
 BUDGET_S = 2.0
 
@@ -28,9 +28,13 @@ def measure(
     device: str = "cpu",
     budget_s: float = BUDGET_S,
 ) -> dict[str, Time]:
-    """Times of the contenders, which take turns, after two runs each to warm up.
+    """The times of contenders, which take turns, after two warm-up runs each.
 
-    Those that take long are run fewer times, spread over the others' turns.
+    Arguments:
+        contenders: name -> a function to time.
+        repeats: the number of runs of each; fewer for slow ones, spread evenly.
+        device: to wait for after each run.
+        budget_s: seconds for a contender, from which "slow" follows.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     every = {}
@@ -67,10 +71,10 @@ def _summary(times: list[float]) -> Time:
 
 
 def peak_bytes(run: Callable[[], Any], device: str = "cpu") -> int:
-    """The most that torch holds at one time of what it allocates during a run.
+    """The peak of the bytes that torch allocates during a run.
 
-    Weights, inputs and plans that are there before are not in it. On a CPU it is counted from the
-    profiler's record of torch's allocator, on a GPU it is that of the caching allocator.
+    What was allocated before, as weights, inputs and plans, does not count. On a CPU the peak is
+    from the profiler's record of torch's allocator, on a GPU from the caching allocator.
     """
     if device != "cpu":
         before = torch.cuda.memory_allocated(device)
@@ -78,7 +82,7 @@ def peak_bytes(run: Callable[[], Any], device: str = "cpu") -> int:
         run()
         _wait(device)
         return torch.cuda.max_memory_allocated(device) - before
-    # What earlier runs left is not to be freed while this one is recorded.
+    # Garbage of earlier runs must not be freed while this run is recorded.
     gc.collect()
     cpu = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=cpu, profile_memory=True) as profiler:

@@ -1,4 +1,4 @@
-"""The suites: compositions whose figures have to reach something, by name."""
+"""The suites: compositions by name, whose times have limits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ from structnet.registry.signature import did_you_mean
 
 
 class PlainCell(nn.Module):
-    """What a user writes who knows nothing of structnet's products: 12 lines of PyTorch."""
+    """A custom cell in 12 lines of plain PyTorch, without structnet's base class."""
 
     def __init__(self, input_size: int, hidden_size: int, arity: int | None):
         super().__init__()
@@ -46,7 +46,7 @@ CHAIN = {"name": "chain"}
 LSTM = {"name": "lstm"}
 EQUAL = {"sizes": SizeRange(64, 64), "batch": 64, "input_size": 256, "hidden_size": 256}
 LOOP = "loop over time"
-# The same kernel on both sides, called by way of the same checks: so much is noise.
+# Where both call the same kernel, a difference below this is noise.
 NO_SLOWER = 1.05
 
 
@@ -125,7 +125,7 @@ CPU: dict[str, Row] = {
     ),
     "planning": Planning(Work(TREE, LSTM, hidden_size=150, **COMPILED)),
 }
-# Ten times what message passing on a V100 was published to make of them, 2,690 trees a second.
+# Ten times the published speed of message passing on a V100, 2,690 trees per second.
 TREES = Work(TREE, LSTM, batch=256, hidden_size=256)
 US_A_TREE = 1e6 / 26_900
 CUDA: dict[str, Row] = {
@@ -148,7 +148,14 @@ SUITES = {"cpu": CPU, "cuda": CUDA, "scale": SCALE}
 def run_suite(
     name: str, rows: Sequence[str], setting: Setting, say: Callable[[str], Any]
 ) -> Iterator[tuple[str, list[Mark], Figures]]:
-    """The marks and figures of rows, all of them where none is named; `say` hears of each."""
+    """Measure rows of a suite: name, marks and figures of each.
+
+    Arguments:
+        name: of the suite.
+        rows: their names; empty for all.
+        setting: how to measure.
+        say: called with the name of every row before it is measured.
+    """
     if name not in SUITES:
         raise ValueError(f"no suite {name!r} {did_you_mean(name, SUITES)}")
     suite = SUITES[name]

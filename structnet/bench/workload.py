@@ -1,4 +1,4 @@
-"""What is measured: a layer on a batch of structures, and its figures beside those of rivals."""
+"""A layer on a batch of structures: how it is built, and its figures beside those of rivals."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import torch
 from structnet import registry
 from structnet.bench.contender import Case, Contender
 from structnet.bench.floor import Floor
-from structnet.bench.rivals import KINDS, ours, rivals
+from structnet.bench.rivals import KINDS, Kind, ours, rivals
 from structnet.bench.stopwatch import Time, measure, peak_bytes
 from structnet.data.batch import Sample, collate
 from structnet.data.synthetic import SizeRange, dependency_trees, draw
@@ -25,7 +25,14 @@ TWENTY = SizeRange(20, 20)
 
 @dataclass(frozen=True)
 class Setting:
-    """How to measure: where, how often, and at what part of the full sizes."""
+    """How to measure.
+
+    Arguments:
+        device: cpu, or cuda with or without a number.
+        repeats: of every measurement.
+        seed: of weights and structures.
+        scale: multiplies the sizes of a suite's rows.
+    """
 
     device: str = "cpu"
     repeats: int = 30
@@ -35,11 +42,20 @@ class Setting:
 
 @dataclass(frozen=True)
 class Work:
-    """A composition and the sizes of a batch.
+    """A composition and a batch for it.
 
-    `topology` is a name with options, `cell` as well, or what makes a cell; the batch has
-    `batch` random structures of `sizes`, or `dependency_nodes` words of dependency trees. `kernels`
-    calls the layer as sn.RNN is called, which may use torch's kernels.
+    Arguments:
+        topology: its name and options.
+        cell: its name and options, or a function that creates a cell.
+        sizes: of the random structures.
+        batch: the number of structures.
+        input_size: of the layer.
+        hidden_size: of the layer.
+        executor: of the layer.
+        save: of the layer.
+        zoneout: of the layer.
+        dependency_nodes: take dependency trees with this many words instead of random ones.
+        kernels: call the layer as sn.RNN, which may use torch's own layer.
     """
 
     topology: Mapping[str, Any]
@@ -55,7 +71,7 @@ class Work:
     kernels: bool = False
 
     def scaled(self, scale: float) -> "Work":
-        """The same with a part of every size, at least 2."""
+        """The same with all sizes multiplied, but at least 2."""
         if scale == 1:
             return self
 
@@ -72,7 +88,7 @@ class Work:
         )
 
     def build(self, seed: int, device: str, structures: Sequence[Any] | None = None) -> Case:
-        """The layer, and a batch of the structures given instead of random ones."""
+        """The layer and its batch, of random structures unless some are given."""
         torch.manual_seed(seed)
         topology = create(registry.topologies, self.topology)
         named = None
@@ -104,9 +120,9 @@ class Work:
 
 
 def measure_case(
-    case: Case, setting: Setting, kinds: Collection[str] = KINDS, memory: bool = True
+    case: Case, setting: Setting, kinds: Collection[Kind] = KINDS, memory: bool = True
 ) -> Figures:
-    """Times of a step, its floor and the rivals', peak memory, and the time of planning."""
+    """Time and peak memory of a step, its floor and its rivals, and the time of planning."""
     contenders = {one.name: one for one in (ours(case), *rivals(case, kinds))}
     floor = Floor(list(case.layer.cells), case.plans, case.layer.input_size)
     runs: dict[str, Callable[[], Any]] = {
@@ -118,7 +134,7 @@ def measure_case(
     nodes = case.plans[0].num_nodes
     found = {FLOOR: {**times[FLOOR]._asdict(), "nodes": nodes, "note": "products alone"}, **found}
     for name, figures in found.items():
-        # Of those that work on a part, the time of the whole is that of so many parts.
+        # The time of a contender that computes only a part is scaled up.
         scale = nodes / figures["nodes"]
         figures["step_s"] = figures["median_s"] * scale
         figures["over_floor"] = figures["step_s"] / found[FLOOR]["step_s"]
@@ -139,7 +155,7 @@ def _figures(time: Time, contender: Contender) -> Figures:
 
 
 def _planning(case: Case, step_s: float) -> Figures:
-    """Planning anew, and collating with planning (from the cache where shapes repeat)."""
+    """Times of planning without the cache, and of collating, which plans with the cache."""
     samples = samples_of(case)
     times = measure(
         {
@@ -156,7 +172,7 @@ def _planning(case: Case, step_s: float) -> Figures:
 
 
 def samples_of(case: Case) -> list[Sample]:
-    """The case's batch as the samples it was made of."""
+    """The case's batch as samples."""
     ends = case.plans[0].ptr.tolist()
     rows = case.x.detach().cpu().numpy()
     return [

@@ -1,4 +1,4 @@
-"""bench: time and memory of a composition or of a suite, next to what else one would write."""
+"""bench: time and memory of a composition beside its rivals, or of the rows of a suite."""
 
 import json
 import os

@@ -13,7 +13,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet draw topology=diagonal height=5 width=7           draw the nodes and predecessors
   structnet draw task=enas [sample=N]                         draw a sample of a task's data
   structnet draw run=DIR [sample=N]                           draw predictions for a sample's nodes
-  structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, beside alternatives
+  structnet bench topology=tree cell=lstm [KEY=VALUE ...]     time and memory, beside rivals
   structnet bench suite=cpu [rows=ROW,ROW]                    measured times beside their limits
   structnet bench suite=cuda --device cuda                    the same on a GPU
   structnet bench suite=scale out=FILE.json                   time by size of graph, and FILE.png
@@ -141,8 +141,8 @@ structnet bench topology=NAME cell=NAME | suite=cpu, cuda or scale: time and mem
   --plugin FILE   a Python file that registers your own components; may be repeated
   --traceback     show where an error came from
 
-Shows a training step of a composition beside its floor (the matrix products alone) and beside other
-implementations; a suite shows compositions whose times have limits.
+Measures a training step of a composition, its floor (the matrix products alone) and its rivals
+(other implementations of it). A suite has compositions whose times have limits.
 """,
     "list": """\
 structnet list [GROUP [NAME]]: components, with default, type and meaning of their options
