@@ -39,9 +39,9 @@ def test_a_net_takes_names_as_a_recurrence_does():
 @pytest.mark.parametrize(
     ("wired", "options", "message"),
     [
-        ((), {}, r"\(input_size, hidden_size, arity\), .* input_size, hidden_size, arity are miss"),
+        ((), {}, r"\(input_size, hidden_size, arity\); input_size, hidden_size, arity are miss"),
         ((3, 4), {}, "arity is missing"),
-        ((), {"input_size": 3}, "cell 'lstm' is made of"),
+        ((), {"input_size": 3}, "cell 'lstm' takes the arguments"),
         ((3, 4, 1), {"peep": True}, "no option 'peep'"),
     ],
 )

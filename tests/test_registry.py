@@ -259,5 +259,5 @@ def test_options_that_a_class_does_not_take_stay_with_its_base():
     known = Registry("part", wired=1)
     known.register("closed")(Closed)
     assert known.options("closed") == {"count": (int, 1)}
-    with pytest.raises(ValueError, match="made with 1 positional arguments"):
+    with pytest.raises(ValueError, match="to take 1 positional arguments"):
         known.register("top")(Top)

@@ -1,7 +1,7 @@
-"""Name -> component, and what is asked of one before it is let in.
+"""Registries: components by name, checked when they are registered.
 
-A configured argument of a component is keyword-only with a plain default; a wired one is positional
-without a default. The signature is the whole configuration schema.
+An option of a component is keyword-only with a plain default, and can be configured; a wired
+argument is positional without a default. The signature is the whole configuration schema.
 """
 
 import importlib
@@ -23,17 +23,17 @@ from structnet.registry.signature import (
     signature_of,
 )
 
-# What a word on the command line and a key in a file can be.
+# What can be a word on the command line and a key in YAML.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-# Read as another value than a word, there or in YAML.
-NO_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")
+# These are read as other values than text.
+RESERVED = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf")
 C = TypeVar("C", bound=Callable)
 
 
 class UnknownName(KeyError):
-    """A name that nothing is registered under."""
+    """Nothing is registered under a name."""
 
-    # KeyError shows the repr of its message, which hides line breaks and doubles quotes.
+    # KeyError would show the repr of its message.
     __str__ = Exception.__str__
 
 
@@ -60,12 +60,12 @@ class Registry:
         self._owners: dict[str, Plugin | None] = {}
 
     def register(self, name: str) -> Callable[[C], C]:
-        """Decorator that registers a component.
+        """A decorator that registers a component under a name.
 
-        ValueError if the name is taken or no plain word, if the component is of another kind or
-        made with other arguments, or if an option has no default or one that is not plain.
+        ValueError if the name is taken or not valid, if the component is of another kind or takes
+        other arguments, or if an option can't be configured.
         """
-        # A component need not have a module; whoever registers it has one.
+        # A component need not have a module, but the caller has.
         owner = owner_of(sys._getframe(1).f_globals.get("__name__", ""))
 
         def add(component: C) -> C:
@@ -85,25 +85,25 @@ class Registry:
         return add
 
     def forget(self, plugin: Plugin) -> list[str]:
-        """Drop what a plugin has registered; the names."""
+        """Remove what a plugin has registered, and return the names."""
         mine = [name for name, owner in self._owners.items() if owner == plugin]
         for name in mine:
             del self._components[name], self._owners[name]
         return mine
 
     def plugin(self, name: str) -> Plugin | None:
-        """The plugin that registered a component; None for what is built in."""
+        """The plugin that registered a component; None for the library's own."""
         return self._owners.get(name)
 
     def unknown(self, name: Any, choices: Iterable[str]) -> UnknownName:
-        """The error that names the choices, and the plugins that failed: one may have had it."""
+        """The error for an unknown name: the choices, and the plugins that failed to import."""
         causes = [_failed[owner] for owner in _failed if name in _lost.get((self.kind, owner), ())]
         causes = causes or list(_failed.values())
         message = f"no {self.kind} {name!r} {did_you_mean(name, choices)}"
         return UnknownName("; ".join([message, *causes]))
 
     def _check_kind(self, component: Any, what: str) -> None:
-        """ValueError for anything but a class of the kind, or a function that makes one."""
+        """ValueError for anything but a subclass of `base`, or a function that returns one."""
         if self.base is None:
             return
         module, _, name = self.base.partition(":")
@@ -113,14 +113,12 @@ class Registry:
         else:
             made = component
         if not inspect.isclass(made) or not issubclass(made, base):
-            raise ValueError(
-                f"{what} is no {name}: register a class that inherits from {name}, got {made!r}"
-            )
+            raise ValueError(f"{what} is not a {name}: register a subclass of {name}, got {made!r}")
         if made is component and (missing := sorted(getattr(made, "__abstractmethods__", ()))):
-            raise ValueError(f"{what} lacks the method {', '.join(missing)} that a {name} has")
+            raise ValueError(f"{what} does not implement {', '.join(missing)} of {name}")
 
     def _check_arguments(self, component: Callable, what: str) -> None:
-        """ValueError for an option that cannot be configured, and for others than the wired."""
+        """ValueError for an option that can't be configured, and for other wired arguments."""
         options = read_options(component, what)
         for option, (kind, default) in options.items():
             check_option(option, kind, default, f"option {option!r} of {what}")
@@ -131,7 +129,7 @@ class Registry:
             signature.bind(*[None] * self.wired, **dict.fromkeys(options))
         except TypeError as error:
             raise ValueError(
-                f"{what} is made with {self.wired} positional arguments, options being keywords "
+                f"{what} has to take {self.wired} positional arguments, and options as keywords "
                 f"with defaults; its signature is {signature}: {error}"
             ) from error
 
@@ -142,7 +140,11 @@ class Registry:
         return self._components[name]
 
     def create(self, name: str, /, *wired: Any, **options: Any) -> Any:
-        """A configured component; ValueError for an unknown option or a value of another type."""
+        """Create a component from its wired arguments and options.
+
+        KeyError for an unknown name; ValueError for a missing argument, an unknown option or a
+        value of another type.
+        """
         component = self[name]
         check_wired(component, wired, f"{self.kind} {name!r}")
         check_options(component, options, f"{self.kind} {name!r}")
@@ -153,11 +155,12 @@ class Registry:
         return name in self._components
 
     def names(self) -> list[str]:
+        """The names of all components, sorted."""
         self._load()
         return sorted(self._components)
 
     def options(self, name: str) -> Mapping[str, tuple[type, Any]]:
-        """Option -> (type, default)."""
+        """The options of a component: name -> (type, default)."""
         return known_options(self[name], f"{self.kind} {name!r}")
 
     def _load(self) -> None:
@@ -172,16 +175,16 @@ class Registry:
 
 
 def _path(component: Callable) -> str:
-    # What is no class or function has no names of its own.
+    # Other callables than classes and functions have no names.
     parts = (getattr(component, name, None) for name in ("__module__", "__qualname__"))
     return ".".join(filter(None, parts)) or repr(component)
 
 
 def _check_name(name: Any, what: str) -> None:
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name.lower() in NO_WORDS:
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name.lower() in RESERVED:
         raise ValueError(
-            f"{what} is no word for the command line: take ASCII letters, digits, - and _, a "
-            f"letter first, and none of {', '.join(NO_WORDS)}"
+            f"{what} has no valid name: use ASCII letters, digits, - and _, starting with a "
+            f"letter, and none of {', '.join(RESERVED)}"
         )
 
 
@@ -193,17 +196,17 @@ tasks = Registry("task", "structnet.data.task:Task", 0, made=True)
 KINDS = (tasks, topologies, cells, nets, readouts)
 
 _loaded = False
-# Plugin -> what it failed of, and (kind, plugin) -> the names it had registered until then.
+# Plugin -> the cause of its failure; (kind, plugin) -> the names it had registered before.
 _failed: dict[Plugin, str] = {}
 _lost: dict[tuple[str, Plugin], list[str]] = {}
 
 
 def load_plugins() -> None:
-    """Import every installed plugin, once; a warning names one that fails, and it is left out."""
+    """Import all installed plugins, once; those that fail are left out, with a warning."""
     global _loaded
     if _loaded:
         return
-    # Set first: a plugin may ask a registry for names while it is being imported.
+    # Set first, as a plugin may ask a registry for names while it is imported.
     _loaded = True
     try:
         for plugin, run in installed().items():
@@ -215,8 +218,7 @@ def load_plugins() -> None:
         _loaded = False
         raise
     for plugin, cause in _failed.items():
-        way = f"mend it or uninstall {plugin.owner}"
-        warn(f"{cause}; its components are left out: {way}")
+        warn(f"{cause}; its components are left out: fix or uninstall {plugin.owner}")
 
 
 def plugins() -> set[Plugin]:

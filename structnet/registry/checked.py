@@ -1,4 +1,4 @@
-"""Classes that check the choices among their options, also where no registry makes them."""
+"""Classes whose options are checked against their choices."""
 
 import abc
 import inspect
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class Checked(abc.ABCMeta):
-    """The metaclass of components: ValueError for a value that an option's `Literal` does not have.
+    """The metaclass of components: creating one raises ValueError for a value not in a `Literal`.
 
-    So `Literal["mean", "max"]` in a signature is all that a component says of its choices. Other
-    types are checked by the registry.
+    So a component states its choices once, as `Literal["mean", "max"]` in its signature, however
+    it is created. Other types are checked by the registry only.
     """
 
     def __call__(cls: type[T], *args: Any, **options: Any) -> T:
@@ -26,5 +26,5 @@ class Checked(abc.ABCMeta):
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        """What an instance is made with; without it, the arguments of `__call__` would be shown."""
+        """The signature of `__init__`, in place of that of `__call__`."""
         return signature_of(cls)

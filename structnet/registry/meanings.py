@@ -1,23 +1,24 @@
-"""What the options of a component mean, by its docstring."""
+"""The meanings of options, read from the docstrings of components."""
 
 import inspect
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# The second as in the style guide of Google, which many write by.
+# The second is that of Google's style guide.
 HEADS = ("Arguments:", "Args:")
 ENTRY = re.compile(r"    (\w+)(?: \([^)]*\))?: (\S.*)")
 
 
 def first_line(component: Any) -> str:
+    """The first line of the docstring."""
     return (inspect.getdoc(component) or "").split("\n")[0]
 
 
 def meanings(component: Any) -> Mapping[str, str]:
-    """Option -> its meaning: the lines `name: meaning` below `Arguments:` or `Args:`.
+    """Option -> meaning, from the lines `name: meaning` below `Arguments:` or `Args:`.
 
-    What a class doesn't say of an option is looked for in the classes that it is made from.
+    Options that a class does not document are looked up in its base classes.
     """
     found: dict[str, str] = {}
     for one in inspect.getmro(component) if inspect.isclass(component) else (component,):

@@ -1,6 +1,6 @@
-"""The types that an option may have, and what is typed for one.
+"""The types of options: bool, int, float, str, None, `Literal` of such values, and unions of these.
 
-bool, int, float, str and None, `Literal` of such values, and unions of these.
+Values are checked against a type, and read from the text that a user typed.
 """
 
 import math
@@ -12,33 +12,33 @@ from typing import Any, Literal
 
 PLAIN = (bool, int, float, str, type(None))
 TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-# Beyond it not every whole number is a float.
+# Larger whole numbers are not all floats.
 LARGEST = 2.0**53
 
 
-def is_supported(kind: Any) -> bool:
-    """Whether an option may have this type; `Any` is a type that isn't annotated."""
-    if typing.get_origin(kind) is Literal:
-        return all(type(value) in PLAIN for value in typing.get_args(kind))
-    if _is_union(kind):
-        return all(map(is_supported, typing.get_args(kind)))
-    return kind is Any or kind in PLAIN
+def is_supported(option_type: Any) -> bool:
+    """Whether an option may have this type; `Any` stands for a missing annotation."""
+    if typing.get_origin(option_type) is Literal:
+        return all(type(value) in PLAIN for value in typing.get_args(option_type))
+    if _is_union(option_type):
+        return all(map(is_supported, typing.get_args(option_type)))
+    return option_type is Any or option_type in PLAIN
 
 
-def fits(value: Any, kind: Any) -> bool:
+def fits(value: Any, option_type: Any) -> bool:
     """Whether a value is of the type; a float may be given as an int."""
-    literals, types = _parted(kind)
+    literals, types = _parted(option_type)
     if any(type(value) is type(one) and value == one for one in literals):
         return True
     return type(value) in types or (float in types and type(value) is int)
 
 
-def read(text: str, kind: Any) -> Any:
-    """What a user typed, as a value of the type; the text itself where it is none.
+def read(text: str, option_type: Any) -> Any:
+    """The value of the type that a text stands for, or the text itself if it stands for none.
 
-    `null` is None and `~/` the home folder; a whole number may be written as 1e3 or 16.0.
+    `null` is None, `~/` the home folder, and a whole number may be written as 1e3 or 16.0.
     """
-    literals, types = _parted(kind)
+    literals, types = _parted(option_type)
     for one in literals:
         if spell(one) == text:
             return one
@@ -56,68 +56,68 @@ def read(text: str, kind: Any) -> Any:
 
 
 def home(text: str) -> str:
-    """A path with the home folder for `~`, which not every shell puts there."""
+    """A path with `~` expanded, as not every shell does it."""
     return os.path.expanduser(text) if text == "~" or text.startswith("~/") else text
 
 
 def spell(value: Any) -> str:
-    """A value as it is typed."""
+    """A value as a user types it."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def is_text(kind: Any) -> bool:
-    """Whether any text is a value of the type, or one of its choices."""
-    literals, types = _parted(kind)
+def is_text(option_type: Any) -> bool:
+    """Whether some text is a value of the type."""
+    literals, types = _parted(option_type)
     return str in types or any(isinstance(one, str) for one in literals)
 
 
-def choices(kind: Any) -> list[Any]:
-    """The values of a `Literal`, None among them where the type has it; empty for other types."""
-    literals, types = _parted(kind)
+def choices(option_type: Any) -> list[Any]:
+    """The values of a `Literal`, and None if the type has it; empty without a `Literal`."""
+    literals, types = _parted(option_type)
     return [*literals, None] if literals and type(None) in types else literals
 
 
-def type_name(kind: Any) -> str:
-    """`int or null`, `"before" or "after"`."""
-    literals, types = _parted(kind)
+def type_name(option_type: Any) -> str:
+    """The type for a user of the command line: `int or null`, `"before" or "after"`."""
+    literals, types = _parted(option_type)
     names = [f'"{one}"' if isinstance(one, str) else spell(one) for one in literals]
     names += ["null" if one is type(None) else one.__name__ for one in types]
-    return "any" if kind is Any else " or ".join(names)
+    return "any" if option_type is Any else " or ".join(names)
 
 
-def annotation(kind: Any) -> str:
-    """`int | None` as in a signature, and `'before' or 'after'` where there are choices."""
-    literals, types = _parted(kind)
+def annotation(option_type: Any) -> str:
+    """The type for a programmer: `int | None`, or `'before' or 'after'` for choices."""
+    literals, types = _parted(option_type)
     names = [*map(repr, literals)]
     names += ["None" if one is type(None) else one.__name__ for one in types]
-    return "Any" if kind is Any else (" or " if literals else " | ").join(names)
+    return "Any" if option_type is Any else (" or " if literals else " | ").join(names)
 
 
-def _is_union(kind: Any) -> bool:
-    return isinstance(kind, UnionType) or typing.get_origin(kind) is typing.Union
+def _is_union(option_type: Any) -> bool:
+    return isinstance(option_type, UnionType) or typing.get_origin(option_type) is typing.Union
 
 
-def _parts(kind: Any) -> Iterator[Any]:
-    for one in typing.get_args(kind) if _is_union(kind) else (kind,):
+def _parts(option_type: Any) -> Iterator[Any]:
+    for one in typing.get_args(option_type) if _is_union(option_type) else (option_type,):
         yield from _parts(one) if _is_union(one) else (one,)
 
 
-def _parted(kind: Any) -> tuple[list[Any], list[type]]:
-    """The values of its literals, and its other types."""
-    if kind is Any:
+def _parted(option_type: Any) -> tuple[list[Any], list[type]]:
+    """The values of a type's literals, and its other types."""
+    if option_type is Any:
         return [], list(PLAIN)
-    parts = list(_parts(kind))
+    parts = list(_parts(option_type))
     literals = [one for one in parts if typing.get_origin(one) is Literal]
     values = [value for one in literals for value in typing.get_args(one)]
     return values, [one for one in parts if one not in literals]
 
 
 def _number(text: str) -> int | float | None:
-    for kind in (int, float):
+    for number_type in (int, float):
         try:
-            return kind(text)
+            return number_type(text)
         except ValueError:
             continue
     return None

@@ -1,6 +1,6 @@
-"""Where components come from: distributions' entry points, and files that a person names.
+"""Plugins: entry points of distributions, and files given by the user.
 
-A plugin that fails is named with its cause, whatever it raises.
+A plugin that fails to import is reported with its name and the cause, whatever it raises.
 """
 
 import importlib.util
@@ -18,23 +18,27 @@ from pathlib import Path
 from typing import Any
 
 PLUGIN_GROUP = "structnet.plugins"
-# The longest message that is quoted from a plugin's error, in characters.
+# Characters of a plugin's error message that are quoted at most.
 LONGEST = 500
 
 
 class PluginWarning(UserWarning):
-    """A plugin that could not be imported; all others can be used."""
+    """A plugin could not be imported; all others can be used."""
 
 
 class PluginError(ImportError):
-    """A plugin that could not be imported; the cause is chained."""
+    """A plugin could not be imported; the cause is chained."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """What registers components: an entry point of a distribution, or a file where that is None.
+    """A module that registers components.
 
-    `name` is the entry point's, or the file as a person named it.
+    Arguments:
+        name: the name of the entry point, or the file as the user gave it.
+        module: the name of the module.
+        distribution: the distribution whose entry point it is; None for a file.
+        version: the distribution's version.
     """
 
     name: str
@@ -57,7 +61,7 @@ _loading: list[Plugin] = []
 
 
 def owner_of(module: str) -> Plugin | None:
-    """The plugin that a module registers components for; None for what is built in."""
+    """The plugin that a module belongs to; None for the library itself."""
     mine = [p for p in _known if f"{module}.".startswith(f"{p.module}.")]
     if mine:
         return max(mine, key=lambda plugin: len(plugin.module))
@@ -67,34 +71,34 @@ def owner_of(module: str) -> Plugin | None:
 
 
 def plugin_files() -> list[str]:
-    """The plugin files that were imported, as a person named them."""
+    """The plugin files that were imported, as the user gave them."""
     return [plugin.name for plugin in _known if plugin.distribution is None]
 
 
 def installed() -> dict[Plugin, Callable[[], Any]]:
-    """The entry points of all distributions, each with what imports it."""
+    """The plugins of all installed distributions, each with the function that imports it."""
     found = {}
     for entry_point in metadata.entry_points(group=PLUGIN_GROUP):
         owner = entry_point.dist
         named = (owner.name, owner.version) if owner else ("an unnamed distribution", None)
         module = entry_point.value.split(":")[0].strip()
         found[Plugin(entry_point.name, module, *named)] = entry_point.load
-    # All are known before the first is imported: one may import another.
+    # All have to be known before the first is imported, as one may import another.
     _known.extend(plugin for plugin in found if plugin not in _known)
     return found
 
 
 def warn(message: str) -> None:
-    """Warn of a plugin, also where one has made errors of warnings."""
+    """Issue a PluginWarning, even if a plugin has turned warnings into errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", PluginWarning)
         warnings.warn(message, PluginWarning, stacklevel=3)
 
 
 def load(plugin: Plugin, run: Callable[[], Any]) -> None:
-    """Import a plugin; PluginError names it and the cause, whatever it raises.
+    """Import a plugin; PluginError, with the cause, whatever it raises.
 
-    What it prints goes to stderr, as a program may read our own lines.
+    What it prints to stdout goes to stderr, as programs may read our stdout.
     """
     _loading.append(plugin)
     printed = io.StringIO()
@@ -102,7 +106,7 @@ def load(plugin: Plugin, run: Callable[[], Any]) -> None:
         try:
             with redirect_stdout(printed):
                 run()
-        # A plugin may end the process, or raise what is no Exception.
+        # A plugin may call sys.exit, or raise what is not an Exception.
         except BaseException as error:
             if interrupts:
                 raise
@@ -114,7 +118,11 @@ def load(plugin: Plugin, run: Callable[[], Any]) -> None:
 
 
 def load_file(name: str) -> Plugin:
-    """Import a person's file of components; PluginError names file, line and cause."""
+    """Import a user's file of components.
+
+    FileNotFoundError if there is none, ValueError if it is not a Python file, PluginError with
+    file, line and cause if it fails.
+    """
     path = Path(name).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"no plugin file {name}")
@@ -134,10 +142,10 @@ def load_file(name: str) -> Plugin:
 
 
 def describe(error: BaseException, module: str = "") -> str:
-    """An error's type, message and place in one line; the place is in `module` where it can be."""
+    """An error's type, message and location, in `module` if possible, in one line."""
     try:
         message = error.msg if isinstance(error, SyntaxError) else str(error)
-    # Not even this has to work in a class of someone else's.
+    # The error's class is the plugin's, and its __str__ may fail.
     except Exception:
         message = ""
     message = " ".join(message.split())
@@ -149,7 +157,7 @@ def describe(error: BaseException, module: str = "") -> str:
 
 
 def _place(error: BaseException, package: str) -> str:
-    """File and line of the innermost step within a package, or of the innermost of all."""
+    """File and line of the innermost frame in a package, or else of the innermost frame."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     steps = list(traceback.walk_tb(error.__traceback__))
@@ -164,7 +172,7 @@ def _place(error: BaseException, package: str) -> str:
 
 
 def _module_name(path: Path) -> str:
-    """A module name of its own for a file: two folders may have files of one name."""
+    """A unique module name for a file, as two folders may have files of the same name."""
     name, count = f"structnet_plugin_{path.stem}", 1
     while name in sys.modules and Path(sys.modules[name].__file__ or "") != path.absolute():
         count += 1
@@ -174,7 +182,7 @@ def _module_name(path: Path) -> str:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Notes signals to stop, which are no plugin's failure, and leaves them to their handlers."""
+    """Record signals, which are not failures of a plugin, and pass them on to their handlers."""
     noted: list[int] = []
     handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     # Only the main thread handles signals.
@@ -197,9 +205,9 @@ def _interrupts() -> Iterator[list[int]]:
 
 
 def blame(error: BaseException) -> str | None:
-    """The plugin in whose code an error arose, with the cause and its place; None for no plugin's.
+    """A message with the plugin that raised an error, the cause and its location, or None.
 
-    What names a file of data, as errors of the operating system do, is left as it is.
+    None for errors outside of plugins, and for those of the operating system, which name a file.
     """
     if isinstance(error, OSError | PluginError):
         return None

@@ -1,4 +1,4 @@
-"""Options of components, read off their signatures, and values held against them."""
+"""Options of components, read from their signatures, and the checks of values against them."""
 
 import difflib
 import inspect
@@ -16,25 +16,30 @@ OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def did_you_mean(name: Any, choices: Iterable[str]) -> str:
-    """`among [...]`, and the closest choice where one is close."""
+    """For a message: `among [...]`, and the closest choice if one is close."""
     choices = sorted(choices)
     close = close_to(name, choices)
     return f"among {choices}" + (f"; did you mean {close!r}?" if close else "")
 
 
 def close_to(name: Any, choices: Iterable[str]) -> str | None:
-    """The closest choice where one is close, in capitals or not."""
+    """The closest choice if one is close, ignoring case."""
     folded = {choice.casefold(): choice for choice in choices}
     close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
     return folded[close[0]] if close else None
 
 
 def signature_of(component: Callable, what: str = "") -> inspect.Signature:
-    """The signature that a component is made by, with its annotations evaluated.
+    """The signature of a component, with evaluated annotations.
 
-    Where the `__init__` of a class takes `**options` for `super().__init__`, they are the
-    keyword-only arguments of the next base class that has an `__init__`, which may do the same.
-    An argument that both name is the subclass's.
+    If the `__init__` of a class takes `**options`, these are passed to `super().__init__`: in their
+    place stand the keyword-only arguments of the next base class that has an `__init__`, which may
+    do the same. An argument that both classes name is the subclass's. ValueError if an annotation
+    can't be evaluated.
+
+    Arguments:
+        component: a class, or a function.
+        what: the component's name in error messages; by default its qualified name.
     """
     what = what or getattr(component, "__qualname__", repr(component))
     if not inspect.isclass(component):
@@ -53,30 +58,33 @@ def signature_of(component: Callable, what: str = "") -> inspect.Signature:
 
 
 def read_options(component: Callable, what: str) -> Mapping[str, tuple[Any, Any]]:
-    """The configured arguments of a component: option -> (type, default)."""
+    """The options of a component, its keyword-only arguments: name -> (type, default).
+
+    ValueError for an option without a default, or with one that is not plain.
+    """
     options = {}
     for parameter in signature_of(component, what).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
-        kind, default = parameter.annotation, parameter.default
+        option_type, default = parameter.annotation, parameter.default
         if default is parameter.empty or type(default) not in PLAIN:
             given = "none" if default is parameter.empty else repr(default)
             raise ValueError(
                 f"option {parameter.name!r} of {what} needs a default that is a bool, int, float, "
-                f"str or None, got {given}; wired arguments are positional"
+                f"str or None, got {given}; arguments that can't be configured are positional"
             )
-        if kind is parameter.empty:
-            kind = type(default) if default is not None else Any
-        options[parameter.name] = (kind, default)
+        if option_type is parameter.empty:
+            option_type = type(default) if default is not None else Any
+        options[parameter.name] = (option_type, default)
     return MappingProxyType(options)
 
 
-# Of components, which stay; what else has options may go.
+# For registered components, which are never freed.
 known_options = cache(read_options)
 
 
 def check_wired(component: Callable, wired: Sequence[Any], what: str) -> None:
-    """ValueError where positional arguments are missing."""
+    """ValueError if positional arguments are missing."""
     needed = [
         parameter.name
         for parameter in signature_of(component, what).parameters.values()
@@ -85,12 +93,13 @@ def check_wired(component: Callable, wired: Sequence[Any], what: str) -> None:
     ]
     if missing := needed[len(wired) :]:
         raise ValueError(
-            f"{what} is made of ({', '.join(needed)}), in this order; {', '.join(missing)} "
+            f"{what} takes the arguments ({', '.join(needed)}); {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing"
         )
 
 
 def check_options(component: Callable, options: Mapping[str, Any], what: str) -> None:
+    """ValueError for an unknown option, and for a value of another type."""
     known = read_options(component, what)
     for option, value in options.items():
         if option not in known:
@@ -99,18 +108,24 @@ def check_options(component: Callable, options: Mapping[str, Any], what: str) ->
 
 
 def check_value(
-    value: Any, kind: Any, option: str, what: str, spell: Callable[[Any], str] = annotation
+    value: Any, option_type: Any, option: str, what: str, spell: Callable[[Any], str] = annotation
 ) -> None:
-    """ValueError for a value that is not of the option's type, which is spelled for the reader."""
+    """ValueError for a value that is not finite or not of the option's type.
+
+    Arguments:
+        value, option_type, option: the value, and the type and name of the option it is for.
+        what: what has the option.
+        spell: how the type is written in the message.
+    """
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"option {option!r} of {what} is a finite number, got {value}")
-    if fits(value, kind):
+        raise ValueError(f"option {option!r} of {what} must be finite, got {value}")
+    if fits(value, option_type):
         return
-    if not choices(kind):
-        raise ValueError(f"option {option!r} of {what} takes {spell(kind)}, got {value!r}")
-    close = close_to(value, [one for one in choices(kind) if isinstance(one, str)])
+    if not choices(option_type):
+        raise ValueError(f"option {option!r} of {what} takes {spell(option_type)}, got {value!r}")
+    close = close_to(value, [one for one in choices(option_type) if isinstance(one, str)])
     hint = f"; did you mean {close!r}?" if close else ""
-    raise ValueError(f"{what}: option {option!r} is {spell(kind)}, got {value!r}{hint}")
+    raise ValueError(f"{what}: option {option!r} is {spell(option_type)}, got {value!r}{hint}")
 
 
 def _parameters(function: Callable, what: str) -> list[inspect.Parameter]:
@@ -122,18 +137,20 @@ def _parameters(function: Callable, what: str) -> list[inspect.Parameter]:
     return [one.replace(annotation=hints.get(one.name, one.annotation)) for one in found]
 
 
-def check_option(option: str, kind: Any, default: Any, what: str) -> None:
+def check_option(option: str, option_type: Any, default: Any, what: str) -> None:
+    """ValueError for an option that can't be configured: its name, its type or its default."""
     if not OPTION.fullmatch(option):
         raise ValueError(
-            f"{what} is no word for the command line: take ASCII letters, digits and _"
+            f"{what} has no valid name: use ASCII letters, digits and _, starting with a letter"
         )
     if option == "name":
-        raise ValueError(f"{what} is taken: a component's own name goes by it; rename the option")
-    if not is_supported(kind):
+        raise ValueError(f"{what} is reserved for the name of the component; rename it")
+    if not is_supported(option_type):
         raise ValueError(
-            f"{what} has the type {kind}: take bool, int, float, str, a Literal of them, or a union"
+            f"{what} has the type {option_type}: use bool, int, float, str, None, Literals of such "
+            "values, or unions"
         )
-    if not fits(default, kind):
+    if not fits(default, option_type):
         raise ValueError(
-            f"{what} is of type {annotation(kind)}, which its default {default!r} is not"
+            f"{what} is of type {annotation(option_type)}, but its default is {default!r}"
         )
