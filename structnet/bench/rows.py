@@ -36,8 +36,9 @@ class Mark(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        known = self.value is not None and self.limit is not None
-        return self.value <= self.limit if known else None
+        if self.value is None or self.limit is None:
+            return None
+        return self.value <= self.limit
 
 
 class Row(Protocol):

@@ -98,6 +98,7 @@ class ConvolvedLSTM(nn.Module):
         # Both forget gates share the weights of the input.
         both = [*range(4 * size), *range(3 * size, 4 * size)]
         left, up = cell.recurrent.detach().mT.split(size, dim=1)
+        assert self.input.bias is not None
         with torch.no_grad():
             self.input.weight.copy_(cell.input.weight[both, :, None, None])
             self.input.bias.copy_(cell.input.bias[both])

@@ -40,11 +40,16 @@ class PlainCell(nn.Module):
         return torch.lerp(h.mean(1), new.tanh(), gate.sigmoid())
 
 
-COMPILED = {"executor": "compiled"}
+COMPILED: dict[str, Any] = {"executor": "compiled"}
 TREE = {"name": "tree"}
 CHAIN = {"name": "chain"}
 LSTM = {"name": "lstm"}
-EQUAL = {"sizes": SizeRange(64, 64), "batch": 64, "input_size": 256, "hidden_size": 256}
+EQUAL: dict[str, Any] = {
+    "sizes": SizeRange(64, 64),
+    "batch": 64,
+    "input_size": 256,
+    "hidden_size": 256,
+}
 LOOP = "loop over time"
 # Where both call the same kernel, a difference below this is noise.
 NO_SLOWER = 1.05
@@ -61,7 +66,12 @@ def _variant(cell: Mapping[str, Any], **options: Any) -> Ratios:
 
 
 def _scan(cell: str) -> Ratios:
-    sizes = {"sizes": SizeRange(4096, 4096), "batch": 8, "input_size": 64, "hidden_size": 64}
+    sizes: dict[str, Any] = {
+        "sizes": SizeRange(4096, 4096),
+        "batch": 8,
+        "input_size": 64,
+        "hidden_size": 64,
+    }
     return Ratios(Work(CHAIN, {"name": cell}, **sizes), {LOOP: 1 / 10}, ("loop",))
 
 

@@ -3,7 +3,7 @@
 A name or a path is read literally, with the home folder for `~/`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
@@ -210,7 +210,7 @@ def sweep_hint(word: Word) -> str:
     return f"; several values make a sweep, with -m: -m {word.line}" if "," in word.text else ""
 
 
-def _unknown(config: Mapping[str, Any], word: Word, options: Sequence[str], what: str) -> str:
+def _unknown(config: Mapping[str, Any], word: Word, options: Collection[str], what: str) -> str:
     option = word.option
     meant = KNOWN_AS.get(option.casefold())
     if meant not in options:

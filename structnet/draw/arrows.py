@@ -48,7 +48,7 @@ def _waypoints(layout: Layout, size: Points, source: int, target: int) -> Points
     return np.concatenate([[start], passed, [stop]])
 
 
-def _curve(points: Points) -> tuple[Points, list[int]]:
+def _curve(points: Points) -> tuple[Points, list[Any]]:
     """Vertices and codes of a smooth line, horizontal at every point."""
     from matplotlib.path import Path as Line
 

@@ -85,7 +85,8 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
         return Look(title, names, h[mine].norm(dim=1).numpy(), "norm of the state")
     found = output[mine].softmax(dim=1)
     if len(task.classes) > 2 and task.wanted is None:
-        said = [task.classes[one] for one in found.argmax(1).tolist()]
+        best: list[int] = found.argmax(1).tolist()
+        said = [task.classes[one] for one in best]
         if names is not None:
             said = [
                 f"{name}: {one}" if name else one for name, one in zip(names, said, strict=True)
@@ -101,7 +102,7 @@ def _outputs(net: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
     layers = [module for module in net.modules() if isinstance(module, Recurrence)]
     if not layers:
         raise ValueError(f"{type(net).__name__} has no recurrence, and no states to draw")
-    seen: list[Tensor] = []
+    seen: list[Any] = []
     hook = layers[-1].register_forward_hook(lambda module, given, h: seen.append(h))
     with torch.inference_mode():
         output = net(batch)

@@ -13,6 +13,7 @@ from reprlib import Repr
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
 
 from structnet.system.memory import as_bytes
 from structnet.system.reading import check_file, read_text
@@ -33,7 +34,7 @@ class _PlainLoader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
-            raise yaml.composer.ComposerError(
+            raise ComposerError(
                 None, None, f"*{event.anchor} is an alias; write out what it stands for",
                 event.start_mark,
             )  # fmt: skip

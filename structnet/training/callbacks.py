@@ -95,7 +95,7 @@ class Illustrate(Callback):
         epoch = trainer.current_epoch + 1
         if epoch % self.every:
             return
-        net = pl_module.net
+        net: Any = pl_module.net
         net.eval()
         pictures = self.run.task.illustrate(net, self.run.topology, self.samples)
         net.train()

@@ -40,7 +40,7 @@ class Module(LightningModule):
     ):
         super().__init__()
         self.net, self.task, self.options, self.seed = net, task, options, seed
-        self.metrics = nn.ModuleDict(task.metrics())
+        self.metrics: Any = nn.ModuleDict(task.metrics())
         self.train_batches, self.resumed = batches, resumed
         spent = {} if resumed is None else resumed.spent
         self.nodes, self.seconds = spent.get("nodes", 0), spent.get("seconds", 0.0)
@@ -83,7 +83,8 @@ class Module(LightningModule):
         """Set Lightning's counters of epochs and steps to those of the checkpoint."""
         saved, loop = self.resumed, self.trainer.fit_loop
         assert saved is not None
-        for epochs in (loop.epoch_progress.total, loop.epoch_progress.current):
+        progress: Any = loop.epoch_progress
+        for epochs in (progress.total, progress.current):
             epochs.ready = epochs.started = epochs.processed = epochs.completed = saved.epochs
         steps = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
         steps.ready = steps.completed = loop.epoch_loop._batches_that_stepped = saved.step
@@ -145,13 +146,15 @@ class Module(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Raise before a step that would make weights NaN or infinite."""
-        named = [(n, p) for n, p in self.net.named_parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm([p.grad for _, p in named if p.grad is not None])
+        named = [(n, p, p.grad) for n, p in self.net.named_parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([grad for _, _, grad in named])
         scaled = self.trainer.precision == "16-mixed"
         if torch.isfinite(self.loss) and (scaled or torch.isfinite(norm)):
             return
         bad = (
-            n for n, p in named if not (torch.isfinite(p).all() and torch.isfinite(p.grad).all())
+            name
+            for name, parameter, grad in named
+            if not (torch.isfinite(parameter).all() and torch.isfinite(grad).all())
         )
         keep: Any = self.trainer.checkpoint_callbacks[-1]
         raise FloatingPointError(

@@ -7,9 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structnet.training.options import OptimizerName, ScheduleName
-
-OPTIMIZERS: dict[OptimizerName, type[torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
     "adagrad": torch.optim.Adagrad,
@@ -19,7 +17,7 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Entries of an optimizer's state that are never negative: sums of squares and the step count.
 NEVER_NEGATIVE = ("step", "sum", "exp_avg_sq", "max_exp_avg_sq")
 # The factor of the learning rate, from 0 to 1, after a fraction of the steps.
-SCHEDULES: dict[ScheduleName, Callable[[float], float]] = {
+SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * min(done, 1.0))),
     "constant": lambda done: 1.0,
 }
@@ -85,7 +83,7 @@ def checked_states(states: Any, parameters: Sequence[Tensor]) -> list[dict[str, 
             like, what = wanted[index][key], f"{key} of parameter {index} in its optimizer_states"
             both = like is not None or value is not None
             checked[index][key] = _copied(value, like, what) if both else None
-            if key in NEVER_NEGATIVE and (value < 0).any():
+            if key in NEVER_NEGATIVE and value is not None and (value < 0).any():
                 raise ValueError(f"{what} has values below 0")
     return [{"state": checked, "param_groups": [{**options_of(name), "params": group["params"]}]}]
 

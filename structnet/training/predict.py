@@ -74,7 +74,7 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     samples = read_samples(run, path)
     warn_of_run(run, samples, str(path))
     batch_nodes = run.config["trainer"]["batch_nodes"]
-    batches = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
+    batches: Any = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
     per_node = task.predicts_nodes(run.topology)
     found: dict[int, list[Prediction]] = {}
     with torch.inference_mode():
