@@ -294,7 +294,7 @@ def test_what_is_no_graph_and_no_plan_is_refused():
     for plans, name in (([GOOD], "Data"), (Data(x=GOOD.x), "Data"), (ONE, "Edges")):
         with pytest.raises(ValueError, match=rf"`plan` makes, got a {name}: .* with edge_index"):
             layer(GOOD.x, plans)
-    with pytest.raises(ValueError, match="'forward', 'backward' or 'both', got 'up'"):
+    with pytest.raises(ValueError, match="'forward' or 'backward' or 'both', got 'up'"):
         graph_topology(direction="up")
 
 

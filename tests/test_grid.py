@@ -160,8 +160,8 @@ def test_what_is_no_grid_is_refused_with_its_value(bad):
     ("name", "options", "message"),
     [
         ("row", {"dims": 0}, "'dims' is at least 1, got 0"),
-        ("row", {"direction": "right"}, "'down', 'up' or 'both', got 'right'"),
-        ("diagonal", {"direction": "down"}, "'right', 'left' or 'both', got 'down'"),
+        ("row", {"direction": "right"}, "'down' or 'up' or 'both', got 'right'"),
+        ("diagonal", {"direction": "down"}, "'right' or 'left' or 'both', got 'down'"),
         ("renet", {"dims": -2}, "'dims' is at least 1, got -2"),
     ],
 )

@@ -13,6 +13,8 @@ from structnet.plugins.grid.pixel.likelihood import (
     scaled,
 )
 
+import structnet as sn
+
 CASES = {
     "bernoulli": Bernoulli(1),
     "bernoulli of two channels": Bernoulli(2),
@@ -144,7 +146,7 @@ def test_a_likelihood_is_chosen_by_name_and_by_the_levels_where_none_is_named():
     assert create_likelihood("logistics", 3, 256, 5).num_outputs == 50
     with pytest.raises(ValueError, match=r"2 levels, these have 256.*likelihood=softmax"):
         create_likelihood("bernoulli", 1, 256, 10)
-    with pytest.raises(ValueError, match=r"no likelihood 'gauss' among"):
-        create_likelihood("gauss", 1, 256, 10)
+    with pytest.raises(ValueError, match=r"'likelihood' is 'bernoulli' or .*got 'gauss'"):
+        sn.tasks.create("digits", likelihood="gauss")
     with pytest.raises(ValueError, match="'mixtures' is at least 1, got 0"):
         create_likelihood("logistics", 1, 256, 0)

@@ -1,6 +1,6 @@
 """Directed acyclic graphs, and undirected graphs whose nodes are visited in an order."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -9,37 +9,30 @@ from numpy.typing import NDArray
 import structnet as sn
 
 Ints = NDArray[np.int64]
-ORDERS = ("score", "breadth", "id", "random")
-UNVISITED = ("previous", "nothing")
-DIRECTIONS = {"forward": ("forward",), "backward": ("backward",), "both": ("forward", "backward")}
+Direction = Literal["forward", "backward", "both"]
 
 
-def directions_of(direction: str) -> tuple[str, ...]:
-    """The directions that an option names; ValueError for others."""
-    if direction not in DIRECTIONS:
-        raise ValueError(
-            f"option 'direction' is 'forward', 'backward' or 'both', got {direction!r}"
-        )
-    return DIRECTIONS[direction]
+def _directions(direction: Direction) -> tuple[str, ...]:
+    return ("forward", "backward") if direction == "both" else (direction,)
 
 
 @sn.topologies.register("graph")
 class Graph(sn.Topology):
-    """Any DAG: forward, a node follows those that feed it; backward, those that it feeds.
+    """Any directed acyclic graph, with any number of predecessors per node.
 
-    Any number of predecessors. Structure: `sn.Edges`, a torch_geometric Data with `edge_index` or a
-    networkx graph, whose sources feed its targets.
+    Structure: `sn.Edges`, a torch_geometric Data with `edge_index` or a networkx graph, whose
+    sources feed its targets.
 
     Arguments:
-        direction: forward follows the edges, backward goes against them; both is a pass each.
+        direction: forward follows the edges, backward reverses them; both has one pass for each.
     """
 
     takes = "graph"
     joins = True
     arity = None
 
-    def __init__(self, *, direction: str = "forward"):
-        self.directions = directions_of(direction)
+    def __init__(self, *, direction: Direction = "forward"):
+        self.directions = _directions(direction)
 
     def predecessors(self, structure: Any) -> Any:
         index, num_nodes, _ = sn.Edges.of(structure)
@@ -52,25 +45,24 @@ class Graph(sn.Topology):
 
 @sn.topologies.register("ordered_graph")
 class OrderedGraph(sn.Topology):
-    """An undirected graph, its nodes visited one after the other: a node reads all neighbours.
+    """An undirected graph whose nodes are visited in an order; a node reads all its neighbours.
 
-    Those visited before it have their new states; the others have their `previous` ones, of the
-    layer below, null states in the first layer (Liang et al. 2016, section 3.2); or they are read
-    as `nothing`, and both directions are the pair of DAGs of Peng et al. (2017, section 3). Nodes
-    that don't wait for each other share a level.
-
-    `order` is by `score`, the highest first; `breadth` first, in every component from the node of
-    the most neighbours on; by `id`; or `random`, drawn by torch's generator whenever a batch is
-    planned, so that an epoch has orders of its own. Ties are by id. Backward is the reverse order.
+    Neighbours that were visited before have their new states. With unvisited=previous the others
+    have their states of the layer below, null states in the first layer: the Graph LSTM of Liang et
+    al. (2016), section 3.2. With unvisited=nothing they are not read: direction=both is then the
+    pair of DAGs of Peng et al. (2017), section 3. Nodes that don't depend on each other share a
+    level.
 
     Structure: `sn.Edges` with every edge in both directions, a torch_geometric Data or a networkx
-    Graph; of these `score` (n,) is the score, in a networkx graph an attribute of every node.
+    Graph. Scores are `score` (n,) of these, in a networkx graph an attribute of every node.
 
     Arguments:
-        order: in which nodes are visited: breadth, score, id or random.
-        direction: forward visits in this order, backward in reverse; both is a pass each.
-        unvisited: what is read of neighbours that are visited later: previous, their states of the
-            layer below, or nothing.
+        order: of the visits: breadth-first, in each component from the node with most neighbours;
+            by score, the highest first; by id; or random, drawn by torch's generator whenever a
+            batch is planned. Ties are broken by id.
+        direction: forward visits in this order, backward in reverse; both has one pass for each.
+        unvisited: what is read of neighbours that are visited later: previous is their state in the
+            layer below.
     """
 
     takes = "undirected"
@@ -78,13 +70,14 @@ class OrderedGraph(sn.Topology):
     arity = None
 
     def __init__(
-        self, *, order: str = "breadth", direction: str = "forward", unvisited: str = "previous"
+        self,
+        *,
+        order: Literal["breadth", "score", "id", "random"] = "breadth",
+        direction: Direction = "forward",
+        unvisited: Literal["previous", "nothing"] = "previous",
     ):
-        for name, value, known in (("order", order, ORDERS), ("unvisited", unvisited, UNVISITED)):
-            if value not in known:
-                raise ValueError(f"option {name!r} is one of {list(known)}, got {value!r}")
-        self.order, self.directions = order, directions_of(direction)
-        # One initial state a node: its state in the layer below.
+        self.order, self.directions = order, _directions(direction)
+        # One initial state per node: its state in the layer below.
         self.num_initial = None if unvisited == "previous" else 0
 
     def predecessors(self, structure: Any) -> Any:
@@ -103,7 +96,7 @@ class OrderedGraph(sn.Topology):
 
 
 def visits(graph: Any, order: str) -> Ints:
-    """The nodes (n,) in the order they are visited in."""
+    """The nodes (n,) in the order of their visits."""
     if order == "id":
         return np.arange(graph.num_nodes)
     if order == "random":
@@ -114,14 +107,14 @@ def visits(graph: Any, order: str) -> Ints:
                 "order 'score' needs a score of every node: give sn.Edges or Data a score (n,), "
                 "or take order=breadth"
             )
-        # From both ends, as the negative of an unsigned number is none.
+        # Descending and stable; scores can't be negated, as they may be unsigned.
         return graph.num_nodes - 1 - np.argsort(graph.score[::-1], kind="stable")[::-1]
     return np.argsort(depth_from_hubs(graph), kind="stable")
 
 
 def depth_from_hubs(graph: Any) -> NDArray[np.float64]:
-    """The distance (n,) of every node from that of its component with the most neighbours."""
-    # Imported here: it takes a while.
+    """The distance (n,) of every node from the node of its component with most neighbours."""
+    # Imported here, as it takes a while.
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components, dijkstra
 
@@ -139,7 +132,7 @@ def depth_from_hubs(graph: Any) -> NDArray[np.float64]:
 
 
 def check_undirected(source: Ints, target: Ints, num_nodes: int) -> None:
-    """ValueError for an edge that leads back to its node or is there in one direction only."""
+    """ValueError for a self-loop, and for an edge that is there in one direction only."""
     loops = np.flatnonzero(source == target)
     if loops.size:
         node = source[loops[0]]

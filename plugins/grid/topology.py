@@ -1,13 +1,14 @@
-"""Grids of any number of dimensions: who comes before whom is a set of offsets.
+"""Grids of any number of dimensions, whose predecessors are given by offsets.
 
 A structure is a tuple of sizes, (height, width) for an image; its nodes are in raster order, the
-last axis the fastest.
+last axis changing fastest.
 """
 
 import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +17,21 @@ import structnet as sn
 
 Ints = NDArray[np.int64]
 Offset = tuple[int, ...]
-# What a step along an axis is called, forth and back, the last axis first.
+# The names of a step forth and back along each axis, the last axis first.
 STEPS = (("right", "left"), ("down", "up"), ("forward", "backward"))
 # A grid of 8 dimensions has 2^8 = 256 corners, each the start of a direction.
 MOST_DIMS = 8
-# How far a picture moves every further frame, to the right and down.
+# The offset of each further frame in a drawing, to the right and down.
 FRAME = 0.75
 
 
 class Grid(sn.Topology):
-    """A grid: in every direction a node follows the nodes at its `offsets`, where they exist.
+    """A grid: in each direction the predecessors of a node are the nodes at its `offsets`.
 
-    `offsets` has for every direction a slot's place relative to the node, (rows, columns) on an
-    image. `shifts` says by how many rows a net that must not see ahead moves a direction's output
-    down, so that it reaches pixels which come later in raster order only. Structure: a tuple of
-    `dims` sizes.
+    `offsets` has for every direction the position of each slot relative to the node, (rows,
+    columns) on an image. `shifts` has for every direction the number of rows by which a net that
+    predicts pixels moves its output down, so that it sees only pixels earlier in raster order.
+    Structure: a tuple of `dims` sizes.
     """
 
     takes = "grid"
@@ -55,7 +56,7 @@ class Grid(sn.Topology):
         return tuple(_levels(offsets, shape) for offsets in self.offsets)
 
     def positions(self, structure: Offset) -> NDArray[np.float64]:
-        """Raster order; of more dimensions the frames one behind the other, askew."""
+        """Raster order; of more than two dimensions the frames are drawn one behind another."""
         shape = self.shape(structure)
         frames = int(np.prod(shape[:-2], dtype=np.int64))
         frame, down, right = np.indices((frames, *(1, *shape)[-2:])).reshape(3, -1)
@@ -63,7 +64,7 @@ class Grid(sn.Topology):
         return apart * np.stack([right, down], 1) + FRAME * frame[:, None]
 
     def shape(self, structure: Sequence[int]) -> Offset:
-        """The sizes as plain integers; ValueError for what is no grid of so many dimensions."""
+        """The sizes as plain integers; ValueError for anything but `dims` positive sizes."""
         try:
             shape = tuple(map(operator.index, structure))
         except TypeError:
@@ -81,16 +82,16 @@ class Grid(sn.Topology):
 class Row(Grid):
     """Three pixels above: every row of the image is one level.
 
-    Row LSTM of van den Oord et al. (2016), "Pixel recurrent neural networks", section 3.1. Slots
-    are up-left, up and up-right; up, the three below. With `dims=3` the 3 x 3 pixels of the frame
-    before, and so on. Structure: (height, width) in pixels.
+    Row LSTM of van den Oord et al. (2016), "Pixel recurrent neural networks", section 3.1. The
+    slots are up-left, up and up-right; with direction=up, the three below. With `dims=3` they are
+    the 3 x 3 pixels of the frame before, and so on. Structure: (height, width) in pixels.
 
     Arguments:
-        direction: down follows the pixels above, up those below; both is a sweep each.
+        direction: down follows the pixels above, up those below; both has one sweep for each.
         dims: the number of axes of the grid.
     """
 
-    def __init__(self, *, direction: str = "down", dims: int = 2):
+    def __init__(self, *, direction: Literal["down", "up", "both"] = "down", dims: int = 2):
         _check_dims(dims)
         steps = {"down": -1, "up": 1}
         around = list(product((-1, 0, 1), repeat=dims - 1))
@@ -108,16 +109,17 @@ class Diagonal(Grid):
     """The pixels to the left and above: every diagonal of the image is one level.
 
     2-D LSTM of Graves et al. (2007), "Multi-dimensional recurrent neural networks"; Diagonal LSTM
-    of van den Oord et al. (2016), section 3.2. Slots are left and up; with `direction=left`, right
-    and up. With more `dims` one slot an axis, the last axis first. Structure: (height, width).
+    of van den Oord et al. (2016), section 3.2. The slots are left and up; with direction=left,
+    right and up. With more `dims` there is one slot per axis, the last axis first. Structure:
+    (height, width).
 
     Arguments:
-        direction: right follows the pixels to the left, left those to the right; both is a sweep
-            each.
+        direction: right follows the pixels to the left, left those to the right; both has one sweep
+            for each.
         dims: the number of axes of the grid.
     """
 
-    def __init__(self, *, direction: str = "right", dims: int = 2):
+    def __init__(self, *, direction: Literal["right", "left", "both"] = "right", dims: int = 2):
         _check_dims(dims)
         steps = {"right": -1, "left": 1}
         super().__init__(
@@ -134,9 +136,9 @@ class BiDiagonal(Grid):
     """Both diagonals, one sweep from the left and one from the right.
 
     Diagonal BiLSTM of van den Oord et al. (2016), section 3.2: the right-to-left sweep's output is
-    moved down by one row before the two are added, so that together they see every pixel before a
-    node and none after. A recurrence leaves them unmoved, side by side; `shifts` is for nets that
-    predict pixels. Structure: (height, width).
+    moved down by one row before the two are added, so that together they see all earlier pixels and
+    no later one. A recurrence concatenates the outputs without moving them; `shifts` is for nets
+    that predict pixels. Structure: (height, width).
     """
 
     def __init__(self):
@@ -173,8 +175,8 @@ class ReNet(Grid):
     """Chains along every axis, in both directions.
 
     The sweeps of Visin et al. (2015), "ReNet", equations 2 and 3: on an image along rows and along
-    columns. In the paper columns follow rows in a layer of its own; here all are side by side and
-    two layers see the whole image. Structure: (height, width).
+    columns. In the paper the columns are a layer above the rows; here all sweeps are in one layer,
+    and two layers see the whole image. Structure: (height, width).
 
     Arguments:
         dims: the number of axes of the grid.
@@ -200,12 +202,7 @@ def _check_dims(dims: int) -> None:
 
 
 def _directions(direction: str, known: dict[str, int]) -> tuple[str, ...]:
-    if direction == "both":
-        return tuple(known)
-    if direction not in known:
-        one, other = known
-        raise ValueError(f"option 'direction' is {one!r}, {other!r} or 'both', got {direction!r}")
-    return (direction,)
+    return tuple(known) if direction == "both" else (direction,)
 
 
 def _along(dims: int, axis: int, step: int) -> Offset:
@@ -219,14 +216,14 @@ def _corner(steps: Offset) -> list[Offset]:
 
 
 def _step(dims: int, axis: int, step: int) -> str:
-    """The name of a sweep along an axis; it moves away from the neighbour that it reads."""
+    """The name of a sweep along an axis, which moves away from the neighbour that it reads."""
     place = dims - 1 - axis
     if place < len(STEPS):
         return STEPS[place][step > 0]
     return f"{'-' if step > 0 else '+'}{axis}"
 
 
-# Read-only, as they are shared: a batch of images has few shapes.
+# Cached, as a batch has images of few shapes, and therefore read-only.
 @lru_cache(256)
 def neighbours(offsets: tuple[Offset, ...], shape: Offset) -> Ints:
     """The predecessors (n, slots) of every node."""
@@ -241,10 +238,10 @@ def neighbours(offsets: tuple[Offset, ...], shape: Offset) -> Ints:
 
 @lru_cache(256)
 def _levels(offsets: tuple[Offset, ...], shape: Offset) -> Ints | None:
-    """The levels (n,), where they are a linear function of a node's place; None elsewhere.
+    """The levels (n,) if they are a linear function of a node's coordinates, else None.
 
-    They are, if the function falls by one at every offset and every node that is not at its lowest
-    has a predecessor: all paths to a node then begin at level 0 and are equally long.
+    They are if the function falls by one at every offset, and every node above its minimum has a
+    predecessor: all paths to a node then start at level 0 and are equally long.
     """
     steps = np.array(offsets)
     weights = np.rint(np.linalg.lstsq(steps, -np.ones(len(steps)), rcond=None)[0]).astype(np.int64)

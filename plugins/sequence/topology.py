@@ -1,4 +1,4 @@
-"""Chains in one direction or both. A structure is an int, the length."""
+"""Chains in one direction or both. A structure is an int, the length of the sequence."""
 
 import operator
 
@@ -8,7 +8,7 @@ import structnet as sn
 
 
 def steps(length: int) -> np.ndarray:
-    """The step before each step; before the first, the sample's initial state."""
+    """The predecessors (length, 1) of a chain's steps; the first step's is the initial state."""
     try:
         length = operator.index(length)
     except TypeError:
@@ -26,7 +26,7 @@ def steps(length: int) -> np.ndarray:
 class Chain(sn.Topology):
     """A sequence: every step follows the one before.
 
-    Structure: int, the length. One initial state a sample, read by the first step.
+    Structure: int, the length. Each sample has one initial state, read by its first step.
     """
 
     takes = "sequence"
@@ -41,7 +41,8 @@ class BiChain(sn.Topology):
     """A sequence read in both directions.
 
     Schuster and Paliwal (1997), "Bidirectional recurrent neural networks", figure 3. Structure:
-    int, the length. One initial state a sample and direction, read by the first step and the last.
+    int, the length. Each sample has one initial state per direction, read by its first and by its
+    last step.
     """
 
     takes = "sequence"

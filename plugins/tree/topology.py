@@ -1,6 +1,6 @@
 """Trees, from child tables, torch_geometric Data or nltk trees."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,28 +12,24 @@ Ints = NDArray[np.integer]
 
 @sn.topologies.register("tree")
 class Tree(sn.Topology):
-    """A tree: up, every node follows its children; down, its parent.
+    """A tree: with direction=up a node follows its children, with direction=down its parent.
 
-    Tai et al. (2015): with ordered slots (`arity=2` is a binary tree) each child slot has weights
-    of its own, with `arity=null` any number of children share theirs and are summed. Structure:
-    (n, K) child indices, -1 where absent; or a torch_geometric Data or a networkx graph whose edges
-    lead from child to parent, children in the order of their edges; or an nltk.Tree, nodes in the
-    order of its `subtrees()`. Several roots make a forest.
+    Tai et al. (2015). Structure: child indices (n, K), -1 where absent; or a torch_geometric Data
+    or a networkx graph whose edges lead from child to parent, children in the order of their edges;
+    or an nltk.Tree, its nodes in the order of `subtrees()`. Several roots make a forest.
 
     Arguments:
-        arity: the child slots of a node, each with weights of its own; null is any number, which
-            share theirs.
-        direction: up follows the children, down the parent; both is a pass each.
+        arity: the number of ordered child slots, each with weights of its own (2 is a binary tree);
+            null is any number of children, which share weights and are summed.
+        direction: up follows the children, down the parent; both has one pass for each.
     """
 
     takes = "tree"
     joins = True
 
-    def __init__(self, *, arity: int | None = 2, direction: str = "up"):
+    def __init__(self, *, arity: int | None = 2, direction: Literal["up", "down", "both"] = "up"):
         if arity is not None and arity < 1:
             raise ValueError(f"option 'arity' is at least 1, or null for any number, got {arity}")
-        if direction not in ("up", "down", "both"):
-            raise ValueError(f"option 'direction' is 'up', 'down' or 'both', got {direction!r}")
         self.arity = arity
         self.directions = ("up", "down") if direction == "both" else (direction,)
 
@@ -69,7 +65,7 @@ class Tree(sn.Topology):
 
 
 def child_table(structure: Any) -> Ints:
-    """The children (n, K) of every node, -1 where absent; ValueError for a child of two parents."""
+    """The children (n, K) of every node, -1 where absent; ValueError for more than one parent."""
     if getattr(structure, "edge_index", None) is not None:
         table = _from_edges(np.asarray(structure.edge_index), int(structure.num_nodes))
     elif hasattr(structure, "subtrees"):
@@ -82,7 +78,7 @@ def child_table(structure: Any) -> Ints:
     if table.ndim != 2 or (table.size and not np.issubdtype(table.dtype, np.integer)):
         raise ValueError(
             f"a tree is an integer table (nodes, slots) of children, got {table.dtype} "
-            f"of shape {table.shape}; a torch_geometric Data or an nltk.Tree is one as well"
+            f"of shape {table.shape}; a torch_geometric Data or an nltk.Tree will do as well"
         )
     table = table.astype(np.int64, copy=False)
     wrong = (table < -1) | (table >= len(table))
@@ -105,8 +101,8 @@ def _as_table(structure: Any) -> Ints:
         return np.asarray(structure)
     except ValueError as error:
         raise ValueError(
-            "a tree is an integer table (nodes, slots) of children, -1 where absent, every row of "
-            f"one length: {error}"
+            "a tree is an integer table (nodes, slots) of children, -1 where absent, all rows of "
+            f"the same length: {error}"
         ) from error
 
 

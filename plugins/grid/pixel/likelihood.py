@@ -1,23 +1,22 @@
-"""Likelihoods of pixels: from a net's outputs to nats, and to values that are drawn.
+"""Likelihoods of pixels: negative log-likelihood and sampling from a net's outputs.
 
 N: pixels, C: channels of a pixel, L: levels of a channel, K: logistics in a mixture.
 """
 
 import abc
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-# There are 256 levels of a channel at the most.
+# More components than a channel could use, which has at most 256 levels.
 MOST_MIXTURES = 1000
 
 
 class Likelihood(abc.ABC):
-    """The distribution of a pixel's channels, in their order, given a net's outputs for it.
+    """The distribution of a pixel's channels, one after another, given a net's outputs for it.
 
-    Values are whole numbers from 0 to `levels` - 1. `sees` says for every output how many channels
-    of its own pixel it may depend on.
+    Values are whole numbers from 0 to `levels` - 1. `sees` has for every output the number of
+    channels of its own pixel that it may depend on.
     """
 
     num_outputs: int
@@ -28,10 +27,10 @@ class Likelihood(abc.ABC):
 
     @abc.abstractmethod
     def log_probabilities(self, output: Tensor, values: Tensor, channel: int) -> Tensor:
-        """Of every level of a channel, (N, L), given the earlier channels of `values` (N, C)."""
+        """Of the levels (N, L) of a channel, given the earlier channels of `values` (N, C)."""
 
     def nats(self, output: Tensor, y: Tensor) -> Tensor:
-        """The negative log-likelihood (N,) of y (N, C), its channels together."""
+        """The negative log-likelihood (N,) of y (N, C), summed over its channels."""
         each = [
             self.log_probabilities(output, y, channel).gather(1, y[:, channel : channel + 1])
             for channel in range(self.channels)
@@ -46,9 +45,9 @@ class Likelihood(abc.ABC):
         temperature: float,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """A channel (N,) drawn given the earlier channels of `values` (N, C).
+        """Draw a channel (N,), given the earlier channels of `values` (N, C).
 
-        Probabilities are taken to the power 1 / temperature. ValueError for one not above 0.
+        Log-probabilities are divided by the temperature; ValueError if that is not above 0.
         """
         if not temperature > 0:
             raise ValueError(f"temperature is above 0, got {temperature}")
@@ -69,7 +68,7 @@ class Bernoulli(Likelihood):
 
 
 class Softmax(Likelihood):
-    """A probability for every level of a channel; outputs in the order (C, L).
+    """One probability per level of a channel; outputs in the order (C, L).
 
     Van den Oord et al. (2016), section 2.2.
     """
@@ -85,15 +84,15 @@ class Softmax(Likelihood):
 
 
 class Logistics(Likelihood):
-    """A discretised mixture of `mixtures` logistics, the first and last level open outwards.
+    """A discretised mixture of `mixtures` logistics; the first and last level extend to infinity.
 
-    Salimans et al. (2017), eq. 1-3: a channel's mean is linear in the earlier ones, which enter
-    here and not into the net, so that no output sees a channel of its own pixel. Outputs in the
-    order (K, 1 + 2 C + C (C - 1) / 2): a mixture's logit, its means, logarithms of its scales, and
-    coefficients before `tanh`; those of channel c come after those of the channels before.
+    Salimans et al. (2017), eq. 1-3: a channel's mean is linear in the earlier channels, which enter
+    here and not in the net, so that no output sees a channel of its own pixel. Outputs in the order
+    (K, 1 + 2 C + C (C - 1) / 2): a component's logit, its means, the logarithms of its scales, and
+    the coefficients of earlier channels before tanh, channel by channel.
     """
 
-    # Below, a logistic is all in one level; above, it is flat.
+    # Below this range a logistic lies in one level, above it is flat.
     LOG_SCALES = (-7.0, 7.0)
 
     def __init__(self, channels: int, levels: int, mixtures: int):
@@ -112,7 +111,7 @@ class Logistics(Likelihood):
         return -each.logsumexp(1)
 
     def log_probabilities(self, output: Tensor, values: Tensor, channel: int) -> Tensor:
-        # What the earlier channels say about which logistic the pixel is of.
+        # The posterior of the components given the earlier channels.
         weight = self._mixtures(output, values, channel).log_softmax(1)
         mean, log_scale = self._logistic(output, values, channel)
         level = torch.arange(self.levels, device=output.device)
@@ -120,7 +119,7 @@ class Logistics(Likelihood):
         return (weight[..., None] + each).logsumexp(1)
 
     def _mixtures(self, output: Tensor, values: Tensor, channels: int) -> Tensor:
-        """Logarithms (N, K) of the logistics' weights times the mass of the first channels."""
+        """Log of the components' weights times their probabilities (N, K) of the first channels."""
         total = self._split(output)[0][..., 0].log_softmax(1)
         for channel in range(channels):
             mean, log_scale = self._logistic(output, values, channel)
@@ -131,7 +130,7 @@ class Logistics(Likelihood):
         return output.unflatten(1, (self.mixtures, -1)).split(self.parts, dim=2)
 
     def _logistic(self, output: Tensor, values: Tensor, channel: int) -> tuple[Tensor, Tensor]:
-        """Means and logarithms of the scales (N, K) of a channel, given those before."""
+        """Mean and log-scale (N, K) of a channel, given the earlier channels."""
         _, means, log_scales, coefficients = self._split(output)
         mean = means[..., channel]
         start = channel * (channel - 1) // 2
@@ -142,10 +141,10 @@ class Logistics(Likelihood):
         return mean, log_scales[..., channel].clamp(*self.LOG_SCALES)
 
     def _log_masses(self, mean: Tensor, log_scale: Tensor, values: Tensor) -> Tensor:
-        """Logarithms of a logistic's mass on the levels `values`.
+        """Log-probabilities of the levels `values` under a logistic.
 
-        With a and b the level's ends, s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)), s being the
-        logistic function: no difference of nearly equal numbers is taken.
+        With a level's ends a and b, s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)), where s is the
+        logistic function, which avoids the difference of nearly equal numbers.
         """
         logsigmoid = nn.functional.logsigmoid
         half, inverse = 1 / (self.levels - 1), (-log_scale).exp()
@@ -159,19 +158,17 @@ class Logistics(Likelihood):
 
 
 def scaled(values: Tensor, levels: int) -> Tensor:
-    """Levels from 0 to `levels` - 1 as numbers from -1 to 1."""
+    """Levels from 0 to `levels` - 1, scaled to -1 to 1."""
     return values * (2 / (levels - 1)) - 1
 
 
-LIKELIHOODS: Sequence[str] = ("bernoulli", "softmax", "logistics")
-
-
 def create_likelihood(name: str | None, channels: int, levels: int, mixtures: int) -> Likelihood:
-    """By name; None is bernoulli for two levels, softmax for more. ValueError if it doesn't fit."""
+    """By name: bernoulli, softmax or logistics; None is bernoulli for two levels, else softmax.
+
+    ValueError for bernoulli on more than two levels.
+    """
     if name is None:
         name = "bernoulli" if levels == 2 else "softmax"
-    if name not in LIKELIHOODS:
-        raise ValueError(f"no likelihood {name!r} among {list(LIKELIHOODS)}")
     if name == "bernoulli":
         if levels != 2:
             raise ValueError(

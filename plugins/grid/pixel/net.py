@@ -1,4 +1,4 @@
-"""What nets for pixels have in common."""
+"""The base of nets that predict pixels."""
 
 import abc
 from collections.abc import Callable
@@ -13,23 +13,25 @@ from torch import Tensor, nn
 
 import structnet as sn
 
-# More than any net has, and each would be listed and counted.
+# Upper bounds beyond any real net.
 MOST_LAYERS, MOST_FEATURES, MOST_ROWS = 1000, 1 << 20, 255
 
 
 class PixelNet(nn.Module, abc.ABC):
-    """Says of every pixel how it is distributed, given the pixels before it.
+    """The distribution of every pixel given the pixels before it in raster order.
 
-    Called with a batch of images it gives (N, outputs), of which output o depends on the pixels
-    before in raster order and on the first `sees[o]` channels of its own. A subclass writes `run`.
+    Called with a batch of images it returns (N, outputs); output o depends on the earlier pixels
+    and on the first `sees[o]` channels of its own pixel. A subclass makes residual blocks of
+    features of size `width` and writes `run_blocks`; `finish` makes the skip connections and the
+    head.
 
     Arguments:
-        hidden_size: the units of a layer; between layers there are twice as many features.
+        hidden_size: the units of a layer; there are twice as many features between layers.
         num_layers: the number of residual blocks.
-        first_kernel: rows and columns of the first convolution, without what is ahead.
-        skip: whether every block also enters the head.
-        head_size: of the map between; null is 2 hidden_size.
-        condition_size: the features that a class or a small image becomes.
+        first_kernel: height and width of the first convolution, which is masked.
+        skip: feed the output of every block to the head as well.
+        head_size: the features between the head's two linear maps; null is 2 hidden_size.
+        condition_size: the number of features that a class or a small image is mapped to.
     """
 
     def __init__(
@@ -38,9 +40,15 @@ class PixelNet(nn.Module, abc.ABC):
         topology: sn.Topology,
         readout: Callable[[int, int], sn.Readout],
         name: str,
-        condition_size: int,
+        *,
+        hidden_size: int = 16,
+        num_layers: int = 7,
+        first_kernel: int = 7,
+        skip: bool = False,
+        head_size: int | None = None,
+        condition_size: int = 16,
     ):
-        """ValueError for a task that doesn't predict its input, or what is no grid of two axes."""
+        """ValueError for a task that doesn't predict its input, and for no grid of two axes."""
         super().__init__()
         if sizes.sees is None or sizes.input_size is None:
             raise ValueError(
@@ -60,36 +68,53 @@ class PixelNet(nn.Module, abc.ABC):
         self.groups = 1 + max(self.sees)
         self.condition = given(sizes.condition, condition_size)
         self.given_size = condition_size if self.condition is not None else 0
+        check_sizes(hidden_size=hidden_size, num_layers=num_layers, head_size=head_size)
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.width, self.first_kernel = 2 * hidden_size, first_kernel
+        self.skip, self.head_size = skip, head_size
+
+    def finish(self, block_size: int) -> None:
+        """Make the layers above the blocks, whose outputs have this size."""
+        count = self.num_layers if self.skip else 0
+        self.skips = nn.ModuleList(self.map(block_size, self.width) for _ in range(count))
+        self.head = Head(self, self.width, self.head_size)
 
     @abc.abstractmethod
+    def run_blocks(self, canvas: Canvas) -> tuple[Tensor, list[Tensor]]:
+        """The features (n, width) after the last block, and the outputs of all blocks."""
+
     def run(self, canvas: Canvas) -> Tensor:
         """The outputs (n, outputs) for the canvas's current nodes."""
+        x, outputs = self.run_blocks(canvas)
+        for skip, h in zip(self.skips, outputs, strict=False):
+            x = x + skip(h)
+        return self.head(x)
 
     def forward(self, batch: sn.Batch) -> Tensor:
         where = layout(batch.shapes, batch.ptr.device)
         return self.run(Whole(where, batch.plans, batch.x, self.give(batch)))
 
     def give(self, batch: sn.Batch) -> Tensor | None:
-        """What every node of the batch is given (N, G), None for nothing."""
+        """The condition's features (N, G) at every node, None without a condition."""
         if self.condition is None:
             return None
         if batch.condition is None:
-            raise ValueError("this net was made for images with a condition; the batch has none")
+            raise ValueError("this net is conditioned, the batch has no condition")
         return self.condition(batch, layout(batch.shapes, batch.ptr.device))
 
     def ranks(self, count: int) -> Ranks:
-        """The ranks of so many features."""
+        """The ranks of `count` features."""
         return ranks(count, self.groups)
 
     def map(self, inputs: int, outputs: int | Ranks) -> Masked:
-        """A map of a pixel's features, to so many or to those of the ranks given."""
+        """A masked linear map of a pixel's features to `outputs`, their number or their ranks."""
         outputs = self.ranks(outputs) if isinstance(outputs, int) else outputs
         return Masked(self.ranks(inputs), outputs)
 
     def convolution(self, inputs: int | None, outputs: int, taps: Taps, copies: int = 1) -> Masked:
-        """A map of the features at `taps` and of the condition, to `copies` times so many outputs.
+        """A masked map of the features at `taps` and of the condition to copies x outputs features.
 
-        The features are the input's channels where `inputs` is None.
+        Its input are `inputs` features, or the image's channels where that is None.
         """
         before = self.channels if inputs is None else self.ranks(inputs)
         after = copies * self.ranks(outputs)
@@ -99,7 +124,7 @@ class PixelNet(nn.Module, abc.ABC):
 
 
 class Head(nn.Module):
-    """Two maps of every pixel's features, each after a ReLU: section 3 of PixelRNN, table 1."""
+    """Two masked linear maps of every pixel's features, each after a ReLU (PixelRNN, table 1)."""
 
     def __init__(self, net: PixelNet, width: int, hidden_size: int | None):
         super().__init__()
@@ -123,9 +148,10 @@ def check_sizes(**sizes: Any) -> None:
 
 
 def square(size: int, name: str, least: int = 1, whole_row: bool = False) -> Taps:
-    """The taps of a kernel of so many rows and columns at its pixel and before it.
+    """The taps of a size x size kernel at its own pixel and before it.
 
-    With `whole_row`, also those after it in its own row. ValueError for an even or a small size.
+    With `whole_row`, those after it in its own row as well. ValueError for an even or too small
+    size.
     """
     if size < least or size % 2 == 0:
         raise ValueError(f"option {name!r} is an odd number from {least} on, got {size}")

@@ -1,11 +1,12 @@
-"""PixelCNN: masked convolutions over the pixels before, plain or gated."""
+"""PixelCNN: masked convolutions over the earlier pixels, plain or gated."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from structnet.plugins.grid.pixel.canvas import Canvas
 from structnet.plugins.grid.pixel.masked import Masked
-from structnet.plugins.grid.pixel.net import Head, PixelNet, check_sizes, square
+from structnet.plugins.grid.pixel.net import PixelNet, square
 from torch import Tensor, nn
 
 import structnet as sn
@@ -13,18 +14,18 @@ import structnet as sn
 
 @sn.nets.register("pixelcnn")
 class PixelCNN(PixelNet):
-    """PixelCNN: masked convolutions in residual blocks; topology and cell are left unused.
+    """PixelCNN: masked convolutions in residual blocks; topology and cell are not used.
 
-    Plain, van den Oord et al. (2016a), "Pixel recurrent neural networks", section 3.5 and table 1:
-    blocks of a map to `hidden_size` features, a convolution and a map back to twice as many, a ReLU
-    before each. Some pixels above and to the right stay unseen at any depth. With `gated`, van den
-    Oord et al. (2016b), "Conditional image generation with PixelCNN decoders", section 2: a
-    vertical stack sees all pixels above, a horizontal one those to the left, and their activations
-    are tanh(a) s(b).
+    Plain: van den Oord et al. (2016a), "Pixel recurrent neural networks", section 3.5 and table 1.
+    A block is a map to `hidden_size` features, a convolution and a map back to twice as many, each
+    after a ReLU. Some pixels above and to the right stay unseen at any depth. With `gated`: van den
+    Oord et al. (2016b), "Conditional image generation with PixelCNN decoders", section 2. A
+    vertical stack sees all pixels above, a horizontal one those to the left, and the activation is
+    tanh(a) s(b).
 
     Arguments:
-        kernel: rows and columns of a convolution, without what is ahead.
-        gated: whether there are two stacks with gates, which see all pixels before (2016b).
+        kernel: height and width of the other convolutions, which are masked.
+        gated: use two stacks with gates, which see all earlier pixels (2016b).
     """
 
     is_recurrent = False
@@ -36,46 +37,34 @@ class PixelCNN(PixelNet):
         cell: Callable[..., sn.Cell],
         readout: Callable[[int, int], sn.Readout],
         *,
-        hidden_size: int = 16,
-        num_layers: int = 7,
-        first_kernel: int = 7,
         kernel: int = 3,
         gated: bool = False,
-        skip: bool = False,
-        head_size: int | None = None,
-        condition_size: int = 16,
+        **options: Any,
     ):
-        super().__init__(sizes, topology, readout, "pixelcnn", condition_size)
-        check_sizes(hidden_size=hidden_size, num_layers=num_layers, head_size=head_size)
-        width = 2 * hidden_size
-        if gated:
-            self.body = Gated(self, width, num_layers, first_kernel, kernel)
-        else:
-            self.body = Plain(self, hidden_size, num_layers, first_kernel, kernel)
-        self.skips = nn.ModuleList(
-            self.map(self.body.skip_size, width) for _ in range(num_layers if skip else 0)
-        )
-        self.head = Head(self, width, head_size)
+        super().__init__(sizes, topology, readout, "pixelcnn", **options)
+        self.body = (Gated if gated else Plain)(self, kernel)
+        self.finish(self.body.block_size)
 
-    def run(self, canvas: Canvas) -> Tensor:
-        x, outputs = self.body(canvas)
-        for skip, h in zip(self.skips, outputs, strict=False):
-            x = x + skip(h)
-        return self.head(x)
+    def run_blocks(self, canvas: Canvas) -> tuple[Tensor, list[Tensor]]:
+        return self.body(canvas)
 
 
 class Plain(nn.Module):
-    """Features of width 2 H, and what every block added to them, (n, H) before its last map."""
+    """Residual blocks of one stack.
 
-    def __init__(
-        self, net: PixelNet, hidden_size: int, num_layers: int, first_kernel: int, kernel: int
-    ):
+    Called with a canvas it returns features (n, 2 H), and of every block the features (n, H) before
+    its last map.
+    """
+
+    def __init__(self, net: PixelNet, kernel: int):
         super().__init__()
-        width, self.skip_size = 2 * hidden_size, hidden_size
-        self.first = net.convolution(None, width, square(first_kernel, "first_kernel", least=3))
+        width, hidden_size = net.width, net.hidden_size
+        self.block_size = hidden_size
+        taps = square(net.first_kernel, "first_kernel", least=3)
+        self.first = net.convolution(None, width, taps)
         taps = square(kernel, "kernel")
         self.downs, self.layers, self.ups = (nn.ModuleList() for _ in range(3))
-        for _ in range(num_layers):
+        for _ in range(net.num_layers):
             self.downs.append(net.map(width, hidden_size))
             self.layers.append(net.convolution(hidden_size, hidden_size, taps))
             self.ups.append(net.map(hidden_size, width))
@@ -91,18 +80,19 @@ class Plain(nn.Module):
 
 
 class Gated(nn.Module):
-    """The horizontal stack on the vertical one: figure 2 of the paper, layer by layer.
+    """A vertical and a horizontal stack, as in figure 2 of the paper.
 
-    The first layer has no residual: its input is the image.
+    The first layer has no residual connection, as its input is the image. Called with a canvas it
+    returns features (n, 2 H), and of every block the features (n, 2 H) before its last map.
     """
 
-    def __init__(self, net: PixelNet, width: int, num_layers: int, first_kernel: int, kernel: int):
+    def __init__(self, net: PixelNet, kernel: int):
         super().__init__()
-        self.skip_size = width
-        self.vertical = Vertical(net, width, num_layers, first_kernel, kernel)
+        width = self.block_size = net.width
+        self.vertical = Vertical(net, kernel)
         self.layers, self.outs = nn.ModuleList(), nn.ModuleList()
-        for depth in range(num_layers):
-            size = kernel if depth else first_kernel
+        for depth in range(net.num_layers):
+            size = kernel if depth else net.first_kernel
             taps = tuple(tap for tap in square(size, "kernel") if tap[0] == 0)
             self.layers.append(net.convolution(width if depth else None, width, taps, copies=2))
             self.outs.append(net.map(width, width))
@@ -120,29 +110,31 @@ class Gated(nn.Module):
 
 
 class Vertical(nn.Module):
-    """What every layer's vertical stack says to the horizontal one, side by side.
+    """The vertical stack; its output is what each of its layers adds to the horizontal stack.
 
-    It sees all channels of its own row and of those above, and is moved down by a row for that.
+    It sees all channels of its own row and of the rows above, so its output (n, layers x 4 H) is
+    moved down by one row.
     """
 
-    def __init__(self, net: PixelNet, width: int, num_layers: int, first_kernel: int, kernel: int):
+    def __init__(self, net: PixelNet, kernel: int):
         super().__init__()
-        self.output_size = num_layers * 2 * width
+        width = net.width
+        self.output_size = net.num_layers * 2 * width
         self.layers, self.crosses = nn.ModuleList(), nn.ModuleList()
-        for depth in range(num_layers):
+        for depth in range(net.num_layers):
             name = "kernel" if depth else "first_kernel"
-            taps = square(kernel if depth else first_kernel, name, least=3, whole_row=True)
+            taps = square(kernel if depth else net.first_kernel, name, least=3, whole_row=True)
             inputs = (0,) * (width if depth else len(net.channels))
             self.layers.append(Masked(inputs, (0,) * 2 * width, taps, net.given_size))
             self.crosses.append(nn.Linear(2 * width, 2 * width))
 
     def forward(self, canvas: Canvas, x: Tensor) -> Tensor:
-        said = []
+        added = []
         for layer, cross in zip(self.layers, self.crosses, strict=True):
             h = canvas.convolve(layer, x)
-            said.append(cross(h))
+            added.append(cross(h))
             x = gate(h)
-        return torch.cat(said, dim=1)
+        return torch.cat(added, dim=1)
 
 
 def gate(x: Tensor) -> Tensor:

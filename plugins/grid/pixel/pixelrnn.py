@@ -1,38 +1,37 @@
-"""PixelRNN: recurrences over the pixels before, in residual blocks."""
+"""PixelRNN: recurrences over the earlier pixels, in residual blocks."""
 
 from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from structnet.plugins.grid.pixel.canvas import Canvas, Sweep
 from structnet.plugins.grid.pixel.layout import OWN, Tap, Taps, beside
 from structnet.plugins.grid.pixel.masked import mask_cell
-from structnet.plugins.grid.pixel.net import MOST_ROWS, Head, PixelNet, check_sizes, square
+from structnet.plugins.grid.pixel.net import MOST_ROWS, PixelNet, square
 from structnet.plugins.grid.topology import Grid
 from torch import Tensor, nn
 
 import structnet as sn
 
-MEMORIES = ("slot", "all")
-
 
 @sn.nets.register("pixelrnn")
 class PixelRNN(PixelNet):
-    """PixelRNN: a masked convolution, residual blocks of recurrences, and two maps.
+    """PixelRNN: a masked convolution, residual blocks of recurrences, and two linear maps.
 
     Van den Oord et al. (2016), "Pixel recurrent neural networks", section 3 and table 1, with
-    `topology` row (Row LSTM) or bidiagonal (Diagonal BiLSTM); diagonal is a BiLSTM's half, which
-    does not see the pixels above and to the right. A recurrence has `hidden_size` units and reads
-    features of twice that number; a map takes its output back to these, to be added to what it
-    read. Directions are added, moved down as the topology says.
+    topology row (Row LSTM) or bidiagonal (Diagonal BiLSTM). Topology diagonal is one half of the
+    BiLSTM, which does not see the pixels above and to the right. A recurrence reads 2 hidden_size
+    features and has `hidden_size` units; its output is mapped back to 2 hidden_size features and
+    added to its input. The outputs of several directions are added, moved down by the topology's
+    `shifts`.
 
     Arguments:
-        kernel: the columns of the input-to-state convolution, its right half masked; null is the
-            paper's, 3 where no predecessor is in the same row, else 1.
-        memory: slot carries an LSTM's memory from one slot as in the paper, up in a row and along
-            the row on diagonals (eq. 3; a cell.forget that is set stays); all has a forget gate a
-            slot (the 2-D LSTM of Graves et al. 2007).
-        executor: what runs the recurrences: auto, or one by name, as reference, batched or
-            compiled.
+        kernel: the width of the input-to-state convolution, whose right half is masked; null is the
+            paper's: 3 where no predecessor is in the same row, else 1.
+        memory: slot carries the memory of an LSTM from one predecessor as in the paper (eq. 3), the
+            one above in topology row, the one in the same row in diagonal ones, unless cell.forget
+            is set; all has one forget gate per slot (the 2-D LSTM of Graves et al. 2007).
+        executor: what runs the recurrences, by name; auto chooses one.
         save: what is stored for backward: gates; or less, to compute it again: recompute, windows.
     """
 
@@ -43,55 +42,42 @@ class PixelRNN(PixelNet):
         cell: Callable[..., sn.Cell],
         readout: Callable[[int, int], sn.Readout],
         *,
-        hidden_size: int = 16,
-        num_layers: int = 7,
-        first_kernel: int = 7,
         kernel: int | None = None,
-        memory: str = "slot",
-        skip: bool = False,
-        head_size: int | None = None,
-        condition_size: int = 16,
+        memory: Literal["slot", "all"] = "slot",
         executor: str = "auto",
         save: str = "gates",
+        **options: Any,
     ):
         """ValueError for a topology that sees ahead, or a cell that mixes a pixel's channels."""
-        super().__init__(sizes, topology, readout, "pixelrnn", condition_size)
-        check_sizes(hidden_size=hidden_size, num_layers=num_layers, head_size=head_size)
-        if memory not in MEMORIES:
-            raise ValueError(f"no memory {memory!r} among {list(MEMORIES)}")
+        super().__init__(sizes, topology, readout, "pixelrnn", **options)
         assert isinstance(topology, Grid)
         _check_ahead(topology)
-        width = 2 * hidden_size
-        self.first = self.convolution(None, width, square(first_kernel, "first_kernel", least=3))
-        options = {"executor": executor, "save": save}
+        taps = square(self.first_kernel, "first_kernel", least=3)
+        self.first = self.convolution(None, self.width, taps)
+        carrying, layer = _carrying(cell, memory), {"executor": executor, "save": save}
         self.blocks = nn.ModuleList(
-            Block(self, topology, _carrying(cell, memory), hidden_size, kernel, depth == 0, options)
-            for depth in range(num_layers)
+            Block(self, topology, carrying, kernel, depth == 0, layer)
+            for depth in range(self.num_layers)
         )
-        self.skips = nn.ModuleList(
-            self.map(block.output_size, width) for block in self.blocks if skip
-        )
-        self.head = Head(self, width, head_size)
+        self.finish(self.blocks[0].output_size)
 
-    def run(self, canvas: Canvas) -> Tensor:
+    def run_blocks(self, canvas: Canvas) -> tuple[Tensor, list[Tensor]]:
         x = canvas.convolve(self.first, canvas.input)
         outputs = []
         for block in self.blocks:
             h = block(canvas, x)
             x = x + block.up(h)
             outputs.append(h)
-        for skip, h in zip(self.skips, outputs, strict=False):
-            x = x + skip(h)
-        return self.head(x)
+        return x, outputs
 
 
 class Block(nn.Module):
-    """A recurrence in all directions, which are added, and the map `up` to the features it read.
+    """A recurrence in all directions, whose outputs are added; `up` maps them back to 2 H features.
 
-    Figure 5 of the paper, on the right. In the first block a direction that is moved down reads the
-    image as well: otherwise the last pixel of every row would not be seen from most of the next,
-    as the masked convolution hides a pixel from its own features. Called with a canvas and features
-    (n, 2 H) it gives (n, H).
+    Figure 5 of the paper, on the right. In the first block a direction that is moved down also
+    reads the image: the masked convolution hides a pixel from its own features, so that otherwise
+    most of a row would not see the last pixel of the row above. Called with a canvas and features
+    (n, 2 H) it returns (n, H).
     """
 
     def __init__(
@@ -99,13 +85,12 @@ class Block(nn.Module):
         net: PixelNet,
         topology: Grid,
         cell: Callable[[Taps], Callable[..., sn.Cell]],
-        hidden_size: int,
         kernel: int | None,
         is_first: bool,
         options: dict[str, str],
     ):
         super().__init__()
-        self.taps = _taps(topology, kernel)
+        self.taps, hidden_size = _taps(topology, kernel), net.hidden_size
         width, units = net.ranks(2 * hidden_size), net.ranks(hidden_size)
         self.sweeps = nn.ModuleList()
         for place, (name, offsets) in enumerate(
@@ -118,7 +103,7 @@ class Block(nn.Module):
             made = sn.Recurrence(
                 Grid(2, {name: offsets}), cell(offsets), size, hidden_size, **options
             )
-            # Of rows above, every channel may be seen.
+            # All channels of the rows above may be seen.
             if not rows:
                 mask_cell(made.cells[0], width, units, self.taps)
             self.sweeps.append(Sweep(made, place, offsets, rows, sees_input))
@@ -144,7 +129,7 @@ def _taps(topology: Grid, kernel: int | None) -> Taps:
 
 
 def _check_ahead(topology: Grid) -> None:
-    """ValueError unless every direction, moved down by its shift, stays before its pixel."""
+    """ValueError unless every direction, moved down by its shift, sees earlier pixels only."""
     for name, offsets, rows in zip(
         topology.directions, topology.offsets, topology.shifts, strict=True
     ):
@@ -160,7 +145,7 @@ def _check_ahead(topology: Grid) -> None:
 def _carrying(
     cell: Callable[..., sn.Cell], memory: str
 ) -> Callable[[Taps], Callable[..., sn.Cell]]:
-    """How a direction of these offsets makes its cell: with memory from one slot where it can."""
+    """How a direction with the given offsets makes its cell, by `memory`."""
 
     def at(offsets: Taps) -> Callable[..., sn.Cell]:
         def make(input_size: int, hidden_size: int, arity: int | None) -> sn.Cell:
@@ -175,5 +160,5 @@ def _carrying(
 
 
 def _straight(offsets: Taps) -> Tap:
-    """Along the row where a slot is there, else up: the step by which the paper's sweep moves."""
+    """The slot that carries the memory: in the same row if there is one, else straight above."""
     return min((tap for tap in offsets if 0 in tap), key=lambda tap: tap[0] != 0)
