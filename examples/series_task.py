@@ -12,7 +12,7 @@ class Series(sn.Task):
     """The class of a series of numbers.
 
     Arguments:
-        root: a text file, a series a line: its class, a tab and numbers with spaces between.
+        root: a text file with one series per line: class, tab, numbers separated by spaces.
     """
 
     structures, input_size = ("sequence",), 1
@@ -22,15 +22,17 @@ class Series(sn.Task):
 
     def load(self, topology):
         labels = {line.split("\t")[0] for line in sn.read_text(self.root).splitlines()}
-        self.classes = self.classes or sorted(labels)
-        found = list(self.read(self.root, topology))
-        return {"test": found[::4], "validation": found[1::4], "train": found[2::4] + found[3::4]}
+        classes = self.classes or sorted(labels)
+        found = list(self.read(self.root, topology, classes))
+        splits = {"test": found[::4], "validation": found[1::4], "train": found[2::4] + found[3::4]}
+        return sn.Splits(splits, classes=classes)
 
-    def read(self, path, topology):
+    def read(self, path, topology, classes=None):
+        classes = classes or self.classes
         for number, line in enumerate(sn.read_text(path).splitlines(), start=1):
             label, _, values = line.partition("\t")
             x = np.array([[float(value)] for value in values.split()], np.float32)
-            y = self.classes.index(label) if label in self.classes else sn.IGNORE
+            y = classes.index(label) if label in classes else sn.IGNORE
             yield sn.Sample(len(x), x, y, origin=sn.Origin(path, number, line))
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from structnet.data.loader import loader as loader
     from structnet.data.node_loader import node_loader as node_loader
     from structnet.data.regression import Regression as Regression
+    from structnet.data.splits import Splits as Splits
     from structnet.data.task import IGNORE as IGNORE
     from structnet.data.task import Task as Task
     from structnet.data.task import data_folder as data_folder
@@ -69,6 +70,7 @@ _HOME = {
     "Run": "structnet.run.run",
     "Sample": "structnet.data.batch",
     "Sizes": "structnet.nn.net",
+    "Splits": "structnet.data.splits",
     "Task": "structnet.data.task",
     "Tokens": "structnet.data.batch",
     "Topology": "structnet.topology.base",

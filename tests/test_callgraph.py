@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 from commands import SMALL, call, write_code
-from structnet.plugins.graph.dataflow.functions import functions
-from structnet.plugins.graph.dataflow.misuse import USES, Misuse
-from structnet.plugins.graph.dataflow.neighbourhood import fit_neighbourhoods
 
 import structnet as sn
 from structnet.data.batch import collate
+from structnet.plugins.graph.dataflow.functions import functions
+from structnet.plugins.graph.dataflow.misuse import USES, Misuse
+from structnet.plugins.graph.dataflow.neighbourhood import fit_neighbourhoods
 
 GRAPH = sn.topologies.create("graph", direction="both")
 
@@ -22,7 +22,7 @@ def code(tmp_path_factory):
 
 def load(root, **options):
     task = sn.tasks.create("callgraph", root=str(root), **options)
-    return task, task.load(GRAPH)
+    return task, task.keep(task.load(GRAPH))
 
 
 def ask(tmp_path, source, name, other):

@@ -19,7 +19,7 @@ TASKS = ("arithmetic", "xml")
 def create(name, **options):
     """The task and its splits."""
     task = sn.tasks.create(name, **{"train_size": 30, **options})
-    return task, task.load(CHAIN)
+    return task, task.keep(task.load(CHAIN))
 
 
 def lines(name, **options):
@@ -169,7 +169,7 @@ def test_samples_are_those_of_the_seed_and_no_split_repeats_another(name):
 def test_a_topology_that_looks_ahead_is_refused(name, isolated_registries):
     task = sn.tasks.create(name)
     for topology in ("bichain", "later", "later_edges"):
-        with pytest.raises(ValueError, match=r"predict the next character.*topology=chain"):
+        with pytest.raises(ValueError, match=r"predicts the next character.*topology=chain"):
             task.check(sn.topologies.create(topology))
     for topology in ("chain", "earlier_edges"):
         task.check(sn.topologies.create(topology))

@@ -5,6 +5,8 @@ from itertools import product
 import pytest
 import torch
 from conftest import assert_same
+
+import structnet as sn
 from structnet.plugins.grid.pixel.likelihood import (
     Bernoulli,
     Logistics,
@@ -12,8 +14,6 @@ from structnet.plugins.grid.pixel.likelihood import (
     create_likelihood,
     scaled,
 )
-
-import structnet as sn
 
 CASES = {
     "bernoulli": Bernoulli(1),

@@ -32,7 +32,7 @@ def batch(*targets, dtype=np.int64):
 
 def segmentation():
     task = sn.tasks.create("segmentation", balance=0.5)
-    task._weights = torch.arange(1.0, 1 + len(task.classes))
+    task.weights = torch.arange(1.0, 1 + len(task.classes))
     return task
 
 
@@ -64,7 +64,7 @@ def test_unknown_targets_change_no_mean_over_the_known_ones(task, outputs, dtype
     output = torch.randn(4, outputs, dtype=torch.float64, requires_grad=True)
     y = [1, unknown, unknown, 2]
     loss = task.loss(output, batch(y[:2], y[2:], dtype=dtype))
-    weights = task._weights.double() if hasattr(task, "_weights") else None
+    weights = task.weights.double() if hasattr(task, "weights") else None
     expected = nn.functional.cross_entropy(output[[0, 3]], torch.tensor([1, 2]), weights)
     torch.testing.assert_close(loss, expected, rtol=1e-14, atol=0)
     grads = [torch.autograd.grad(one, output, retain_graph=True)[0] for one in (loss, expected)]

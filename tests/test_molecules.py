@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import DATA, SMALL, call, refused
+
+import structnet as sn
 from structnet.plugins.files.lines import Line
 from structnet.plugins.graph.molecules.smiles import ATOM_SIZE, BOND_SIZE, ELEMENTS, read_molecule
 from structnet.plugins.graph.molecules.tagged import read_graphs
 from structnet.plugins.graph.tasks.esol import FILE, SMILES, TARGET, read_compounds
-
-import structnet as sn
 
 UNDIRECTED = sn.topologies.create("ordered_graph")
 HERE = Line(Path("mine.txt"), 3, "")
@@ -92,7 +92,7 @@ def test_ten_folds_test_every_graph_once_and_validation_is_of_the_others(tmp_pat
     folder, tested = write_tagged(tmp_path), []
     for fold in range(1, 11):
         task = sn.tasks.create(name, root=str(folder), fold=fold)
-        splits = task.load(UNDIRECTED)
+        splits = task.keep(task.load(UNDIRECTED))
         lines = {s: [sample.origin.line for sample in some] for s, some in splits.items()}
         assert [len(lines[s]) for s in ("train", "validation", "test")] == [32, 4, 4]
         assert len({line for some in lines.values() for line in some}) == 40
@@ -233,7 +233,7 @@ def test_solubility_is_learned_and_told_of_a_users_molecules(tmp_path):
     status, out, _ = call("predict", f"run={run}", f"path={tmp_path / 'mine.csv'}")
     assert status == 0 and re.search(r"mine\.csv:2: CCO \(-?[\d.e-]+ log mol/L\)", out)
     task = sn.tasks.create("esol", root=str(folder))
-    splits = task.load(UNDIRECTED)
+    splits = task.keep(task.load(UNDIRECTED))
     assert [len(some) for some in splits.values()] == [24, 3, 3]
     (sample, *_) = splits["test"]
     assert "".join(task.node_names(sample)) == sample.origin.text

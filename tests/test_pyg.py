@@ -6,9 +6,9 @@ import random
 import pytest
 import torch
 from commands import SMALL, call, refused
-from structnet.plugins.graph.pyg.datasets import MADE, NAMES, PLAIN, PROCESSED
 
 import structnet as sn
+from structnet.plugins.graph.pyg.datasets import MADE, NAMES, PLAIN, PROCESSED
 
 UNDIRECTED = sn.topologies.create("ordered_graph")
 
@@ -66,7 +66,7 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
 
 def test_graphs_are_read_from_raw_text_and_split(tmp_path):
     task = create(write_tu(tmp_path))
-    splits = task.load(UNDIRECTED)
+    splits = task.keep(task.load(UNDIRECTED))
     assert [len(splits[s]) for s in ("train", "validation", "test")] == [24, 3, 3]
     assert (task.structures, task.classes, task.input_size) == (("undirected",), ["0", "1"], 3)
     for sample in splits["train"]:
@@ -80,7 +80,7 @@ def test_graphs_are_read_from_raw_text_and_split(tmp_path):
 def test_floats_are_numbers_unless_they_are_said_to_be_classes(tmp_path):
     task = create(write_tu(tmp_path, numbers=True))
     assert isinstance(task, sn.Regression)
-    batch = sn.collate(task.load(UNDIRECTED)["test"], UNDIRECTED)
+    batch = sn.collate(task.keep(task.load(UNDIRECTED))["test"], UNDIRECTED)
     assert batch.y.dtype == torch.float32 and (batch.y % 1 == 0.5).all()
     assert create(tmp_path, goal="classes").classes == [str(i) for i in range(7)]
     with pytest.raises(ValueError, match=r"has 1 targets, option 'target' is 1"):
@@ -110,8 +110,9 @@ def test_directed_graphs_with_a_cycle_are_refused_or_taken_both_ways(tmp_path):
 
 
 def test_dags_are_for_the_topology_graph_and_edges_keep_their_features():
-    from structnet.plugins.graph.pyg.graphs import kind_of, read_graph
     from torch_geometric.data import Data
+
+    from structnet.plugins.graph.pyg.graphs import kind_of, read_graph
 
     index, weight = torch.tensor([[0, 0, 1], [1, 2, 2]]), torch.tensor([1.0, 2.0, 3.0])
     data = Data(edge_index=index, edge_attr=weight, y=torch.tensor([1.5]), num_nodes=4)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from structnet.plugins.graph.basin import Basin, draw_basin, draw_inflow
 
 import structnet as sn
 from structnet.data.batch import collate
+from structnet.plugins.graph.basin import Basin, draw_basin, draw_inflow
 
 GRAPH = sn.topologies.create("graph")
 SMALL = {"basins": 8, "sources": 4, "hours": 3, "window": 6}
@@ -14,7 +14,7 @@ SMALL = {"basins": 8, "sources": 4, "hours": 3, "window": 6}
 
 def create(topology=GRAPH, **options):
     task = sn.tasks.create("river", **(SMALL | options))
-    return task, task.load(topology)
+    return task, task.keep(task.load(topology))
 
 
 def stepped(basin, inflow):
@@ -80,7 +80,7 @@ def test_a_sample_is_a_basin_at_an_hour(noise):
     assert {name: len(some) for name, some in splits.items()} == {
         "train": 24, "validation": 3, "test": 3
     }  # fmt: skip
-    record, sample = task._records["test"][0], splits["test"][1]
+    record, sample = task.loaded.source["test"][0], splits["test"][1]
     hour, basin = record.hours[1], record.basin
     assert sample.x.shape == (7, task.input_size) and sample.x.dtype == np.float32
     assert np.allclose(sample.x[:, :6], record.inflow[:, hour - 5 : hour + 1])

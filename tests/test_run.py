@@ -205,7 +205,7 @@ def test_a_configuration_whose_parts_do_not_fit_is_refused():
 
 def test_a_net_is_as_large_as_its_task_says():
     run = Run.new(small("readout=mean"))
-    run.task.load(run.topology)
+    run.task.keep(run.task.load(run.topology))
     net = run.build_net()
     assert net.head.out_features == run.task.num_outputs
     assert net.input.num_embeddings == len(run.task.vocabulary)

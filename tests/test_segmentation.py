@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from structnet.plugins.grid.baselines import fit_pixels
-from structnet.plugins.grid.tasks.segmentation import FILE, places, windows
 
 import structnet as sn
 from structnet.data.batch import collate
+from structnet.plugins.grid.baselines import fit_pixels
+from structnet.plugins.grid.tasks.segmentation import FILE, places, windows
 
 SWEEPS = sn.topologies.create("multidirectional")
 
@@ -31,7 +31,7 @@ def root(tmp_path):
 
 def create(root, **options):
     task = sn.tasks.create("segmentation", root=str(root), **options)
-    return task, task.load(SWEEPS)
+    return task, task.keep(task.load(SWEEPS))
 
 
 def test_a_sample_has_a_class_a_pixel_and_none_where_void_is(root):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from commands import SST, WORDS, needs_sst, write_sst
-from structnet.plugins.tree.treebank.brackets import parse, read_brackets
 
 import structnet as sn
 from structnet.data.batch import collate
+from structnet.plugins.tree.treebank.brackets import parse, read_brackets
 
 HERE = Path("trees.txt")
 
@@ -17,7 +17,7 @@ HERE = Path("trees.txt")
 def create(root, topology="tree", **options):
     """The task and its splits."""
     task = sn.tasks.create("sst", root=str(root), **options)
-    return task, task.load(sn.topologies.create(topology))
+    return task, task.keep(task.load(sn.topologies.create(topology)))
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,9 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+
+import structnet as sn
+from structnet.data.batch import collate
 from structnet.plugins.graph.regions import (
     FEATURES,
     adjacency,
@@ -14,9 +17,6 @@ from structnet.plugins.graph.regions import (
     superpixels,
 )
 from structnet.plugins.grid.tasks.segmentation import FILE
-
-import structnet as sn
-from structnet.data.batch import collate
 
 REGIONS = np.array([[0, 0, 1, 1], [0, 2, 2, 1], [3, 3, 2, 1]])
 
@@ -46,7 +46,7 @@ def topology():
 def create(root, topology, **options):
     pytest.importorskip("skimage")
     task = sn.tasks.create("superpixels", root=str(root), superpixels=12, **options)
-    return task, task.load(topology)
+    return task, task.keep(task.load(topology))
 
 
 def measure(task, output, batch):

@@ -23,7 +23,7 @@ def code(tmp_path_factory):
 def load(root, topology="tree", **options):
     """The task and its splits."""
     task = sn.tasks.create("swapped", root=str(root))
-    return task, task.load(sn.topologies.create(topology, **options))
+    return task, task.keep(task.load(sn.topologies.create(topology, **options)))
 
 
 def shown(task, samples):
@@ -129,7 +129,7 @@ def test_rare_words_are_unknown(code):
     few = sn.tasks.create("swapped", root=str(code), min_count=1)
     many = sn.tasks.create("swapped", root=str(code), min_count=50)
     for task in (few, many):
-        task.load(sn.topologies.create("tree"))
+        task.keep(task.load(sn.topologies.create("tree")))
     assert 1 < len(many.vocabulary) < len(few.vocabulary)
     assert many.vocabulary["no such word"] == 0
 
@@ -147,7 +147,7 @@ def test_the_vocabulary_is_counted_on_the_training_files_alone(code):
 def test_a_vocabulary_that_is_there_is_kept(code):
     task, _ = load(code)
     vocabulary = task.vocabulary
-    task.load(sn.topologies.create("chain"))
+    task.keep(task.load(sn.topologies.create("chain")))
     assert task.vocabulary is vocabulary
 
 
@@ -217,7 +217,7 @@ def net_for(task, topology, cell="lstm", readout="root"):
 def test_what_is_blind_to_order_cannot_tell_the_orders_apart(code, cell):
     topology = sn.topologies.create("tree", arity=None)
     task = sn.tasks.create("swapped", root=str(code))
-    samples = task.load(topology)["test"]
+    samples = task.keep(task.load(topology))["test"]
     net = net_for(task, topology, cell)
     pairs = {}
     for sample in samples:
@@ -232,7 +232,7 @@ def test_what_is_blind_to_order_cannot_tell_the_orders_apart(code, cell):
 def test_what_sees_order_tells_the_orders_apart(code, name):
     topology = sn.topologies.create(name)
     task = sn.tasks.create("swapped", root=str(code))
-    samples = task.load(topology)["test"]
+    samples = task.keep(task.load(topology))["test"]
     net = net_for(task, topology)
     pairs = {}
     for sample in samples:
@@ -244,7 +244,7 @@ def test_what_sees_order_tells_the_orders_apart(code, name):
 def test_exchanging_the_operands_exchanges_the_probabilities(code):
     topology = sn.topologies.create("tree")
     task = sn.tasks.create("swapped", root=str(code))
-    samples = task.load(topology)["test"]
+    samples = task.keep(task.load(topology))["test"]
     net = net_for(task, topology)
     groups = shown(task, samples)
     turned = [one for group in groups for one in reversed(group)]

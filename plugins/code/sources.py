@@ -5,10 +5,10 @@ import os
 import sysconfig
 import tokenize
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ import structnet as sn
 LARGEST = 2_000_000
 _TESTS = {"test", "tests", "idle_test"}
 _FOREIGN = {"site-packages", "__pycache__", "venv", "node_modules"}
+
+Read = TypeVar("Read")
 
 
 def standard_library() -> Path:
@@ -79,10 +81,22 @@ def split_files(root: Path | None) -> dict[str, list[Path]]:
     return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
 
 
-def refuse_all_unread(files: Sequence[Path], passed_over: int) -> None:
-    """ValueError where every one of the files was passed over."""
-    if files and passed_over == len(files):
-        raise ValueError(f"none of {passed_over} Python files can be read, {files[0]} first")
+def read_all(files: Sequence[Path], read: Callable[[Path], Iterable[Read]]) -> Iterator[Read]:
+    """What `read` finds in each of the files.
+
+    A file that can't be read or parsed is skipped with a DataWarning; ValueError where all are.
+    """
+    skipped = 0
+    for file in files:
+        try:
+            found = list(read(file))
+        except (SyntaxError, OSError) as error:
+            warnings.warn(f"passed over {error}", sn.DataWarning, stacklevel=2)
+            skipped += 1
+            continue
+        yield from found
+    if files and skipped == len(files):
+        raise ValueError(f"none of {skipped} Python files can be read, {files[0]} first")
 
 
 def parse(path: Path) -> ast.Module:

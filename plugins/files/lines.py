@@ -1,4 +1,4 @@
-"""Lines of text files, and where a sample was read."""
+"""Lines of text files, each with its place for error messages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,31 +6,31 @@ from pathlib import Path
 
 import structnet as sn
 
-# An error shows no more of a line.
+# The most characters of a value that an error message shows.
 SHOWN = 100
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a file, without its end."""
+    """A line of a file, without its line break; `line` counts from 1."""
 
     path: Path
     line: int
     text: str
 
     def refuse(self, value: object, expected: str) -> ValueError:
-        """The error that names the file, the line, what stands there and what was expected."""
+        """A ValueError that names the file, the line, the value and what was expected."""
         text = repr(value)
         text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
         return ValueError(f"{self.path}, line {self.line}: {text}, expected {expected}")
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a text file, unpacked if its name ends in .gz, blank ones at its end left out.
+    """The lines of a text file, unpacked if its name ends in .gz, without blank lines at its end.
 
-    The errors of `sn.read_text`.
+    Errors are those of `sn.read_text`.
     """
-    # Of ends of lines only those that editors make: no form feeds or Unicode separators.
+    # Only the line breaks that editors write, no form feeds or Unicode separators.
     text = sn.read_text(path).replace("\r\n", "\n").rstrip(" \t\n")
     lines = text.split("\n") if text else []
     for number, line in enumerate(lines, start=1):

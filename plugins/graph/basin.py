@@ -1,6 +1,6 @@
-"""River basins drawn at random, with rain on them and the discharge that a known routing gives.
+"""Random river basins, the rain on them, and the discharge computed by a known routing.
 
-n: reaches; T: hours. Lengths in km, areas in square km, flows in mm/h of the area that they drain.
+n: reaches; T: hours. Lengths in km, areas in square km, flows in mm/h over the drained area.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Storms come after so many hours on average, last from 3 to 15 hours and bring so many mm an hour.
+# The mean time between storms in hours, and their mean rain in mm/h; they last 3 to 15 hours.
 BETWEEN_STORMS, RAIN = 40.0, 2.0
-# The share of rain that runs off, the hours that slopes hold it, the flow without rain in mm/h.
+# The share of rain that runs off, its mean delay on the slopes in hours, the base flow in mm/h.
 RUNOFF, SLOPES, BASE = 0.4, 3.0, 0.02
 # Speed of a flood wave in km/h on a slope of 1 m/km.
 SPEED = 2.5
@@ -23,10 +23,10 @@ WARM_UP = 200
 
 @dataclass(frozen=True, eq=False)
 class Basin:
-    """Reaches of a river, each with the slopes that drain into it; reach 0 ends at the outlet.
+    """The reaches of a river, each with the slopes that drain into it; reach 0 ends at the outlet.
 
-    `below` (n,) is the reach that a reach flows into, -1 at the outlet, and comes before it; at
-    most two meet. `length`, `slope` (m/km) and `area` are a reach's own.
+    `below` (n,) is the reach that each one flows into, which has a smaller number, and -1 at the
+    outlet; at most two reaches meet. `length`, `slope` (m/km) and `area` (n,) are the reach's own.
     """
 
     below: Ints
@@ -36,9 +36,9 @@ class Basin:
 
     @property
     def storage(self) -> Floats:
-        """The hours (n,) for which a reach holds water: length over the speed of a flood wave.
+        """The storage constant K (n,) of every reach in hours: length over the flood wave's speed.
 
-        That grows with the root of the slope, as in Manning's formula.
+        The speed grows with the square root of the slope, as in Manning's formula.
         """
         return self.length / (SPEED * np.sqrt(self.slope))
 
@@ -48,15 +48,15 @@ class Basin:
         return self._accumulate(self.area[:, None].copy())[:, 0]
 
     def upstream(self, inflow: Floats) -> Floats:
-        """The mean (n, T) of the inflow over all that drains through the end of every reach."""
+        """The mean inflow (n, T) over the area that drains through the end of every reach."""
         return self._accumulate(inflow * self.area[:, None]) / self.drained[:, None]
 
     def route(self, inflow: Floats) -> Floats:
-        """The discharge (n, T) at the end of every reach, of the lateral inflow (n, T).
+        """The discharge (n, T) at the end of every reach, given the lateral inflow (n, T).
 
         A reach is a linear reservoir, dS/dt = I - Q with S = K Q (Nash 1957, eq. 1), solved for an
-        inflow I that is constant over the hour: Q_t = a Q_(t-1) + (1 - a) I_t, a = exp(-1 h / K).
-        I is its lateral inflow and the discharge of the reaches that flow into it.
+        inflow I that is constant over each hour: Q_t = a Q_(t-1) + (1 - a) I_t, a = exp(-1 h / K).
+        I is its lateral inflow plus the discharge of the reaches that flow into it.
         """
         from scipy.signal import lfilter
 
@@ -64,7 +64,7 @@ class Basin:
         kept = np.exp(-1 / self.storage)
         for reach in range(len(flow) - 1, -1, -1):
             a = kept[reach]
-            # Before the first hour the flow has been what it is then.
+            # Before the first hour the flow is assumed constant.
             start = [a * flow[reach, 0]]
             flow[reach], _ = lfilter([1 - a], [1, -a], flow[reach], zi=start)
             if reach:
@@ -78,14 +78,13 @@ class Basin:
 
 
 def draw_basin(sources: int, random: np.random.Generator) -> Basin:
-    """A basin of so many sources, 2 n - 1 reaches, every topologically distinct one as likely.
+    """A basin with n sources and 2 n - 1 reaches, uniform over topologically distinct networks.
 
-    Shreve (1966): streams meet in pairs and nothing else is known of their network. Drawn by Rémy's
-    algorithm (1985).
+    The random model of Shreve (1966), drawn by the algorithm of Rémy (1985).
     """
     below = [-1]
     for _ in range(sources - 1):
-        # A fork in the middle of a reach that is there, and a new source that flows into it.
+        # A fork in the middle of an existing reach, and a new source that flows into it.
         reach, fork = int(random.integers(len(below))), len(below)
         below += [below[reach], fork]
         below[reach] = fork
@@ -97,7 +96,7 @@ def draw_basin(sources: int, random: np.random.Generator) -> Basin:
 
 
 def _downstream_first(below: Ints) -> Ints:
-    """The same tree, its reaches numbered from the outlet up."""
+    """The same tree with its reaches numbered from the outlet up."""
     depth = np.zeros(len(below), np.int64)
     at = below
     while (at >= 0).any():
@@ -109,7 +108,7 @@ def _downstream_first(below: Ints) -> Ints:
 
 
 def draw_inflow(basin: Basin, hours: int, random: np.random.Generator) -> Floats:
-    """The lateral inflow (n, T) of storms that rain on every reach in another strength."""
+    """The lateral inflow (n, T) of storms whose strength differs from reach to reach."""
     from scipy.signal import lfilter
 
     reaches = len(basin.below)

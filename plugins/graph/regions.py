@@ -1,4 +1,4 @@
-"""Superpixels: an image cut into regions of like colour, and what is next to what.
+"""Superpixels: regions of similar colour in an image, their features and their adjacency.
 
 n: superpixels of an image, h, w: its height and width, numbered from 0.
 """
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-# Mean, spread and two quantiles of three channels, place, extent and size.
+# Mean, deviation and two quantiles of three channels; position and extent in two axes; size.
 FEATURES = 17
 QUANTILES = (0.1, 0.9)
 
 
 def superpixels(image: NDArray[np.uint8], count: int, compactness: float) -> Ints:
-    """The superpixel (h, w) of every pixel: about `count` of them, by SLIC (Achanta et al. 2012).
+    """The superpixel (h, w) of every pixel, about `count` in all, by SLIC (Achanta et al. 2012).
 
-    Every pixel belongs to one, and each is connected. ModuleNotFoundError without scikit-image.
+    Each superpixel is connected. ModuleNotFoundError without scikit-image.
     """
     try:
         from skimage.segmentation import slic
@@ -27,7 +27,7 @@ def superpixels(image: NDArray[np.uint8], count: int, compactness: float) -> Int
             "pip install scikit-image, or install structnet with its extra 'superpixels'"
         ) from error
     found = slic(image, n_segments=count, compactness=compactness, start_label=0, channel_axis=-1)
-    # Small ones are merged, which leaves gaps in the numbers.
+    # Small ones have been merged, which leaves gaps in the numbering.
     return np.unique(found, return_inverse=True)[1].reshape(found.shape)
 
 
@@ -42,8 +42,8 @@ def adjacency(regions: Ints) -> Ints:
 def describe(image: NDArray[np.uint8], regions: Ints) -> Floats:
     """The features (n, FEATURES) of every superpixel, most of them from -1 to 1.
 
-    Mean, standard deviation and quantiles of its colour, the row and column of its middle, its
-    height and width, and the logarithm of its size beside the mean's.
+    Mean, standard deviation and quantiles of its colour, row and column of its centre, height and
+    width, and the logarithm of its size relative to the mean size.
     """
     region, count = regions.ravel(), 1 + regions.max()
     colour = image.reshape(-1, 3) / 127.5 - 1
@@ -67,7 +67,7 @@ def describe(image: NDArray[np.uint8], regions: Ints) -> Floats:
 
 
 def count_labels(labels: NDArray[np.uint8], regions: Ints, classes: int) -> Ints:
-    """How many pixels (n, classes) of each class a superpixel has; others are not counted."""
+    """The number of pixels (n, classes) of each class per superpixel; others are not counted."""
     known = labels < classes
     counts = np.zeros((1 + regions.max(), classes), np.int64)
     np.add.at(counts, (regions[known], labels[known]), 1)
@@ -80,6 +80,6 @@ def _mean(values: NDArray, region: Ints, size: Ints) -> NDArray:
 
 
 def _quantile(values: NDArray, region: Ints, size: Ints, share: float) -> NDArray:
-    """The value (n, D) in every superpixel that so large a share of its others is below."""
+    """The quantile (n, D) of the values in every superpixel, for a share from 0 to 1."""
     at = np.cumsum(size) - size + np.rint(share * (size - 1)).astype(np.int64)
     return np.stack([column[np.lexsort((column, region))[at]] for column in values.T], axis=1)

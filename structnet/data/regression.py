@@ -13,9 +13,9 @@ class Regression(Task):
     """A task whose target is a number a node or a sample, judged by its root mean squared error.
 
     Targets are float32 in the unit named by `unit`, NaN where there is none. The net answers in
-    standard deviations from the mean of the training targets, for which `load` calls `standardise`;
-    the loss is its mean squared error. "rmse" and "mae" are in the target's unit, "relative_rmse"
-    is "rmse" in those standard deviations, "pearson" is the correlation.
+    standard deviations from the mean of the training targets, its `scale`, which `load` takes from
+    `scale_of`; the loss is its mean squared error. "rmse" and "mae" are in the target's unit,
+    "relative_rmse" is "rmse" in those standard deviations, "pearson" is the correlation.
     """
 
     unit: ClassVar[str] = ""
@@ -30,13 +30,14 @@ class Regression(Task):
     def num_outputs(self) -> int:
         return 1
 
-    def standardise(self, targets: Any) -> None:
-        """Take mean and standard deviation of the training targets; those there are kept.
+    def scale_of(self, targets: Any) -> tuple[float, float]:
+        """Mean and standard deviation of the training targets, or the scale that is known already.
 
-        ValueError where none is known, or one is infinite. Where all are alike the deviation is 1.
+        ValueError where no target is known, or one is infinite. Where all are equal the deviation
+        is 1.
         """
         if self.scale is not None:
-            return
+            return self.scale
         y = torch.as_tensor(targets).double().flatten()
         y = y[~y.isnan()]
         if not len(y) or not y.isfinite().all():
@@ -44,7 +45,11 @@ class Regression(Task):
                 f"{type(self).__name__}: the mean of {len(y)} known training targets is "
                 f"{y.mean().item()}; give finite ones, NaN where a target is not known"
             )
-        self.scale = (y.mean().item(), y.std(correction=0).item() or 1.0)
+        return (y.mean().item(), y.std(correction=0).item() or 1.0)
+
+    def standardise(self, targets: Any) -> None:
+        """Set `scale` to the `scale_of` the training targets, for a `load` that returns a dict."""
+        self.scale = self.scale_of(targets)
 
     def values(self, output: Tensor) -> Tensor:
         """Outputs (n, 1) of the net as numbers (n,) in the target's unit."""
@@ -87,7 +92,8 @@ class Regression(Task):
     def _scale(self) -> tuple[float, float]:
         if self.scale is None:
             raise ValueError(
-                f"{type(self).__name__} knows no scale of its targets: call `standardise` in `load`"
+                f"{type(self).__name__} knows no scale of its targets: return them from `load` as "
+                "sn.Splits(..., scale=self.scale_of(targets))"
             )
         return self.scale
 

@@ -2,13 +2,15 @@
 
 import abc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from structnet.data.batch import Batch, Sample, Tokens, Vocabulary
+from structnet.data.splits import Splits
 from structnet.registry import topologies
 from structnet.registry.checked import Checked
 from structnet.topology.base import Topology
@@ -28,8 +30,8 @@ class Task(metaclass=Checked):
 
     A task that predicts the input itself says in `sees`, for every output, how many of the features
     of its own node it may depend on. `condition` says to the net what a sample is given beside its
-    input, None for nothing. `learned` names attributes of plain data that `load` takes from the
-    training data, as it does a vocabulary, and that a saved net brings back. Where a net can make
+    input, None for nothing. `learned` names attributes of plain data that are taken from the
+    training data, as a vocabulary is, and saved with the net. Where a net can make
     samples by itself, `generate(net, topology)` does, with options of its own; what it gives has
     `save(path)`.
     """
@@ -45,6 +47,8 @@ class Task(metaclass=Checked):
     learned: ClassVar[tuple[str, ...]] = ()
     # A task over tokens has a vocabulary, one over features an input size.
     vocabulary: Vocabulary | None = None
+    # What was loaded and kept last.
+    loaded: Splits
     input_size: int | None = None
     # The features of an edge, where samples have `edge_x`.
     edge_size: int | None = None
@@ -60,12 +64,39 @@ class Task(metaclass=Checked):
         return None
 
     @abc.abstractmethod
-    def load(self, topology: Topology) -> dict[str, Sequence[Sample]]:
+    def load(self, topology: Topology) -> Splits | dict[str, Sequence[Sample]]:
         """Read the data: the splits train, validation and test, structured for the topology.
 
-        A vocabulary that is already there is kept, as is what else is `learned`. FileNotFoundError
-        names the files that are missing, where they were looked for and how to point to them.
+        Returned as `sn.Splits`, together with the vocabulary and what else was learned from the
+        training split; the task itself is left as it is, `keep` takes them over. What the task
+        already knows, from a saved net, must be used instead of being learned again. A plain dict
+        of splits will do where nothing is learned, or where `load` sets the attributes itself.
+        FileNotFoundError names the missing files, where they were looked for and how to point to
+        them.
         """
+
+    def keep(self, splits: Mapping[str, Sequence[Sample]]) -> Splits:
+        """Take over what was loaded, as `loaded`, and what was learned; returns the splits."""
+        self.loaded = splits if isinstance(splits, Splits) else Splits(splits)
+        self.know(self.loaded.vocabulary, self.loaded.learned)
+        return self.loaded
+
+    def know(self, vocabulary: Vocabulary | None, learned: Mapping[str, Any]) -> None:
+        """Take over a vocabulary, None for none, and attributes that were learned.
+
+        ValueError for an attribute that is neither `classes` nor listed in `learned`.
+        """
+        if vocabulary is not None:
+            self.vocabulary = vocabulary
+        for name, value in learned.items():
+            if name not in ("classes", *self.learned):
+                raise ValueError(
+                    f"{type(self).__name__} has learned {name!r}, which would not be saved: list "
+                    f"it in `learned`, which has {list(self.learned)}"
+                )
+            # A task may compute its classes in a property.
+            with suppress(AttributeError):
+                setattr(self, name, value)
 
     def read(self, path: Path, topology: Topology) -> Iterator[Sample]:
         """The samples of a user's file or folder, for prediction.
@@ -110,7 +141,7 @@ class Task(metaclass=Checked):
         return "every" if self.scores_nodes(topology) else "root"
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Name -> test metrics of models fitted to compare with; after `load`."""
+        """Name -> test metrics of models fitted to compare with, on what was `loaded`."""
         return {}
 
     def check(self, topology: Topology) -> None:

@@ -27,7 +27,7 @@ def find_samples(
 
     Raises ValueError if there is no such split, or no sample of that number in it.
     """
-    splits = task.load(topology)
+    splits = task.keep(task.load(topology))
     if split not in splits:
         raise ValueError(f"no split {split!r} {did_you_mean(split, splits)}")
     samples = splits[split]

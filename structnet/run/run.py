@@ -14,7 +14,7 @@ DIR/manifest.json        SHA-256 checksums of the weights, checkpoints and other
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -267,12 +267,7 @@ class Run:
         except Damaged as error:
             raise Damaged(f"{error}; get it from a copy, or start the run again") from error
         words, learned = read_description(self.directory / "config.json", self.task.learned)
-        if words is not None:
-            self.task.vocabulary = Vocabulary(words)
-        for name, value in learned.items():
-            # A task may compute its classes in a property.
-            with suppress(AttributeError):
-                setattr(self.task, name, value)
+        self.task.know(None if words is None else Vocabulary(words), learned)
 
     def _save_checked(self, name: str, value: Any) -> None:
         self.manifest.write(name, (json.dumps(value, indent=1) + "\n").encode())

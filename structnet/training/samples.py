@@ -14,12 +14,12 @@ import torch
 from structnet import registry
 from structnet.data.batch import Origin, Sample, Tokens, collate
 from structnet.data.filled import warn_of_slots
+from structnet.data.splits import Splits
 from structnet.data.task import Task
 from structnet.registry.plugin import describe
 from structnet.run.run import Run, learned_classes
 
 SPLITS = ("train", "validation", "test")
-Splits = dict[str, Sequence[Sample]]
 
 
 def warn_of_run(run: Run, samples: Sequence[Sample], what: str) -> None:
@@ -44,6 +44,11 @@ def load_samples(run: Run) -> Splits:
     learned = _learned(task)
     with named(run, f"task {name!r} failed to load its data"):
         splits = task.load(run.topology)
+    if not isinstance(splits, dict) or not set(SPLITS) <= set(splits):
+        given = list(splits) if isinstance(splits, dict) else type(splits).__name__
+        raise ValueError(f"`load` of task {name!r} gives train, validation and test, got {given}")
+    with named(run, f"task {name!r} failed to load its data"):
+        splits = task.keep(splits)
         now = _learned(task)
         for what, before in learned.items():
             if before and before != (after := now[what]):
@@ -51,9 +56,6 @@ def load_samples(run: Run) -> Splits:
                     f"`load` of task {name!r} makes another {what}, {_short(after)}, of what the "
                     f"net learned, {_short(before)}: it keeps one that is already there"
                 )
-    if not isinstance(splits, dict) or not set(SPLITS) <= set(splits):
-        given = list(splits) if isinstance(splits, dict) else type(splits).__name__
-        raise ValueError(f"`load` of task {name!r} gives train, validation and test, got {given}")
     for split in SPLITS:
         if not len(splits[split]):
             raise ValueError(f"`load` of task {name!r} gives no samples for split {split!r}")

@@ -1,17 +1,15 @@
 """Questions about uses of variables: was another variable meant?"""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from structnet.plugins.code.sources import excerpt, refuse_all_unread
+
+from structnet.plugins.code.sources import excerpt, read_all
 from structnet.plugins.graph.dataflow.functions import Function, functions
 from structnet.plugins.graph.dataflow.reader import Use
-
-import structnet as sn
 
 Ints = NDArray[np.int64]
 # So many uses of a function are asked about, drawn at random, so that long ones don't outweigh all.
@@ -89,7 +87,7 @@ class Misuse:
 
 def draw(files: Sequence[Path], random: np.random.Generator) -> Iterator[Misuse]:
     """Uses of every function in the files, each with another variable, drawn at random."""
-    for function in _read(files):
+    for function in read_all(files, functions):
         uses = [use for use in function.uses if use.others]
         for index in random.permutation(len(uses))[:USES]:
             use = uses[index]
@@ -98,20 +96,7 @@ def draw(files: Sequence[Path], random: np.random.Generator) -> Iterator[Misuse]
 
 def ask_all(files: Sequence[Path], others: int) -> Iterator[Misuse]:
     """Every use in the files, with the other variables defined there, so many of the latest."""
-    for function in _read(files):
+    for function in read_all(files, functions):
         for use in function.uses:
             for other in use.others[-others:]:
                 yield Misuse(function, use, other)
-
-
-def _read(files: Sequence[Path]) -> Iterator[Function]:
-    passed_over = 0
-    for file in files:
-        try:
-            found = list(functions(file))
-        except (SyntaxError, OSError) as error:
-            warnings.warn(f"passed over {error}", sn.DataWarning, stacklevel=2)
-            passed_over += 1
-            continue
-        yield from found
-    refuse_all_unread(files, passed_over)

@@ -4,24 +4,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from structnet.plugins.files.lines import Line
 
-# Of an atom, one-hot; what is not listed counts as the last one. Then charge, and two flags.
+# An atom's one-hot features, where anything not listed counts as the last; then charge and flags.
 ELEMENTS = ("C", "N", "O", "F", "P", "S", "Cl", "Br", "I", "other")
 HYBRIDISATIONS = ("SP", "SP2", "SP3", "OTHER")
 NEIGHBOURS, HYDROGENS = 5, 5
 ATOM_SIZE = len(ELEMENTS) + NEIGHBOURS + HYDROGENS + len(HYBRIDISATIONS) + 3
-# Of a bond, one-hot, then two flags.
+# A bond's one-hot features, then two flags.
 BONDS = ("SINGLE", "DOUBLE", "TRIPLE", "AROMATIC")
 BOND_SIZE = len(BONDS) + 2
 
 
 class Molecule(NamedTuple):
-    """Symbols (n) and features (n, ATOM_SIZE) of atoms, bonds (2, E) both ways and their features.
+    """Symbols (n) and features (n, ATOM_SIZE) of atoms; bonds (2, E) in both directions.
 
-    An atom has its element, how many neighbours and hydrogens it has, its hybridisation, charge,
-    and whether it is aromatic and in a ring; a bond its order, and whether it is conjugated and in
-    a ring.
+    The features of an atom are its element, number of neighbours and of hydrogens, hybridisation,
+    charge, and whether it is aromatic and in a ring; those of a bond (E, BOND_SIZE) its order, and
+    whether it is conjugated and in a ring.
     """
 
     symbols: tuple[str, ...]
@@ -31,7 +32,7 @@ class Molecule(NamedTuple):
 
 
 def read_molecule(smiles: str, line: Line) -> Molecule:
-    """ImportError without RDKit; ValueError names file, line and text of what is no molecule."""
+    """Parse SMILES; ValueError names file, line and text. ImportError without RDKit."""
     try:
         from rdkit import Chem, rdBase
     except ModuleNotFoundError as error:
@@ -39,7 +40,7 @@ def read_molecule(smiles: str, line: Line) -> Molecule:
             "SMILES are read by RDKit, which is not installed: pip install rdkit, or install "
             "structnet with its extra 'molecules'"
         ) from error
-    # RDKit writes its reasons to the terminal by itself.
+    # RDKit would write its error messages to the terminal.
     with rdBase.BlockLogs():
         parsed = Chem.MolFromSmiles(smiles)
     if parsed is None or not parsed.GetNumAtoms():

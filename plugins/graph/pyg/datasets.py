@@ -1,6 +1,6 @@
 """Datasets of torch_geometric by the names of their classes, opened offline and without pickle.
 
-Where the raw files themselves are pickles, only what has been processed before is taken.
+Where the raw files are pickles, only files that were processed before are read.
 """
 
 import inspect
@@ -12,32 +12,33 @@ from typing import Any
 
 import numpy as np
 import torch
-from structnet.plugins.graph.pyg.guard import guarded, plain_folder, plain_loading
 from torch import Tensor
 
-# Raw files of text or plain arrays.
+from structnet.plugins.graph.pyg.guard import guarded, plain_folder, plain_loading
+
+# Datasets whose raw files are text or plain arrays.
 PLAIN = (
     "Actor", "Airports", "Amazon", "CitationFull", "Coauthor", "CoraFull", "EllipticBitcoinDataset",
     "Flickr", "HeterophilousGraphDataset", "MoleculeNet", "Reddit", "TUDataset", "WebKB", "WikiCS",
 )  # fmt: skip
-# Raw files that are pickles.
+# Datasets whose raw files are pickles.
 PROCESSED = (
     "AQSOL", "DeezerEurope", "FacebookPagePage", "GitHub", "GNNBenchmarkDataset", "LastFMAsia",
     "LRGBDataset", "Planetoid", "QM9", "Twitch", "WikipediaNetwork", "ZINC",
 )  # fmt: skip
-# No files at all.
+# Generated datasets without files.
 MADE = ("BAShapes", "FakeDataset", "KarateClub")
 NAMES = sorted((*PLAIN, *PROCESSED, *MADE))
 NAME = re.compile(r"\w[\w.+-]*")
-# Of classes that give a split at a time, what they call them.
+# Our names of splits, and those in classes that give one split at a time.
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 
 
 def open_dataset(kind: str, name: str | None, root: str | None) -> dict[str, list[Any]]:
-    """The graphs, `Data` each: of every split where the dataset has them apart, else of "all".
+    """The graphs (`Data`) of every split, under "all" where the dataset has no separate splits.
 
-    ValueError for a name that is not allowed, for what the class refuses and for files that are
-    more than tensors; FileNotFoundError, saying how to get them, for files that are not there.
+    ValueError for a name that is not allowed, for what the class rejects, and for files that hold
+    more than tensors; FileNotFoundError for missing files says how to get them.
     """
     from torch_geometric import datasets
 
@@ -72,8 +73,7 @@ def _open(made: Any, options: dict[str, Any]) -> list[Any]:
             graphs = list(made(**options))
     except (MemoryError, ImportError, FileNotFoundError, ValueError):
         raise
-    # What torch_geometric raises for a name that it does not know, and for files that it has not
-    # made itself, has no common type.
+    # torch_geometric's errors for unknown names and for files of others have no common type.
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         raise ValueError(
@@ -87,7 +87,7 @@ def _open(made: Any, options: dict[str, Any]) -> list[Any]:
 
 
 def _check_graph(data: Any, where: str) -> None:
-    """ValueError for what does not hold together as a graph."""
+    """ValueError for edges, features or targets that do not fit together."""
     edges, size = getattr(data, "edge_index", None), getattr(data, "num_nodes", None)
     if not isinstance(edges, Tensor) or edges.dim() != 2 or len(edges) != 2:
         raise ValueError(f"{where} has no edge_index of shape (2, E)")
@@ -118,7 +118,7 @@ def _checked_name(kind: str, name: str | None) -> str:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """What is drawn is drawn from the seed; other draws go on as if nothing had been."""
+    """Random draws inside come from the seed; the random state outside is left as it was."""
     python, arrays = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=()):
         random.seed(seed)

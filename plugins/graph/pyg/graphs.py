@@ -1,6 +1,6 @@
-"""Graphs and targets of a dataset of torch_geometric, and how they are split.
+"""Graphs and targets of a dataset of torch_geometric, and their splits.
 
-n: nodes, E: edges of a graph, D and C: features of a node and of an edge.
+n: nodes, E: edges of a graph; D, C: features of a node and of an edge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ MASKS = {"train": "train_mask", "validation": "val_mask", "test": "test_mask"}
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph: edges (2, E), x (n, D), edge_x (E, C) or None, and targets y, known or not.
+    """A graph: edges (2, E), x (n, D), edge_x (E, C) or None, targets y and which are known.
 
-    There is one target a node, (n,), or one for the graph, (1,).
+    There is one target per node, (n,), or one for the graph, (1,).
     """
 
     edges: Tensor
@@ -29,28 +29,30 @@ class Graph:
     known: Tensor
 
     def summary(self, per_node: bool) -> Tensor:
-        """Features without structure, a row a target: of a node, or the sum over all and n."""
+        """Features without structure, one row per target: the nodes', or their sum and n."""
         if per_node:
             return self.x
         return torch.cat([self.x.sum(0), self.x.new_tensor([len(self.x)])])[None]
 
 
 def targets_per_node(graphs: Sequence[Any], name: str) -> bool:
-    """Whether `y` has a row a node; ValueError where it has neither that nor a row a graph."""
+    """Whether `y` has one row per node; ValueError where it has neither that nor one per graph."""
     if not graphs or any(getattr(data, "y", None) is None for data in graphs):
         raise ValueError(
-            f"{name} has {len(graphs)} graphs, some of them without y: nothing to tell"
+            f"{name} has {len(graphs)} graphs, some of them without y: nothing to predict"
         )
     rows = [len(data.y) if data.y.dim() else 1 for data in graphs]
     if all(row == 1 for row in rows):
         return False
     if all(row == data.num_nodes for row, data in zip(rows, graphs, strict=True)):
         return True
-    raise ValueError(f"{name}: y has neither a row a graph nor a row a node; take another dataset")
+    raise ValueError(
+        f"{name}: y has neither one row per graph nor one per node; take another dataset"
+    )
 
 
 def kind_of(graphs: Sequence[Any], name: str) -> str:
-    """The kind of structure that all graphs are of: undirected, or DAGs; ValueError for others."""
+    """The kind of all graphs, "undirected" or "graph" for DAGs; ValueError for cyclic ones."""
     from torch_geometric.utils import is_undirected, remove_self_loops
 
     def both_ways(data: Any) -> bool:
@@ -65,19 +67,19 @@ def kind_of(graphs: Sequence[Any], name: str) -> str:
         except ValueError as error:
             raise ValueError(
                 f"graph {number} of {name} is directed and has a cycle ({error}): no topology "
-                "takes it as it is; task.undirected=true takes every edge both ways"
+                "takes it as it is; task.undirected=true adds the reverse of every edge"
             ) from error
     return "graph"
 
 
 def read_graph(data: Any, kind: str, target: int, where: str) -> Graph:
-    """ValueError where there is no such column of targets."""
+    """A `Data` as a `Graph` of the given kind; ValueError for a missing column of targets."""
     from torch_geometric.utils import remove_self_loops, to_undirected
 
     edges, edge_x = data.edge_index, _dense(data.edge_attr)
     if kind == "undirected":
         edges, edge_x = remove_self_loops(edges, edge_x)
-        # An edge that is there both ways already keeps its features.
+        # An edge whose reverse is there already keeps its features.
         given = [] if edge_x is None else [edge_x]
         edges, given = to_undirected(edges, given, data.num_nodes, reduce="max")
         edge_x = given[0] if given else None
@@ -96,7 +98,7 @@ def split_graphs(
     seed: int,
     name: str,
 ) -> dict[str, list[Graph]]:
-    """The splits train, validation and test: the dataset's own, or drawn."""
+    """The splits train, validation and test: the dataset's own, or random ones."""
     if set(read) != {"all"}:
         return dict(read)
     graphs = read["all"]
@@ -126,7 +128,7 @@ def _masked(graphs: Sequence[Graph], masks: Sequence[Tensor]) -> list[Graph]:
 
 
 def _first(mask: Tensor) -> Tensor:
-    """The first of several splits."""
+    """The first of several splits, which are columns."""
     return mask if mask.dim() == 1 else mask[:, 0]
 
 

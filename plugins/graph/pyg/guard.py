@@ -1,9 +1,9 @@
-"""Datasets of torch_geometric opened on this machine alone, and never unpickled.
+"""Guards so that torch_geometric reads local files only, and never unpickles.
 
 torch_geometric opens its files through fsspec, for which `file:`, `simplecache::` and others are
-addresses of files, and falls back to pickle where a file that it has made holds more than tensors
-and plain containers. So a root is an absolute path here, and within `plain_loading` there is
-nothing that unpickles.
+addresses, and falls back to pickle where a processed file holds more than tensors and plain
+containers. So a root is an absolute path here, and unpickling is replaced by an error within
+`plain_loading`.
 """
 
 import os
@@ -17,13 +17,13 @@ import torch
 
 import structnet as sn
 
-# `file:`, `s3:`, but not the drive of `C:`.
+# `file:`, `s3:`, but not a drive as in `C:`.
 ADDRESS = re.compile(r"[^\W\d_][\w+.-]+:")
 _load = torch.load
 
 
 def plain_folder(root: str) -> str:
-    """The absolute path of a folder; ValueError for what fsspec would take for an address."""
+    """The absolute path of a folder; ValueError for what fsspec would read as an address."""
     path = os.path.abspath(Path(root).expanduser())
     if ADDRESS.match(root) or "::" in path or "\0" in path:
         raise ValueError(
@@ -33,7 +33,7 @@ def plain_folder(root: str) -> str:
 
 
 def load_plain(file: Any, map_location: Any = None, **options: Any) -> Any:
-    """What `torch.save` has written of tensors and plain containers; ValueError for more."""
+    """Load tensors and plain containers saved by `torch.save`; ValueError for anything else."""
     name = getattr(file, "name", file)
     if isinstance(file, str | os.PathLike):
         path = Path(os.path.abspath(file))
@@ -42,7 +42,7 @@ def load_plain(file: Any, map_location: Any = None, **options: Any) -> Any:
         file = path
     try:
         return _load(file, "cpu", weights_only=True)
-    # What torch raises for a damaged file or a forbidden object has no common type.
+    # torch's errors for damaged files and forbidden objects have no common type.
     except Exception as error:
         reason = str(error).split("\n")[0]
         raise ValueError(
@@ -57,7 +57,7 @@ def _refuse_pickle(*args: Any, **kwargs: Any) -> Any:
 
 @contextmanager
 def plain_loading() -> Iterator[None]:
-    """Whatever is loaded within is tensors, arrays, plain containers and text, or is refused."""
+    """Inside, only tensors, arrays, plain containers and text can be loaded."""
     from torch_geometric.io import fs
 
     guards = [
@@ -78,7 +78,7 @@ def plain_loading() -> Iterator[None]:
 
 
 def guarded(made: Any, pickled: bool) -> Any:
-    """The class, which gets nothing from the network and makes nothing of raw files as pickles."""
+    """The class without downloads and, if its raw files are `pickled`, without processing them."""
 
     class Guarded(made):
         def _download(self) -> None:
@@ -108,7 +108,7 @@ def guarded(made: Any, pickled: bool) -> Any:
                 )
             try:
                 super().process()
-            # What torch_geometric raises for damaged files has no common type.
+            # torch_geometric's errors for damaged files have no common type.
             except (ImportError, MemoryError):
                 raise
             except Exception as error:
@@ -122,7 +122,7 @@ def guarded(made: Any, pickled: bool) -> Any:
 
 
 def check_files(dataset: Any) -> None:
-    """ValueError for what is no file among a dataset's, or unpacks to too much."""
+    """ValueError for a special file in a dataset's folders, and for a too large archive."""
     folders = [Path(folder) for folder in (dataset.raw_dir, dataset.processed_dir)]
     found = {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
     found |= {Path(path) for path in (*dataset.raw_paths, *dataset.processed_paths)}

@@ -1,4 +1,4 @@
-"""Neural architectures that ENAS has found, and how accurate they are."""
+"""Neural architectures sampled by ENAS, and their accuracies."""
 
 import json
 import random
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from structnet.plugins.files.lines import Line, read_lines
 
 import structnet as sn
+from structnet.plugins.files.lines import Line, read_lines
 
 FILE = "final_structures6.txt"
 LAYERS = 6
@@ -25,10 +25,10 @@ NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?")
 
 @dataclass(frozen=True)
 class Architecture:
-    """Operation and bits of every layer, and accuracy in per cent; nan where the line has none.
+    """Operation and bits of every layer, and the accuracy in per cent, NaN where unknown.
 
-    Bit j of layer i says whether it takes vertex j beside the vertex before it. Vertex 0 is the
-    input, 1 to 6 are the layers, 7 is the output.
+    Every layer reads the vertex before it; bit j says whether it reads vertex j as well. Vertex 0
+    is the input, vertices 1 to 6 are the layers, vertex 7 is the output.
     """
 
     layers: Sequence[Sequence[int]]
@@ -36,7 +36,7 @@ class Architecture:
     origin: Line
 
     def edges(self) -> NDArray[np.int64]:
-        """The edges (2, E), by target."""
+        """The edges (2, E), sorted by target."""
         pairs = [
             (source, target)
             for target, (_, *bits) in enumerate(self.layers, start=1)
@@ -45,26 +45,25 @@ class Architecture:
         return np.array([*pairs, (LAYERS, LAYERS + 1)], np.int64).T
 
     def features(self) -> NDArray[np.float32]:
-        """One-hot vertices (8, 16): what they do, and their place."""
+        """The features (8, 16) of the vertices: operation and position, both one-hot."""
         does = [0, *(1 + operation for operation, *_ in self.layers), len(VERTICES) - 1]
         return np.concatenate([np.eye(len(VERTICES))[does], np.eye(LAYERS + 2)], axis=1, dtype="f4")
 
 
 @sn.tasks.register("enas")
 class ENAS(sn.Regression):
-    """The accuracy, in per cent, of a neural network of six layers: its architecture is a DAG.
+    """The accuracy, in per cent, of a neural network of six layers, whose architecture is a DAG.
 
-    19,020 architectures that ENAS (Pham et al. 2018) sampled, with their accuracies on CIFAR-10
-    under shared weights, as Zhang et al. (2019) use them for D-VAE: final_structures6.txt in
-    `root`, or in dags/enas/ of the folder that STRUCTNET_DATA names, without its first `skip`
-    lines. Test is the last tenth after the shuffle of theirs, so that it holds their architectures;
-    validation is the last tenth of the rest. `relative_rmse` is in the unit of their RMSE. A vertex
-    enters with its operation and its place, which D-VAE gives to those that take it.
+    19,020 architectures sampled by ENAS (Pham et al. 2018), with their accuracies on CIFAR-10 under
+    shared weights, as used by Zhang et al. (2019) for D-VAE: final_structures6.txt. The test split
+    is the last tenth after D-VAE's shuffle, so that it holds the same architectures; validation is
+    the last tenth of the rest. `relative_rmse` is in the unit of their RMSE. A vertex has its
+    operation and its position as features; in D-VAE the position is given to its successors.
 
     Arguments:
-        root: the folder of final_structures6.txt; null is dags/enas/ of the folder that
+        root: the folder with final_structures6.txt; null is dags/enas/ of the folder that
             STRUCTNET_DATA names.
-        skip: the first lines of the file that are left out.
+        skip: how many lines at the start of the file are left out.
     """
 
     structures = ("graph",)
@@ -79,7 +78,7 @@ class ENAS(sn.Regression):
     def find(self) -> Path:
         return sn.data_folder(self.root, "dags/enas", [FILE]) / FILE
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+    def load(self, topology: sn.Topology) -> sn.Splits:
         path = self.find()
         found = list(read_architectures(path, labelled=True))[self.skip :]
         if len(found) < 10:
@@ -90,24 +89,25 @@ class ENAS(sn.Regression):
         random.Random(0).shuffle(found)
         rest = found[: int(0.9 * len(found))]
         validation = len(rest) - len(rest) // 9
-        self._splits = {
+        architectures = {
             "train": rest[:validation],
             "validation": rest[validation:],
             "test": found[len(rest) :],
         }
-        self.standardise([one.accuracy for one in self._splits["train"]])
-        return {split: list(map(_sample, some)) for split, some in self._splits.items()}
+        splits = {split: list(map(_sample, some)) for split, some in architectures.items()}
+        scale = self.scale_of([one.accuracy for one in architectures["train"]])
+        return sn.Splits(splits, source=architectures, scale=scale)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """Architectures as in the data, with or without their accuracies."""
+        """Architectures in the format of the data, with or without their accuracies."""
         return map(_sample, read_architectures(path))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Regressions on operations and edges, one-hot at their places."""
+        """Regressions on the operation of every layer and the presence of every edge, one-hot."""
         from structnet.plugins.baselines.features import fit_numbers
 
         def table(split: str) -> tuple[NDArray, NDArray]:
-            some = self._splits[split]
+            some = self.loaded.source[split]
             return np.stack(list(map(_flat, some))), np.array([one.accuracy for one in some])
 
         return fit_numbers(table("train"), table("test"))
@@ -117,9 +117,10 @@ class ENAS(sn.Regression):
 
 
 def read_architectures(path: Path, labelled: bool = False) -> Iterator[Architecture]:
-    """The architectures of a file, one a line; ValueError names file, line, value and the way out.
+    """The architectures of a file, one per line.
 
-    Where they are `labelled`, a line without an accuracy is refused.
+    With `labelled`, every line must have an accuracy. ValueError names file, line, value and what
+    was expected.
     """
     for line in read_lines(path):
         match = LINE.fullmatch(line.text)
@@ -155,7 +156,7 @@ def _sample(one: Architecture) -> sn.Sample:
 
 
 def _flat(one: Architecture) -> NDArray[np.float32]:
-    """Operations one-hot and all bits, layer by layer."""
+    """The operations, one-hot, and all bits, in the order of the layers."""
     operations = np.eye(len(OPERATIONS), dtype=np.float32)[[layer[0] for layer in one.layers]]
     bits = [bit for _, *bits in one.layers for bit in bits]
     return np.concatenate([operations.ravel(), np.array(bits, np.float32)])

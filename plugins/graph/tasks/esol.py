@@ -1,4 +1,4 @@
-"""How well molecules dissolve in water."""
+"""The solubility of molecules in water."""
 
 import csv
 import math
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from structnet.plugins.files.lines import Line, read_lines
-from structnet.plugins.graph.molecules.smiles import ATOM_SIZE, BOND_SIZE, Molecule, read_molecule
 
 import structnet as sn
+from structnet.plugins.files.lines import Line, read_lines
+from structnet.plugins.graph.molecules.smiles import ATOM_SIZE, BOND_SIZE, Molecule, read_molecule
 
 FILE = "delaney-processed.csv"
 SMILES, TARGET = "smiles", "measured log solubility in mols per litre"
@@ -19,7 +19,7 @@ SMILES, TARGET = "smiles", "measured log solubility in mols per litre"
 
 @dataclass(frozen=True)
 class Compound:
-    """A molecule and its solubility, nan where it is not known."""
+    """A molecule and its solubility, NaN where unknown."""
 
     molecule: Molecule
     solubility: float
@@ -30,15 +30,14 @@ class Compound:
 class ESOL(sn.Regression):
     """The solubility of a molecule in water, in log mol/L; 1,128 molecules.
 
-    Delaney (2004), as MoleculeNet (Wu et al. 2018) has it: delaney-processed.csv in `root`, or in
-    molecules/esol/ of the folder that STRUCTNET_DATA names. Its SMILES are read by RDKit. A tenth
-    each, drawn by `seed`, are validation and test, as in MoleculeNet's random split. Bonds have
-    features of their own.
+    Delaney (2004), in the version of MoleculeNet (Wu et al. 2018): delaney-processed.csv, whose
+    SMILES are read by RDKit. A random tenth each makes the validation and the test split, as in
+    MoleculeNet's random split. Bonds have features of their own.
 
     Arguments:
-        root: the folder of delaney-processed.csv; null is molecules/esol/ of the folder that
+        root: the folder with delaney-processed.csv; null is molecules/esol/ of the folder that
             STRUCTNET_DATA names.
-        seed: the seed that validation and test are drawn by.
+        seed: the seed of the random splits.
     """
 
     structures = ("undirected",)
@@ -56,32 +55,33 @@ class ESOL(sn.Regression):
     def find(self) -> Path:
         return sn.data_folder(self.root, "molecules/esol", [FILE]) / FILE
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+    def load(self, topology: sn.Topology) -> sn.Splits:
         path = self.find()
         found = list(read_compounds(path, labelled=True))
         if len(found) < 10:
             raise ValueError(f"{path} has {len(found)} molecules, expected 10 or more")
         order = np.random.default_rng(self.seed).permutation(len(found))
         ends = [0, int(0.8 * len(found)), int(0.9 * len(found)), len(found)]
-        self._splits = {
+        compounds = {
             split: [found[i] for i in order[start:end]]
             for split, start, end in zip(
                 ("train", "validation", "test"), ends[:-1], ends[1:], strict=True
             )
         }
-        self.standardise([one.solubility for one in self._splits["train"]])
-        return {split: list(map(_sample, some)) for split, some in self._splits.items()}
+        splits = {split: list(map(_sample, some)) for split, some in compounds.items()}
+        scale = self.scale_of([one.solubility for one in compounds["train"]])
+        return sn.Splits(splits, source=compounds, scale=scale)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The molecules of a table with a column `smiles`."""
+        """The molecules of a CSV file with a column `smiles`."""
         return map(_sample, read_compounds(path))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Regressions on how many atoms and bonds of each kind a molecule has."""
+        """Regressions on the number of atoms and bonds of each kind."""
         from structnet.plugins.baselines.features import fit_numbers
 
         def table(split: str) -> tuple[NDArray, NDArray]:
-            some = self._splits[split]
+            some = self.loaded.source[split]
             counts = [
                 np.concatenate([one.molecule.atoms.sum(0), one.molecule.bond_features.sum(0)])
                 for one in some
@@ -97,10 +97,10 @@ class ESOL(sn.Regression):
 
 
 def read_compounds(path: Path, labelled: bool = False) -> Iterator[Compound]:
-    """The molecules of a table of comma-separated values, whose first line names the columns.
+    """The molecules of a CSV file, whose first line names the columns.
 
-    ValueError names file, line, value and what was expected; a number is expected in the column of
-    solubilities where they are `labelled`.
+    With `labelled`, each must have a number in the column of solubilities. ValueError names file,
+    line, value and what was expected.
     """
     rows = _rows(path)
     _, names = next(rows, (1, []))
@@ -119,7 +119,7 @@ def read_compounds(path: Path, labelled: bool = False) -> Iterator[Compound]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table, each with the number of its last line."""
+    """The rows of a CSV file, each with the number of its last line."""
     rows = csv.reader(line.text for line in read_lines(path))
     try:
         for row in rows:

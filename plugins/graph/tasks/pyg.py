@@ -1,14 +1,17 @@
-"""Any dataset of torch_geometric as a task."""
+"""Datasets of torch_geometric as tasks."""
 
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+import structnet as sn
 from structnet.plugins.graph.pyg.datasets import MADE, open_dataset
 from structnet.plugins.graph.pyg.graphs import (
     Graph,
@@ -17,22 +20,17 @@ from structnet.plugins.graph.pyg.graphs import (
     split_graphs,
     targets_per_node,
 )
-from torch import Tensor
-
-import structnet as sn
-
-GOALS = ("classes", "numbers")
 
 
 class _Graphs(sn.Task):
-    """What both kinds of targets share."""
+    """What classes and numbers as targets share."""
 
     def __init__(self, splits: dict[str, list[Graph]], kind: str, per_node: bool):
         self._splits, self.structures, self._per_node = splits, (kind,), per_node
         first = splits["train"][0]
         self.input_size = first.x.shape[1]
         self.edge_size = None if first.edge_x is None else first.edge_x.shape[1]
-        # The graphs of another root.
+        # The graphs of another root folder.
         self.reopen: Callable[[Path], Sequence[Graph]] = lambda path: ()
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
@@ -41,15 +39,17 @@ class _Graphs(sn.Task):
     def readout(self, topology: sn.Topology) -> str:
         return "every" if self._per_node else "mean"
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        return {split: list(map(self._sample, some)) for split, some in self._splits.items()}
+    def load(self, topology: sn.Topology) -> sn.Splits:
+        return sn.Splits(
+            {split: list(map(self._sample, some)) for split, some in self._splits.items()}
+        )
 
     @abc.abstractmethod
     def target(self, y: Tensor, known: Tensor) -> NDArray:
-        """Targets, and what stands for one that is not known."""
+        """The targets, with the mark for unknown ones where they are not `known`."""
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The graphs of another folder with files of the same dataset class and name."""
+        """The graphs in another folder with files of the same dataset class and name."""
         for number, graph in enumerate(self.reopen(path)):
             origin = sn.Origin(path, number + 1, f"graph {number}, {len(graph.x)} nodes")
             yield replace(self._sample(graph), origin=origin)
@@ -67,13 +67,13 @@ class _Graphs(sn.Task):
         return torch.cat([graph.y[graph.known] for graph in self._splits[split]])
 
     def _table(self, split: str) -> tuple[NDArray, NDArray]:
-        """Features without structure, and the targets that are known."""
+        """Features without structure, and known targets, one row per target."""
         rows = [graph.summary(self._per_node)[graph.known] for graph in self._splits[split]]
         return torch.cat(rows).numpy(), self._known(split).numpy()
 
 
 class PyGClasses(_Graphs):
-    """Classes of the graphs or nodes of a dataset."""
+    """The classes of the graphs or nodes of a dataset."""
 
     def __init__(self, splits: dict[str, list[Graph]], kind: str, per_node: bool):
         super().__init__(splits, kind, per_node)
@@ -87,7 +87,7 @@ class PyGClasses(_Graphs):
         return {"accuracy": (output, batch.y)}
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Logistic regression on a node's own features, or on a graph's sum of them."""
+        """Logistic regression on a node's own features, or on their sum over a graph."""
         from structnet.plugins.baselines.features import fit_classes
 
         tables = ((x, y.astype(np.int64)) for x, y in map(self._table, ("train", "test")))
@@ -95,17 +95,16 @@ class PyGClasses(_Graphs):
 
 
 class PyGNumbers(_Graphs, sn.Regression):
-    """Numbers of the graphs or nodes of a dataset."""
+    """Numbers to predict for the graphs or nodes of a dataset."""
 
     def target(self, y: Tensor, known: Tensor) -> NDArray:
         return torch.where(known, y.float(), torch.nan).numpy()
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        self.standardise(self._known("train"))
-        return super().load(topology)
+    def load(self, topology: sn.Topology) -> sn.Splits:
+        return sn.Splits(super().load(topology), scale=self.scale_of(self._known("train")))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Regressions on a node's own features, or on a graph's sum of them."""
+        """Regressions on a node's own features, or on their sum over a graph."""
         from structnet.plugins.baselines.features import fit_numbers
 
         return fit_numbers(self._table("train"), self._table("test"))
@@ -117,34 +116,29 @@ def pyg(
     dataset: str | None = None,
     dataset_name: str | None = None,
     root: str | None = None,
-    goal: str | None = None,
+    goal: Literal["classes", "numbers"] | None = None,
     target: int = 0,
     undirected: bool = False,
     seed: int = 0,
 ) -> sn.Task:
-    """A dataset of torch_geometric, by the name of its class: graphs or nodes, classes or numbers.
+    """A dataset of torch_geometric: classes or numbers of graphs or of nodes.
 
-    `dataset` is the class, `dataset_name` its option `name`, `root` the folder that it has its
-    files in: nothing is downloaded. There is a target a node where `y` has a row a node, else one a
-    graph; column `target` where there are several. `goal` is "classes" or "numbers"; without, whole
-    numbers in `y` are classes, those below 0 not known. `undirected` takes every edge both ways, as
-    undirected graphs have it anyway (topology ordered_graph); DAGs are for topology graph. The
-    splits are the dataset's own, or its masks', the first where there are several; else a tenth
-    each of the graphs, or of the nodes of a single graph, drawn by `seed`, are validation and test.
-    Without `x`, nodes enter with the logarithms of their degrees. Loops are left out of undirected
-    graphs.
+    Nothing is downloaded. There is one target per node if `y` has a row for every node, else one
+    per graph. Classes below 0 and NaN are unknown targets. The splits are those of the dataset, or
+    of its masks, the first where there are several; else a random tenth each of the graphs, or of
+    the nodes of a single graph, is validation and test. Without `x`, the features of a node are the
+    logarithms of its degrees. Self-loops are removed from undirected graphs, which are for topology
+    ordered_graph; DAGs are for topology graph.
 
     Arguments:
-        dataset: the class of torch_geometric.datasets.
-        dataset_name: its option name, where it has one.
-        root: the folder that it has its files in.
-        goal: classes or numbers; null tells by the targets' type.
+        dataset: the name of the class in torch_geometric.datasets.
+        dataset_name: the class's argument `name`, if it has one.
+        root: the folder with the dataset's files, the class's argument `root`.
+        goal: what is predicted; null is classes if the targets are whole numbers, else numbers.
         target: the column of y that is predicted, where there are several.
-        undirected: whether every edge is taken both ways.
-        seed: the seed that splits are drawn by, where the dataset has none.
+        undirected: add the reverse of every edge.
+        seed: the seed of random splits.
     """
-    if goal not in (None, *GOALS):
-        raise ValueError(f"option 'goal' is one of {list(GOALS)} or null, got {goal!r}")
     for option, value in (("seed", seed), ("target", target)):
         if value < 0:
             raise ValueError(f"option {option!r} is at least 0, got {value}")
@@ -172,7 +166,7 @@ def pyg(
     read = read_all(given)
     splits = split_graphs(given, read, per_node, seed, name)
     if goal is None:
-        goal = GOALS[splits["train"][0].y.is_floating_point()]
+        goal = "numbers" if splits["train"][0].y.is_floating_point() else "classes"
     task = (PyGClasses if goal == "classes" else PyGNumbers)(splits, kind, per_node)
     task.reopen = reopen
     return task

@@ -1,4 +1,4 @@
-"""The discharge of rivers, from the water that has lately run into the reaches upstream."""
+"""The discharge of rivers, predicted from the recent lateral inflow of the reaches upstream."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from structnet.plugins.graph.basin import Basin, draw_basin, draw_inflow
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.graph.basin import Basin, draw_basin, draw_inflow
 
-# The hours of a basin's record beside those of the first window.
+# The length of a basin's record in hours, without the hours of the first window.
 RECORD = 500
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """A basin with its lateral inflow (n, T), true and measured discharge, in mm/h, at some hours.
+    """A basin with its lateral inflow, true and measured discharge (n, T) in mm/h.
 
-    Water that ran in at hour t is in the discharge of hour t.
+    `hours` are those that samples are made of. The inflow of an hour already counts in the
+    discharge of the same hour.
     """
 
     basin: Basin
@@ -31,7 +32,7 @@ class Record:
     hours: NDArray[np.int64]
 
     def windows(self, series: NDArray[np.float64], window: int) -> Iterator[NDArray[np.float64]]:
-        """The last hours (n, window) of a series at every hour of the record, the latest last."""
+        """The last `window` values (n, window) of a series at each of `hours`, the latest last."""
         return (series[:, hour + 1 - window : hour + 1] for hour in self.hours)
 
 
@@ -39,25 +40,25 @@ class Record:
 class River(sn.Regression):
     """The discharge at the end of every reach of a river, from the lateral inflow of its reaches.
 
-    Networks of n = `sources` sources and 2 n - 1 reaches are drawn at random (Shreve 1966),
-    `basins` for training and an eighth as many for validation and for test. Storms
-    rain on them, and a linear reservoir a reach routes the water to the outlet (Nash 1957). A
-    sample is a basin at an hour, of `hours` drawn at random. A node is a reach: its lateral inflow
-    in the last `window` hours, length and slope, and the shares of area that its own slopes have in
-    what it drains and that this has in what the reach below drains. The target is the discharge at
-    its end at that hour, in mm/h of the area that it drains, measured with a lognormal error of
-    `noise`.
+    River networks with n sources and 2 n - 1 reaches are drawn at random (Shreve 1966): `basins`
+    of them for training, and an eighth of that number each for validation and test. Storms rain on
+    them, and one linear reservoir per reach routes the water to the outlet (Nash 1957). A sample is
+    a basin at one hour. A node is a reach; its features are the lateral inflow of the last `window`
+    hours, length and slope, the share of its own slopes in the area that it drains, and the share
+    of that area in what the reach below drains. The target is the discharge at its end at that
+    hour, in mm/h over the drained area, measured with a lognormal error.
 
-    "nse" is the efficiency of Nash and Sutcliffe (1970), eq. 3, over all gauges and hours: 1 - the
-    sum of squared errors over that around the mean of the measurements, which is torchmetrics'
-    R2Score. Water flows downstream: topology `graph`, or `tree` with arity 2 or null.
+    "nse" is the efficiency of Nash and Sutcliffe (1970), eq. 3, over all gauges and hours: 1 minus
+    the ratio of the squared errors to the squared deviations of the measurements from their mean,
+    which is torchmetrics' R2Score. Water flows downstream: topology `graph`, or `tree` with arity 2
+    or null.
 
     Arguments:
         basins: the number of basins to train on.
-        sources: the sources of a network, which has 2 sources - 1 reaches.
-        hours: the hours drawn of each basin.
-        window: the hours of lateral inflow that a node enters with.
-        noise: the deviation of the lognormal error of measurements.
+        sources: the number of sources n of a network, which has 2 n - 1 reaches.
+        hours: how many hours are drawn per basin.
+        window: the number of hours of lateral inflow in a node's features.
+        noise: the standard deviation of the logarithm of the measurement error.
     """
 
     structures = ("graph", "tree")
@@ -84,7 +85,7 @@ class River(sn.Regression):
         if size > sn.total_memory():
             raise ValueError(
                 f"{basins} basins of {sources} sources take {sn.as_bytes(size)}, more than this "
-                "machine's memory: take fewer, or a smaller task.window"
+                "machine's memory: set task.basins or task.window to less"
             )
         if noise < 0:
             raise ValueError(f"option 'noise' is at least 0, got {noise}")
@@ -96,7 +97,7 @@ class River(sn.Regression):
         super().check(topology)
         if topology.takes == "tree" and topology.arity not in (2, None):
             raise ValueError(
-                f"task 'river' has trees of arity 2 or null (any number of reaches that meet), the "
+                f"task 'river' has trees of arity 2 or null (any number of tributaries), the "
                 f"topology's arity is {topology.arity}"
             )
 
@@ -116,18 +117,19 @@ class River(sn.Regression):
     def readout(self, topology: sn.Topology) -> str:
         return "every"
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+    def load(self, topology: sn.Topology) -> sn.Splits:
         random = np.random.default_rng(0)
         few = max(1, self.basins // 8)
-        self._records = {
+        records = {
             split: [self._record(random) for _ in range(count)]
             for split, count in (("train", self.basins), ("validation", few), ("test", few))
         }
-        self.standardise(self._measured("train"))
-        return {
+        splits = {
             split: [sample for record in some for sample in self._samples(record, topology)]
-            for split, some in self._records.items()
+            for split, some in records.items()
         }
+        scale = self.scale_of(_at_hours(records["train"], "measured"))
+        return sn.Splits(splits, source=records, scale=scale)
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics import R2Score
@@ -141,9 +143,9 @@ class River(sn.Regression):
     def baselines(self) -> dict[str, dict[str, float]]:
         """Linear regressions without the tree, and the routing itself.
 
-        "own inflow" knows what the net knows of the gauge's own reach; "inflow upstream" the mean
-        inflow of all that drains through the gauge as well, hour by hour; "routing" is the true
-        discharge, which the measurements scatter around: no model can be much better.
+        "own inflow" sees the features of the gauge's own reach, "inflow upstream" also the mean
+        inflow over the drained area hour by hour. "routing" is the true discharge that the
+        measurements scatter around, so no model can be much better.
         """
         from sklearn.linear_model import LinearRegression
 
@@ -154,7 +156,7 @@ class River(sn.Regression):
             name: LinearRegression().fit(tables[0][:, columns], y).predict(tables[1][:, columns])
             for name, columns in models.items()
         }
-        predicted["routing"] = _at_hours(self._records["test"], "discharge")
+        predicted["routing"] = _at_hours(self.loaded.source["test"], "discharge")
         return {name: self._figures(one) for name, one in predicted.items()}
 
     def _figures(self, predicted: NDArray[np.float64]) -> dict[str, float]:
@@ -180,10 +182,10 @@ class River(sn.Regression):
             yield sn.Sample(structure, x, y.astype(np.float32))
 
     def _features(self, record: Record) -> Iterator[NDArray[np.float32]]:
-        """What is known of every reach (n, window + 4) at the hours of the record."""
+        """The features (n, window + 4) of every reach at each of the hours of the record."""
         basin = record.basin
         drained = basin.drained
-        # What the outlet drains is all that flows on from it.
+        # Below the outlet there is no reach: its share is 1.
         share = drained / np.where(basin.below < 0, drained, drained[basin.below])
         still = np.stack(
             [np.log(basin.length), np.log(basin.slope), basin.area / drained, share], axis=1
@@ -192,15 +194,15 @@ class River(sn.Regression):
             yield np.concatenate([window, still], axis=1, dtype=np.float32)
 
     def _table(self, split: str) -> NDArray[np.float32]:
-        """What a gauge knows by itself and the mean inflow upstream, a row a gauge and hour."""
+        """A gauge's own features and the mean inflow upstream, one row per gauge and hour."""
         rows = []
-        for record in self._records[split]:
+        for record in self.loaded.source[split]:
             upstream = record.windows(record.basin.upstream(record.inflow), self.window)
             rows += [np.hstack(pair) for pair in zip(self._features(record), upstream, strict=True)]
         return np.concatenate(rows)
 
     def _measured(self, split: str) -> NDArray[np.float64]:
-        return _at_hours(self._records[split], "measured")
+        return _at_hours(self.loaded.source[split], "measured")
 
 
 def _at_hours(records: Sequence[Record], series: str) -> NDArray[np.float64]:

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+import structnet as sn
 from structnet.plugins.files.images import image_files, read_image
-from structnet.plugins.files.street_scenes import CLASSES, FILE, PARTS, read_arrays
+from structnet.plugins.files.street_scenes import CLASSES, FILE, PARTS, WHAT, read_arrays
 from structnet.plugins.graph.regions import (
     FEATURES,
     adjacency,
@@ -17,11 +21,8 @@ from structnet.plugins.graph.regions import (
     describe,
     superpixels,
 )
-from torch import Tensor
 
-import structnet as sn
-
-# A baseline is fitted to so many superpixels.
+# The most superpixels that a model is fitted to.
 FITTED = 40_000
 
 
@@ -29,25 +30,23 @@ FITTED = 40_000
 class Superpixels(sn.Task):
     """The class of every superpixel of street scenes, scored on their pixels.
 
-    The scenes, classes, splits and file of task `segmentation`, cut by SLIC (Achanta et al. 2012)
-    into about `superpixels` regions an image of `compactness`. A node is a superpixel with its
-    colours, place, extent and size, an edge leads both ways between two that touch. A node's target
-    is the share of each class in its known pixels; one counts for as many as it has, and a class
-    for its share of the training pixels to the power -`balance`. "accuracy" and "mean_iou" are
-    those of `segmentation`: every pixel has the class of its superpixel, pixels of no class are
-    left out.
+    The scenes, classes, splits and file of task `segmentation`, cut into regions by SLIC (Achanta
+    et al. 2012). A node is a superpixel with its colours, position, extent and size as features; an
+    edge leads in both directions between two that touch. A node's target is the number of its
+    pixels of each class: in the loss every known pixel counts, weighted by its class's share of the
+    training pixels to the power -`balance`. "accuracy" and "mean_iou" are those of `segmentation`:
+    every pixel has the class of its superpixel, and pixels without a class are left out.
 
-    A node's score, by which topology `ordered_graph` with order=score visits them, is the
-    probability of the likeliest class, told by logistic regression on its features: the confidence
+    A node's score, which is the visiting order of topology `ordered_graph` with order=score, is the
+    probability of the most likely class under logistic regression on its features: the confidence
     of Liang et al. (2016), section 3.3.
 
     Arguments:
-        root: the folder of camvid_80x60.npz; null is camvid_small/ of the folder that
+        root: the folder with camvid_80x60.npz; null is camvid_small/ of the folder that
             STRUCTNET_DATA names.
-        superpixels: about how many regions an image is cut into.
-        compactness: of the regions: the larger, the squarer.
-        balance: the power by which rare classes count for more: 0 all pixels alike, 1 all classes
-            alike.
+        superpixels: the approximate number of regions per image.
+        compactness: of the regions; larger values make them squarer.
+        balance: how much rare classes are emphasised: 0 weights all pixels equally, 1 all classes.
     """
 
     structures = ("undirected",)
@@ -82,38 +81,48 @@ class Superpixels(sn.Task):
         return sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The PNG and JPEG files of a folder, or one of them, in colours."""
+        """The colour PNG and JPEG files of a folder, or a single one."""
         for file in [path] if path.is_file() else image_files(path):
             image = read_image(file, 3)
             sample = self._sample(image, np.full(image.shape[:2], len(self.classes), np.uint8))
             if getattr(topology, "order", None) == "score":
-                if not hasattr(self, "_logistic"):
-                    # A run does not save the regression that the scores come from.
-                    self.load(topology)
-                sample = self._scored(sample)
+                sample = _scored(sample, self._logistic)
             origin = sn.Origin(file, 1, f"{sample.num_nodes} superpixels")
             yield replace(sample, origin=origin)
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        path = self.find()
-        names = [f"{part}_{what}" for part in PARTS.values() for what in ("images", "labels")]
-        arrays = read_arrays(path, names)
-        splits = {
+    def load(self, topology: sn.Topology) -> sn.Splits:
+        splits = self._read_splits()
+        model = _fit_logistic(*_together(splits["train"]))
+        scored = {split: [_scored(one, model) for one in some] for split, some in splits.items()}
+        return sn.Splits(scored, source=model)
+
+    def _read_splits(self) -> dict[str, list[sn.Sample]]:
+        names = [f"{part}_{what}" for part in PARTS.values() for what in WHAT]
+        arrays = read_arrays(self.find(), names)
+        return {
             split: [
                 self._sample(*pair)
-                for pair in zip(arrays[f"{part}_images"], arrays[f"{part}_labels"], strict=True)
+                for pair in zip(*(arrays[f"{part}_{what}"] for what in WHAT), strict=True)
             ]
             for split, part in PARTS.items()
         }
-        x, y = _together(splits["train"])
-        self._weights = torch.from_numpy(y.sum(0).clip(min=1)).float() ** -self.balance
-        self._fit_logistic(x, y)
-        self._splits = {split: list(map(self._scored, some)) for split, some in splits.items()}
-        return dict(self._splits)
+
+    @cached_property
+    def _logistic(self) -> Any:
+        """The regression that gives the scores; runs don't save it, so it may be fitted again."""
+        if hasattr(self, "loaded"):
+            return self.loaded.source
+        return _fit_logistic(*_together(self._read_splits()["train"]))
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """What a training pixel of each class counts for in the loss."""
+        _, pixels = _together(self.loaded["train"])
+        return torch.from_numpy(pixels.sum(0).clip(min=1)).float() ** -self.balance
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         self._refuse_other_length(output, batch)
-        pixels = batch.y * self._weights.to(output)
+        pixels = batch.y * self.weights.to(output)
         return -(pixels * output.log_softmax(dim=1)).sum() / pixels.sum().clamp(min=1e-9)
 
     def metrics(self) -> dict[str, Any]:
@@ -126,20 +135,20 @@ class Superpixels(sn.Task):
         return dict.fromkeys(("accuracy", "mean_iou"), _pixels(output.argmax(dim=1), batch.y))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Superpixels told one by one, and the most that they allow.
+        """Superpixels classified one by one, and the best result that they allow.
 
-        "logistic" is the regression that gives the confidences, "boosted" scikit-learn's histogram
-        gradient boosting, "majority" the class that most pixels of a superpixel truly have: no
-        model of these superpixels has more pixels right.
+        "logistic" is the regression that gives the scores, "boosted" scikit-learn's histogram
+        gradient boosting. "majority" is the true class of most pixels of a superpixel, an upper
+        bound for the accuracy of any model of these superpixels.
         """
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        (x, y), (unseen, truth) = (_together(self._splits[split]) for split in ("train", "test"))
+        (x, y), (unseen, truth) = (_together(self.loaded[split]) for split in ("train", "test"))
         model = HistGradientBoostingClassifier(max_iter=40, early_stopping=False, random_state=0)
-        known = np.random.default_rng(0).permutation(np.flatnonzero(y.any(1)))[:FITTED]
+        known = _some_known(y)
         model.fit(x[known], y[known].argmax(1))
         predicted = {
-            "logistic": self._logistic.predict(unseen),
+            "logistic": self.loaded.source.predict(unseen),
             "boosted": model.predict(unseen),
             "majority": truth.argmax(1),
         }
@@ -158,39 +167,47 @@ class Superpixels(sn.Task):
         counts = count_labels(labels, regions, len(self.classes))
         return sn.Sample(sn.Edges(adjacency(regions), len(x)), x, counts)
 
-    def _fit_logistic(self, x: NDArray, y: NDArray[np.int64]) -> None:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        known = np.random.default_rng(0).permutation(np.flatnonzero(y.any(1)))[:FITTED]
-        found = len(np.unique(y[known].argmax(1)))
-        if found < 2:
-            raise ValueError(
-                f"the training images have superpixels of {found} classes, expected 2 or more; "
-                "look at their labels, or set task.superpixels to more"
-            )
-        self._logistic = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-        self._logistic.fit(x[known], y[known].argmax(1))
-
-    def _scored(self, sample: sn.Sample) -> sn.Sample:
-        score = self._logistic.predict_proba(sample.x).max(axis=1)
-        return replace(sample, structure=sample.structure._replace(score=score))
-
     def _refuse_other_length(self, output: Tensor, batch: sn.Batch) -> None:
         if len(output) != len(batch.y):
-            raise ValueError("task 'superpixels' has a target a superpixel: take readout=every")
+            raise ValueError("task 'superpixels' has one target per superpixel: take readout=every")
+
+
+def _fit_logistic(x: NDArray, y: NDArray[np.int64]) -> Any:
+    """Logistic regression on superpixels' features (n, FEATURES), given pixels per class (n, C)."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    known = _some_known(y)
+    found = len(np.unique(y[known].argmax(1)))
+    if found < 2:
+        raise ValueError(
+            f"the training images have superpixels of {found} classes, expected 2 or more; "
+            "look at their labels, or set task.superpixels to more"
+        )
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    return model.fit(x[known], y[known].argmax(1))
+
+
+def _some_known(y: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The superpixels with known pixels that models are fitted to."""
+    return np.random.default_rng(0).permutation(np.flatnonzero(y.any(1)))[:FITTED]
+
+
+def _scored(sample: sn.Sample, model: Any) -> sn.Sample:
+    score = model.predict_proba(sample.x).max(axis=1)
+    return replace(sample, structure=sample.structure._replace(score=score))
 
 
 def _together(samples: Sequence[sn.Sample]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The features and the pixels of each class of all superpixels."""
+    """The features (n, FEATURES) and the pixels per class (n, C) of all superpixels."""
     return np.concatenate([one.x for one in samples]), np.concatenate([one.y for one in samples])
 
 
 def _pixels(classes: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Predicted and true class of every known pixel.
 
-    From a class (n,) a superpixel, and how many pixels (n, classes) it has of each.
+    `classes` (n,) are the superpixels' predicted classes, `counts` (n, C) their pixels per class.
     """
     true = torch.arange(counts.shape[1], device=counts.device).expand_as(counts)
     predicted = classes[:, None].expand_as(counts)

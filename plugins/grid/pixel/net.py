@@ -4,14 +4,14 @@ import abc
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor, nn
+
+import structnet as sn
 from structnet.plugins.grid.pixel.canvas import Canvas, Whole
 from structnet.plugins.grid.pixel.condition import given
 from structnet.plugins.grid.pixel.layout import OWN, Taps, layout
 from structnet.plugins.grid.pixel.masked import Masked, Ranks, ranks
 from structnet.plugins.grid.topology import Grid
-from torch import Tensor, nn
-
-import structnet as sn
 
 # Upper bounds beyond any real net.
 MOST_LAYERS, MOST_FEATURES, MOST_ROWS = 1000, 1 << 20, 255

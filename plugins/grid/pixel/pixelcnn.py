@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from structnet.plugins.grid.pixel.canvas import Canvas
-from structnet.plugins.grid.pixel.masked import Masked
-from structnet.plugins.grid.pixel.net import PixelNet, square
 from torch import Tensor, nn
 
 import structnet as sn
+from structnet.plugins.grid.pixel.canvas import Canvas
+from structnet.plugins.grid.pixel.masked import Masked
+from structnet.plugins.grid.pixel.net import PixelNet, square
 
 
 @sn.nets.register("pixelcnn")

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
+from torch import Tensor, nn
+
+import structnet as sn
 from structnet.plugins.grid.pixel.canvas import Canvas, Sweep
 from structnet.plugins.grid.pixel.layout import OWN, Tap, Taps, beside
 from structnet.plugins.grid.pixel.masked import mask_cell
 from structnet.plugins.grid.pixel.net import MOST_ROWS, PixelNet, square
 from structnet.plugins.grid.topology import Grid
-from torch import Tensor, nn
-
-import structnet as sn
 
 
 @sn.nets.register("pixelrnn")

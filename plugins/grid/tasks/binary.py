@@ -1,30 +1,41 @@
 """Grey images made black and white."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from structnet.plugins.grid.tasks.pictures import Split
 
-WAYS = ("static", "threshold", "dynamic")
+from structnet.plugins.grid.tasks.pictures import PictureTask, Split
 
-
-def check_way(how: str | None) -> None:
-    """ValueError if there is no such way."""
-    if how not in (None, *WAYS):
-        raise ValueError(f"no binarise {how!r} among {[None, *WAYS]}")
+Way = Literal["static", "threshold", "dynamic"]
 
 
-def binarised(splits: dict[str, Split], levels: int, how: str | None) -> dict[str, Split]:
-    """Images of two levels: a pixel is 1 with its brightness as probability, or if above the half.
+class GreyTask(PictureTask):
+    """Images in levels of grey, which can be made black and white.
 
-    "static" draws them once, by a fixed seed, "threshold" draws nothing, and "dynamic" draws
-    training images anew whenever they are asked for, by torch's generator, the others as "static".
-    None leaves the images as they are.
+    Arguments:
+        binarise: make images black and white: static draws every pixel once, with its brightness as
+            the probability of white; dynamic draws training images anew every time; threshold
+            rounds. null keeps them grey.
     """
-    check_way(how)
+
+    def __init__(self, levels: int, *, binarise: Way | None = None, **options: Any):
+        super().__init__(1, 2 if binarise else levels, **options)
+        self.grey_levels, self.binarise = levels, binarise
+
+    def binarised(self, splits: dict[str, Split]) -> dict[str, Split]:
+        return binarised(splits, self.grey_levels, self.binarise)
+
+
+def binarised(splits: dict[str, Split], levels: int, how: Way | None) -> dict[str, Split]:
+    """Images of two levels: a pixel is 1 with its brightness as probability, or if above one half.
+
+    "static" draws all images once, by a fixed seed; "threshold" rounds; "dynamic" draws training
+    images anew at every access, by torch's generator, and the others like "static". None leaves
+    the images as they are.
+    """
     if how is None:
         return splits
     out = {}
@@ -49,7 +60,7 @@ def _drawn_once(images: NDArray[np.uint8], levels: int, number: int) -> NDArray[
 
 
 class Drawn(Sequence):
-    """Images that are drawn anew at every look."""
+    """Images that are drawn anew at every access."""
 
     def __init__(self, images: NDArray[np.uint8], levels: int):
         self.images, self.levels = images, levels

@@ -3,13 +3,14 @@
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+import structnet as sn
 from structnet.plugins.files.images import refuse_labels
 from structnet.plugins.files.locate import locate
 from structnet.plugins.grid.tasks.pictures import PictureTask, Split
-
-import structnet as sn
 
 SIDE, CHANNELS = 32, 3
 RECORD = 1 + CHANNELS * SIDE * SIDE
@@ -22,14 +23,12 @@ class CIFAR10(PictureTask):
     """Photographs of 32 x 32 pixels in ten classes, 256 levels of red, green and blue.
 
     Krizhevsky (2009): data_batch_1.bin to data_batch_5.bin and test_batch.bin, as they are or under
-    gzip, in `root`, or in cifar10/ of the folder that STRUCTNET_DATA names; or else a subset,
-    data_batch_first4000.bin and test_batch_first1000.bin, there or in cifar10_subset/. The last
-    tenth of the training images is validation. Judged in bits per dimension; the other options are
-    those of `PictureTask`.
+    gzip; or else a subset, data_batch_first4000.bin and test_batch_first1000.bin. The last tenth of
+    the training images is validation.
 
     Arguments:
-        root: the folder of the binary files; null is cifar10/ or cifar10_subset/ of the folder that
-            STRUCTNET_DATA names.
+        root: the folder with the binary files; null is cifar10/ or cifar10_subset/ of the folder
+            that STRUCTNET_DATA names.
     """
 
     classes = (
@@ -37,29 +36,8 @@ class CIFAR10(PictureTask):
     )  # fmt: skip
     monitor = measure = "bits_per_dim"
 
-    def __init__(
-        self,
-        *,
-        root: str | None = None,
-        goal: str = "pixels",
-        likelihood: str | None = None,
-        mixtures: int = 10,
-        condition: str | None = None,
-        factor: int = 2,
-        size: int | None = None,
-        train_size: int | None = None,
-    ):
-        super().__init__(
-            channels=CHANNELS,
-            levels=256,
-            goal=goal,
-            likelihood=likelihood,
-            mixtures=mixtures,
-            condition=condition,
-            factor=factor,
-            size=size,
-            train_size=train_size,
-        )
+    def __init__(self, *, root: str | None = None, **options: Any):
+        super().__init__(CHANNELS, 256, **options)
         self.root = root
 
     def read_splits(self) -> dict[str, Split]:
@@ -81,8 +59,8 @@ class CIFAR10(PictureTask):
                 found = locate(self.root, name, files)
                 if files is subset and self.root is None:
                     warnings.warn(
-                        f"CIFAR-10 is not whole here: {found[0].parent} holds its subset of 4,000 "
-                        "training images, which figures of the whole don't compare with",
+                        f"only a part of CIFAR-10: {found[0].parent} holds 4,000 of its training "
+                        "images, so that figures don't compare with published ones",
                         sn.DataWarning,
                         stacklevel=2,
                     )

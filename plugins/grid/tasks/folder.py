@@ -1,28 +1,28 @@
-"""Any folder of images."""
+"""A folder of images as a task."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-from structnet.plugins.files.images import MODES, image_files, read_image
-from structnet.plugins.grid.tasks.pictures import Image, PictureTask, Split, thin
 
 import structnet as sn
+from structnet.plugins.files.images import image_files, read_image
+from structnet.plugins.grid.tasks.pictures import Image, PictureTask, Split, thin
 
 
 @sn.tasks.register("images")
 class Images(PictureTask):
-    """The PNG and JPEG files below the folder `root`, grey or coloured, of any sizes.
+    """The PNG and JPEG files below a folder, grey or coloured, of any sizes.
 
-    `channels` is 1 for grey, 3 for coloured images. A tenth of the files each, drawn by `seed`, are
-    validation and test. The folders right below `root` are the classes, where these are asked for.
-    Judged in bits per dimension; the other options are those of `PictureTask`.
+    A random tenth of the files each makes the validation and the test split. The folders directly
+    below `root` are the classes.
 
     Arguments:
-        root: the folder with PNG and JPEG files below it.
+        root: the folder that is searched for PNG and JPEG files.
         channels: 1 for grey, 3 for coloured images.
-        seed: the seed that validation and test are drawn by.
+        seed: the seed of the random splits.
     """
 
     monitor = measure = "bits_per_dim"
@@ -31,31 +31,13 @@ class Images(PictureTask):
         self,
         *,
         root: str | None = None,
-        channels: int = 3,
+        channels: Literal[1, 3] = 3,
         seed: int = 0,
-        goal: str = "pixels",
-        likelihood: str | None = None,
-        mixtures: int = 10,
-        condition: str | None = None,
-        factor: int = 2,
-        size: int | None = None,
-        train_size: int | None = None,
+        **options: Any,
     ):
-        if channels not in MODES:
-            raise ValueError(f"option 'channels' is 1 (grey) or 3 (coloured), got {channels}")
         if seed < 0:
             raise ValueError(f"option 'seed' is at least 0, got {seed}")
-        super().__init__(
-            channels=channels,
-            levels=256,
-            goal=goal,
-            likelihood=likelihood,
-            mixtures=mixtures,
-            condition=condition,
-            factor=factor,
-            size=size,
-            train_size=train_size,
-        )
+        super().__init__(channels, 256, **options)
         self.root, self.seed = root, seed
 
     def find(self) -> list[Path]:
@@ -67,12 +49,12 @@ class Images(PictureTask):
 
     @cached_property
     def classes(self) -> Sequence[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The names of the folders right below the root."""
+        """The names of the folders directly below the root."""
         for path in self.files:
             if path.parent == self._folder:
                 raise ValueError(
-                    f"{path} is of no class: classes are the folders right below {self._folder}, "
-                    "and every image is in one of them"
+                    f"{path} has no class: every image must be in one of the folders directly "
+                    f"below {self._folder}, which are the classes"
                 )
         return sorted({self._class(path) for path in self.files})
 
@@ -80,8 +62,8 @@ class Images(PictureTask):
         files = self.files
         if len(files) < 3:
             raise ValueError(
-                f"{len(files)} images below {self._folder}; training, validation and test take one "
-                "at least each: give task.root a folder with more"
+                f"{len(files)} images below {self._folder}; training, validation and test need at "
+                "least one each: give task.root a folder with more"
             )
         images = list(self._read(files))
         self._refuse_sizes(images)
@@ -97,7 +79,7 @@ class Images(PictureTask):
         }
 
     def _read(self, files: Sequence[Path]) -> Iterator[Image]:
-        """The images, which are all kept; ValueError where they are too many for this machine."""
+        """The images, all in memory; ValueError where they take more than half of it."""
         size, most = 0, sn.total_memory() // 2
         for path in files:
             image = read_image(path, self.channels)
@@ -105,8 +87,7 @@ class Images(PictureTask):
             if size > most:
                 raise ValueError(
                     f"the images below {self._folder} up to {path.name} are {sn.as_bytes(size)} "
-                    f"unpacked, more than half of this machine's memory: give smaller ones, or "
-                    "fewer"
+                    f"unpacked, more than half of this machine's memory: give fewer or smaller ones"
                 )
             yield image
 
@@ -130,7 +111,7 @@ class Images(PictureTask):
         return path.relative_to(self._folder).parts[0]
 
     def _refuse_sizes(self, images: list[Image]) -> None:
-        """ValueError, naming the file, for sizes that the options don't go with."""
+        """ValueError, naming the file, for image sizes that don't fit the options."""
         first = images[0].shape[:2]
         for path, image in zip(self.files, images, strict=True):
             if self.given == "small" and image.shape[:2] != first:

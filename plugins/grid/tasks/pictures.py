@@ -1,4 +1,4 @@
-"""Tasks on images: generate them, pixel by pixel, or tell their class.
+"""Tasks on images: predict their pixels one by one, or classify them.
 
 h, w: height and width; C: channels; n: pixels, row by row; L: levels of a channel.
 """
@@ -8,35 +8,33 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import structnet as sn
 from structnet.plugins.files.images import image_files, read_image
 from structnet.plugins.grid.pixel.condition import Classes, Small
 from structnet.plugins.grid.pixel.generation import blank, completions, draw, generate, sheet
 from structnet.plugins.grid.pixel.likelihood import create_likelihood, scaled
 from structnet.plugins.grid.pixel.net import PixelNet
-from torch import Tensor, nn
-
-import structnet as sn
 
 Image = NDArray[np.uint8]
 SPLITS = ("train", "validation", "test")
-GOALS = ("pixels", "class")
-CONDITIONS = ("class", "small")
 
 
 class Split(NamedTuple):
-    """Images (h, w, C) of whole numbers below L, and their classes."""
+    """Images (h, w, C) with values from 0 to L - 1, and their classes."""
 
     images: Sequence[Image]
     labels: Sequence[int]
 
 
 class Pictures(Sequence[sn.Sample]):
-    """Samples that are made as they are asked for: images take a byte a channel until then."""
+    """Samples that are made when they are indexed; until then images take one byte per channel."""
 
     def __init__(self, split: Split, make: Callable[[Image, int], sn.Sample]):
         self.split, self.make = split, make
@@ -54,35 +52,31 @@ class Pictures(Sequence[sn.Sample]):
 
 
 class PictureTask(sn.Task):
-    """Images whose pixels are predicted one after the other, or whose class is.
+    """Images whose pixels are predicted one by one, or whose class is predicted.
 
-    `goal=pixels`: the distribution of every pixel given those before it, in raster order, its
-    channels in theirs. The loss is in nats per dimension (a channel of a pixel), the metrics are
-    "nats_per_image", and "bits_per_dim", bits per dimension; both are upper bounds on how few an
-    image can be coded in. `likelihood` is bernoulli, softmax or logistics with `mixtures` of them;
-    null takes bernoulli for binary images, softmax for others. `condition` gives the net the
-    image's class, or, small, the image's every `factor`-th pixel each way. `goal=class`: the
-    image's class from all of its pixels, "accuracy".
-
-    `size` keeps so many rows and columns of every image, evenly spaced: what a net that is
-    conditioned on small images is given. `train_size` takes the first so many images to train on.
+    With goal=pixels the net gives the distribution of every pixel given the pixels before it in
+    raster order, channel by channel. The loss is in nats per dimension (a channel of a pixel). The
+    metrics are "nats_per_image" and "bits_per_dim", bits per dimension, both upper bounds on the
+    code length of an image. With goal=class the net predicts the class from all pixels, measured by
+    "accuracy".
 
     Arguments:
-        goal: what is predicted: pixels, each from those before, or class, from all.
-        likelihood: of a pixel: bernoulli, softmax or logistics; null is bernoulli for binary
-            images, else softmax.
-        mixtures: the logistics that are mixed.
-        condition: what the net is given: class, or small, the image reduced; null is nothing.
-        factor: by which small images are smaller each way.
-        size: the rows and columns that are kept of every image; null is all.
-        train_size: the images to train on; null is all.
+        goal: what is predicted: pixels, each from those before it, or class, from the whole image.
+        likelihood: the distribution of a pixel; null is bernoulli for binary images, else softmax.
+        mixtures: the number of mixture components of likelihood=logistics.
+        condition: what the net is conditioned on: the image's class, or a small version of the
+            image; null is nothing.
+        factor: by which a small image is reduced in height and width.
+        size: the height and width that images are reduced to by keeping evenly spaced pixels; null
+            keeps all.
+        train_size: the number of training images, the first ones; null is all.
     """
 
     structures = ("grid",)
     monitor = "nats_per_image"
     loss_unit = "nats per channel of a pixel"
     mode = "min"
-    # What a run of the goal `pixels` is judged by.
+    # The `monitor` of goal=pixels.
     measure: ClassVar[str] = "nats_per_image"
 
     def __init__(
@@ -90,22 +84,18 @@ class PictureTask(sn.Task):
         channels: int,
         levels: int,
         *,
-        goal: str = "pixels",
-        likelihood: str | None = None,
+        goal: Literal["pixels", "class"] = "pixels",
+        likelihood: Literal["bernoulli", "softmax", "logistics"] | None = None,
         mixtures: int = 10,
-        condition: str | None = None,
+        condition: Literal["class", "small"] | None = None,
         factor: int = 2,
         size: int | None = None,
         train_size: int | None = None,
     ):
-        if goal not in GOALS:
-            raise ValueError(f"no goal {goal!r} among {list(GOALS)}")
-        if condition not in (None, *CONDITIONS):
-            raise ValueError(f"no condition {condition!r} among {[None, *CONDITIONS]}")
         if goal == "class" and (condition or likelihood):
             raise ValueError(
                 "options 'condition' and 'likelihood' are for task.goal=pixels; leave them out "
-                "where the class is told"
+                "for task.goal=class"
             )
         least = {"factor": (factor, 2), "size": (size, 1), "train_size": (train_size, 1)}
         for option, (value, bound) in least.items():
@@ -142,26 +132,27 @@ class PictureTask(sn.Task):
         return "mean" if self.goal == "class" else "every"
 
     def encode(self, values: Tensor) -> Tensor:
-        """A net's input for values (n, C): from -1 to 1."""
+        """A net's input for values (n, C), scaled to -1 to 1."""
         return scaled(values.float(), self.levels)
 
     def picture(self, values: Tensor) -> Image:
-        """What a person sees of values (h, w, C): from 0 to 255."""
+        """Values (h, w, C) as an image of bytes, for display."""
         return (values.float() * (255 / (self.levels - 1))).round().to(torch.uint8).cpu().numpy()
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
-        self._splits = self.read_splits()
+    def load(self, topology: sn.Topology) -> sn.Splits:
+        splits = self.read_splits()
         if self.train_size is not None:
-            images, labels = self._splits["train"]
-            self._splits["train"] = Split(images[: self.train_size], labels[: self.train_size])
-        return {name: Pictures(self._splits[name], self._sample) for name in SPLITS}
+            images, labels = splits["train"]
+            splits["train"] = Split(images[: self.train_size], labels[: self.train_size])
+        samples = {name: Pictures(splits[name], self._sample) for name in SPLITS}
+        return sn.Splits(samples, source=splits)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The PNG and JPEG files of a folder, or one of them; ValueError for another goal."""
+        """The PNG and JPEG files of a folder, or a single one; ValueError for goal=pixels."""
         if self.goal != "class":
             raise ValueError(
-                f"{type(self).__name__} with task.goal=pixels draws images and tells nothing of "
-                f"{path}: take structnet generate run=DIR, or train with task.goal=class"
+                f"{type(self).__name__} with task.goal=pixels predicts nothing about {path}: draw "
+                "images with structnet generate run=DIR, or train with task.goal=class"
             )
         for file in [path] if path.is_file() else image_files(path):
             image = read_image(file, self.channels)
@@ -188,11 +179,19 @@ class PictureTask(sn.Task):
         height: int | None = None,
         width: int | None = None,
     ) -> Any:
-        """A sheet of `n` new images, or of `complete` test images whose lower halves are drawn.
+        """A sheet of new images, or of test images whose lower halves are drawn.
 
-        A class for all of them, or images of the run `small`, is what the net is given where it was
-        trained with a condition; else each of the classes in turn, or the test images'. Images are
-        of the size of the first test image.
+        Arguments:
+            n: the number of new images.
+            temperature: log-probabilities are divided by it.
+            seed: the seed of the draws.
+            class_: the class of all images, for a net conditioned on classes; by default each class
+                in turn.
+            complete: the number of test images to complete, instead of new images.
+            small: a run whose small images are enlarged, for a net conditioned on small images; by
+                default those of test images.
+            height: the height of new images; by default that of the first test image.
+            width: the width of new images; by default that of the first test image.
         """
         shape = (height, width)
         return generate(self, net, topology, n, temperature, seed, class_, complete, small, shape)
@@ -200,7 +199,7 @@ class PictureTask(sn.Task):
     def illustrate(
         self, net: nn.Module, topology: sn.Topology, samples: Sequence[sn.Sample]
     ) -> dict[str, Any]:
-        """New images and completions; the same seed each time, so that sheets can be compared."""
+        """New images and completed test images, by the same seed every time to be comparable."""
         if not isinstance(net, PixelNet):
             return {}
         some = [samples[place % len(samples)] for place in range(64)]
@@ -215,7 +214,7 @@ class PictureTask(sn.Task):
         if self.goal == "class":
             return super().loss(output, batch)
         if len(output) != len(batch.y):
-            raise ValueError(f"{type(self).__name__} has a target a pixel: take readout=every")
+            raise ValueError(f"{type(self).__name__} has one target per pixel: take readout=every")
         return self.likelihood.nats(output, batch.y).mean() / self.channels
 
     def metrics(self) -> dict[str, Any]:
@@ -226,7 +225,7 @@ class PictureTask(sn.Task):
         return {name: MeanMetric() for name in ("nats_per_image", "bits_per_dim")}
 
     def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """Values, and how much each of them counts; of classes, scores and labels."""
+        """Values and their weights in the mean; for goal=class, scores and labels."""
         if self.goal == "class":
             return super().measured(output, batch)
         pixels = self.likelihood.nats(output, batch.y)
@@ -243,7 +242,7 @@ class PictureTask(sn.Task):
 
         shown = {
             name: Split([self._thinned(image) for image in split.images], split.labels)
-            for name, split in self._splits.items()
+            for name, split in self.loaded.source.items()
             if name != "validation"
         }
         if self.goal == "class":
@@ -268,10 +267,10 @@ class PictureTask(sn.Task):
 
 
 def thin(image: NDArray, option: str, value: int) -> NDArray:
-    """Rows and columns of an image, evenly spaced from the first on.
+    """Evenly spaced rows and columns of an image, the first ones included.
 
-    Option "size" keeps `value` of each, "factor" one of `value`. ValueError if it does not divide
-    them.
+    With option "size" `value` of each are kept, with "factor" every `value`-th. ValueError if
+    height and width are not divisible.
     """
     height, width = image.shape[:2]
     if height % value or width % value:

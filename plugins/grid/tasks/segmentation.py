@@ -5,17 +5,18 @@ h, w: height and width; n: pixels, row by row; V: pixels in a window.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from structnet.plugins.files.images import image_files, read_image
-from structnet.plugins.files.street_scenes import CLASSES, FILE, PARTS, VOID, WHAT, read_arrays
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.files.images import image_files, read_image
+from structnet.plugins.files.street_scenes import CLASSES, FILE, PARTS, VOID, WHAT, read_arrays
 
 
 @sn.tasks.register("segmentation")
@@ -23,20 +24,18 @@ class Segmentation(sn.Task):
     """The class of every pixel of street scenes of 60 x 80 pixels, eleven classes.
 
     CamVid (Brostow et al. 2009) in the split of Badrinarayanan et al. (2017), each image reduced to
-    a sixth of its height and width: camvid_80x60.npz in `root`, or in camvid_small/ of the folder
-    that STRUCTNET_DATA names. "accuracy" is the share of pixels, "mean_iou" the mean over classes
-    of intersection over union, all images together; pixels of no class (void) are left out of both
-    and of the loss. A pixel enters with the `window` x `window` pixels around it and its place,
-    row and column, all from -1 to 1. In the loss a class counts for its share of the training
-    pixels to the power -`balance`: 1 is the balance of Eigen and Fergus (2015), section 6.2, under
-    which all classes count alike.
+    a sixth of its height and width: camvid_80x60.npz. "accuracy" is the share of right pixels,
+    "mean_iou" the mean over classes of the intersection over union of all images together; pixels
+    without a class (void) are left out of both and of the loss. The features of a pixel are the
+    `window` x `window` pixels around it and its row and column, all from -1 to 1. In the loss a
+    class is weighted by its share of the training pixels to the power -`balance`; 1 is the
+    weighting of Eigen and Fergus (2015), section 6.2.
 
     Arguments:
-        root: the folder of camvid_80x60.npz; null is camvid_small/ of the folder that
+        root: the folder with camvid_80x60.npz; null is camvid_small/ of the folder that
             STRUCTNET_DATA names.
-        window: the pixels each way of the square that a pixel enters with, an odd number.
-        balance: the power by which rare classes count for more: 0 all pixels alike, 1 all classes
-            alike.
+        window: the side of the square of pixels in a pixel's features, an odd number.
+        balance: how much rare classes are emphasised: 0 weights all pixels equally, 1 all classes.
     """
 
     structures = ("grid",)
@@ -61,7 +60,7 @@ class Segmentation(sn.Task):
         return sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The PNG and JPEG files of a folder, or one of them, in colours."""
+        """The colour PNG and JPEG files of a folder, or a single one."""
         for file in [path] if path.is_file() else image_files(path):
             image = read_image(file, 3)
             height, width = image.shape[:2]
@@ -69,35 +68,39 @@ class Segmentation(sn.Task):
             yield replace(sample, origin=sn.Origin(file, 1, f"{height} x {width} pixels"))
 
     def node_names(self, sample: sn.Sample) -> Sequence[str]:
-        """Row and column of every pixel."""
+        """The row and column of every pixel."""
         height, width = sample.structure
         return [f"({row}, {column})" for row in range(height) for column in range(width)]
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+    def load(self, topology: sn.Topology) -> sn.Splits:
         path = self.find()
         arrays = read_arrays(path, [f"{p}_{what}" for p in PARTS.values() for what in WHAT])
         pixels = sum(len(arrays[f"{part}_labels"].ravel()) for part in PARTS.values())
         if (size := 4 * pixels * self.input_size) > sn.total_memory():
             raise ValueError(
                 f"the windows of {pixels:,} pixels take {sn.as_bytes(size)}, more than this "
-                f"machine's memory: take a task.window below {self.window}"
+                f"machine's memory: set task.window to less than {self.window}"
             )
-        self._splits = {
+        splits = {
             name: [
                 self._sample(*pair)
                 for pair in zip(*(arrays[f"{part}_{what}"] for what in WHAT), strict=True)
             ]
             for name, part in PARTS.items()
         }
-        labels = arrays["train_labels"]
-        counts = np.bincount(labels[labels != VOID], minlength=len(self.classes)).clip(min=1)
-        self._weights = torch.from_numpy(counts.astype(np.float32)) ** -self.balance
-        return dict(self._splits)
+        return sn.Splits(splits)
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """What a training pixel of each class counts for in the loss."""
+        labels = np.concatenate([sample.y for sample in self.loaded["train"]])
+        counts = np.bincount(labels[labels != sn.IGNORE], minlength=len(self.classes)).clip(min=1)
+        return torch.from_numpy(counts.astype(np.float32)) ** -self.balance
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         if len(output) != len(batch.y):
-            raise ValueError("task 'segmentation' has a target a pixel: take readout=every")
-        return self.cross_entropy(output, batch.y, self._weights.to(output))
+            raise ValueError("task 'segmentation' has one target per pixel: take readout=every")
+        return self.cross_entropy(output, batch.y, self.weights.to(output))
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import MulticlassJaccardIndex
@@ -109,11 +112,11 @@ class Segmentation(sn.Task):
         return dict.fromkeys(("accuracy", "mean_iou"), (output, batch.y))
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The most frequent class at each place, and pixels told by their window and place."""
+        """The most frequent class at each position, and pixels classified by their own features."""
         from structnet.plugins.grid.baselines import fit_pixels
 
         train, test = (
-            [(sample.structure, sample.x, sample.y) for sample in self._splits[split]]
+            [(sample.structure, sample.x, sample.y) for sample in self.loaded[split]]
             for split in ("train", "test")
         )
         y = torch.from_numpy(np.concatenate([target for _, _, target in test]))
@@ -130,7 +133,7 @@ class Segmentation(sn.Task):
 
 
 def windows(image: NDArray, size: int) -> NDArray:
-    """The pixels (n, V * 3) around every pixel of an image (h, w, 3), its border carried on."""
+    """The pixels (n, V * 3) around every pixel of an image (h, w, 3), padded by its border."""
     around = size // 2
     framed = np.pad(image, ((around, around), (around, around), (0, 0)), mode="edge")
     view = np.lib.stride_tricks.sliding_window_view(framed, (size, size), (0, 1))

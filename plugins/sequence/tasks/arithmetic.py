@@ -1,4 +1,4 @@
-"""Arithmetic: read a sum or difference between distractors, write the answer."""
+"""Arithmetic: read a sum or difference among distractors, write the answer."""
 
 from itertools import islice
 from string import ascii_lowercase, digits
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from structnet.plugins.sequence.tasks.characters import Characters, Text
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.sequence.tasks.characters import Characters, Text
 
-# An upper bound for distractors: beyond it a text is nearly all noise.
+# The most distractors: beyond this a text is nearly all noise.
 MOST = 1000
 
 
@@ -21,20 +21,18 @@ class Arithmetic(Characters):
 
     Jozefowicz et al. (2015), section 3.5: after `3e36d9-h1h39f94eeh43keg3c=` comes `-13991064.`,
     which is 3369 - 13994433; the full stop ends the answer, and only the answer is to be predicted.
-    The numbers have from 1 to `digits` digits, each length as often, and the first may be negative;
-    after every character stand from 0 to `distractors` random letters, each number as often (the
-    paper says "a random number"). "answers" is the share of answers without a mistake.
+    The numbers have 1 to `digits` digits and the first may be negative; every character is followed
+    by 0 to `distractors` random letters (the paper says "a random number"); all lengths are equally
+    likely. "answers" is the share of answers without a mistake.
 
     Arguments:
-        digits: the most digits that a number has.
-        distractors: the most random letters after a character.
+        digits: the largest number of digits.
+        distractors: the largest number of random letters after a character.
     """
 
-    def __init__(
-        self, *, digits: int = 8, distractors: int = 3, train_size: int = 20_000, seed: int = 0
-    ):
-        super().__init__(ALPHABET, train_size, seed)
-        # Larger ones leave the integers of numpy.
+    def __init__(self, *, digits: int = 8, distractors: int = 3, **options: int):
+        super().__init__(ALPHABET, **options)
+        # Larger numbers overflow numpy's integers.
         if not 1 <= digits <= 18:
             raise ValueError(f"option 'digits' is from 1 to 18, got {digits}")
         if distractors < 0:

@@ -1,7 +1,7 @@
-"""Next-character prediction: what the tasks over generated texts share."""
+"""Next-character prediction on generated texts."""
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,33 +12,33 @@ from torch import Tensor
 
 import structnet as sn
 
-# All texts are drawn before training starts.
+# An upper bound, as all texts are drawn before training starts.
 MOST_TEXTS = 10_000_000
 SPLITS = ("train", "validation", "test")
 
 
 class Text(NamedTuple):
-    """A text whose characters from `start` on are to be predicted."""
+    """A text whose characters from index `start` on are to be predicted."""
 
     line: str
     start: int
 
 
 class Characters(sn.Task):
-    """Predict the next character of a text, step by step, from those before it.
+    """Predict the next character of a text, step by step, from the true characters before it.
 
-    The texts are drawn from `seed`, `train_size` of them to train on and a tenth as many each for
-    validation and test. "accuracy" is the share of characters predicted right, of those that are to
-    be predicted; the true ones before are the input.
+    The texts are generated: `train_size` of them for training, and a tenth of that number each for
+    validation and test. "accuracy" is the share of right predictions among the characters that are
+    to be predicted.
 
     Arguments:
-        train_size: the number of texts to train on.
-        seed: the seed that the texts are drawn by.
+        train_size: the number of training texts.
+        seed: the seed of the generated texts.
     """
 
     structures = ("sequence",)
 
-    def __init__(self, alphabet: str, train_size: int, seed: int):
+    def __init__(self, alphabet: str, *, train_size: int = 20_000, seed: int = 0):
         for option, value, least in (("train_size", train_size, 1), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"option {option!r} is at least {least}, got {value}")
@@ -48,14 +48,14 @@ class Characters(sn.Task):
 
     @abc.abstractmethod
     def draw(self, count: int, random: np.random.Generator) -> list[Text]:
-        """So many texts over the alphabet."""
+        """Draw `count` texts over the alphabet."""
 
     def check(self, topology: sn.Topology) -> None:
         super().check(topology)
         if looks_ahead(topology):
             raise ValueError(
-                f"{type(self).__name__} is to predict the next character, which "
-                f"{type(topology).__name__} would show: take a topology that reads forwards only, "
+                f"{type(self).__name__} predicts the next character, which "
+                f"{type(topology).__name__} would show: take a topology that only reads forward, "
                 "such as topology=chain"
             )
 
@@ -75,9 +75,9 @@ class Characters(sn.Task):
         }
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The lines of a text file: after each of its characters, the next one is told."""
+        """The lines of a text file; after each character the next one is predicted."""
         if not path.is_file():
-            raise FileNotFoundError(f"no file {path}; give a text file, a sample a line")
+            raise FileNotFoundError(f"no file {path}; give a text file with one sample per line")
         for number, line in enumerate(sn.read_text(path).splitlines(), start=1):
             ids = self._index[np.frombuffer(line.encode(), np.uint8)]
             if not line or (ids < 0).any():
@@ -89,28 +89,32 @@ class Characters(sn.Task):
             sample = _sample(ids, np.full(len(ids), sn.IGNORE))
             yield replace(sample, origin=sn.Origin(path, number, line))
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+    def load(self, topology: sn.Topology) -> sn.Splits:
         encoded = {split: list(map(self._encode, some)) for split, some in self.texts.items()}
-        if self.vocabulary is None:
+        vocabulary = self.vocabulary
+        if vocabulary is None:
             ids = np.concatenate([x for x, _ in encoded["train"]])
             counts = np.bincount(ids, minlength=len(self.classes)).tolist()
-            self.vocabulary = sn.Vocabulary(dict(zip(self.classes, counts, strict=True)))
-        return {split: [_sample(x, y) for x, y in some] for split, some in encoded.items()}
+            vocabulary = sn.Vocabulary(dict(zip(self.classes, counts, strict=True)))
+        splits = {split: [_sample(x, y) for x, y in some] for split, some in encoded.items()}
+        return sn.Splits(splits, vocabulary=vocabulary)
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         if len(output) != len(batch.y):
-            raise ValueError(f"{type(self).__name__} has a target a character: take readout=every")
+            raise ValueError(
+                f"{type(self).__name__} has one target per character: take readout=every"
+            )
         return super().loss(output, batch)
 
     def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
         return {"accuracy": (output, batch.y)}
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The most frequent character, and the one most frequent after the one before."""
+        """The most frequent character, and the most frequent successor of the character before."""
         (x, y), (x_test, y_test) = (self._pairs(split) for split in ("train", "test"))
         counts = np.zeros((len(self.classes),) * 2)
         np.add.at(counts, (x, y), 1)
-        # After a character never seen in training, the most frequent one of all.
+        # After a character that never occurs in training, the most frequent one overall.
         bigram = (counts + counts.sum(0) / (1 + counts.sum())).argmax(1)
         return {
             "most frequent": {"accuracy": float((y_test == counts.sum(0).argmax()).mean())},
@@ -118,7 +122,7 @@ class Characters(sn.Task):
         }
 
     def _encode(self, text: Text) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets, as indices into the alphabet."""
+        """Inputs and targets as indices into the alphabet."""
         ids = self._index[np.frombuffer(text.line.encode(), np.uint8)]
         y = ids[1:].copy()
         y[: text.start - 1] = sn.IGNORE
@@ -132,13 +136,13 @@ class Characters(sn.Task):
         return index
 
     def _pairs(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Every character that is to be predicted, behind the one before it."""
+        """The inputs and targets of all characters that are to be predicted."""
         x, y = map(np.concatenate, zip(*map(self._encode, self.texts[split]), strict=True))
         return x[y != sn.IGNORE], y[y != sn.IGNORE]
 
 
 def looks_ahead(topology: sn.Topology) -> bool:
-    """Whether a step of a sequence follows a later one in some direction."""
+    """Whether in some direction a step of a sequence follows a later one."""
     length = 5
     tables: Any = topology.predecessors(length)
     for table in tables if len(topology.directions) > 1 else (tables,):
@@ -146,12 +150,12 @@ def looks_ahead(topology: sn.Topology) -> bool:
             source, target = np.asarray(table.index)
         else:
             source, target = np.asarray(table), np.arange(length)[:, None]
-        # From `length` on come initial states.
+        # Numbers from `length` on are initial states.
         if ((source > target) & (source < length)).any():
             return True
     return False
 
 
 def _sample(x: np.ndarray, y: np.ndarray) -> sn.Sample:
-    # In the vocabulary, 0 is the unknown word.
+    # Token 0 of a vocabulary is the unknown word.
     return sn.Sample(len(x), sn.Tokens(x + 1, np.arange(len(x) + 1)), y)

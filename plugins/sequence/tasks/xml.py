@@ -3,11 +3,11 @@
 from string import ascii_lowercase
 
 import numpy as np
-from structnet.plugins.sequence.tasks.characters import Characters, Text
 
 import structnet as sn
+from structnet.plugins.sequence.tasks.characters import Characters, Text
 
-# Upper bounds: thousands of longer documents would not fit in memory.
+# The largest value of both options: thousands of longer documents would not fit in memory.
 MOST = 10_000
 
 
@@ -15,15 +15,16 @@ MOST = 10_000
 class XML(Characters):
     """The next character of synthetic XML: a closing tag repeats a name read long before.
 
-    Jozefowicz et al. (2015), section 3.5. With probability 1/2, or after `iterations` of them, the
-    tag opened last is closed, or the document ends if none is open; otherwise one is opened, its
-    name from 2 to `name_length` random lowercase letters. A document that ends before it begins is
-    drawn again. Every character but the first is to be predicted, and after the last the `<` of the
-    next document, as in the paper's stream of them; here every document is read from a fresh state.
+    Jozefowicz et al. (2015), section 3.5. At every step, with equal probability, a new tag is
+    opened, or the tag opened last is closed; the document ends if there is none. After `iterations`
+    steps all open tags are closed. A name has 2 to `name_length` random lowercase letters. Empty
+    documents are drawn again. Every character but the first is to be predicted, and after the last
+    one the `<` of the next document, as the paper reads a stream of documents; here every document
+    starts from a fresh state.
 
     Arguments:
-        iterations: the tags opened or closed at random, before all that are open are closed.
-        name_length: the most letters of a tag's name.
+        iterations: the largest number of random steps.
+        name_length: the largest number of letters in a tag's name.
     """
 
     def __init__(
@@ -32,9 +33,9 @@ class XML(Characters):
         iterations: int = 50,
         name_length: int = 10,
         train_size: int = 5_000,
-        seed: int = 0,
+        **options: int,
     ):
-        super().__init__(ascii_lowercase + "</>", train_size, seed)
+        super().__init__(ascii_lowercase + "</>", train_size=train_size, **options)
         if iterations < 1:
             raise ValueError(f"option 'iterations' is at least 1, got {iterations}")
         for option, value in (("iterations", iterations), ("name_length", name_length)):
@@ -49,7 +50,7 @@ class XML(Characters):
 
     def _document(self, random: np.random.Generator) -> str:
         opens = []
-        # Every other draw ends before it begins.
+        # Half of the draws are empty documents.
         while not opens or not opens[0]:
             opens = (random.random(self.iterations) < 0.5).tolist()
         lengths = random.integers(2, self.name_length, self.iterations, endpoint=True).tolist()
@@ -65,5 +66,5 @@ class XML(Characters):
                 tags.append(f"</{names.pop()}>")
             else:
                 break
-        # Behind the last iteration, whatever is open is closed.
+        # Close what is still open after the last iteration.
         return "".join(tags) + "".join(f"</{name}>" for name in reversed(names))

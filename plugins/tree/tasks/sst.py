@@ -1,14 +1,14 @@
 """The Stanford Sentiment Treebank."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from structnet.plugins.tree.treebank.brackets import Bracketed, read_brackets
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.tree.treebank.brackets import Bracketed, read_brackets
 
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 FINE = ("very negative", "negative", "neutral", "positive", "very positive")
@@ -18,19 +18,18 @@ NEUTRAL = 2
 
 @sn.tasks.register("sst")
 class SST(sn.Task):
-    """Sentiment of sentences and of all their phrases, five classes or two.
+    """Sentiment of sentences and of all their phrases, in five classes or two.
 
     Stanford Sentiment Treebank, Socher et al. (2013): train.txt, dev.txt and test.txt in Penn
-    Treebank brackets, in `root`, or in sst/trees of the folder that STRUCTNET_DATA names. On
-    trees the loss is that of every node (of every labelled one where `binary` drops the neutral
-    sentences and leaves neutral phrases out), "accuracy" counts sentences, "phrases" all nodes. On
-    sequences the words are read in order and only the sentence is scored.
+    Treebank brackets. On trees every node is scored, except for neutral phrases where `binary` is
+    set; "accuracy" counts sentences, "phrases" all nodes. On sequences the words are read in order
+    and only the sentence is scored.
 
     Arguments:
-        root: the folder of train.txt, dev.txt and test.txt; null is sst/trees/ of the folder that
+        root: the folder with train.txt, dev.txt and test.txt; null is sst/trees/ of the folder that
             STRUCTNET_DATA names.
-        binary: whether neutral sentences are left out, which leaves two classes of five.
-        min_count: the times that a word is seen in training at least, to be known.
+        binary: leave out neutral sentences and phrases, so that two classes remain.
+        min_count: how often a word must occur in the training split to be known.
     """
 
     structures = ("tree", "sequence")
@@ -45,7 +44,7 @@ class SST(sn.Task):
         return topology.takes == "tree"
 
     def predicts_nodes(self, topology: sn.Topology) -> bool:
-        # Of a sentence, as "accuracy" counts them.
+        # Only sentences are reported, as "accuracy" counts them.
         return False
 
     def readout(self, topology: sn.Topology) -> str:
@@ -54,7 +53,7 @@ class SST(sn.Task):
     def find(self) -> Path:
         return sn.data_folder(self.root, "sst/trees", list(FILES.values()))
 
-    def load(self, topology: sn.Topology) -> dict[str, Sequence[sn.Sample]]:
+    def load(self, topology: sn.Topology) -> sn.Splits:
         folder = self.find()
         trees = {split: list(read_brackets(folder / file)) for split, file in FILES.items()}
         for split, some in trees.items():
@@ -64,17 +63,20 @@ class SST(sn.Task):
                 trees[split] = [tree for tree in some if int(tree.labels[0]) != NEUTRAL]
             if not trees[split]:
                 raise ValueError(f"no trees in {folder / FILES[split]}")
-        if self.vocabulary is None:
+        vocabulary = self.vocabulary
+        if vocabulary is None:
             words = (word for tree in trees["train"] for word in tree.words if word)
-            self.vocabulary = sn.Vocabulary.count(words, self.min_count)
-        self._trees = trees
-        return {
-            split: [self._sample(tree, topology) for tree in some] for split, some in trees.items()
+            vocabulary = sn.Vocabulary.count(words, self.min_count)
+        splits = {
+            split: [self._sample(tree, topology, vocabulary) for tree in some]
+            for split, some in trees.items()
         }
+        return sn.Splits(splits, vocabulary=vocabulary, source=trees)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        assert self.vocabulary is not None
         for tree in read_brackets(path):
-            yield self._sample(tree, topology, labelled=False)
+            yield self._sample(tree, topology, self.vocabulary, labelled=False)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         from structnet.plugins.tree.treebank.baselines import fit_sentences
@@ -116,21 +118,26 @@ class SST(sn.Task):
             return int(label)
         return sn.IGNORE if int(label) == NEUTRAL else int(int(label) > NEUTRAL)
 
-    def _sample(self, tree: Bracketed, topology: sn.Topology, labelled: bool = True) -> sn.Sample:
-        assert self.vocabulary is not None
+    def _sample(
+        self,
+        tree: Bracketed,
+        topology: sn.Topology,
+        vocabulary: sn.Vocabulary,
+        labelled: bool = True,
+    ) -> sn.Sample:
         on_tree = topology.takes == "tree"
         words = [(word,) if word else () for word in tree.words if word or on_tree]
         labels = tree.labels if on_tree else tree.labels[:1]
         targets = [self._target(label) if labelled else sn.IGNORE for label in labels]
         return sn.Sample(
             structure=sn.Edges.of_parents(tree.parent).table() if on_tree else len(words),
-            x=self.vocabulary.tokens(words),
+            x=vocabulary.tokens(words),
             y=np.array(targets, np.int64),
             origin=tree,
         )
 
     def _sentences(self, split: str) -> tuple[list[list[str]], list[int]]:
-        trees = self._trees[split]
+        trees = self.loaded.source[split]
         return (
             [[word for word in tree.words if word] for tree in trees],
             [self._target(tree.labels[0]) for tree in trees],

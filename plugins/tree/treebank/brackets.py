@@ -7,17 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-import structnet as sn
+from structnet.plugins.files.lines import read_lines
 
-# A word may hold any character but brackets and the plain space (some hold a no-break space).
+# A word holds any character but brackets, spaces, tabs and line breaks; some a no-break space.
 _TOKEN = re.compile(r"[()]|[^() \t\r\n]+")
 
 
 @dataclass(frozen=True)
 class Bracketed:
-    """A labelled tree; nodes in pre-order, node 0 the root.
+    """A labelled tree, its nodes in pre-order from the root on.
 
-    `words` is "" at inner nodes.
+    `labels` has one label per node, `words` one word per leaf and "" at inner nodes; `parent` is
+    every node's parent, -1 at the root. `path` and `line` say where it was read.
     """
 
     path: Path
@@ -32,17 +33,18 @@ class Bracketed:
 
 
 def read_brackets(path: Path) -> Iterator[Bracketed]:
-    """The trees of a file, one a line, blank lines passed over.
+    """The trees of a file, one per line; blank lines are skipped.
 
-    ValueError names file, line and column of a mistake; the others are those of `sn.read_text`.
+    ValueError names file, line and column of a syntax error; other errors are those of
+    `sn.read_text`.
     """
-    for line, text in enumerate(sn.read_text(path).split("\n"), start=1):
-        if text.strip(" \t\r"):
-            yield parse(text, path, line)
+    for line in read_lines(path):
+        if line.text.strip(" \t\r"):
+            yield parse(line.text, path, line.line)
 
 
 def parse(text: str, path: Path, line: int) -> Bracketed:
-    """One tree; ValueError names file, line and column of a mistake."""
+    """One tree; ValueError names file, line and column of a syntax error."""
 
     def mistake(at: int, what: str) -> ValueError:
         return ValueError(f"{path}, line {line}, column {at + 1}: {what}")
@@ -51,7 +53,7 @@ def parse(text: str, path: Path, line: int) -> Bracketed:
     words: list[str] = []
     parent: list[int] = []
     stack: list[int] = []
-    # What has been read of each open node: its bracket, its label, a word, or children.
+    # What was read last of each open node: its bracket, its label, a word, or children.
     state: list[str] = []
     for token in _TOKEN.finditer(text):
         word, at = token.group(), token.start()

@@ -1,0 +1,102 @@
+"""Tasks that ask which of two versions of a piece of Python code was written."""
+
+import abc
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+import structnet as sn
+from structnet.plugins.code.sources import python_files, split_files, standard_library
+
+
+class CodeChoice(sn.Task):
+    """Two versions of a piece of code, as it is shown and changed: which one was written?
+
+    The net gives each version one score, and the two scores are the logits of the two classes, so
+    that exchanging the versions exchanges the probabilities exactly. The code comes from the Python
+    files below `root`, tests left out. One file in ten makes the validation split and one in ten
+    the test split; there half of the pieces are shown changed. In training all are shown as
+    written, as the loss is the same either way.
+
+    Arguments:
+        root: a Python file, or a folder that is searched for them; null is the standard library.
+        min_count: how often a word must occur in the training split to be known.
+    """
+
+    group = 2
+    num_outputs = 1
+    # What a piece of code is called in messages.
+    pieces: str
+
+    def __init__(self, *, root: str | None = None, min_count: int = 2):
+        if min_count < 1:
+            raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
+        self.root = None if root is None else Path(root).expanduser()
+        self.min_count = min_count
+
+    @abc.abstractmethod
+    def extract(self, splits: dict[str, list[Path]]) -> dict[str, list[Any]]:
+        """The pieces of code in the files of each split."""
+
+    @abc.abstractmethod
+    def extract_all(self, files: Sequence[Path]) -> Iterable[Any]:
+        """All pieces of code in a user's files."""
+
+    @abc.abstractmethod
+    def words(self, pieces: Sequence[Any]) -> Iterable[str]:
+        """The words of pieces of code, as written."""
+
+    @abc.abstractmethod
+    def pair(
+        self, piece: Any, changed: bool, topology: sn.Topology, vocabulary: sn.Vocabulary
+    ) -> Iterator[sn.Sample]:
+        """The two versions, the one that is shown first: the changed one if `changed`."""
+
+    def find(self) -> dict[str, list[Path]]:
+        return split_files(self.root)
+
+    def load(self, topology: sn.Topology) -> sn.Splits:
+        files = self.find()
+        found = self.extract(files)
+        for name, some in found.items():
+            if not some:
+                raise ValueError(
+                    f"no {self.pieces} for the {name} split below "
+                    f"{self.root or standard_library()} ({len(files[name])} files); give task.root "
+                    "a folder with more Python files"
+                )
+        vocabulary = self.vocabulary
+        if vocabulary is None:
+            vocabulary = sn.Vocabulary.count(self.words(found["train"]), self.min_count)
+        splits = {
+            name: [
+                sample
+                for piece, changed in zip(some, self.shown_changed(name, len(some)), strict=True)
+                for sample in self.pair(piece, changed, topology, vocabulary)
+            ]
+            for name, some in found.items()
+        }
+        return sn.Splits(splits, vocabulary=vocabulary, source=found)
+
+    @staticmethod
+    def shown_changed(split: str, count: int) -> list[bool]:
+        """Which pieces of a split are shown changed, by a fixed draw: the same for every model."""
+        if split == "train":
+            return [False] * count
+        return (np.random.default_rng(0).permutation(count) % 2 == 1).tolist()
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """All pieces of code in a Python file or below a folder, tests included."""
+        assert self.vocabulary is not None
+        for piece in self.extract_all(python_files(path, tests=True)):
+            yield from self.pair(piece, False, topology, self.vocabulary)
+
+    def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        return output.view(-1, self.group)
+
+    def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        scores = self.sample_output(output, batch)
+        return self.cross_entropy(scores, batch.y[:: self.group])
