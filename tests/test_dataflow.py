@@ -5,9 +5,9 @@ import warnings
 
 import networkx as nx
 import pytest
-from structnet.plugins.graph.dataflow.functions import functions
 
 import structnet as sn
+from structnet.plugins.graph.dataflow.functions import functions
 
 
 def read(tmp_path, source):

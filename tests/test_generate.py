@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from commands import PIXELS, call, files_below, opened, refused, trained
+
 from structnet.plugins.grid.pixel.generation import _parts, blank, draw, sheet
 
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import assert_same, randomise
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+import structnet as sn
 from structnet.plugins.grid.pixel.canvas import Whole
 from structnet.plugins.grid.pixel.condition import Classes, Small
 from structnet.plugins.grid.pixel.layout import Layout
 from structnet.plugins.grid.pixel.likelihood import create_likelihood
 from structnet.plugins.grid.pixel.sampling import Sampler, sample
-from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
-
-import structnet as sn
 
 # One channel, and colours whose order counts; an output for every rank.
 GREY, COLOUR = (0, 0), (0, 0, 1, 2)

@@ -212,8 +212,9 @@ def test_processed_files_of_another_form_are_named(here, saved):
     ],
 )
 def test_graphs_that_do_not_hold_together_are_named(change, message):
-    from structnet.plugins.graph.pyg.datasets import _check_graph
     from torch_geometric.data import Data
+
+    from structnet.plugins.graph.pyg.datasets import _check_graph
 
     good = {"edge_index": torch.tensor([[0, 1], [1, 0]]), "x": torch.zeros(2, 3),
             "y": torch.tensor([1])}  # fmt: skip

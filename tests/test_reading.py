@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from commands import copy_of_trained, refused, trained
 from PIL import Image
+
+import structnet as sn
 from structnet.plugins.code import sources
 from structnet.plugins.code.sources import parse, python_files
 from structnet.plugins.files import images as files
@@ -18,8 +20,6 @@ from structnet.plugins.files.lines import read_lines
 from structnet.plugins.graph.molecules.tagged import read_indices
 from structnet.plugins.graph.tasks.enas import read_architectures
 from structnet.plugins.tree.treebank.brackets import read_brackets
-
-import structnet as sn
 from structnet.run.plain import read_json
 from structnet.run.saved import read_metrics, saved_config
 from structnet.system import reading

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+import structnet as sn
 from structnet.plugins.code.sources import (
     Place,
     parse,
@@ -21,8 +23,6 @@ from structnet.plugins.tree.expressions.expression import (
     expressions,
     left_child_right_sibling,
 )
-
-import structnet as sn
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 FILES = [LIBRARY / name for name in ("textwrap.py", "bisect.py", "colorsys.py", "heapq.py")]

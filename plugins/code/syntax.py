@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
+
 from structnet.plugins.code.context import (
     FUNCTIONS,
     context_words,

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import structnet as sn
 from structnet.plugins.code.sources import parse
 from structnet.plugins.graph.dataflow.reader import RECEIVERS, Reader, Use, Words
-
-import structnet as sn
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import LogisticRegression
+
 from structnet.plugins.graph.dataflow.functions import Function
 from structnet.plugins.graph.dataflow.misuse import Misuse
 

@@ -13,11 +13,11 @@ from copy import copy
 from typing import Any, Protocol
 
 import torch
-from structnet.plugins.grid.pixel.layout import OWN, Layout, Taps, beside, gather
-from structnet.plugins.grid.pixel.masked import Masked, advance
 from torch import Tensor, nn
 
 import structnet as sn
+from structnet.plugins.grid.pixel.layout import OWN, Layout, Taps, beside, gather
+from structnet.plugins.grid.pixel.masked import Masked, advance
 
 
 class Canvas(Protocol):

@@ -8,10 +8,10 @@ B: images; N: nodes; G: features of a condition.
 
 from typing import Any, NamedTuple
 
-from structnet.plugins.grid.pixel.layout import Layout
 from torch import Tensor, nn
 
 import structnet as sn
+from structnet.plugins.grid.pixel.layout import Layout
 
 
 class Classes(NamedTuple):

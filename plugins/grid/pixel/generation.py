@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from structnet.plugins.grid.pixel.condition import Classes, Small
-from structnet.plugins.grid.pixel.net import PixelNet
-from structnet.plugins.grid.pixel.sampling import Step, sample
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.grid.pixel.condition import Classes, Small
+from structnet.plugins.grid.pixel.net import PixelNet
+from structnet.plugins.grid.pixel.sampling import Step, sample
 
 if TYPE_CHECKING:
     from structnet.plugins.grid.tasks.pictures import PictureTask

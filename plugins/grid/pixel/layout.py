@@ -9,8 +9,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from structnet.plugins.grid.topology import neighbours
 from torch import Tensor
+
+from structnet.plugins.grid.topology import neighbours
 
 Tap = tuple[int, int]
 Taps = tuple[Tap, ...]

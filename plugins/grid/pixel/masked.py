@@ -9,11 +9,11 @@ input enters, B everywhere above.
 from collections.abc import Sequence
 
 import torch
-from structnet.plugins.grid.pixel.layout import OWN, Taps
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import structnet as sn
+from structnet.plugins.grid.pixel.layout import OWN, Taps
 
 Ranks = tuple[int, ...]
 

@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+import structnet as sn
 from structnet.plugins.grid.pixel.canvas import Front, Reach
 from structnet.plugins.grid.pixel.layout import Layout
 from structnet.plugins.grid.pixel.layout import layout as find_layout
 from structnet.plugins.grid.pixel.likelihood import Likelihood
 from structnet.plugins.grid.pixel.net import PixelNet
-from torch import Tensor
-from torch.nn.utils import parametrize
-
-import structnet as sn
 
 
 class Step(NamedTuple):

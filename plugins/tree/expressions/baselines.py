@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags, vstack
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import LogisticRegression
+
 from structnet.plugins.tree.expressions.expression import Expression
 
 FEATURES = 1 << 20

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+
 from structnet.plugins.code.sources import (
     Place,
     excerpt,
