@@ -108,7 +108,9 @@ def test_sizes_in_a_head_that_no_memory_could_hold_are_only_counted(mnist):
 def test_a_damaged_gzip_file_is_named(mnist, damage):
     path = mnist / f"{IMAGES}.gz"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is no whole gzip file"):
+    with pytest.raises(
+        ValueError, match=r"train-images-idx3-ubyte\.gz is not a complete gzip file"
+    ):
         load("mnist", root=str(mnist))
 
 

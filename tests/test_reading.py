@@ -99,7 +99,7 @@ def test_marks_and_blank_lines_at_the_end_of_text_are_passed_over(tmp_path, read
         path.write_bytes(changed)
         assert [str(one) for one in read(path)] == expected
     path.write_bytes(text.decode().encode("utf-16"))
-    with pytest.raises(ValueError, match=r"text\.txt is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"text\.txt is not text in UTF-8"):
         list(read(path))
 
 
@@ -137,7 +137,7 @@ def test_a_file_larger_than_memory_is_named(tmp_path):
     path.touch()
     os.truncate(path, 1 << 42)
     for read in (sn.read_bytes, sn.read_text, lambda path: list(read_brackets(path))):
-        with pytest.raises(ValueError, match=r"x\.txt is of 4\.4 TB, this machine's memory"):
+        with pytest.raises(ValueError, match=r"x\.txt has 4\.4 TB, more than this machine"):
             read(path)
 
 

@@ -154,7 +154,7 @@ def test_baselines_know_the_place_and_the_pixel(root):
         ({"test_images": np.zeros((2, 3, 4), np.uint8)}, r"test_images is uint8 .*\(N, h, w, 3\)"),
         ({"train_images": np.zeros((0, 3, 4, 3), np.uint8),
           "train_labels": np.zeros((0, 3, 4), np.uint8)}, "train_images is uint8 of shape"),
-        ({"train_images": np.array([None])}, r"is no \.npz file that can be read"),
+        ({"train_images": np.array([None])}, r"is not a valid \.npz file"),
     ],
 )  # fmt: skip
 def test_wrong_arrays_are_named_with_the_file(tmp_path, changed, message):
@@ -169,7 +169,7 @@ def test_a_damaged_file_or_a_missing_array_is_named(root):
     whole = path.read_bytes()
     for data in (b"", b"no zip", whole[:-100], whole[: len(whole) // 2]):
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"camvid_80x60\.npz is no \.npz file"):
+        with pytest.raises(ValueError, match=r"camvid_80x60\.npz is not a valid \.npz file"):
             create(root)
     some = arrays()
     del some["val_labels"]

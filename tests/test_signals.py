@@ -7,7 +7,6 @@ import pytest
 import torch
 from commands import SMALL, call, code_folder, run_python
 
-from structnet.cli import COMMANDS
 from structnet.data.batch import Sample
 from structnet.data.loader import loader
 from structnet.registry import topologies
@@ -38,7 +37,7 @@ def test_a_signal_ends_a_command_with_its_status_whatever_becomes_of_it(
             if raised is not None:
                 raise raised("half imported") from None
 
-    monkeypatch.setitem(COMMANDS, "list", interrupted)
+    monkeypatch.setattr("structnet.cli.list.run", interrupted)
     status, out, err = call("list")
     assert (status, out, err) == (STATUS[number], "", "stopped\n")
 
@@ -143,7 +142,7 @@ def test_a_worker_does_not_end_before_the_process_it_works_for(number):
 
 
 def test_a_worker_that_is_killed_is_said_in_a_line(monkeypatch):
-    monkeypatch.setitem(COMMANDS, "list", lambda words: list(batches(signal.SIGKILL)))
+    monkeypatch.setattr("structnet.cli.list.run", lambda words: list(batches(signal.SIGKILL)))
     status, _, err = call("list")
     assert status == 2
     assert err.startswith("structnet: error: DataLoader worker (pid") and err.count("\n") == 1

@@ -95,8 +95,8 @@ def test_what_is_for_want_of_memory_says_so():
     for error in [*allocation_errors(), MemoryError(), MemoryError("Unable to allocate 8.00 GiB")]:
         text = shortage(error)
         assert text is not None and text.startswith("out of memory") and "\n" not in text
-    assert "as 4.5 PB were asked for at once" in shortage(next(allocation_errors()))
-    assert "as 8.00 GiB were asked" in shortage(MemoryError("Unable to allocate 8.00 GiB for x"))
+    assert "allocating 4.5 PB at once" in shortage(next(allocation_errors()))
+    assert "allocating 8.00 GiB at" in shortage(MemoryError("Unable to allocate 8.00 GiB for x"))
     assert shortage(MemoryError("out of memory reading x")) == "out of memory reading x"
     worker = RuntimeError("Caught MemoryError in DataLoader worker process 0.\nOriginal Traceback")
     assert "\n" not in shortage(worker)

@@ -32,7 +32,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]
         raise MemoryError(f"out of memory reading {path}") from None
     # Numpy has errors of three modules for files that are damaged.
     except Exception as error:
-        raise ValueError(f"{path} is no .npz file that can be read: {error}") from error
+        raise ValueError(f"{path} is not a valid .npz file: {error}") from error
     for name in names:
         if name not in arrays:
             raise ValueError(f"{path} has no array {name!r}, expected {', '.join(names)}")

@@ -1,1 +1,1 @@
-"""What touches the machine: files, memory, signals, the terminal."""
+"""Access to the machine: files, memory, signals and the terminal."""

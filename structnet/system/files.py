@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files."""
 
 import os
 import re
@@ -11,14 +11,15 @@ TEMPORARY = re.compile(r"\.(\d+)-.+")
 
 
 def write(path: Path, save: Callable[[Path], Any]) -> None:
-    """Write a file under a temporary name, then put it in place whole.
+    """Write a file atomically: to a temporary beside it, flushed to disk, which then replaces it.
 
-    It is on the disk, not only on its way there, before it takes the place of the one before.
-    OSError names the file.
+    Arguments:
+        path: the file; OSError names it.
+        save: writes the content to the path that it is given.
     """
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        # Whatever has the name, a link to elsewhere for example, is not written to.
+        # If the name exists, as a link to another file for example, that file is not written to.
         temporary.unlink(missing_ok=True)
         save(temporary)
         _flush(temporary)
@@ -36,16 +37,14 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 
 
 def check_own_folder(path: Path) -> None:
-    """ValueError for a link, which leads elsewhere, and for what is there and is no folder."""
+    """ValueError if a path is a symbolic link, or exists and is not a folder."""
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        what = "a link to elsewhere" if path.is_symlink() else "no folder"
-        raise ValueError(
-            f"{path} is {what}, and is written to; move it away, or copy what it holds"
-        )
+        what = "a symbolic link" if path.is_symlink() else "not a folder"
+        raise ValueError(f"{path} is {what}, and is to be written to: move it away or copy it")
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what processes that were killed while they wrote have left in a folder."""
+    """Remove the temporaries in a folder that killed processes have left."""
     for path in folder.glob(".*"):
         found = TEMPORARY.fullmatch(path.name)
         if found and path.is_file() and not _is_alive(int(found[1])):
@@ -53,10 +52,10 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    # Windows opens no folders.
+    # Windows can't open folders.
     if os.name != "posix" and path.is_dir():
         return
-    # Descriptors that are only read from can be flushed nowhere but on POSIX.
+    # Only on POSIX can a read-only descriptor be flushed.
     number = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
         os.fsync(number)
@@ -66,7 +65,7 @@ def _flush(path: Path) -> None:
 
 def _is_alive(process: int) -> bool:
     if os.name != "posix":
-        # There, asking by a signal ends it.
+        # On Windows, os.kill would end it.
         return True
     try:
         os.kill(process, 0)

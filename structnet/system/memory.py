@@ -1,4 +1,4 @@
-"""How much memory there is, and what a process does with what it has freed."""
+"""The machine's memory: its size, keeping freed memory, and messages when it runs out."""
 
 import ctypes
 import os
@@ -8,10 +8,10 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-# glibc's malloc.h.
+# From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 LARGEST = 2**31 - 1
-# Messages of torch, C++ and the drivers when memory runs out.
+# Messages of torch, C++ and drivers when memory runs out.
 SHORTAGE = re.compile(
     r"can't allocate memory|not enough memory|out of memory|Cannot allocate memory|Unable to "
     r"allocate|bad_alloc|[Ss]torage size calculation overflowed|numel: integer multiplication "
@@ -20,12 +20,12 @@ SHORTAGE = re.compile(
 
 
 def keep_memory() -> bool:
-    """Keep freed memory for the next step instead of giving it back; whether the C library can.
+    """Keep freed memory for the next step instead of returning it to the system.
 
-    glibc gives blocks of more than 32 MiB back to the system as they are freed, and gets them anew
-    in the next step, page by page and zeroed: on a CPU that takes as long as the arithmetic on
-    them. The process holds what it has once needed until it ends. Other C libraries are left as
-    they are.
+    glibc returns blocks of more than 32 MiB when they are freed, and allocates them again in the
+    next step, page by page and zeroed: on a CPU this takes as long as the arithmetic on them. From
+    this call on, the process keeps the memory it once needed until it ends. Returns whether the C
+    library supports it; others than glibc are left unchanged.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -37,11 +37,11 @@ def keep_memory() -> bool:
 
 @cache
 def total_memory() -> int:
-    """The bytes of this machine's memory, at most what the process may have of it."""
+    """The machine's memory in bytes, or the process's limit if that is lower."""
     try:
         found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        # Where the system doesn't say, nothing is refused.
+        # Unknown: then nothing is rejected for its size.
         return sys.maxsize
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):
@@ -52,7 +52,7 @@ def total_memory() -> int:
 def shortage(error: BaseException) -> str | None:
     """The message for an error caused by lack of memory; None for any other error.
 
-    Torch's allocators raise RuntimeError, and Python's MemoryError has no text.
+    It may be a RuntimeError of torch's allocators, and Python's MemoryError has no text.
     """
     text = str(error)
     if not isinstance(error, MemoryError) and not SHORTAGE.search(text):
@@ -62,15 +62,15 @@ def shortage(error: BaseException) -> str | None:
     asked = re.search(r"allocate (\d+) bytes", text)
     sizes = re.search(r"allocate ([\d.]+ [KMGTPE]?i?B)\b", text)
     wanted = as_bytes(int(asked[1])) if asked else sizes[1] if sizes else ""
-    what = f", as {wanted} were asked for at once" if wanted else ""
+    what = f", allocating {wanted} at once" if wanted else ""
     return (
-        f"out of memory{what}: take fewer or smaller samples, less at a time "
-        "(trainer.batch_nodes), or a smaller net"
+        f"out of memory{what}: use smaller batches (trainer.batch_nodes), fewer or smaller "
+        "samples, or a smaller net"
     )
 
 
 def as_bytes(count: int) -> str:
-    """`512 bytes`, `3.4 MB`, `2.0 TB`."""
+    """A size for people: `512 bytes`, `3.4 MB`, `2.0 TB`."""
     value, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
     while value >= 1000 and len(units) > 1:
         value /= 1000

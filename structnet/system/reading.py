@@ -1,7 +1,7 @@
-"""Reading untrusted files: regular files only, and only as much as fits in memory.
+"""Reading untrusted files: regular files only, and no more than fits in memory.
 
-A pipe, a socket or a device under a file's name would be waited for, or would never end. What is
-packed says how large it is before it is unpacked, or is unpacked up to a bound.
+Reading a pipe, a socket or a device could block or never end. Archives are rejected by the size
+that they state, gzip files are unpacked up to a limit.
 """
 
 import gzip
@@ -12,15 +12,15 @@ from pathlib import Path
 
 from structnet.system.memory import as_bytes, total_memory
 
-# The largest size, in bytes, that a compressed file may unpack to.
+# The most bytes that a compressed file may unpack to.
 UNPACKED = 1 << 30
 
 
 def check_file(path: Path) -> int:
     """The size of a file in bytes.
 
-    FileNotFoundError if nothing is there; ValueError for what is no file, and for one that is
-    larger than the machine's memory.
+    FileNotFoundError if it does not exist; ValueError if it is not a regular file, or larger than
+    the machine's memory.
     """
     try:
         found = path.stat()
@@ -31,17 +31,17 @@ def check_file(path: Path) -> int:
         raise ValueError(f"no file {path}: it is {what}")
     if found.st_size > total_memory():
         raise ValueError(
-            f"{path} is of {as_bytes(found.st_size)}, this machine's memory of "
-            f"{as_bytes(total_memory())}: give a part of it"
+            f"{path} has {as_bytes(found.st_size)}, more than this machine's memory of "
+            f"{as_bytes(total_memory())}: use a part of it"
         )
     return found.st_size
 
 
 def read_bytes(path: Path, count: int | None = None) -> bytes:
-    """The first `count` bytes of a file, or all, unpacked if its name ends in .gz.
+    """The bytes of a file, unpacked if its name ends in .gz; the first `count`, or all.
 
-    The errors of `check_file`; ValueError as well for a damaged gzip file, and for one that unpacks
-    to more than `UNPACKED` bytes.
+    Raises the errors of `check_file`, and ValueError if a gzip file is damaged or unpacks to more
+    than `UNPACKED` bytes.
     """
     size = check_file(path)
     try:
@@ -52,10 +52,10 @@ def read_bytes(path: Path, count: int | None = None) -> bytes:
             data = file.read(UNPACKED + 1 if count is None else min(count, UNPACKED + 1))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(
-            f"{path} is no whole gzip file ({error}); get it again, or unpack it"
+            f"{path} is not a complete gzip file ({error}); get it again, or unpack it"
         ) from error
     except OSError as error:
-        # Only opening a file names it.
+        # Errors of reading, unlike those of opening, don't name the file.
         raise type(error)(error.errno, error.strerror, str(path)) from error
     except MemoryError:
         raise MemoryError(f"out of memory reading {path}, {as_bytes(size)} on disk") from None
@@ -68,26 +68,29 @@ def read_bytes(path: Path, count: int | None = None) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """A text file in UTF-8, without a byte order mark, unpacked if its name ends in .gz.
+    """The text of a file in UTF-8, unpacked if its name ends in .gz; a byte order mark is dropped.
 
-    The errors of `read_bytes`; ValueError for other encodings.
+    Raises the errors of `read_bytes`, and ValueError for other encodings.
     """
     try:
-        # Spreadsheets begin a file with a mark that is no part of its first word.
+        # Spreadsheet programs write a byte order mark.
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}") from error
+        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
 
 
 def check_archive(path: Path) -> None:
-    """ValueError, naming it, for a zip file (.npz, .pt) that unpacks to more than `UNPACKED`."""
+    """ValueError for a zip file (.npz, .pt) that unpacks to more than `UNPACKED` bytes.
+
+    Raises the errors of `check_file` too.
+    """
     size = check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, NotImplementedError) as error:
-        raise ValueError(f"{path} is no {path.suffix} file that can be read: {error}") from error
-    # What lies in it as it is takes no more than on disk.
+        raise ValueError(f"{path} is not a valid {path.suffix} file: {error}") from error
+    # Members that are stored uncompressed take no more than on disk.
     if unpacked > max(UNPACKED, size):
         raise ValueError(
             f"{path}, {as_bytes(size)}, unpacks to {as_bytes(unpacked)}, more than "

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: stopping at any moment, with the exit status that shells expect."""
+"""SIGINT and SIGTERM: stopping at any time, with the exit status that shells expect."""
 
 import signal
 import threading
@@ -16,11 +16,11 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[list[int]]:
-    """Raises `Stopped` where a signal finds the main thread, and puts its number in the list.
+    """Signals raise `Stopped` in the main thread, and append their number to the list given.
 
-    A library may make another error of it, or swallow it while it is imported: the list tells.
-    Signals soon after one are ignored, so that what is being cleaned up is. In another thread, and
-    for a signal that is ignored already, as with `nohup`, nothing changes.
+    The list tells of a signal even if a library turns the exception into another or swallows it.
+    Further signals within `CLEANING_S` seconds are ignored, so that cleaning up can finish. Nothing
+    changes in other threads, nor for a signal that is ignored already, as with `nohup`.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -45,11 +45,11 @@ def stoppable() -> Iterator[list[int]]:
         yield received
     finally:
         for one, handler in before.items():
-            # A handler that was not installed from Python is not known.
+            # None: the handler was not installed from Python.
             signal.signal(one, signal.SIG_DFL if handler is None else handler)
 
 
 def ignore(worker: int) -> None:
-    """For a loader's worker: it ends with the process it works for, and by nothing else."""
+    """Make a loader's worker ignore signals: it ends with the process that started it."""
     for one in STOPPING:
         signal.signal(one, signal.SIG_IGN)

@@ -1,19 +1,19 @@
-"""Printing untrusted text: control characters and letters the terminal lacks are escaped."""
+"""Printing to the terminal: untrusted text is escaped."""
 
 import sys
 from collections.abc import Collection, Sequence
 from io import TextIOWrapper
 from typing import Any
 
-# No table is as wide.
+# Wider than any table.
 UNBOUNDED = 10_000
 
 
 def visible(text: str) -> str:
-    r"""Text on one line, of what can be printed: others are escaped, as \x1b and \n are.
+    r"""The text in one line, with unprintable characters escaped, as \x1b and \n.
 
-    A terminal obeys control characters, marks of writing direction show a text in another order,
-    and a line break in a file's name forges a line of ours.
+    Otherwise control characters would act on the terminal, marks of writing direction reorder the
+    text, and a line break in a file's name forge a line of output.
     """
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
@@ -21,28 +21,25 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """The same of a message of several lines, all but the first one indented."""
+    """The same for each line of a message, with all but the first indented."""
     return "\n  ".join(map(visible, text.split("\n")))
 
 
 def counted(number: int, one: str, several: str = "") -> str:
-    """A number of things in words: 1 epoch, 2 epochs."""
+    """A number with its noun: 1 epoch, 2 epochs."""
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def show_all_letters() -> None:
-    """Print characters that stdout's or stderr's encoding lacks as escapes, not as errors."""
+    """Escape characters that the encoding of stdout or stderr lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def console() -> Any:
-    """rich's console of stdout, where tables are as wide as they need to be if it is no terminal.
-
-    rich cuts them to 80 columns there, which nobody has.
-    """
-    # Imported here: help is printed without it.
+    """A console of rich on stdout; if that is not a terminal, tables are not cut to 80 columns."""
+    # Imported here, as help does not need it.
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else UNBOUNDED)
@@ -52,7 +49,7 @@ def print_rows(
     head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)
 ) -> None:
     """Print a table; columns are aligned to the right but for the numbers in `left`."""
-    # Imported here: help is printed without it.
+    # Imported here, as help does not need it.
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""The words of a call: flags, their values and options."""
+"""The words of a command line: flags, their values and options."""
 
 import shlex
 from collections.abc import Sequence
@@ -7,19 +7,19 @@ from structnet.registry.option_types import home
 from structnet.registry.plugin import plugin_files
 from structnet.system.terminal import visible
 
-# What stands for the value of a word that a command cannot do without.
+# Placeholders for the values of required words.
 WANTED = {"run": "DIR", "path": "FILE_OR_FOLDER"}
 
 
 def take_flag(words: list[str], flag: str) -> bool:
-    """Whether the words have a flag; it is taken out."""
+    """Remove a flag from the words; whether it was there."""
     present = flag in words
     words[:] = [word for word in words if word != flag]
     return present
 
 
 def take_values(words: list[str], flag: str) -> list[str]:
-    """The values of `--flag VALUE` and `--flag=VALUE`, which are taken out with it."""
+    """Remove `--flag VALUE` and `--flag=VALUE` from the words and return the values."""
     values = []
     given = [word for word in words if word == flag or word.startswith(f"{flag}=")]
     for word in given:
@@ -34,7 +34,7 @@ def take_values(words: list[str], flag: str) -> list[str]:
 
 
 def command_line(*words: object) -> str:
-    """A call of ours as it is typed, with the plugin files of this one."""
+    """A structnet command as one would type it, with the plugin files of this process."""
     plugins = [word for file in plugin_files() for word in ("--plugin", file)]
     return visible(shlex.join(["structnet", *map(str, words), *plugins]))
 
@@ -45,10 +45,14 @@ def take_options(
     optional: Sequence[str] | None = (),
     also: Sequence[str] = (),
 ) -> dict[str, str]:
-    """The values of words of the form key=value, paths with the home folder for `~/`.
+    """The values of words of the form key=value, with `~/` expanded.
 
-    ValueError for any other word, which names those that the command takes `also`; where `optional`
-    is None, any key is taken.
+    ValueError for any other word or key, for one that is given twice and for one that is missing.
+
+    Arguments:
+        words: the words.
+        required, optional: the keys; `optional` None allows any.
+        also: further words that the command takes, for the message.
     """
     from structnet.registry.signature import did_you_mean
 
@@ -73,7 +77,7 @@ def take_options(
 
 
 def whole(value: str, name: str, least: int = 1) -> int:
-    """A whole number from `least` on; ValueError for anything else."""
+    """A text as a whole number; ValueError if it is none, or less than `least`."""
     if not (value.isascii() and value.isdigit()) or int(value) < least:
-        raise ValueError(f"{name} is a whole number from {least} on, got {value!r}")
+        raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}")
     return int(value)
