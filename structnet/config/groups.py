@@ -26,8 +26,8 @@ Options = Mapping[str, tuple[Any, Any]]
 def groups() -> dict[str, dict[str, Any]]:
     """Group -> component -> its description and its options, for `structnet list`."""
     listed: dict[str, dict[str, Any]] = {
-        group: {name: _described(kind[name], kind.options(name)) for name in kind.names()}
-        for group, kind in REGISTRIES.items()
+        group: {name: _described(known[name], known.options(name)) for name in known.names()}
+        for group, known in REGISTRIES.items()
     }
     listed["trainer"] = {"default": _described(TrainerOptions, options_of("trainer", "default"))}
     return listed
@@ -98,8 +98,8 @@ def _check_trainer(choice: Any) -> None:
 
 
 def _check_group(group: str, choice: Any) -> None:
-    kind = REGISTRIES[group]
+    known = REGISTRIES[group]
     if not isinstance(choice, dict) or "name" not in choice:
         raise ValueError(f"{group} holds a component's name and its options, got {choice!r}")
     options = {name: value for name, value in choice.items() if name != "name"}
-    check_options(kind[choice["name"]], options, called(group, choice["name"]))
+    check_options(known[choice["name"]], options, called(group, choice["name"]))

@@ -11,21 +11,21 @@ from structnet.topology.base import Topology
 Config = Mapping[str, Any]
 
 
-def create(kind: registry.Registry, choice: Config, *wired: Any) -> Any:
+def create(known: registry.Registry, choice: Config, *wired: Any) -> Any:
     """Create the component that a configuration names, with its options.
 
     Arguments:
-        kind: the registry.
+        known: the registry.
         choice: the component's `name` and its options.
         wired: the positional arguments that the component is created with.
     """
-    return component(kind, choice)(*wired)
+    return component(known, choice)(*wired)
 
 
-def component(kind: registry.Registry, choice: Config) -> Callable[..., Any]:
+def component(known: registry.Registry, choice: Config) -> Callable[..., Any]:
     """A function that creates the component from its positional arguments."""
     options = {name: value for name, value in choice.items() if name != "name"}
-    return partial(kind.create, choice["name"], **options)
+    return partial(known.create, choice["name"], **options)
 
 
 def check_readout(config: Config, task: Task, topology: Topology) -> None:

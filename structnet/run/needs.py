@@ -17,9 +17,9 @@ from structnet.run.plain import read_json
 def needed(config: Mapping[str, Any]) -> list[dict[str, str | None]]:
     """The plugins of a configuration's components as plain data, but for structnet's own."""
     plugins = [
-        kind.plugin(config[kind.kind]["name"])
-        for kind in registry.KINDS
-        if config.get(kind.kind) is not None
+        known.plugin(config[known.kind]["name"])
+        for known in registry.KINDS
+        if config.get(known.kind) is not None
     ]
     return [_described(one) for one in dict.fromkeys(plugins) if one and not _is_ours(one)]
 

@@ -224,6 +224,6 @@ def _check_others(section: Mapping[str, Any], part: str) -> None:
                 raise ValueError(f"compare.{part}.{column}.{name} is a number, got {figure!r}")
 
 
-def _check_known(kind: str, name: Any, known: Collection[str], where: str) -> None:
+def _check_known(what: str, name: Any, known: Collection[str], where: str) -> None:
     if name not in known:
-        raise ValueError(f"no {kind} {name!r} {where} {did_you_mean(str(name), known)}")
+        raise ValueError(f"no {what} {name!r} {where} {did_you_mean(str(name), known)}")
