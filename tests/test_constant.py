@@ -48,7 +48,7 @@ def test_a_run_at_chance_points_to_diagnose(tmp_path, monkeypatch):
     status, out, err = call(*words)
     assert status == 0, err
     assert "is no better than always giving the most frequent class" in out
-    assert "structnet diagnose run=out" in out and " batches an epoch" in out
+    assert "structnet diagnose run=out" in out and " batches per epoch" in out
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert 0 < metrics["train"]["constant_accuracy"] < 1
     assert call("diagnose", "run=out").status == 0

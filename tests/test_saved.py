@@ -24,7 +24,7 @@ CONFIGS = {
     "[]": "is not a configuration: it holds []",
     "5": "is not a configuration: it holds 5",
     "x" * 60_000: "is not a configuration: it holds 'xxxx",
-    "x: " + "y" * 70_000: "a configuration has 65.5 kB at most",
+    "x: " + "y" * 70_000: "a configuration has at most 65.5 kB",
     "[" * 30_000: "nested too deep",
     "a: " * 20_000: "not plain YAML",
     "a: &b [*b]": "*b is an alias",

@@ -45,7 +45,7 @@ def read_yaml(path: Path) -> Any:
     """The plain data in a YAML file; ValueError names the file and the place of a mistake."""
     if (size := check_file(path)) > LARGEST:
         raise ValueError(
-            f"{path} is of {as_bytes(size)}, a configuration has {as_bytes(LARGEST)} at most"
+            f"{path} has {as_bytes(size)}, a configuration has at most {as_bytes(LARGEST)}"
         )
     try:
         loader = _PlainLoader(read_text(path))

@@ -63,7 +63,7 @@ def fit(
     unfilled = unfilled_slots(run.topology, splits["train"])
     for name in ("validation", "test"):
         warn_of_slots(run.topology, unfilled, splits[name], f"the {name} split")
-    print(f"{counted(module.batches_per_epoch, 'batch', 'batches')} an epoch", flush=True)
+    print(f"{counted(module.batches_per_epoch, 'batch', 'batches')} per epoch", flush=True)
     begin = Begin(run)
     callbacks = [begin, *_callbacks(run, net, splits, options, resumed)]
     trainer = _trainer(run, options, callbacks, _files(run, module, resumed))
