@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from structnet.cell.base import Cell as Cell
+    from structnet.cell.frame import counting as counting
     from structnet.cell.linear import LinearCell as LinearCell
-    from structnet.cell.slots import counting as counting
     from structnet.data.ancestors import ancestors as ancestors
     from structnet.data.batch import Batch as Batch
     from structnet.data.batch import Origin as Origin
@@ -27,12 +27,17 @@ if TYPE_CHECKING:
     from structnet.data.task import IGNORE as IGNORE
     from structnet.data.task import Task as Task
     from structnet.data.task import data_folder as data_folder
+    from structnet.execute.executor import Executor as Executor
+    from structnet.execute.executor import Pass as Pass
+    from structnet.execute.executor import Spec as Spec
+    from structnet.execute.sweep import Sweep as Sweep
     from structnet.nn.net import Net as Net
     from structnet.nn.net import Sizes as Sizes
     from structnet.nn.readout import Readout as Readout
     from structnet.nn.recurrence import Recurrence as Recurrence
     from structnet.nn.rnn import RNN as RNN
     from structnet.registry import cells as cells
+    from structnet.registry import executors as executors
     from structnet.registry import nets as nets
     from structnet.registry import readouts as readouts
     from structnet.registry import tasks as tasks
@@ -58,6 +63,9 @@ _HOME = {
     "Batches": "structnet.data.loader",
     "Cell": "structnet.cell.base",
     "Edges": "structnet.topology.edges",
+    "Executor": "structnet.execute.executor",
+    "Pass": "structnet.execute.executor",
+    "Spec": "structnet.execute.executor",
     "IGNORE": "structnet.data.task",
     "LinearCell": "structnet.cell.linear",
     "Net": "structnet.nn.net",
@@ -71,6 +79,7 @@ _HOME = {
     "Sample": "structnet.data.batch",
     "Sizes": "structnet.nn.net",
     "Splits": "structnet.data.splits",
+    "Sweep": "structnet.execute.sweep",
     "Task": "structnet.data.task",
     "Tokens": "structnet.data.batch",
     "Topology": "structnet.topology.base",
@@ -78,10 +87,11 @@ _HOME = {
     "ancestors": "structnet.data.ancestors",
     "as_bytes": "structnet.system.memory",
     "cells": "structnet.registry",
+    "executors": "structnet.registry",
     "check_archive": "structnet.system.reading",
     "check_file": "structnet.system.reading",
+    "counting": "structnet.cell.frame",
     "collate": "structnet.data.batch",
-    "counting": "structnet.cell.slots",
     "data_folder": "structnet.data.task",
     "keep_memory": "structnet.system.memory",
     "loader": "structnet.data.loader",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import structnet as sn
+from structnet.execute.executor import Pass, Spec, find
 
 # Triton, where it is installed, has to know before it is imported.
 if not torch.cuda.is_available():
@@ -402,3 +403,14 @@ def traced(monkeypatch):
     monkeypatch.setattr(part, "CHUNK", 2)
     monkeypatch.setattr(kernel, "compile_function", lambda function, inputs, fake: function)
     monkeypatch.setattr(compiled, "_programs", TRACED)
+
+
+def pass_of(cell, plan, z, initial=None, **options):
+    """A pass whose input is projected already."""
+    given = Pass(cell, plan, z, initial and tuple(initial), **options)
+    vars(given)["z"] = z
+    return given
+
+
+def scans(cell, plan):
+    return find("scan").refuses(Spec(cell, frozenset(), plan)) is None

@@ -100,7 +100,7 @@ def in_a_loop(layer, step, aggregate, x):
         before = [states[k] for k in BEFORE[node]]
         h = aggregated(cell, aggregate, [one[0] for one in before])
         states[node] = step(cell, cell.project(x[node][None])[0], h, before)
-    return [torch.stack([states[v][s] for v in range(len(x))]) for s in range(cell.num_states)]
+    return [torch.stack([states[v][s] for v in range(len(x))]) for s in range(len(cell.states))]
 
 
 def gradients(states, inputs):

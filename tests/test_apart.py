@@ -8,7 +8,7 @@ from conftest import create_cells, initial_states, recurrence
 import structnet as sn
 from structnet.cell.linear import LinearCell
 from structnet.execute import selective
-from structnet.execute.scan import CHUNK, LEAST_CHUNKS
+from structnet.execute.linear_recurrence import CHUNK, LEAST_CHUNKS
 
 LONG = LEAST_CHUNKS * CHUNK + 5
 BATCHES = [[5, 3, 4], [4, 4], [1, 2, 1]]

@@ -25,6 +25,7 @@ from conftest import (
     random_tree,
     randomise,
     recurrence,
+    scans,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +34,6 @@ from torch.nn.utils import parametrizations
 
 import structnet as sn
 from structnet.execute.batched import BatchedSweep
-from structnet.execute.scan import can_scan
 
 
 class Pooling(sn.Cell):
@@ -150,7 +150,7 @@ def assert_batched_is_reference(layer, plans, tolerance=1e-12, dtype=torch.float
     for start in (None,) if single else (None, initial):
         reference = everything(layer, x, plans, start, "reference")
         assert_same(everything(layer, x, plans, start, "batched"), reference, tolerance)
-        if all(map(can_scan, layer.cells, plans)):
+        if all(map(scans, layer.cells, plans)):
             assert_same(everything(layer, x, plans, start, "scan"), reference, tolerance)
 
 

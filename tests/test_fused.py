@@ -30,11 +30,12 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves
 
 import structnet as sn
-from structnet.execute.fused import check_fused, record
+from structnet.execute.executor import Spec, find
+from structnet.plugins.triton import record
 
 if find_spec("triton") is not None:
-    from structnet.execute.fused import replay, sweep
-    from structnet.execute.fused.launch import launch as launch_there
+    from structnet.plugins.triton import replay, sweep
+    from structnet.plugins.triton.launch import launch as launch_there
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CELLS = [("elman", {}), ("elman", {"nonlinearity": "relu"}), ("gru", {}), ("lstm", {})]
@@ -193,7 +194,7 @@ def test_the_way_back_is_not_under_the_autocast_around_it():
 
 @has_triton
 def test_products_are_as_precise_as_torch_was_told():
-    from structnet.execute.fused.launch import precision
+    from structnet.plugins.triton.launch import precision
 
     before = torch.get_float32_matmul_precision()
     try:
@@ -582,9 +583,9 @@ def test_other_weights_and_other_numbers_are_another_shape(recorded):
         ("lstm", {"drop_gate": "input"}, "LSTM with node_gates="),
         ("lstm", {"forget": 1}, "LSTM with forget=None, got 1"),
         ("gru", {"reset": "before"}, "GRU with reset='after', got 'before'"),
-        ("lstm", {"zoneout": 0.1}, "'fused' runs without recurrent_dropout and zoneout"),
-        ("gru", {"recurrent_dropout": 0.1}, "'fused' runs without recurrent_dropout and zoneout"),
-        ("lstm", {"save": "recompute"}, "save='recompute' is for executor='compiled'"),
+        ("lstm", {"zoneout": 0.1}, "'fused' takes no zoneout"),
+        ("gru", {"recurrent_dropout": 0.1}, "'fused' takes no recurrent_dropout"),
+        ("lstm", {"save": "recompute"}, "'fused' takes no save='recompute'"),
     ],
 )
 def test_what_the_kernels_do_not_compute_is_refused(cell, options, message):
@@ -615,7 +616,7 @@ def test_a_cell_with_hooks_is_refused():
 
 
 def test_new_weights_for_every_pass_are_not_recorded():
-    with pytest.raises(ValueError, match="'replayed' runs without weight_drop"):
+    with pytest.raises(ValueError, match="'replayed' takes no weight_drop"):
         sn.Recurrence("tree", "lstm", 3, 2, executor="replayed", weight_drop=0.1)
 
 
@@ -624,7 +625,8 @@ def test_a_cell_of_ones_own_is_refused():
         """It may compute anything."""
 
     with pytest.raises(ValueError, match="not for Own"):
-        check_fused("fused", Own(1, 1, 1))
+        executor = find("fused")
+        raise ValueError(executor.refuses(Spec(Own(1, 1, 1), frozenset())))
 
 
 @pytest.fixture
@@ -632,7 +634,7 @@ def with_triton(monkeypatch):
     """As if it were installed, where there is no GPU."""
     if DEVICE == "cuda":
         pytest.skip("there is a GPU")
-    monkeypatch.setattr("structnet.execute.fused.find_spec", lambda name: "found")
+    monkeypatch.setattr("structnet.plugins.triton.executor.find_spec", lambda name: "found")
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
 
 
@@ -649,7 +651,7 @@ def test_without_a_gpu_the_way_out_is_named(with_triton, monkeypatch):
 
 
 def test_without_triton_the_way_to_it_is_named(monkeypatch):
-    monkeypatch.setattr("structnet.execute.fused.find_spec", lambda name: None)
+    monkeypatch.setattr("structnet.plugins.triton.executor.find_spec", lambda name: None)
     with pytest.raises(ImportError, match="needs Triton, which is not installed; pip install"):
         sn.Recurrence("tree", "lstm", 3, 2, executor="fused")
     layer, plans = built("tree", "lstm")
@@ -666,7 +668,8 @@ def test_training_that_is_refused_leaves_nothing_behind(with_triton, tmp_path, m
 
 
 def test_training_on_a_cpu_is_refused_before_anything_is_read(with_triton, tmp_path, monkeypatch):
-    monkeypatch.setattr("structnet.execute.fused.runs_on", lambda *where: True)
+    runs_on = "structnet.plugins.triton.executor.Fused.runs_on"
+    monkeypatch.setattr(runs_on, lambda self, device=None: True)
     words = ("train", "task.root=nowhere", f"run={tmp_path / 'run'}", "net.executor=fused")
     message = refused(*words, "trainer.accelerator=cpu")
     assert "net.executor=fused runs on a GPU, got trainer.accelerator=cpu" in message
@@ -707,8 +710,8 @@ import itertools, sys
 import triton, triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from structnet.execute.fused.launch import DEPTH
-from structnet.execute.fused.sweep import SWEEPS
+from structnet.plugins.triton.launch import DEPTH
+from structnet.plugins.triton.sweep import SWEEPS
 
 SIZES = {"start", "count", "slots", "offset", "row", "size", "width"}
 INDICES = {"rows", "first", "places", "readers"}

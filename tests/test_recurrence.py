@@ -140,7 +140,7 @@ def test_a_cell_that_gives_other_states_than_it_declares_is_named(executor, give
 def test_what_is_no_cell_a_single_plan_and_scan_of_another_cell_are_refused():
     with pytest.raises(ValueError, match="a cell has `project`, GRUCell has none"):
         sn.Recurrence("chain", lambda i, h, a: torch.nn.GRUCell(i, h), 3, 2)
-    with pytest.raises(ValueError, match="'scan' runs linear cells of one predecessor, not LSTM"):
+    with pytest.raises(ValueError, match="'scan' runs linear cells on chains, and LSTM"):
         sn.Recurrence("chain", "lstm", 3, 2, executor="scan")
     with pytest.raises(ValueError, match="got a single Plan"):
         sn.Recurrence("chain", "lstm", 3, 2)(torch.randn(1, 3), sn.schedule([[-1]]))

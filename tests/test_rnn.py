@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence, pad_sequence
 
 import structnet as sn
+from structnet.data.sequences import read_sequences
 from structnet.nn import rnn_pass
-from structnet.nn.sequences import read_sequences
 
 # What torch has, with the options of its modules.
 TORCH = {

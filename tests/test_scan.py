@@ -10,21 +10,24 @@ from conftest import (
     everything,
     features,
     initial_states,
+    pass_of,
     recurrence,
+    scans,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
 import structnet as sn
 from structnet.bench.stopwatch import peak_bytes
+from structnet.cell.frame import counting
 from structnet.cell.library.mingru import MinGRU
 from structnet.cell.library.ssm import SSM
 from structnet.cell.linear import LinearCell, shares
-from structnet.cell.slots import counting
 from structnet.execute import selective
-from structnet.execute.reference import run_reference
-from structnet.execute.scan import CHUNK, LEAST_CHUNKS, can_scan, linear_recurrence, run_scan
-from structnet.execute.selective import scan_output
+from structnet.execute.chains import chains_of
+from structnet.execute.executor import find
+from structnet.execute.linear_recurrence import CHUNK, LEAST_CHUNKS, linear_recurrence
+from structnet.execute.scan import scan_states
 
 
 def is_linear(name, options):
@@ -161,7 +164,7 @@ def test_a_scan_is_refused_for_cells_that_are_not_linear(cell, options, name):
     topology = sn.topologies.create("chain")
     plans = topology.plan([3])
     layer = recurrence(topology, cell, **options)
-    assert not can_scan(layer.cells[0], plans[0])
+    assert not scans(layer.cells[0], plans[0])
     with pytest.raises(ValueError, match=f"{name} is not linear .*take executor='auto'"):
         layer(features(plans), plans, executor="scan")
 
@@ -277,13 +280,13 @@ def block(request, monkeypatch):
     monkeypatch.setattr(selective, "CPU_BLOCK", request.param)
 
 
-def scanned(*args, keep=True):
-    return scan_output(*args, keep)
+def scanned(cell, plan, z, initial=None, keep=True):
+    layer_pass = pass_of(cell, plan, z, initial, with_states=keep)
+    return find("scan").run(layer_pass)
 
 
 def looped(cell, plan, z, initial):
-    states = run_reference(cell, plan, z, initial)
-    return cell.output(z, *states), states
+    return find("reference").run(pass_of(cell, plan, z, initial))
 
 
 def outputs(run, layer, plan, x, initial=None, **options):
@@ -382,7 +385,7 @@ def test_only_what_requires_a_gradient_has_one():
 @pytest.mark.usefixtures("block")
 def test_states_that_were_written_to_are_not_differentiated():
     layer, plan, x, _ = problem([40, 40])
-    h, states = scan_output(layer.cells[0], plan, layer.cells[0].project(x), None, keep=True)
+    h, states = scanned(layer.cells[0], plan, layer.cells[0].project(x))
     with torch.no_grad():
         states[0].zero_()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -397,8 +400,8 @@ def test_an_output_in_low_precision_has_states_in_full(lengths):
     with torch.autocast("cpu", torch.bfloat16):
         cell = layer.cells[0]
         z = cell.project(x)
-        h, states = scan_output(cell, plan, z, None, keep=True)
-        expected = run_scan(cell, plan, z, None)
+        h, states = scanned(cell, plan, z)
+        expected = scan_states(pass_of(cell, plan, z), chains_of(plan))
         output = cell.output(z, *expected)
     assert states[0].dtype == torch.float32
     assert_same(states[0].detach(), expected[0].detach(), 1e-5)
@@ -448,10 +451,10 @@ def test_a_layer_gives_the_same_whether_states_are_asked_for_or_not(cell, name, 
 
 def test_an_output_is_refused_where_a_scan_is():
     topology = sn.topologies.create("any_dag")
-    (plan,) = topology.plan([[[], [0], [0]]])
-    cell = recurrence(topology, "ssm").cells[0]
+    plans = topology.plan([[[], [0], [0]]])
+    layer = recurrence(topology, "ssm")
     with pytest.raises(ValueError, match="several slots or feed several nodes"):
-        scan_output(cell, plan, torch.zeros(3, 8), None, keep=False)
+        layer(features(plans), plans, executor="scan")
 
 
 class OtherOutput(SSM):

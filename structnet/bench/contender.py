@@ -71,4 +71,4 @@ class Case:
 
     @property
     def has_noise(self) -> bool:
-        return any(vars(self.layer.noise).values())
+        return bool(self.layer.noise.needs(training=True))

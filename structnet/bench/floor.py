@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from structnet.cell.states import as_states
+from structnet.cell.call import as_states
 from structnet.topology.plan import Plan
 
 # A prime, so that a size that is a multiple of it is most likely the number of nodes.
@@ -145,7 +145,7 @@ def _products_of(cell: Any, plan: Plan, input_size: int) -> list[LevelProducts]:
         z, before = _watch(cell.project, x)
         steps = _step_products(cell, plan, z)
         states = [z.new_ones(PROBED, size) for size in cell.state_sizes]
-        after = _watch(cell.output, z, *states)[1] if hasattr(cell, "output") else []
+        after = _watch(cell.output, z, *states)[1]
     once = [_over_levels([_scaled(one, plan.num_nodes)]) for one in (*before, *after)]
     return [*once, *map(_over_levels, steps)]
 

@@ -14,7 +14,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 
 from structnet.bench.contender import Case, Contender
 from structnet.bench.skewed import OFFSETS, ConvolvedLSTM, is_plain_lstm, skewed_loop
-from structnet.cell.states import as_states, call
+from structnet.cell.call import as_states, call
+from structnet.cell.frame import Frame
 from structnet.data.synthetic import is_chain
 from structnet.nn.rnn import RNN
 from structnet.topology.base import Topology
@@ -90,13 +91,14 @@ def _recursion(part: Case, num_samples: int) -> Contender:
                 below = [null if child < 0 else states_of(child) for child in table[node]]
                 read = [torch.stack(state)[None] for state in zip(*below, strict=True)]
                 z = cell.project(x[node : node + 1])
-                there = None if counts is None else counts[first + node]
-                known[node] = tuple(one[0] for one in call(cell, z, *read, present=there))
+                there = None if counts is None else counts[first + node].unsqueeze(2)
+                new = call(cell, z, *read, around=Frame(present=there))
+                known[node] = tuple(state[0] for state in new)
             return known[node]
 
         states = zip(*(states_of(node) for node in range(len(table))), strict=True)
         stacked = [torch.stack(state) for state in states]
-        return cell.output(cell.project(x), *stacked) if hasattr(cell, "output") else stacked[0]
+        return cell.output(cell.project(x), *stacked)
 
     def forward() -> Tensor:
         parts = zip(before, starts, starts[1:], strict=False)
@@ -188,7 +190,7 @@ def _time_loops(case: Case) -> Iterator[Contender]:
                 pairs = zip(new, states, strict=True)
                 new = [torch.where(torch.rand_like(a) < zoneout, b, a) for a, b in pairs]
             states = list(new)
-            outputs.append(cell.output(z, *states) if hasattr(cell, "output") else states[0])
+            outputs.append(cell.output(z, *states))
         return torch.stack(outputs, dim=1)
 
     yield Contender("loop over time", forward, grad, [x, *case.parameters], case.plans[0].num_nodes)

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from structnet.cell.states import call
+from structnet.cell.call import call
+from structnet.cell.frame import Frame
 
 # Left and up.
 OFFSETS = (((0, -1), (-1, 0)),)
@@ -45,8 +46,8 @@ def skewed_loop(cell: Any, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Call
             above = (nn.functional.pad(state[:, :-1], (0, 0, 1, 0)) for state in states)
             read = [torch.stack(pair, 2).flatten(0, 1) for pair in zip(states, above, strict=True)]
             now = z[column.flatten()]
-            new = call(cell, now, *read, present=present)
-            h = cell.output(now, *new) if hasattr(cell, "output") else new[0]
+            new = call(cell, now, *read, around=Frame(present=present.unsqueeze(2)))
+            h = cell.output(now, *new)
             outputs.append(h.view(*size[:2], -1))
             # States of places without a pixel are zeros; the bias would make them others.
             states = [state.view(*size[:2], -1) * mask for state in new]

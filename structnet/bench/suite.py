@@ -20,7 +20,7 @@ from structnet.bench.rows import (
 from structnet.bench.scale import SCALE
 from structnet.bench.workload import Figures, Setting, Work
 from structnet.data.synthetic import SizeRange
-from structnet.registry.signature import did_you_mean
+from structnet.registry.suggest import did_you_mean
 
 
 class PlainCell(nn.Module):

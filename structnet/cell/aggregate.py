@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from structnet.cell.product import dense, no_predecessors, product
+from structnet.cell.frame import no_predecessors
+from structnet.cell.product import dense, product
 from structnet.cell.slots import largest, mean, softmax
 
 

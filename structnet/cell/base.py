@@ -5,14 +5,16 @@ n: nodes, K: slots, H: hidden size.
 
 import abc
 import inspect
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from structnet.cell.aggregate import Attention, make_aggregate
-from structnet.cell.edge_terms import edge_terms
-from structnet.cell.product import masked, no_predecessors, product
+from structnet.cell.frame import edge_terms, no_predecessors, observe
+from structnet.cell.input import Input
+from structnet.cell.product import is_recurrent, masked, product
 from structnet.cell.renew import Renewable
 from structnet.cell.slots import counted, mean
 from structnet.cell.start_values import orthogonal_blocks_
@@ -38,6 +40,9 @@ class Cell(Renewable):
     unless the cell says otherwise, an edge gate its own predecessor (eq. 4).
     """
 
+    # The names of the states that `forward` takes and returns, the output first; where a class does
+    # not say them they are those of its `forward`.
+    states: tuple[str, ...] = ("h",)
     # A subclass may set these for itself, or for an instance before it calls `__init__`.
     node_gates: tuple[str, ...] = ()
     edge_gates: tuple[str, ...] = ()
@@ -50,7 +55,16 @@ class Cell(Renewable):
     # What node gates read of unordered predecessors: a name in `AGGREGATES`.
     aggregate: str = "sum"
     # The first state's size; None for the hidden size.
-    output_size: int | None = None
+    output_size: Any = None
+    # Whether the input ends with the node's own states in the layer below.
+    reads_own: bool = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls) and "states" not in vars(cls):
+            _, _, *states = inspect.signature(cls.forward).parameters.values()
+            if all(one.kind is not one.VAR_POSITIONAL for one in states):
+                cls.states = tuple(one.name for one in states)
 
     def __init__(self, input_size: int, hidden_size: int, arity: int | None):
         """ValueError for a size below 1, and for an aggregate of ordered slots."""
@@ -128,14 +142,9 @@ class Cell(Renewable):
         return self.input_gates or (*self.node_gates, *self.edge_gates)
 
     @property
-    def num_states(self) -> int:
-        """The states that `forward` takes beside z."""
-        return len(inspect.signature(self.forward).parameters) - 1
-
-    @property
     def state_sizes(self) -> tuple[int, ...]:
         """The size of every state; the first is the output's, unless `output` says otherwise."""
-        return (self.output_size, *(self.hidden_size,) * (self.num_states - 1))
+        return (self.output_size, *(self.hidden_size,) * (len(self.states) - 1))
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -150,7 +159,7 @@ class Cell(Renewable):
             if self.input.bias is not None:
                 nn.init.zeros_(self.input.bias)
         for name, weight in self.named_parameters(recurse=False):
-            if name.startswith("recurrent"):
+            if is_recurrent(name):
                 orthogonal_blocks_(weight, self.output_size, self.hidden_size)
 
     def _gain(self) -> float:
@@ -179,13 +188,18 @@ class Cell(Renewable):
             node, edge = self.split(z)
             node_h, edge_h = self.recur(h)
             both = _add(node, node_h), _add(edge, edge_h)
-        return self._normalise(*both) if self.layer_norm else both
+        return self._shown(*self._normalise(*both)) if self.layer_norm else self._shown(*both)
 
     def split(self, z: Tensor) -> tuple[Gates, Gates]:
         """Node gates (n, H) and edge gates (n, 1, H) of the input's half."""
         chunks = _chunks(z, self.hidden_size)
         count = len(self.node_gates)
-        return chunks[:count], tuple(chunk.unsqueeze(1) for chunk in chunks[count:])
+        return self._shown(chunks[:count], tuple(chunk.unsqueeze(1) for chunk in chunks[count:]))
+
+    def _shown(self, node: Gates, edge: Gates) -> tuple[Gates, Gates]:
+        """The gates, shown to whoever diagnoses the cell."""
+        observe((*self.node_gates, *self.edge_gates), (*node, *edge))
+        return node, edge
 
     def pooled(self, h: Tensor) -> Tensor:
         """What node gates read: ordered slots (n, K, H), or unordered ones as one (n, 1, H)."""
@@ -215,7 +229,7 @@ class Cell(Renewable):
             node, edge = self._with_diagonal(h, pooled, node, edge)
         if self.edge_gates and (terms := edge_terms()) is not None:
             edge = _add(edge, terms[..., : len(edge) * size].split(size, dim=-1))
-        return node, edge
+        return self._shown(node, edge)
 
     def present(self, states: Tensor) -> Tensor:
         """Which predecessors count in a mean, a maximum or a share, (n, K, 1) of true and false.
@@ -264,24 +278,6 @@ class Cell(Renewable):
             for gate, gain, bias in zip((*node, *edge), gains, biases, strict=True)
         )
         return normal[: len(node)], normal[len(node) :]
-
-
-class Input(nn.Linear):
-    """The input's half of all gates, whose start is its cell's.
-
-    So where every module of a net is reset, one after the other, the cell finds the random state
-    that a new one finds.
-    """
-
-    def __init__(self, input_size: int, size: int, bias: bool = True):
-        super().__init__(input_size, size, bias)
-        self.is_made = True
-
-    def reset_parameters(self) -> None:
-        """Start as nn.Linear does, and leave the random state as it was."""
-        devices = [self.weight.device] if self.weight.is_cuda else []
-        with torch.random.fork_rng(devices, enabled=hasattr(self, "is_made")):
-            super().reset_parameters()
 
 
 def _chunks(gates: Tensor, size: int) -> Gates:

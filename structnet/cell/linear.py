@@ -1,12 +1,14 @@
 """Cells that are linear in their state: run level by level anywhere, and by a scan on chains."""
 
 import abc
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from structnet.cell.base import Cell, Gates
+from structnet.cell.frame import frame
 from structnet.cell.slots import hide
 
 
@@ -68,7 +70,11 @@ class LinearCell(Cell):
 
     def checked_coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
         """ValueError for coefficients of other shapes than a sum over slots takes."""
-        a, b = self.coefficients(z, slots)
+        observer = frame().observer
+        with nullcontext() if observer is None else observer.aside():
+            a, b = self.coefficients(z, slots)
+        if observer is not None:
+            observer.coefficients(a)
         shape = (z.shape[0], self.state_sizes[0])
         if b.shape != shape or a.dim() != 3 or a.shape[1] not in (1, slots):
             raise ValueError(
@@ -97,8 +103,8 @@ class LinearCell(Cell):
         node = z[:, : len(self.node_gates) * self.hidden_size]
         edge = z[:, node.shape[1] : len(self._gates) * self.hidden_size]
         shape = (self.arity or 1, len(self.edge_gates), self.hidden_size)
-        return node.unflatten(1, (-1, self.hidden_size)).unbind(1), edge.unflatten(1, shape).unbind(
-            2
+        return self._shown(
+            node.unflatten(1, (-1, self.hidden_size)).unbind(1), edge.unflatten(1, shape).unbind(2)
         )
 
 

@@ -17,7 +17,7 @@ from structnet.bench.tables import machine, print_composition, print_suite
 from structnet.bench.workload import Figures, Setting, Work, measure_case
 from structnet.config.compose import compose
 from structnet.data.synthetic import SizeRange
-from structnet.registry.signature import did_you_mean
+from structnet.registry.suggest import did_you_mean
 from structnet.system.files import write
 from structnet.system.memory import keep_memory
 from structnet.system.words import take_flag, take_values

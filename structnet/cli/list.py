@@ -47,7 +47,7 @@ def _components(group: str, folders: Sequence[str]) -> Components:
 
 
 def _group(word: str, known: Mapping[str, str], folders: Sequence[str]) -> str:
-    from structnet.registry.signature import did_you_mean
+    from structnet.registry.suggest import did_you_mean
 
     group = known.get(word, word)
     if group in known.values():
@@ -58,7 +58,7 @@ def _group(word: str, known: Mapping[str, str], folders: Sequence[str]) -> str:
 
 
 def _only(name: str, group: str, components: Components) -> Components:
-    from structnet.registry.signature import did_you_mean
+    from structnet.registry.suggest import did_you_mean
 
     if name not in components:
         raise ValueError(f"no {group} {name!r} {did_you_mean(name, components)}")

@@ -123,7 +123,7 @@ def _silence() -> Iterator[None]:
 
 def _unknown(name: str, words: Sequence[str]) -> str:
     """What to type in place of a word that is no command."""
-    from structnet.registry.signature import did_you_mean
+    from structnet.registry.suggest import did_you_mean
 
     if name.startswith("-") and (found := [word for word in words if word in COMMANDS]):
         others = [word for word in (name, *words) if word != found[0]]

@@ -45,7 +45,7 @@ from structnet.config.typed import (
     takes_text,
 )
 from structnet.registry.option_types import fits
-from structnet.registry.signature import did_you_mean
+from structnet.registry.suggest import did_you_mean
 from structnet.run.needs import missing, warn_of_others
 from structnet.run.plain import refuse_functions
 from structnet.run.run import saved_config

@@ -6,7 +6,8 @@ from typing import Any
 from structnet import registry
 from structnet.registry.meanings import first_line, meanings
 from structnet.registry.option_types import choices, fits, type_name
-from structnet.registry.signature import check_options, did_you_mean, known_options
+from structnet.registry.signature import check_options, known_options
+from structnet.registry.suggest import did_you_mean
 from structnet.training.options import Options as TrainerOptions
 
 REGISTRIES = {

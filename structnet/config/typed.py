@@ -18,7 +18,8 @@ from structnet.config.groups import (
     options_of,
 )
 from structnet.registry.option_types import fits, is_text, read, type_name
-from structnet.registry.signature import check_value, close_to, did_you_mean
+from structnet.registry.signature import check_value
+from structnet.registry.suggest import close_to, did_you_mean
 
 FORM = "GROUP=NAME or GROUP.OPTION=VALUE"
 # Names of options in other libraries -> ours.

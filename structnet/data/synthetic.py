@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structnet.data.task import data_folder
-from structnet.registry.signature import did_you_mean
+from structnet.registry.suggest import did_you_mean
 from structnet.topology.base import Topology
 from structnet.topology.edges import Edges
 from structnet.topology.plan import Plan

@@ -1,21 +1,19 @@
 """Diagnosis of a net's recurrences: how much gradient arrives where, and what its gates do."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from structnet.cell.base import Cell
-from structnet.cell.states import as_states
+from structnet.cell.adapt import adapt
+from structnet.cell.call import States, as_states
 from structnet.data.batch import Batch, Sample, collate
 from structnet.data.loader import Batches
 from structnet.diagnosis.saturation import Radius, Saturation, gate_saturation, spectral_radii
-from structnet.execute.batched import run_batched
-from structnet.nn.noise import States
+from structnet.execute.executor import Pass, find
 from structnet.nn.recurrence import Recurrence
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
@@ -83,51 +81,31 @@ def _evaluating(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _probed(layer: Recurrence) -> Iterator["_Probe"]:
-    """The layer, with a probe where its noise was."""
-    noise = layer.noise
-    probe = _Probe(noise)
-    layer.noise = probe  # pyright: ignore[reportAttributeAccessIssue]
+    """The layer, with a probe that observes its passes."""
+    before, probe = layer.observer, _Probe()
+    layer.observer = probe
     try:
         yield probe
     finally:
-        layer.noise = noise
+        layer.observer = before
 
 
 class _Probe:
-    """Runs a recurrence as its noise does, and measures every direction."""
+    """Measures the pass of every direction."""
 
-    def __init__(self, noise: Any):
-        self.noise = noise
+    def __init__(self) -> None:
         self.measured: list[tuple[list[float], dict[str, Saturation], list[Radius]]] = []
 
-    def run(
-        self,
-        run: Callable,
-        cell: Cell,
-        plan: Plan,
-        z: Tensor,
-        initial: States | None,
-        training: bool,
-        edges: Tensor | None = None,
-    ) -> States:
-        z = z.detach()
-        gradient, states = gradient_by_distance(
-            lambda run: self.noise.run(run, cell, plan, z, initial, training, edges),
-            cell,
-            plan,
-            z,
-        )
-        saturation = gate_saturation(cell, plan, z, states, initial, edges)
-        self.measured.append((gradient, saturation, spectral_radii(cell, saturation)))
-        return states
+    def __call__(self, p: Pass) -> None:
+        gradient, states = gradient_by_distance(p)
+        saturation = gate_saturation(p.cell, p.plan, p.z, states, p.initial, p.edges)
+        self.measured.append((gradient, saturation, spectral_radii(p.cell, saturation)))
 
 
-def gradient_by_distance(
-    run: Callable[[Callable], States], cell: Cell, plan: Plan, z: Tensor
-) -> tuple[list[float], States]:
+def gradient_by_distance(p: Pass) -> tuple[list[float], States]:
     """The gradient of the last nodes' output with respect to the states, by distance; the states.
 
-    `run` calls an executor on (cell, plan, z, initial). Last are the nodes of a sample's highest
+    Last are the nodes of a sample's highest
     level: the root of a tree, the last step of a chain, the deepest leaves on the way down. Their
     outputs y are weighted with random signs v, so that the squared norm of d(v y) / d(all states of
     a node) is in the mean that of the Jacobian (Hutchinson 1990). Its root mean square over the
@@ -139,12 +117,11 @@ def gradient_by_distance(
     levels: for a leaf right below the root of a deep tree it is 1, as many steps as its gradient
     takes. Nodes without a way there are left out.
     """
-    distance = distances(plan)
-    nudge = z.new_zeros(len(z), sum(cell.state_sizes), requires_grad=True)
+    distance = distances(p.plan)
+    nudge = p.z.new_zeros(len(p.z), sum(p.cell.state_sizes), requires_grad=True)
     with torch.enable_grad():
-        states = run(partial(_run_nudged, nudge))
-        output = cell.output(z, *states) if hasattr(cell, "output") else states[0]
-        output = output[distance == 0]
+        states = _run_nudged(p, nudge)
+        output = p.cell.output(p.z.detach(), *states)[distance == 0]
         # A generator of its own: a diagnosis between epochs leaves their noise as it is.
         random = torch.Generator().manual_seed(0)
         signs = torch.randint(2, output.shape, generator=random).to(output) * 2 - 1
@@ -164,27 +141,23 @@ def distances(plan: Plan) -> Tensor:
     level = torch.repeat_interleave(sizes)
     sample = torch.bucketize(plan.order, plan.ptr[1:], right=True)
     highest = level.new_zeros(len(plan.ptr)).scatter_reduce(0, sample, level, "amax")
-    first, none = 1 + plan.num_initial, plan.num_nodes
+    first, none = plan.first_row, plan.num_nodes
     distance = level.new_full((first + plan.num_nodes,), none)
     distance[first:][level == highest[sample]] = 0
-    for start, stop, slots, offset in reversed(plan.steps):
-        rows = plan.rows[offset : offset + (stop - start) * slots]
-        through = (distance[first + start : first + stop] + 1).repeat_interleave(slots)
-        distance.scatter_reduce_(0, rows, through, "amin")
+    for step in reversed(plan.steps):
+        above = distance[first + step.start : first + step.stop] + 1
+        through = above.repeat_interleave(step.slots)
+        distance.scatter_reduce_(0, plan.rows[step.reads], through, "amin")
     return distance[first:].where(distance[first:] < none, -1)
 
 
-def _run_nudged(
-    nudge: Tensor,
-    cell: Any,
-    plan: Plan,
-    z: Tensor,
-    initial: States | None,
-    edges: Tensor | None = None,
-) -> States:
+def _run_nudged(p: Pass, nudge: Tensor) -> States:
+    """The states, to each of which a nudge is added that gradients reach."""
+    z = torch.cat([p.z.detach(), nudge], dim=1)
+    nudged: Any = _Nudged(p.cell)
     # Batched, whatever the layer runs with: the numbers are the same, and it takes any cell.
-    nudged: Any = _Nudged(cell)
-    return run_batched(nudged, plan, torch.cat([z, nudge], dim=1), initial, edges)
+    _, states = find("batched").run(replace(p, cell=adapt(nudged, p.cell.arity), x=z))
+    return states
 
 
 class _Nudged(nn.Module):
@@ -193,6 +166,10 @@ class _Nudged(nn.Module):
     def __init__(self, cell: Any):
         super().__init__()
         self.cell, self.state_sizes = cell, cell.state_sizes
+
+    def project(self, x: Tensor) -> Tensor:
+        """z and the nudges as they are given."""
+        return x
 
     def forward(self, z: Tensor, *states: Tensor) -> States:
         own = z.shape[1] - sum(self.state_sizes)

@@ -3,24 +3,22 @@
 n: nodes, K: slots, H: hidden size.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
 from structnet.cell.base import Cell
-from structnet.cell.edge_terms import giving
+from structnet.cell.call import States, as_states
+from structnet.cell.frame import EdgeTerms, Frame, framed
 from structnet.cell.hooks import compute_weights
 from structnet.cell.linear import LinearCell
-from structnet.cell.slots import counting
-from structnet.cell.states import as_states
-from structnet.nn.noise import States
+from structnet.cell.product import is_recurrent
 from structnet.topology.plan import Plan
 
 # Activations by the names of torch's functions, and where they count as saturated.
@@ -62,7 +60,7 @@ class Radius(NamedTuple):
 
 
 def gate_saturation(
-    cell: nn.Module,
+    cell: Cell,
     plan: Plan,
     z: Tensor,
     states: States,
@@ -76,91 +74,82 @@ def gate_saturation(
     coefficients of is not looked into: they are counted themselves, as |a|. Gates for predecessors
     that a node does not have are left out.
     """
-    first = 1 + plan.num_initial
+    first = plan.first_row
     buffers = [torch.cat([state.new_zeros(first, state.shape[1]), state]) for state in states]
     for buffer, start in zip(buffers, initial or (), strict=False):
         buffer[1:first] = start
     watch = _Watch(cell)
     # With all states known, nodes of as many slots are one call, whatever their level.
-    for slots in {step[2] for step in plan.steps}:
-        steps = [step for step in plan.steps if step[2] == slots]
-        nodes = torch.cat([torch.arange(start, stop) for start, stop, *_ in steps]).to(z.device)
-        places = [slice(at, at + (b - a) * slots) for a, b, _, at in steps]
-        rows = torch.cat([plan.rows[place] for place in places]).view(-1, slots)
-        own, counts = nullcontext(), None
-        if edges is not None:
-            own = giving(torch.cat([edges[place] for place in places]).unflatten(0, (-1, slots)))
-        if plan.counts is not None:
-            counts = torch.cat([plan.counts[place] for place in places]).view(-1, slots)
-        with torch.no_grad(), own, counting(counts):
+    for slots in {step.slots for step in plan.steps}:
+        steps = [step for step in plan.steps if step.slots == slots]
+        nodes = torch.cat([torch.arange(step.start, step.stop) for step in steps]).to(z.device)
+
+        def read(values: Tensor, steps: Any = steps, slots: int = slots) -> Tensor:
+            return torch.cat([values[step.reads] for step in steps]).unflatten(0, (-1, slots))
+
+        rows = read(plan.rows)
+        around = Frame(
+            present=None if plan.counts is None else read(plan.counts).unsqueeze(2),
+            edges=None if edges is None else EdgeTerms(read(edges)),
+            observer=watch,
+        )
+        with torch.no_grad(), framed(around):
             watch.call(z[nodes], [buffer[rows] for buffer in buffers], rows > 0)
     return watch.saturation()
 
 
 class _Watch(TorchFunctionMode):
-    """Follows gates from where a cell gets them to their activation."""
+    """Follows gates from where a cell gets them to their activation.
 
-    def __init__(self, cell: Any):
+    A tensor that is a gate has its name in an attribute `gate`; z has its gates' in `gates`.
+    """
+
+    def __init__(self, cell: Cell):
         super().__init__()
-        self.cell = cell
+        self.cell: Any = cell
         node, edge = (getattr(cell, kind, ()) for kind in ("node_gates", "edge_gates"))
-        self.gates = (*node, *edge)
+        self.names = (*node, *edge)
         self.counts: dict[str, tuple[str, Tensor]] = {}
         self.largest: dict[str, float] = {}
 
     def call(self, z: Tensor, states: list[Tensor], present: Tensor) -> None:
         """Call the cell for nodes whose predecessors (n, K) are present or not."""
-        self.z, self.present, self.unnamed, self.counting = z, present, 0, True
-        # Tensors stay beside their names: an id is a tensor's own only while it lives.
-        self.names: dict[int, tuple[str, Tensor]] = {}
-        with self._methods(), self:
+        self.present, self.unnamed, self.counting = present, 0, True
+        given: Any = z
+        given.gates = getattr(self.cell, "input_gates", ()) or self.names
+        with self:
             out = as_states(self.cell(z, *states))
-            if hasattr(self.cell, "output"):
-                self.cell.output(z, *out)
+            self.cell.output(z, *out)
 
     @contextmanager
-    def _methods(self) -> Iterator[None]:
-        names = ("gates", "split", "recur", "coefficients")
-        watched = [name for name in names if hasattr(self.cell, name)]
-        for name in watched:
-            method = getattr(self.cell, name)
-            object.__setattr__(self.cell, name, partial(self._watched, name, method))
+    def aside(self) -> Iterator[None]:
+        self.counting = False
         try:
             yield
         finally:
-            for name in watched:
-                object.__delattr__(self.cell, name)
+            self.counting = True
 
-    def _watched(self, name: str, method: Callable, *args: Any) -> Any:
-        if name != "coefficients":
-            found = method(*args)
-            self._name(self.gates, (*found[0], *found[1]))
-            return found
-        self.counting = False
-        found = method(*args)
-        self.counting = True
-        self._count("a", "coefficient", found[0].abs())
-        return found
+    def coefficients(self, a: Tensor) -> None:
+        self._count("a", "coefficient", a.abs())
 
-    def _name(self, names: tuple[str, ...], gates: tuple[Tensor, ...]) -> None:
-        self.names.update(
-            (id(gate), (name, gate)) for name, gate in zip(names, gates, strict=False)
-        )
+    def gates(self, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+        for name, gate in zip(names, values, strict=False):
+            gate.gate = name
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         called = getattr(func, "__name__", "")
-        if called == "split" and args[0] is self.z:
-            self._name(getattr(self.cell, "input_gates", ()) or self.gates, out)
+        if called == "split" and hasattr(args[0], "gates"):
+            self.gates(args[0].gates, out)
         if not isinstance(out, Tensor) or not self.counting:
             return out
-        name = next((self.names[id(one)][0] for one in args if id(one) in self.names), None)
+        name = next((one.gate for one in args if hasattr(one, "gate")), None)
         if called not in ACTIVATIONS:
             if name is not None and called not in TURNED:
                 # A gate to which something is added is still the gate.
-                self._name((name,), (out,))
+                self.gates((name,), (out,))
             return out
         activation = ACTIVATIONS[called]
         if activation == "sigmoid" and name is None:
@@ -185,7 +174,7 @@ class _Watch(TorchFunctionMode):
     def saturation(self) -> dict[str, Saturation]:
         """In the cell's order of gates, then in the order of calls."""
         found = {}
-        for name in dict.fromkeys([*self.gates, *self.counts]):
+        for name in dict.fromkeys([*self.names, *self.counts]):
             if name in self.counts:
                 activation, counts = self.counts[name]
                 low, high, total = counts.tolist()
@@ -206,7 +195,7 @@ def spectral_radii(cell: Any, saturation: dict[str, Saturation]) -> list[Radius]
     for name, weight in _weights(cell):
         if name == "diagonal_recurrent":
             found += _diagonal_radii(cell, weight)
-        elif name.startswith("recurrent") and weight.numel():
+        elif is_recurrent(name) and weight.numel():
             found += _block_radii(cell, name, weight.detach().double().cpu())
     return found
 

@@ -12,7 +12,7 @@ from structnet.data.regression import Regression
 from structnet.data.task import IGNORE, Task
 from structnet.draw.picture import Look, shortened
 from structnet.nn.recurrence import Recurrence
-from structnet.registry.signature import did_you_mean
+from structnet.registry.suggest import did_you_mean
 from structnet.run.run import Run
 from structnet.topology.base import Topology
 from structnet.training.predict import predictions

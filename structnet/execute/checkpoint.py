@@ -5,45 +5,43 @@ cost", section 4). With windows of sqrt(L) of L levels, what is kept beside inpu
 with sqrt(L) on chains and grids.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isqrt
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from structnet.cell.base import Cell
+from structnet.cell.call import States
 from structnet.execute.again import Recalled
+from structnet.execute.executor import Executor, Pass
 from structnet.execute.held import Held, leaves_below, refuse_foreign, stand_ins
 from structnet.execute.transform import refuse_batches
 from structnet.execute.windows import windows
-from structnet.registry.signature import did_you_mean
 from structnet.topology.plan import Plan
 
-States = tuple[Tensor, ...]
 # Of a window's plan, its x by rank and its initial states: the output and the states.
-Step = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
-SAVES = ("gates", "recompute", "windows")
+Run = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
 
 
-def run_checkpointed(
-    step: Step,
-    cell: nn.Module,
-    plan: Plan,
-    x: Tensor,
-    initial: States,
-    with_states: bool,
-) -> tuple[Tensor, States]:
-    """What `step` gives for a plan of at least one level; maybe no states if none are wanted.
-
-    x is by rank, `initial` one tensor (M, S) per state. `step` calls the cell.
-    """
+def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
+    """What the executor gives, window by window; states only where they are wanted."""
+    plan, cell = p.plan, p.cell
     inside = Held(cell)
-    if not any(one.requires_grad for one in (x, *initial, *inside.tensors)):
+    initial = p.initial or tuple(
+        next(cell.parameters(), p.x).new_zeros(plan.num_initial, size) for size in cell.state_sizes
+    )
+    p = replace(p, initial=initial)
+    if not any(one.requires_grad for one in (p.x, *initial, *inside.tensors)):
         # No backward, unless the cell uses a tensor that it does not hold.
-        return step(plan, x, initial)
+        return executor.run(p)
+
+    def run(window: Plan, x: Tensor, given: States) -> tuple[Tensor, States]:
+        return executor.run(Pass(cell, window, x, given))
+
     length = max(1, isqrt(len(plan.levels) - 1))
-    first = 1 + plan.num_initial
+    first = plan.first_row
     # The rows that later windows read, and their states.
     live, held = plan.rows[:0], [state[:0] for state in initial]
     outputs, states = [], []
@@ -54,23 +52,23 @@ def run_checkpointed(
         given = [
             torch.cat([own[own_at], kept[at]]) for own, kept in zip(initial, held, strict=True)
         ]
-        tensors = _without_unused(inside, step, window, x[start:stop], given)
+        tensors = _without_unused(inside, run, window, p.x[start:stop], given)
         output, *new = _Recomputed.apply(
-            step, inside, window, len(given), x[start:stop], *given, *tensors
+            run, inside, window, len(given), p.x[start:stop], *given, *tensors
         )
         rows = torch.cat([live, torch.arange(first + start, first + stop, device=live.device)])
         place = torch.isin(rows, later)
         live = rows[place]
         held = [torch.cat([old, one])[place] for old, one in zip(held, new, strict=True)]
         outputs.append(output)
-        if with_states:
+        if p.with_states:
             states.append(new)
     return torch.cat(outputs), tuple(map(torch.cat, zip(*states, strict=True)))
 
 
 def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Tensor]:
     """The rows that windows after each one read; initial states are at hand throughout."""
-    first = 1 + plan.num_initial
+    first = plan.first_row
     found = [plan.rows[:0]]
     for _, _, _, carried in reversed(cuts[1:]):
         found.append(torch.unique(torch.cat([found[-1], carried[carried >= first]])))
@@ -78,7 +76,7 @@ def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Te
 
 
 def _without_unused(
-    held: Held, step: Step, plan: Plan, x: Tensor, initial: Sequence[Tensor]
+    held: Held, run: Run, plan: Plan, x: Tensor, initial: Sequence[Tensor]
 ) -> list[Tensor]:
     """The tensors held; without a graph those computed ones that the window makes no use of.
 
@@ -90,7 +88,7 @@ def _without_unused(
     leaves = stand_ins(computed)
     others = {key: leaf.view_as(leaf) for key, leaf in leaves.items()}
     with held.replaced(others), torch.random.fork_rng():
-        output, states = step(plan, x.detach(), tuple(state.detach() for state in initial))
+        output, states = run(plan, x.detach(), tuple(state.detach() for state in initial))
     used = set(map(id, leaves_below([output, *states])))
     unused = {key for key, leaf in leaves.items() if id(leaf) not in used}
     return [one.detach() if id(one) in unused else one for one in held.tensors]
@@ -105,7 +103,7 @@ class _Recomputed(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        step: Step,
+        run: Run,
         held: Held,
         plan: Plan,
         num_states: int,
@@ -114,8 +112,8 @@ class _Recomputed(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.plan, ctx.num_states = plan, num_states
         ctx.save_for_backward(x, *others)
-        ctx.recalled = Recalled(held, step, x.device)
-        output, states = step(plan, x, others[:num_states])
+        ctx.recalled = Recalled(held, run, x.device)
+        output, states = run(plan, x, others[:num_states])
         return output, *states
 
     @staticmethod
@@ -147,31 +145,3 @@ class _Recomputed(torch.autograd.Function):
             None,
             *(next(found) if one.requires_grad else None for one in inputs),
         )
-
-
-def check_save(save: str, executor: str, cells: Iterable[nn.Module], has_noise: bool) -> None:
-    """ValueError for what is no way to save, or goes without that executor, cell or noise."""
-    if save not in SAVES:
-        raise ValueError(f"no save {save!r} {did_you_mean(save, SAVES)}")
-    if save == "gates":
-        return
-    if save == "recompute" and executor != "compiled":
-        raise ValueError(
-            f"save='recompute' is for executor='compiled', got {executor!r}; "
-            "take save='windows' with others"
-        )
-    if has_noise:
-        raise ValueError(
-            f"save={save!r} goes without truncate, recurrent_dropout, zoneout and weight_drop"
-        )
-    for cell in cells:
-        if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
-            raise ValueError(
-                f"save={save!r} calls `project` on some nodes at a time, and the batch "
-                f"norm in {type(cell).__name__} is of all; take save='gates'"
-            )
-        if save == "recompute" and getattr(type(cell), "output", Cell.output) is not Cell.output:
-            raise ValueError(
-                f"save='recompute' is for cells whose output is a state, not "
-                f"{type(cell).__name__}; take save='windows'"
-            )

@@ -1,39 +1,49 @@
-"""Linear recurrences on chains, in parallel over time.
+"""The executor `scan`: linear cells on chains, in parallel over time."""
 
-h_t = a_t h_{t-1} + b_t. Chains of one length lie side by side, as their levels do; others stand
-one after the other as one long sequence, in which a is zero at every head, so that nothing is
-padded. A sequence is cut into chunks that are stepped through side by side, twice: from zero, for
-what a chunk makes of the state before it, which is a shorter recurrence of the same kind from chunk
-to chunk (Blelloch 1990, section 1.4); then from the state it finds. So every state is the very step
-of a loop over time. Products of coefficients are formed as they are, never divided by, which is
-what the papers take logarithms for. What is not finite stays so to the end of its sequence: where
-an end is not finite, the states are computed again by a loop in which sequences don't meet, as zero
-times infinity or NaN would reach the sequence behind.
-
-T: length of the sequence, S: size of the state, or of those side by side.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from structnet.cell.call import States
 from structnet.cell.hooks import compute_weights, has_hooks
 from structnet.cell.linear import LinearCell
-from structnet.execute.order import reorder
-from structnet.execute.transform import refuse_batches
-from structnet.topology.plan import Plan
-
-CHUNK = 16
-# Fewer chunks take longer than a loop over their steps.
-LEAST_CHUNKS = 8
+from structnet.execute.chains import Chains, chains_of
+from structnet.execute.executor import Executor, Pass, Spec
+from structnet.execute.linear_recurrence import linear_recurrence
+from structnet.execute.selective import scan_selection
 
 
-def can_scan(cell: Any, plan: Plan) -> bool:
-    return is_scannable(cell) and plan.chains is not None
+class Scan(Executor):
+    """Linear cells on chains, in parallel over time: a cumulative sum in place of a loop."""
+
+    takes = frozenset(["states", "zoneout", "truncate", "windows"])
+
+    def refuses(self, spec: Spec) -> str | None:
+        name = type(spec.cell).__name__
+        if not is_scannable(spec.cell):
+            return (
+                f"executor 'scan' runs linear cells on chains, and {name} is not linear in its "
+                "state, or has several slots or hooks; take executor='auto'"
+            )
+        if spec.plan is not None and spec.plan.chains is None:
+            return (
+                "executor 'scan' runs linear cells on chains, and nodes of this plan of "
+                f"{spec.plan.num_nodes} have several slots or feed several nodes; take "
+                "executor='auto'"
+            )
+        return None
+
+    def run(self, p: Pass) -> tuple[Tensor, States]:
+        cell, chains, z = p.cell, chains_of(p.plan), p.z
+        compute_weights(cell)
+        # The states before the first steps of ragged chains are not a block of their own.
+        fits = p.initial is None or chains.are_abreast
+        if fits and len(z) and cell.selects and p.masks.zoneout is None:
+            selection = cell.selection(chains.by_time(z))
+            if selection is not None:
+                return scan_selection(p, chains, selection)
+        return p.with_output(scan_states(p, chains))
 
 
 def is_scannable(cell: Any) -> bool:
@@ -43,198 +53,21 @@ def is_scannable(cell: Any) -> bool:
     return is_linear and not has_hooks(cell)
 
 
-def run_scan(
-    cell: LinearCell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None
-) -> tuple[Tensor, ...]:
-    """The states of every node, by rank; ValueError for another cell or plan."""
-    chains = chains_of(cell, plan)
-    compute_weights(cell)
-    a, b = cell.checked_coefficients(chains.by_time(z), 1)
+def scan_states(p: Pass, chains: Chains) -> States:
+    """The states of every node, by rank."""
+    a, b = p.cell.checked_coefficients(chains.by_time(p.z), 1)
     # Under autocast the coefficients are of lower precision than the states have to be.
-    dtype = next(cell.parameters(), z).dtype
-    b = b.to(dtype)
-    a = a.to(dtype).squeeze(1).expand_as(b)
-    if initial is not None:
-        b = b.index_add(0, chains.heads, a[chains.heads] * chains.before(initial[0]))
+    b = b.to(p.dtype)
+    a = a.to(p.dtype).squeeze(1).expand_as(b)
+    if p.masks.zoneout is not None:
+        # A unit that keeps m of its state: still linear, m + (1 - m) a and (1 - m) b.
+        kept = chains.by_time(p.masks.zoneout).to(p.dtype)
+        a, b = torch.lerp(a, torch.ones_like(a), kept), b * (1 - kept)
+    if p.initial is not None:
+        b = b.index_add(0, chains.heads, a[chains.heads] * chains.before(p.initial[0]))
     starts = None if chains.are_abreast else chains.heads
     if starts is not None:
         a = a.index_fill(0, starts, 0)
     wide = (-1, chains.width * b.shape[1])
     h = linear_recurrence(a.reshape(wide), b.reshape(wide), starts=starts) if len(b) else b
     return (chains.by_rank(h.view_as(b)),)
-
-
-@dataclass(frozen=True)
-class Chains:
-    """Where the nodes of a plan's chains stand in time.
-
-    Chains of one length lie side by side as they are, `width` nodes a step. Others stand one after
-    the other: `order` is the ranks of their nodes, and the inverse of it. `heads` begin the chains.
-    """
-
-    plan: Plan
-    width: int
-    heads: Tensor
-    order: tuple[Tensor, Tensor] | None = None
-
-    @property
-    def are_abreast(self) -> bool:
-        return self.order is None
-
-    def by_time(self, x: Tensor) -> Tensor:
-        return x if self.order is None else reorder(x, *self.order)
-
-    def by_rank(self, x: Tensor) -> Tensor:
-        return x if self.order is None else reorder(x, *self.order[::-1])
-
-    def before(self, initial: Tensor) -> Tensor:
-        """The states that the heads read, zeros where there are none."""
-        return F.pad(initial, (0, 0, 1, 0))[self.plan.rows[: len(self.heads)]]
-
-
-def chains_of(cell: LinearCell, plan: Plan) -> Chains:
-    """ValueError for a cell that is not linear, or a plan that is not of chains."""
-    if not can_scan(cell, plan):
-        why = (
-            f"nodes of this plan of {plan.num_nodes} have several slots or feed several nodes"
-            if is_scannable(cell)
-            else f"{type(cell).__name__} is not linear in its state, or has several slots or hooks"
-        )
-        raise ValueError(
-            f"executor 'scan' runs linear cells on chains, and {why}; take executor='auto'"
-        )
-    order = plan.chains
-    assert order is not None
-    # Level 0, if there is a level.
-    width = plan.levels[:2][-1]
-    if _are_abreast(plan):
-        return Chains(plan, width, torch.arange(width, device=order.device))
-    position = torch.argsort(order)
-    return Chains(plan, 1, position[:width], (order, position))
-
-
-def _are_abreast(plan: Plan) -> bool:
-    """Whether every level continues the one before, node by node: chains of one length."""
-    width, length = plan.levels[:2][-1], len(plan.levels) - 1
-    first = 1 + plan.num_initial
-    rows = torch.arange(first, first + plan.num_nodes - width, device=plan.rows.device)
-    return width * length == plan.num_nodes and torch.equal(plan.rows[width:], rows)
-
-
-def linear_recurrence(
-    a: Tensor, b: Tensor, reverse: bool = False, starts: Tensor | None = None
-) -> Tensor:
-    """h (T, S) with h_t = a_t h_{t-1} + b_t and h_{-1} = 0, differentiable any number of times.
-
-    `reverse` is from the end: h_t = a_t h_{t+1} + b_t. Sequences begin at the rows `starts`,
-    ascending from 0 on, and a is zero where one would reach into another.
-    """
-    return _Recurrence.apply(a, b, reverse, starts)
-
-
-class _Recurrence(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, reverse: bool, starts: Tensor | None) -> Tensor:
-        h = torch.empty_like(b, memory_format=torch.contiguous_format)
-        recur(lambda: h.copy_(b), a[:-1] if reverse else a[1:], h, starts, reverse)
-        ctx.reverse, ctx.starts = reverse, starts
-        ctx.save_for_backward(a, h)
-        return h
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        refuse_batches([grad])
-        a, h = ctx.saved_tensors
-        # The gradient of b runs the other way: g_t = grad_t + a_{t+1} g_{t+1}.
-        back = not ctx.reverse
-        g = linear_recurrence(_shift(a, back), grad, back, ctx.starts)
-        return g * _shift(h, ctx.reverse), g, None, None
-
-
-def recur(
-    fill: Callable[[], Any], a: Tensor, h: Tensor, starts: Tensor | None, reverse: bool = False
-) -> None:
-    """What `recur_` does to h (T + 1, S) that `fill` fills, with sequences kept apart.
-
-    They begin at the rows `starts` of h, ascending from 0 on; a is zero between them.
-    """
-    fill()
-    if not len(h):
-        return
-    recur_(a, h, reverse)
-    if starts is None:
-        ends = h[0] if reverse else h[-1]
-    else:
-        ends = h[starts] if reverse else torch.cat([h[starts[1:] - 1], h[-1:]])
-    if ends.isfinite().all():
-        return
-    fill()
-    if starts is None:
-        _loop(a.unbind(), h.unbind(), reverse)
-    else:
-        _loop_apart(a, h, starts, reverse)
-
-
-def _loop_apart(a: Tensor, h: Tensor, starts: Tensor, reverse: bool) -> None:
-    """What `_loop` does, in all sequences at once; what would reach into another is left out."""
-    stops = torch.cat([starts[1:], starts.new_tensor([len(h)])])
-    length = stops - starts
-    for step in range(1, int(length.max())):
-        going = length > step
-        if reverse:
-            rows = stops[going] - 1 - step
-            h[rows] += a[rows] * h[rows + 1]
-        else:
-            rows = starts[going] + step
-            h[rows] += a[rows - 1] * h[rows - 1]
-
-
-def recur_(a: Tensor, h: Tensor, reverse: bool = False) -> None:
-    """Add a_t h_t to h_{t+1}, one t after the other, in place: a (T, S), h (T + 1, S).
-
-    `reverse` is from the end: a_t h_{t+1} is added to h_t.
-    """
-    length, chunks = len(a), len(a) // CHUNK
-    if chunks < LEAST_CHUNKS:
-        _loop(a.unbind(), h.unbind(), reverse)
-        return
-    # What is left over comes last, in the order of time.
-    rest = length - chunks * CHUNK
-    if reverse:
-        start, whole, left = h[-1:], (a[rest:], h[rest:-1]), (a[:rest], h[: rest + 1])
-    else:
-        stop = length - rest
-        start, whole, left = h[:1], (a[:stop], h[1 : stop + 1]), (a[stop:], h[stop:])
-    # (chunks, S) at every step of a chunk.
-    gains, states = (x.unflatten(0, (chunks, CHUNK)).unbind(1) for x in whole)
-    gain, state = _from_zero(gains, states, reverse)
-    found = torch.cat([state, start] if reverse else [start, state])
-    recur_(gain, found, reverse)
-    before = found[1:] if reverse else found[:-1]
-    _loop(gains, (*states, before) if reverse else (before, *states), reverse)
-    _loop(left[0].unbind(), left[1].unbind(), reverse)
-
-
-def _loop(a: Sequence[Tensor], h: Sequence[Tensor], reverse: bool) -> None:
-    """What `recur_` does, step by step."""
-    if reverse:
-        a, h = a[::-1], h[::-1]
-    for gain, before, state in zip(a, h, h[1:], strict=False):
-        state.addcmul_(gain, before)
-
-
-def _from_zero(a: Sequence[Tensor], b: Sequence[Tensor], reverse: bool) -> tuple[Tensor, Tensor]:
-    """The product of a, and the last state of the recurrence from zero."""
-    if reverse:
-        a, b = a[::-1], b[::-1]
-    gain, state = a[0].clone(), b[0].clone()
-    for at, bt in zip(a[1:], b[1:], strict=True):
-        torch.addcmul(bt, at, state, out=state)
-        gain *= at
-    return gain, state
-
-
-def _shift(x: Tensor, reverse: bool) -> Tensor:
-    """x_{t-1}, or x_{t+1} in reverse, zero where there is none."""
-    zero = torch.zeros_like(x[:1])
-    return torch.cat([x[1:], zero] if reverse else [zero, x[:-1]])

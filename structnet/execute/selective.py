@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from structnet.cell.hooks import compute_weights
-from structnet.cell.linear import LinearCell, Selection
-from structnet.execute.scan import CHUNK, chains_of, linear_recurrence, recur, run_scan
+from structnet.cell.call import States
+from structnet.cell.linear import Selection
+from structnet.execute.chains import Chains
+from structnet.execute.executor import Pass
+from structnet.execute.linear_recurrence import CHUNK, linear_recurrence, recur
 from structnet.execute.transform import refuse_batches
-from structnet.topology.plan import Plan
 
 # Bytes of a block's states. On a CPU several such buffers fit in a cache, and the calls for a block
 # are few beside its work; other devices want blocks that keep them busy.
@@ -29,28 +30,20 @@ CPU_BLOCK = 2**21
 BLOCK = 2**28
 
 
-def scan_output(
-    cell: LinearCell, plan: Plan, z: Tensor, initial: tuple[Tensor, ...] | None, keep: bool
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The output of every node, by rank, and the states too if they are to be kept, else ().
+def scan_selection(p: Pass, chains: Chains, selection: Selection) -> tuple[Tensor, States]:
+    """The output of every node, by rank, and the states too if they are wanted, else ().
 
-    ValueError for another cell or plan than `run_scan` takes.
+    `selection` is by time.
     """
-    chains = chains_of(cell, plan)
-    compute_weights(cell)
-    selection = cell.selection(chains.by_time(z)) if len(z) and cell.selects else None
-    if selection is None or not (initial is None or chains.are_abreast):
-        states = run_scan(cell, plan, z, initial)
-        return cell.output(z, *states), states
     # Under autocast a selection is of lower precision than the states have to be.
-    dtype = next(cell.parameters(), z).dtype
-    selection = Selection(*(part.to(dtype) for part in selection))
+    selection = Selection(*(part.to(p.dtype) for part in selection))
     heads = start = None
     if not chains.are_abreast:
         heads = chains.heads
-    elif initial is not None:
-        start = chains.before(initial[0]).view(-1, *selection.rate.shape)
-    found = _Scan.apply(Layout(chains.width, heads), keep, start, *selection)
+    elif p.initial is not None:
+        start = chains.before(p.initial[0]).view(-1, *selection.rate.shape)
+    layout = Layout(chains.width, heads)
+    found = _Scan.apply(layout, p.with_states, start, *selection)
     output, *states = map(chains.by_rank, found)
     return output, tuple(states)
 

@@ -1,88 +1,91 @@
-"""A pass over a plan that owns its way back, as one node of autograd's graph."""
+"""A pass over a plan with a backward of its own, as one node of autograd's graph."""
 
+import abc
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from structnet.cell.call import States
+from structnet.execute.executor import Pass
 from structnet.execute.transform import WAY_OUT, refuse_batches
-from structnet.topology.plan import Plan
-
-States = tuple[Tensor, ...]
-Step = tuple[int, int, int, int]
 
 
-class Sweep(Protocol):
-    """One pass over a plan and the way back.
+class Sweep(abc.ABC):
+    """One forward pass over a plan and its backward.
 
-    `learning` are tensors that it may have gradients for beside z and the initial states. When it
-    has gone forward, `parameters` are those that it does have gradients for, and `constants` what
-    else must not change until it goes back.
+    `learning` are tensors that it may have gradients for beside z and the initial states. After
+    `forward`, `parameters` are those that it does have gradients for, and `constants` what else
+    must not change before `backward`.
     """
 
-    learning: Sequence[Tensor]
-    constants: tuple[Tensor, ...]
+    learning: Sequence[Tensor] = ()
+    constants: tuple[Tensor, ...] = ()
+
+    def __init__(self, p: Pass):
+        self.plan, self.sizes, self.dtype = p.plan, p.cell.state_sizes, p.dtype
+        self.has_initial = p.initial is not None
 
     @property
+    @abc.abstractmethod
     def parameters(self) -> tuple[Tensor, ...]: ...
 
+    @abc.abstractmethod
     def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
-        """The states by rank; `keep` what the way back needs."""
-        ...
+        """The states by rank; `keep` what backward needs."""
 
-    def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    @abc.abstractmethod
+    def backward(self, grads: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
         """Gradients of z, the initial states and the parameters, in this order."""
-        ...
 
+    def run(self, z: Tensor, initial: States | None) -> States:
+        """The states by rank, differentiable in z, the initial states and the parameters."""
+        given = (z, *(initial or ()))
+        learns = any(tensor.requires_grad for tensor in (*given, *self.learning))
+        keep = torch.is_grad_enabled() and learns
+        with torch.no_grad():
+            found = self.forward(z, initial or (), keep)
+        # What it has gradients for is known now.
+        return _Autograd.apply(self, found, *given, *self.parameters) if keep else found
 
-def run_sweep(sweep: Sweep, z: Tensor, initial: States | None) -> States:
-    given = (z, *(initial or ()))
-    learns = any(tensor.requires_grad for tensor in (*given, *sweep.learning))
-    keep = torch.is_grad_enabled() and learns
-    with torch.no_grad():
-        found = sweep.forward(z, initial or (), keep)
-    # What it has gradients for is known now.
-    return _Autograd.apply(sweep, found, *given, *sweep.parameters) if keep else found
+    def state_buffers(self, initial: Sequence[Tensor], like: Tensor) -> list[Tensor]:
+        """One buffer per state: the null row, the initial states, the nodes by rank."""
+        first, count = self.plan.first_row, self.plan.first_row + self.plan.num_nodes
+        buffers = [like.new_empty(count, size, dtype=self.dtype) for size in self.sizes]
+        for buffer in buffers:
+            buffer[:first] = 0
+        for buffer, state in zip(buffers, initial, strict=False):
+            buffer[1:first] = state
+        return buffers
 
+    def gradient_buffers(self, grads: Sequence[Tensor | None]) -> list[Tensor]:
+        """The gradients of the nodes' states, in the layout of the states' buffers."""
+        plan, device = self.plan, self.plan.rows.device
+        count = plan.first_row + plan.num_nodes
+        buffers = [torch.zeros(count, k, dtype=self.dtype, device=device) for k in self.sizes]
+        for buffer, grad in zip(buffers, grads, strict=True):
+            if grad is not None:
+                buffer[plan.first_row :] = grad
+        return buffers
 
-def state_buffers(
-    plan: Plan, sizes: Sequence[int], dtype: torch.dtype, initial: Sequence[Tensor], like: Tensor
-) -> list[Tensor]:
-    """One buffer a state: the null row, the initial states, the nodes by rank."""
-    first = 1 + plan.num_initial
-    buffers = [like.new_empty(first + plan.num_nodes, size, dtype=dtype) for size in sizes]
-    for buffer in buffers:
-        buffer[:first] = 0
-    for buffer, state in zip(buffers, initial, strict=False):
-        buffer[1:first] = state
-    return buffers
+    def initial_of(self, buffers: Sequence[Tensor]) -> list[Tensor]:
+        """The rows of the initial states, where there are any."""
+        return [one[1 : self.plan.first_row] for one in buffers] if self.has_initial else []
 
+    @staticmethod
+    def retains_graph() -> bool:
+        """Whether the running backward pass was asked to retain the graph."""
+        asked = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+        return asked is None or asked()
 
-def gradient_buffers(
-    plan: Plan, sizes: Sequence[int], dtype: torch.dtype, grads: Sequence[Tensor | None]
-) -> list[Tensor]:
-    """The gradients of the nodes' states, where those of the states' buffers are summed."""
-    first = 1 + plan.num_initial
-    shape = first + plan.num_nodes
-    buffers = [torch.zeros(shape, k, dtype=dtype, device=plan.rows.device) for k in sizes]
-    for buffer, grad in zip(buffers, grads, strict=True):
-        if grad is not None:
-            buffer[first:] = grad
-    return buffers
-
-
-def keep_graph() -> bool:
-    """Whether the running backward pass was asked to retain the graph."""
-    asked = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
-    return asked is None or asked()
-
-
-def released() -> RuntimeError:
-    return RuntimeError(
-        "second backward through a recurrence whose graph is released; "
-        "pass retain_graph=True to the first"
-    )
+    @staticmethod
+    def released() -> RuntimeError:
+        """The error of a second backward pass."""
+        return RuntimeError(
+            "second backward through a recurrence whose graph is released; "
+            "pass retain_graph=True to the first"
+        )
 
 
 class _Autograd(torch.autograd.Function):

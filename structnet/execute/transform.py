@@ -15,19 +15,6 @@ def is_transformed() -> bool:
     return bool(retrieve_all_functorch_interpreters()) or forward_ad._current_level >= 0
 
 
-def executor_under_transforms(name: str) -> str:
-    """The executor that runs where one is asked for; ValueError for one that can't just now."""
-    if name == "reference" or not is_transformed():
-        return name
-    if name == "auto":
-        return "reference"
-    raise ValueError(
-        f"executor {name!r} goes without the transformations of torch.func (vmap, grad, jvp, "
-        f"jacrev) and without forward-mode derivatives; {WAY_OUT}, or with 'auto', which takes "
-        "that one under them"
-    )
-
-
 def refuse_batches(grads: Iterable[Tensor | None]) -> None:
     """RuntimeError in a backward pass of several gradients at a time."""
     if any(one is not None and is_legacy_batchedtensor(one) for one in grads) or is_transformed():

@@ -5,47 +5,44 @@ A window reads the states of earlier ones as initial states, through which no gr
 grids and graphs alike).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from structnet.topology.plan import Plan
+from structnet.cell.call import States
+from structnet.execute.executor import Executor, Pass
+from structnet.topology.plan import Plan, Step
 
-States = tuple[Tensor, ...]
 
-
-def run_windows(
-    run: Callable,
-    length: int,
-    cell: Any,
-    plan: Plan,
-    z: Tensor,
-    initial: States | None,
-    edges: Tensor | None = None,
-) -> States:
-    """What the executor `run` gives, window by window of `length` levels."""
-    place = 0
-    first = 1 + plan.num_initial
-    like = next(cell.parameters(), z)
+def run_truncated(executor: Executor, p: Pass) -> tuple[Tensor, States]:
+    """What the executor gives, window by window of `p.truncate` levels."""
+    assert p.truncate is not None
+    first, place, _ = p.plan.first_row, 0, p.z
+    like = next(p.cell.parameters(), p.z)
     known: list[Tensor] = []
-    before = initial or tuple(like.new_zeros(plan.num_initial, size) for size in cell.state_sizes)
-    parts = []
-    for start, stop, window, carried in windows(plan, length):
+    before = p.initial or tuple(
+        like.new_zeros(p.plan.num_initial, size) for size in p.cell.state_sizes
+    )
+    outputs, parts = [], []
+    for start, stop, window, carried in windows(p.plan, p.truncate):
         given = _carried(carried, first, before, known) if len(carried) else None
-        own = {} if edges is None else {"edges": edges[place : place + len(window.rows)]}
+        edges = None if p.edges is None else p.edges[place : place + len(window.rows)]
         place += len(window.rows)
-        states = run(cell, window, z[start:stop], given, **own)
+        part = p.window(window, slice(start, stop), given, edges=edges, with_states=True)
+        output, states = executor.run(part)
         # Like states: under vmap there are several of each.
-        known = known or [one.new_zeros(first + plan.num_nodes, one.shape[1]) for one in states]
+        known = known or [one.new_zeros(first + p.plan.num_nodes, one.shape[1]) for one in states]
         for buffer, state in zip(known, states, strict=True):
             buffer[first + start : first + stop] = state.detach()
+        outputs.append(output)
         parts.append(states)
     if not parts:
-        return run(cell, plan, z, initial)
-    return tuple(torch.cat(state) for state in zip(*parts, strict=True))
+        return executor.run(p)
+    states = tuple(torch.cat(state) for state in zip(*parts, strict=True))
+    is_state = all(output is part[0] for output, part in zip(outputs, parts, strict=True))
+    return states[0] if is_state else torch.cat(outputs), states
 
 
 def _carried(
@@ -64,9 +61,9 @@ def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
 
     These, initial states of the plan and then nodes of earlier windows, are its initial states.
     """
-    first = 1 + plan.num_initial
+    first = plan.first_row
     bounds = [*plan.levels[:-1:length], plan.levels[-1]]
-    ends = {start: offset for start, _, _, offset in plan.steps} | {bounds[-1]: len(plan.rows)}
+    ends = {step.start: step.offset for step in plan.steps} | {bounds[-1]: len(plan.rows)}
     for start, stop in pairwise(bounds):
         part = slice(ends[start], ends[stop])
         rows = plan.rows[part]
@@ -76,7 +73,7 @@ def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
         shifted[is_outside] = 1 + place
         nodes = torch.arange(stop - start, device=rows.device)
         steps = tuple(
-            (a - start, b - start, slots, offset - ends[start])
+            Step(a - start, b - start, slots, offset - ends[start])
             for a, b, slots, offset in plan.steps
             if start <= a < stop
         )

@@ -1,34 +1,49 @@
-"""What a `Recurrence` refuses: cells that don't fit, plans that are not its own."""
+"""What a `Recurrence` rejects: options that exclude each other, plans and inputs that don't fit."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from structnet.execute.scan import is_scannable
-from structnet.topology.base import Topology
+from structnet.cell.base import Cell
+from structnet.registry.suggest import did_you_mean
 from structnet.topology.plan import Plan
 
+SAVES = ("gates", "recompute", "windows")
+# What goes with save='gates' alone.
+WITH_GATES = ("truncate", "dropout", "zoneout", "weight_drop")
 
-def check_cells(cells: nn.ModuleList, executor: str, topology: Topology) -> None:
-    """ValueError for a cell that lacks what a layer needs of it, or doesn't go with the others."""
+
+def check_options(cells: Sequence[Cell], needs: frozenset[str], save: str, truncate: Any) -> None:
+    """ValueError for values out of range, and for options that exclude each other."""
+    if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
+        raise ValueError(f"option 'truncate' is at least 1 level, got {truncate!r}")
+    if save not in SAVES:
+        raise ValueError(f"no save {save!r} {did_you_mean(save, SAVES)}")
+    if save == "gates":
+        return
+    if "edges" in needs:
+        raise ValueError(f"edge features go with save='gates', got {save!r}")
+    if needs & set(WITH_GATES):
+        raise ValueError(
+            f"save={save!r} goes without truncate, recurrent_dropout, zoneout and weight_drop"
+        )
     for cell in cells:
-        if getattr(cell, "reads_own", False) and topology.num_initial is not None:
+        if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
             raise ValueError(
-                f"{type(cell).__name__} with own=true reads a node's own states in the layer "
-                f"below, and {type(topology).__name__} has no initial state for every node; take "
-                "own=false, or topology ordered_graph with unvisited=previous"
+                f"save={save!r} calls `project` on some nodes at a time, and the batch "
+                f"norm in {type(cell).__name__} is of all; take save='gates'"
             )
-        for needed in ("project", "state_sizes"):
-            if not hasattr(cell, needed):
-                raise ValueError(
-                    f"a cell has `{needed}`, {type(cell).__name__} has none; derive it from sn.Cell"
-                )
-        if executor == "scan" and not is_scannable(cell):
-            raise ValueError(
-                f"executor 'scan' runs linear cells of one predecessor, not {type(cell).__name__} "
-                "here, and none that has hooks; take executor='auto'"
-            )
+
+
+def check_own(cell: Cell, topology: Any) -> None:
+    """ValueError for a cell that reads states of its node where a topology has none."""
+    if cell.reads_own and topology.num_initial is not None:
+        raise ValueError(
+            f"{type(cell).__name__} with own=true reads a node's own states in the layer "
+            f"below, and {type(topology).__name__} has no initial state for every node; take "
+            "own=false, or topology ordered_graph with unvisited=previous"
+        )
 
 
 def check_given(layer: Any, x: Tensor, plans: Sequence[Plan]) -> None:
@@ -48,9 +63,9 @@ def check_given(layer: Any, x: Tensor, plans: Sequence[Plan]) -> None:
             "plan the batch with the topology of this layer"
         )
     for arity, plan in zip(layer.arities, plans, strict=True):
-        if arity is not None and any(step[2] != arity for step in plan.steps):
+        if arity is not None and any(step.slots != arity for step in plan.steps):
             raise ValueError(
-                f"a plan of {plan.steps[0][2]} predecessor slots for a cell of {arity}; "
+                f"a plan of {plan.steps[0].slots} predecessor slots for a cell of {arity}; "
                 "plan the batch with the topology of this layer"
             )
     if not isinstance(x, Tensor) or not x.is_floating_point():

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from structnet.cell.renew import Renewable
-from structnet.registry.signature import did_you_mean
+from structnet.registry.suggest import did_you_mean
 from structnet.topology.plan import Plan
 
 CONVOLUTIONS = ("gat", "gcn", "gin", "sage")

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from structnet.cell.base import Cell
-from structnet.execute.executor import WITH_EDGES
 from structnet.topology.plan import Plan
 
 
@@ -20,15 +19,12 @@ class EdgeFeatures(nn.ModuleList):
     edge get zeros.
     """
 
-    def __init__(self, edge_size: int, cells: Sequence[Cell], executor: str, save: str):
+    def __init__(self, edge_size: int, cells: Sequence[Cell]):
         """ValueError for a size below 1, cells without edge gates, ordered slots."""
         if not isinstance(edge_size, int) or edge_size < 1:
             raise ValueError(f"edge_size is at least 1, got {edge_size!r}")
         for cell in cells:
             _check_cell(cell)
-        if save != "gates":
-            raise ValueError(f"edge features go with save='gates', got {save!r}")
-        check_executor(executor)
         columns = [cell.edge_columns for cell in cells]
         super().__init__(nn.Linear(edge_size, count, bias=False) for count in columns)
         self.edge_size = edge_size
@@ -63,23 +59,14 @@ class EdgeFeatures(nn.ModuleList):
         ]
 
 
-def check_executor(name: str) -> None:
-    """ValueError for an executor that takes no edge features."""
-    if name not in WITH_EDGES:
-        raise ValueError(
-            f"executor {name!r} takes no edge features, only {', '.join(WITH_EDGES)} do; "
-            "take executor='auto'"
-        )
-
-
 def _check_cell(cell: Cell) -> None:
     kind = type(cell).__name__
-    if getattr(cell, "arity", None) is not None:
+    if cell.arity is not None:
         raise ValueError(
             f"edge features are for unordered predecessors, {kind} has {cell.arity} ordered slots "
             "here; take a topology such as 'graph', or leave edge_size out"
         )
-    if not getattr(cell, "edge_columns", 0):
+    if not cell.edge_columns:
         raise ValueError(
             f"edge features enter gates that come once per predecessor, {kind} has none; take cell "
             "'lstm' or 'graph_lstm', an option aggregate='attention', or leave edge_size out "

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from structnet import registry
+from structnet.cell.adapt import adapt
 from structnet.cell.base import Cell
-from structnet.execute.fused import FUSED
+from structnet.execute.executor import find
 from structnet.execute.vendor.counterpart import find_counterpart, options_of
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.rnn_options import check_options, has_torch_form
@@ -109,9 +110,10 @@ class RNN(nn.Module):
         self.output_size = size
         if self.is_torch_form:
             for layer in layers:
-                own_order = layer.executor in FUSED
+                own_order = find(layer.executor).reads_weights
                 layer.cells = nn.ModuleList(
-                    TorchForm(cell, self.counterpart, self.bias, own_order) for cell in layer.cells
+                    adapt(TorchForm(cell, self.counterpart, self.bias, own_order), 1)
+                    for cell in layer.cells
                 )
         self.layers: Any = nn.ModuleList(layers)
         if self.is_torch_form:

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from structnet import registry
-from structnet.cell.product import autocast_type
+from structnet.cell.frame import autocast_type
+from structnet.data.sequences import Sequences, SizeError, read_sequences
 from structnet.execute.vendor.kernel import TorchKernel, takes_derivatives
 from structnet.nn.recurrence import Recurrence
-from structnet.nn.sequences import Sequences, SizeError, read_sequences
 from structnet.nn.torch_weights import shared
 from structnet.nn.torch_weights.exchange import require_counterpart
 from structnet.nn.torch_weights.form import HOOKS

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from structnet.cell.renew import reset
 from structnet.nn.recurrence import Recurrence
-from structnet.registry.signature import did_you_mean
+from structnet.registry.suggest import did_you_mean
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
 

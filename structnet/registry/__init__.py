@@ -9,7 +9,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from structnet.registry.plugin import Plugin, PluginError, installed, load, owner_of, warn
@@ -17,11 +17,11 @@ from structnet.registry.signature import (
     check_option,
     check_options,
     check_wired,
-    did_you_mean,
     known_options,
     read_options,
     signature_of,
 )
+from structnet.registry.suggest import did_you_mean
 
 # What can be a word on the command line and a key in YAML.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -41,7 +41,7 @@ class Registry:
     """Components of one kind by name: classes, or functions that make one.
 
     `base` is the class, as "module:Class", that all of them inherit from, `wired` how many
-    positional arguments each is made with, `built_in` the module that registers those of the
+    positional arguments each is made with, `built_in` the modules that register those of the
     library. Where they are `made`, a function that says so by its annotation is a component too.
     """
 
@@ -51,7 +51,7 @@ class Registry:
         base: str | None = None,
         wired: int | None = None,
         *,
-        built_in: str | None = None,
+        built_in: Sequence[str] = (),
         made: bool = False,
     ):
         self.kind, self.base, self.wired, self.made = kind, base, wired, made
@@ -165,8 +165,8 @@ class Registry:
 
     def _load(self) -> None:
         """Import the library's components and every installed plugin."""
-        if self.built_in is not None:
-            importlib.import_module(self.built_in)
+        for module in self.built_in:
+            importlib.import_module(module)
         load_plugins()
 
     def doc(self, name: str) -> str:
@@ -188,12 +188,18 @@ def _check_name(name: Any, what: str) -> None:
         )
 
 
-cells = Registry("cell", "structnet.cell.base:Cell", 3, built_in="structnet.cell.library")
+cells = Registry("cell", "structnet.cell.base:Cell", 3, built_in=["structnet.cell.library"])
 topologies = Registry("topology", "structnet.topology.base:Topology", 0)
-readouts = Registry("readout", "structnet.nn.readout:Readout", 2, built_in="structnet.nn.readout")
-nets = Registry("net", "torch.nn:Module", 4, built_in="structnet.nn.net")
+readouts = Registry("readout", "structnet.nn.readout:Readout", 2, built_in=["structnet.nn.readout"])
+nets = Registry("net", "torch.nn:Module", 4, built_in=["structnet.nn.net"])
 tasks = Registry("task", "structnet.data.task:Task", 0, made=True)
-KINDS = (tasks, topologies, cells, nets, readouts)
+executors = Registry(
+    "executor",
+    "structnet.execute.executor:Executor",
+    0,
+    built_in=["structnet.execute.builtin"],
+)
+KINDS = (tasks, topologies, cells, nets, readouts, executors)
 
 _loaded = False
 # Plugin -> the cause of its failure; (kind, plugin) -> the names it had registered before.

@@ -4,9 +4,6 @@ import abc
 import inspect
 from typing import Any, TypeVar
 
-from structnet.registry.option_types import choices
-from structnet.registry.signature import check_value, signature_of
-
 T = TypeVar("T")
 
 
@@ -19,6 +16,10 @@ class Checked(abc.ABCMeta):
 
     def __call__(cls: type[T], *args: Any, **options: Any) -> T:
         if options:
+            # Whoever follows a cell's call need not read how options are checked.
+            from structnet.registry.option_types import choices
+            from structnet.registry.signature import check_value, signature_of
+
             for name, parameter in signature_of(cls).parameters.items():
                 if name in options and choices(parameter.annotation):
                     check_value(options[name], parameter.annotation, name, cls.__name__)
@@ -27,4 +28,6 @@ class Checked(abc.ABCMeta):
     @property
     def __signature__(cls) -> inspect.Signature:
         """The signature of `__init__`, in place of that of `__call__`."""
+        from structnet.registry.signature import signature_of
+
         return signature_of(cls)

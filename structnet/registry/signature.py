@@ -1,32 +1,18 @@
 """Options of components, read from their signatures, and the checks of values against them."""
 
-import difflib
 import inspect
 import math
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from structnet.registry.option_types import PLAIN, annotation, choices, fits, is_supported
+from structnet.registry.suggest import close_to, did_you_mean
 
 OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-
-
-def did_you_mean(name: Any, choices: Iterable[str]) -> str:
-    """For a message: `among [...]`, and the closest choice if one is close."""
-    choices = sorted(choices)
-    close = close_to(name, choices)
-    return f"among {choices}" + (f"; did you mean {close!r}?" if close else "")
-
-
-def close_to(name: Any, choices: Iterable[str]) -> str | None:
-    """The closest choice if one is close, ignoring case."""
-    folded = {choice.casefold(): choice for choice in choices}
-    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
-    return folded[close[0]] if close else None
 
 
 def signature_of(component: Callable, what: str = "") -> inspect.Signature:

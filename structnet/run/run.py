@@ -29,7 +29,7 @@ from torch import nn
 from structnet import registry
 from structnet.data.batch import Vocabulary
 from structnet.data.task import Task
-from structnet.execute.fused import FUSED
+from structnet.execute.executor import find
 from structnet.nn.net import Sizes
 from structnet.run.components import Config, check_readout, component, create
 from structnet.run.directories import directory_for, part_names, remove_empty
@@ -121,9 +121,9 @@ class Run:
         return part_names(self.config)
 
     @property
-    def is_fused(self) -> bool:
-        """Whether the net is trained by kernels for a GPU."""
-        return self.config["net"].get("executor") in FUSED
+    def needs_gpu(self) -> bool:
+        """Whether the net's executor is made for a GPU."""
+        return find(self.config["net"].get("executor", "auto")).needs_gpu
 
     @property
     def checkpoints(self) -> Path:
@@ -150,8 +150,8 @@ class Run:
         A run that was begun by kernels for a GPU goes on without them. FileNotFoundError for data
         that is not at hand, ValueError for a net that cannot be made or run.
         """
-        options = {"executor": "auto"} if resumed and self.is_fused else {}
-        if self.is_fused and not resumed and self.config["trainer"]["accelerator"] == "cpu":
+        options = {"executor": "auto"} if resumed and self.needs_gpu else {}
+        if self.needs_gpu and not resumed and self.config["trainer"]["accelerator"] == "cpu":
             name = self.config["net"]["executor"]
             raise ValueError(
                 f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of "
@@ -239,7 +239,7 @@ class Run:
                 )
         self.load_learned()
         # It may be loaded where there is no GPU, and any executor gives the same numbers.
-        build = partial(self.build_net, **({"executor": "auto"} if self.is_fused else {}))
+        build = partial(self.build_net, **({"executor": "auto"} if self.needs_gpu else {}))
         weights = self.directory / "model.safetensors"
         try:
             data = self.manifest.read(weights.name)

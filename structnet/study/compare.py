@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from structnet.config.compose import compose
-from structnet.registry.signature import did_you_mean
+from structnet.registry.suggest import did_you_mean
 from structnet.run.components import Config
 from structnet.run.directories import new_directory, remove_empty
 from structnet.run.run import Run

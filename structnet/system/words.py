@@ -54,7 +54,7 @@ def take_options(
         required, optional: the keys; `optional` None allows any.
         also: further words that the command takes, for the message.
     """
-    from structnet.registry.signature import did_you_mean
+    from structnet.registry.suggest import did_you_mean
 
     options = {}
     for word in words:

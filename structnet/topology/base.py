@@ -15,11 +15,10 @@ from structnet.topology.edges import (
     check_apart,
     check_fields,
     comes_apart,
-    is_data,
-    is_networkx,
     join,
     sample_bounds,
 )
+from structnet.topology.foreign import is_data, is_networkx
 from structnet.topology.levels import Ints, ptr_of
 from structnet.topology.naming import Namer
 from structnet.topology.plan import Plan, lasting

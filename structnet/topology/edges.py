@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from structnet.topology.foreign import is_data, is_networkx
 from structnet.topology.levels import ptr_of, stable_order
 
 # What torch_geometric keeps a row of for every node, and for every edge.
@@ -74,16 +75,6 @@ class Edges(NamedTuple):
         table = np.full((self.num_nodes, max(1, int(count.max(initial=0)))), -1)
         table[target, slot] = source
         return table
-
-
-def is_data(structure: Any) -> bool:
-    """Whether it is a torch_geometric Data or Batch with edges, or looks like one."""
-    return getattr(structure, "edge_index", None) is not None
-
-
-def is_networkx(structure: Any) -> bool:
-    """Whether it is a networkx graph, or looks like one: networkx itself is not imported."""
-    return callable(getattr(structure, "number_of_nodes", None)) and hasattr(structure, "adj")
 
 
 def _from_networkx(graph: Any, score: bool) -> Edges:

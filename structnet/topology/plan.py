@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 
@@ -19,17 +20,40 @@ def lasting() -> Iterator[None]:
         yield
 
 
+class Step(NamedTuple):
+    """One batched cell call: nodes of one level that read equally many rows of the state buffer.
+
+    Arguments:
+        start, stop: the ranks of the nodes.
+        slots: how many rows each of them reads.
+        offset: where these rows begin in the plan's `rows`.
+    """
+
+    start: int
+    stop: int
+    slots: int
+    offset: int
+
+    @property
+    def nodes(self) -> slice:
+        """The ranks of the nodes."""
+        return slice(self.start, self.stop)
+
+    @property
+    def reads(self) -> slice:
+        """The places of what they read in the plan's `rows`."""
+        return slice(self.offset, self.offset + (self.stop - self.start) * self.slots)
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """The execution order of the nodes of one batch, in one direction.
 
     `order` (N,) is the node at every rank, `rank` (N,) its inverse; level l holds the ranks
     `levels[l]:levels[l + 1]`. `rows` are the rows of the state buffer that the nodes read, by rank:
-    row 0 is the null state, rows 1 to `num_initial` the initial states, and row
-    `1 + num_initial + r` belongs to the node of rank r. A step (start, stop, slots, offset) is one
-    batched cell call: the nodes of ranks start to stop are of one level, and each reads `slots`
-    rows, from `rows[offset]` on. `sinks` are the nodes that feed no other, ascending; sample b
-    owns the nodes `ptr[b]:ptr[b + 1]`.
+    row 0 is the null state, rows 1 to `num_initial` the initial states, and row `first_row + r`
+    belongs to the node of rank r. `steps` are the batched cell calls in their order. `sinks` are
+    the nodes that feed no other, ascending; sample b owns the nodes `ptr[b]:ptr[b + 1]`.
 
     Where predecessors are given as edges, `edges` (R,) are, for every place in `rows`, the edge it
     stands for, numbered as they are given and before any direction turns them, `num_edges` of none.
@@ -43,7 +67,7 @@ class Plan:
     rank: torch.Tensor
     levels: tuple[int, ...]
     rows: torch.Tensor
-    steps: tuple[tuple[int, int, int, int], ...]
+    steps: tuple[Step, ...]
     sinks: torch.Tensor
     num_initial: int
     ptr: torch.Tensor
@@ -54,6 +78,11 @@ class Plan:
     @property
     def num_nodes(self) -> int:
         return self.levels[-1]
+
+    @property
+    def first_row(self) -> int:
+        """The row of the node of rank 0 in the state buffer."""
+        return 1 + self.num_initial
 
     @property
     def level_sizes(self) -> tuple[int, ...]:
@@ -69,7 +98,7 @@ class Plan:
     def _chains(self) -> torch.Tensor | None:
         if any(slots != 1 for _, _, slots, _ in self.steps):
             return None
-        before = self.rows - (1 + self.num_initial)
+        before = self.rows - self.first_row
         inner = before >= 0
         if (torch.bincount(before[inner], minlength=1) > 1).any():
             return None
@@ -108,7 +137,7 @@ class Plan:
         """
         with lasting():
             target = self.order[self.readers]
-            before = self.rows - (1 + self.num_initial)
+            before = self.rows - self.first_row
             source = self.order[before.clamp(min=0)] if self.num_nodes else before
             return torch.stack([source, target]).where(before >= 0, self.num_nodes)
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from structnet.topology.levels import Cycle, Ints, node_levels, stable_order
 from structnet.topology.naming import Namer, cycle_error
-from structnet.topology.plan import Plan, lasting
+from structnet.topology.plan import Plan, Step, lasting
 
 
 def schedule(
@@ -78,7 +78,7 @@ def _plan_table(table: Ints, num_initial: int, name: Namer, known: Ints | None) 
     rank = _inverse(order)
     rows = _buffer_rows(table[order].ravel(), rank, num_initial)
     levels = _boundaries(level)
-    steps = tuple((a, b, slots, a * slots) for a, b in pairwise(levels))
+    steps = tuple(Step(a, b, slots, a * slots) for a, b in pairwise(levels))
     present = _present(table >= 0, name)
     own = {} if present.all() else {"present": present[order].ravel()}
     return _finish(order, rank, levels, rows, steps, source, num_initial, name, **own)
@@ -130,7 +130,7 @@ def _plan_edges(
     starts = np.flatnonzero(np.diff(degree, prepend=-1) | np.diff(level[order], prepend=-1))
     stops = np.append(starts[1:], num_nodes)
     steps = np.stack([starts, stops, degree[starts], offset[starts]], 1) if num_nodes else starts
-    steps = tuple(map(tuple, steps.tolist()))
+    steps = tuple(map(Step._make, steps.tolist()))
     levels = _boundaries(level)
     plan = _finish(order, rank, levels, rows, steps, source[inner], num_initial, name, edges=edges)
     return replace(plan, num_edges=num_edges)
@@ -141,7 +141,7 @@ def _finish(
     rank: Ints,
     levels: tuple[int, ...],
     rows: Ints,
-    steps: tuple[Any, ...],
+    steps: tuple[Step, ...],
     source: Ints,
     num_initial: int,
     name: Namer,

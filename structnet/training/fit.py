@@ -193,7 +193,7 @@ def _training_figures(trainer: Trainer, module: Module) -> dict[str, Any]:
 def _other_executor(run: Run) -> dict[str, str]:
     """For a run that goes on where its kernels don't run: any executor gives the same numbers."""
     has_gpu = torch.cuda.is_available() and run.config["trainer"]["accelerator"] != "cpu"
-    if has_gpu or not run.is_fused:
+    if has_gpu or not run.needs_gpu:
         return {}
     name = run.config["net"]["executor"]
     print(f"no GPU for net.executor={name}: going on with auto", flush=True)

@@ -5,7 +5,8 @@ from keyword import iskeyword
 from typing import Any
 
 from structnet.registry.option_types import read
-from structnet.registry.signature import check_options, did_you_mean, read_options
+from structnet.registry.signature import check_options, read_options
+from structnet.registry.suggest import did_you_mean
 from structnet.run.run import Run
 
 

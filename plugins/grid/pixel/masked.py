@@ -137,4 +137,4 @@ def advance(
     """A step of a cell: what it gives to the layer above, and its new states."""
     new = cell(z, *states)
     new = (new,) if isinstance(new, Tensor) else tuple(new)
-    return (cell.output(z, *new) if hasattr(cell, "output") else new[0]), new
+    return (cell.output(z, *new)), new

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from structnet.execute.compiled.program import Program
 from structnet.execute.compiled.trace import Product
-from structnet.execute.sweep import Step
-from structnet.topology.plan import Plan
+from structnet.topology.plan import Plan, Step
 
 # The nodes that a chunk has at least, unless it is the last.
 CHUNK = 4096
@@ -40,9 +39,8 @@ class Span:
     """Steps side by side: their nodes, and the places in a plan's rows that they read."""
 
     def __init__(self, steps: Sequence[Step]):
-        start, stop, slots, offset = steps[-1]
-        self.nodes = slice(steps[0][0], stop)
-        self.reads = slice(steps[0][3], offset + (stop - start) * slots)
+        self.nodes = slice(steps[0].start, steps[-1].stop)
+        self.reads = slice(steps[0].offset, steps[-1].reads.stop)
 
     def rows(self, product: Product) -> slice:
         return self.reads if product.per_slot else self.nodes
@@ -57,7 +55,7 @@ class Group(Span):
 
     def __init__(self, step: Step, chunk: Span, level: Span, products: Sequence[Product]):
         super().__init__([step])
-        self.slots = step[2]
+        self.slots = step.slots
         self.of_chunk = _shift(self.nodes, chunk.nodes.start)
         self.of_level = _shift(self.reads, level.reads.start)
         self.y_of_chunk = self.within(chunk, products)
@@ -78,7 +76,7 @@ class Chunk(Span):
 
     def __init__(self, steps: Sequence[Step], bounds: Sequence[int], products: Sequence[Product]):
         super().__init__(steps)
-        groups = groupby(steps, lambda step: bisect(bounds, step[0]))
+        groups = groupby(steps, lambda step: bisect(bounds, step.start))
         self.levels = [Level(list(level), self, products) for _, level in groups]
         self.forget()
 
@@ -94,7 +92,7 @@ class Part:
         self, program: Program, plan: Plan, steps: Sequence[Step], tensors: Sequence[Tensor]
     ):
         self.program, self.products, self.tensors = program, program.products, tensors
-        self.plan_rows, self.first_row = plan.rows, 1 + plan.num_initial
+        self.plan_rows, self.first_row = plan.rows, plan.first_row
         self.counts = plan.counts
         self.chunks = [Chunk(some, plan.levels, self.products) for some in _cut(steps, plan.levels)]
         nothing = [None] * (1 + program.num_states)
@@ -286,9 +284,9 @@ class Part:
 def _cut(steps: Sequence[Step], bounds: Sequence[int]) -> Iterator[Sequence[Step]]:
     """Whole levels, of at least CHUNK nodes together."""
     first = 0
-    for i, (_, stop, _, _) in enumerate(steps):
-        ends_level = bounds[bisect(bounds, stop) - 1] == stop
-        if i == len(steps) - 1 or (ends_level and stop - steps[first][0] >= CHUNK):
+    for i, step in enumerate(steps):
+        ends_level = bounds[bisect(bounds, step.stop) - 1] == step.stop
+        if i == len(steps) - 1 or (ends_level and step.stop - steps[first].start >= CHUNK):
             yield steps[first : i + 1]
             first = i + 1
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from structnet.execute.compiled.kernel import Kernel, making
 from structnet.execute.compiled.trace import Signature, Trace
+from structnet.execute.compiled.trial import check
 
 
 class Program:
@@ -22,6 +23,8 @@ class Program:
     def __init__(self, cell: nn.Module, signature: Signature):
         """ValueError for a cell that can't be traced."""
         self.trace = trace = Trace(cell, signature)
+        check(trace, cell)
+        trace.cut()
         self.products, self.num_states = trace.products, len(trace.sizes)
         self.inputs = (trace.z, trace.rows, *trace.states, *trace.tensors, *trace.ys, *trace.counts)
         self.first_y = 1 + self.num_states + len(trace.tensors)

@@ -11,43 +11,36 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from structnet.cell.base import Cell
+from structnet.cell.call import States
 from structnet.execute.again import Recalled
 from structnet.execute.compiled.fingerprint import fingerprint
 from structnet.execute.compiled.kernel import making
 from structnet.execute.compiled.part import Part
 from structnet.execute.compiled.program import Program
 from structnet.execute.compiled.trace import Signature, tensors_of
+from structnet.execute.executor import Pass
 from structnet.execute.held import Held, ends_graphs, refuse_foreign, stand_ins
-from structnet.execute.sweep import (
-    States,
-    Step,
-    gradient_buffers,
-    keep_graph,
-    released,
-    run_sweep,
-    state_buffers,
-)
-from structnet.topology.plan import Plan
+from structnet.execute.sweep import Sweep
+from structnet.topology.plan import Step
 
 Project = Callable[[Tensor], Tensor]
 
 
-def run_compiled(
-    cell: Cell,
-    plan: Plan,
-    z: Tensor,
-    initial: States | None,
-    project: Project | None = None,
-) -> States:
+def run_compiled(p: Pass) -> States:
     """The states of every node, by rank.
 
-    With `project`, z is what it makes of x, which is given instead; neither z nor the products'
-    results are kept then, but made again on the way back. ValueError for a cell that is no fixed
-    graph of torch operations, RuntimeError without a compiler.
+    Where `p.save` is recompute, neither z nor the products' results are stored for backward, which
+    makes them again of x. ValueError for a cell that is no fixed graph of torch operations,
+    RuntimeError without a compiler.
     """
-    x = z.contiguous()
-    return run_sweep(CompiledSweep(cell, plan, x, initial is not None, project), x, initial)
+    if p.save == "recompute":
+        x = p.x.contiguous()
+        return CompiledSweep(p, x, p.cell.project).run(x, p.initial)
+    # Masks of noise are read beside z.
+    masks = [mask.to(p.z.dtype) for mask in p.masks if mask is not None]
+    z = torch.cat([p.z, *masks], dim=1) if masks else p.z
+    z = z.contiguous()
+    return CompiledSweep(p, z, None).run(z, p.initial)
 
 
 class _Given:
@@ -103,23 +96,20 @@ class _Projected:
         return [(parameter, grad) for parameter, grad in pairs if grad is not None]
 
 
-class CompiledSweep:
-    """One pass of a cell over a plan, and the way back."""
+class CompiledSweep(Sweep):
+    """One forward pass of a cell over a plan, and its backward."""
 
-    def __init__(
-        self, cell: Cell, plan: Plan, x: Tensor, has_initial: bool, project: Project | None
-    ):
-        self.plan, self.has_initial, self.sizes = plan, has_initial, cell.state_sizes
+    def __init__(self, p: Pass, x: Tensor, project: Project | None):
+        super().__init__(p)
+        cell = p.cell
+        self.masks = tuple(0 if mask is None else mask.shape[1] for mask in p.masks)
         held, given = Held(cell), tuple(tensors_of(cell).values())
-        self.parameters = tuple(tensor for tensor in given if tensor.requires_grad)
-        self.learning = self.parameters
+        self.learning: States = tuple(one for one in given if one.requires_grad)
         self.constants = tuple(tensor for tensor in given if not tensor.requires_grad)
         # What is computed from others is a leaf here, as by functional_call.
         own = {id(one): one for one in given if ends_graphs(one)}
         own |= stand_ins(one for one in given if not ends_graphs(one))
         self.tensors = tuple(own[id(one)] for one in given)
-        self.dtype = next(cell.parameters(), x).dtype
-        self.first_row = 1 + plan.num_initial
         self.save = project is None
         self.source: _Given | _Projected | None = (
             _Given(x) if project is None else _Projected(x, held, project, own)
@@ -134,7 +124,11 @@ class CompiledSweep:
         for alone, steps in self._split(cell):
             if steps:
                 program = find_program(cell, self._signature(cell, z, steps, alone))
-                self.parts.append(Part(program, plan, steps, self.tensors))
+                self.parts.append(Part(program, p.plan, steps, self.tensors))
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        return self.learning
 
     def _split(self, cell: Any) -> list[tuple[bool, Sequence[Step]]]:
         """The steps of nodes without predecessors, and the others."""
@@ -142,42 +136,42 @@ class CompiledSweep:
         if self.has_initial or not steps:
             return [(False, steps)]
         # Initial states that are not given are zeros, but several are no single predecessor.
-        alike = getattr(cell, "arity", steps[0][2]) or 1
+        alike = getattr(cell, "arity", steps[0].slots) or 1
         last = self.plan.levels[1]
-        count = sum(stop <= last and slots == alike for _, stop, slots, _ in steps)
+        count = sum(step.stop <= last and step.slots == alike for step in steps)
         return [(True, steps[:count]), (False, steps[count:])]
 
     def _signature(self, cell: Any, z: Tensor, steps: Sequence[Step], alone: bool) -> Signature:
-        seen = {slots for _, _, slots, _ in steps}
+        seen = {step.slots for step in steps}
         slots = getattr(cell, "arity", seen.pop() if len(seen) == 1 else None)
         counts = self.plan.counts is not None
-        return Signature(z.shape[1], slots, alone, counts, z.dtype, self.dtype, z.device)
+        columns = z.shape[1] - sum(self.masks), *self.masks
+        return Signature(columns, slots, alone, counts, z.dtype, self.dtype, z.device)
 
     def forward(self, x: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
-        self.buffers = state_buffers(self.plan, self.sizes, self.dtype, initial, x)
+        self.buffers = self.state_buffers(initial, x)
         for part in self.parts:
             part.forward(self.source, self.buffers, keep and self.save)
-        return tuple(buffer[self.first_row :] for buffer in self.buffers)
+        return tuple(buffer[self.plan.first_row :] for buffer in self.buffers)
 
     @torch.no_grad()
     def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         source = self.source
         if source is None:
-            raise released()
-        grad_states = gradient_buffers(self.plan, self.sizes, self.dtype, grads)
+            raise self.released()
+        grad_states = self.gradient_buffers(grads)
         source.start_back()
         totals: dict[Tensor, Tensor] = {}
         for part in reversed(self.parts):
             for tensor, grad in part.backward(source, self.buffers, grad_states):
                 totals[tensor] = totals[tensor] + grad if tensor in totals else grad
         grad_x, source.grad = source.grad, None
-        if not keep_graph():
+        if not self.retains_graph():
             self.source, self.buffers = None, []
             for part in self.parts:
                 part.forget()
-        initial = [grad[1 : self.first_row] for grad in grad_states] if self.has_initial else []
         learning = [tensor for tensor in self.tensors if tensor.requires_grad]
-        return grad_x, *initial, *map(totals.get, learning)
+        return grad_x, *self.initial_of(grad_states), *map(totals.get, learning)
 
 
 _programs: dict[Hashable, Program] = {}

@@ -9,7 +9,6 @@ n: nodes, K: slots, S: size of a state.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +18,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
-from structnet.cell.product import Tape, recording
-from structnet.cell.slots import counting
-from structnet.cell.states import checked_states
-from structnet.execute.compiled.trial import difference, flaw, reason, refusal
+from structnet.cell.call import call
+from structnet.cell.frame import Frame, Tape
+from structnet.execute.compiled.refusal import reason, refusal
 
 aten = torch.ops.aten
 # Stand-ins for sizes that vary.
@@ -53,10 +51,11 @@ LINEAR = VIEWS | {
 class Signature:
     """What a cell is traced for: nodes without predecessors (`alone`), or those that read states.
 
-    `slots` is None where their number varies; `counts`, whether the call says which of them count.
+    `columns` are those of z and of the masks of dropout and zoneout behind it; `slots` is None
+    where their number varies; `counts`, whether the call says which of them count.
     """
 
-    columns: int
+    columns: tuple[int, int, int]
     slots: int | None
     alone: bool
     counts: bool
@@ -91,24 +90,22 @@ class Trace:
         named = tensors_of(cell)
         self.learns = [tensor.requires_grad for tensor in named.values()]
         self._imagine(list(named.values()))
-        stand_in = copy_of(cell)
-        self.graph = self._trace(stand_in, list(named))
-        try:
-            why = difference(self, stand_in)
-        except RuntimeError as error:
-            raise refusal(cell, reason(error)) from error
-        if why:
-            raise refusal(cell, why)
+        self.graph = self._trace(copy_of(cell), list(named))
+
+    def cut(self) -> None:
+        """Cut the graph at its products."""
         holders = self.graph.graph.find_nodes(op="placeholder")
         self._read = holders[1 : 1 + len(self.sizes)]
-        self._local = holders[: 1 + len(self.sizes)] + holders[len(holders) - signature.counts :]
+        self._local = (
+            holders[: 1 + len(self.sizes)] + holders[len(holders) - self.signature.counts :]
+        )
         self.cuts, self._zeros = self._find_products()
         self.products = [self._product(node) for node in self.cuts]
         self.ys = [self.like_rows(one, one.columns) for one in self.products]
 
     def _imagine(self, tensors: Sequence[Tensor]) -> None:
         s = self.signature
-        z = torch.empty(NODES, s.columns, dtype=s.dtype, device=s.device)
+        z = torch.empty(NODES, sum(s.columns), dtype=s.dtype, device=s.device)
         rows = torch.empty(NODES, self.slots, dtype=torch.int64, device=s.device)
         shape = (ROWS,) if self.gathers else (NODES, self.slots)
         states = [torch.empty(*shape, k, dtype=s.state_dtype, device=s.device) for k in self.sizes]
@@ -157,8 +154,6 @@ class Trace:
                 )(self.z, *states, *self.tensors, *self.counts)
             except Exception as error:
                 raise refusal(cell, reason(error)) from error
-        if why := flaw(self, graph):
-            raise refusal(cell, why)
         return graph
 
     def call(
@@ -166,10 +161,15 @@ class Trace:
     ) -> tuple[Tensor, ...]:
         """The new states that the cell itself gives, with these for its own tensors."""
         states, counts = read[: len(self.sizes)], read[len(self.sizes) :]
-        alone = recording(_Alone()) if self.signature.alone else nullcontext()
-        with alone, counting(*counts or (None,)):
-            out = torch.func.functional_call(cell, tensors, (z, *states))
-        return checked_states(cell, out, z)
+        dropout = zoneout = None
+        if any(self.signature.columns[1:]):
+            z, *masks = z.split(self.signature.columns, dim=1)
+            # No gradient is to be computed for noise.
+            dropout, zoneout = (mask.detach() if mask.shape[1] else None for mask in masks)
+        alone = self.signature.alone
+        present = counts[0].unsqueeze(2) if counts else None
+        around = Frame(_Alone() if alone else None, alone, present, dropout=dropout)
+        return call(cell, z, *states, around=around, zoneout=zoneout, tensors=tensors)
 
     def _find_products(self) -> tuple[list[fx.Node], set[fx.Node]]:
         """Products of what belongs to nodes with what parameters make up alone; those of zeros."""
@@ -250,9 +250,6 @@ class _Replay(fx.Interpreter):
 
 class _Alone(Tape):
     """Products of nodes without predecessors are zero."""
-
-    def __init__(self) -> None:
-        super().__init__(no_predecessors=True)
 
     def product(self, x: Tensor, weight: Tensor, skip: bool) -> Tensor:
         if not skip:

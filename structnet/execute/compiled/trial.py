@@ -5,15 +5,15 @@ put beside what the cell says, on tensors with data.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+
+from structnet.execute.compiled.refusal import reason, refusal
+from structnet.execute.compiled.trace import Trace, copy_of
 
 aten = torch.ops.aten
-
-if TYPE_CHECKING:
-    from structnet.execute.compiled.trace import Trace
 
 # Sizes that a graph has to be right for.
 GUARDED = (*range(2, 34), 10**6)
@@ -24,9 +24,19 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 COARSE = 0.1
 
 
-def flaw(trace: "Trace", graph: fx.GraphModule) -> str | None:
-    """Why the graph does not stand for the cell at every size and call."""
-    for node in graph.graph.nodes:
+def check(trace: Trace, cell: nn.Module) -> None:
+    """ValueError where a trace does not stand for the cell at every size and call."""
+    try:
+        why = _flaw(trace) or _difference(trace, copy_of(cell))
+    except RuntimeError as error:
+        raise refusal(cell, reason(error)) from error
+    if why:
+        raise refusal(cell, why)
+
+
+def _flaw(trace: Trace) -> str | None:
+    """What in a graph depends on the size or the call that was traced."""
+    for node in trace.graph.graph.nodes:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             return f"it draws random numbers ({node.target})"
         if node.target is aten.copy_.default:
@@ -42,7 +52,7 @@ def flaw(trace: "Trace", graph: fx.GraphModule) -> str | None:
     return None
 
 
-def difference(trace: "Trace", cell: nn.Module) -> str | None:
+def _difference(trace: Trace, cell: nn.Module) -> str | None:
     """Where graph and cell differ in values or gradients; None where they agree."""
     seeds = torch.Generator().manual_seed(0)
     varies = not isinstance(trace.rows.shape[1], int)
@@ -60,11 +70,11 @@ def difference(trace: "Trace", cell: nn.Module) -> str | None:
     return None
 
 
-def _draw(trace: "Trace", cell: nn.Module, slots: int, seeds: torch.Generator) -> list[Tensor]:
+def _draw(trace: Trace, cell: nn.Module, slots: int, seeds: torch.Generator) -> list[Tensor]:
     """What the graph takes: parameters near those the cell has, as zeros hide much."""
     s, learns = trace.signature, {id(one) for one in cell.parameters()}
     own = [*cell.parameters(), *cell.buffers()]
-    z = torch.randn(NODES, s.columns, generator=seeds).to(s.device, s.dtype)
+    z = torch.randn(NODES, sum(s.columns), generator=seeds).to(s.device, s.dtype)
     states = [
         torch.randn(NODES, slots, size, generator=seeds).to(s.device, s.state_dtype) * (not s.alone)
         for size in trace.sizes
@@ -82,7 +92,7 @@ def _draw(trace: "Trace", cell: nn.Module, slots: int, seeds: torch.Generator) -
 
 
 def _results(
-    trace: "Trace", cell: nn.Module, given: Sequence[Tensor], learns: bool, by_graph: bool
+    trace: Trace, cell: nn.Module, given: Sequence[Tensor], learns: bool, by_graph: bool
 ) -> list[Tensor | None]:
     """The new states, and with `learns` the gradients of what is given."""
     count = 1 + len(trace.sizes)
@@ -117,24 +127,4 @@ def _alike(ours: Tensor | None, theirs: Tensor | None) -> bool:
     scale = max(1.0, float(theirs.detach().abs().nan_to_num(0).max())) if theirs.numel() else 1.0
     return torch.allclose(
         ours.double(), theirs.double(), rtol=0, atol=tolerance * scale, equal_nan=True
-    )
-
-
-def reason(error: Exception) -> str:
-    """What torch says, or where that tells nothing, what it means."""
-    said = str(error).partition("\n")[0]
-    for sign, reason in {
-        "convert all Tensors to FakeTensors": "it has a tensor that is no parameter and no buffer",
-        "setup_context": "it has a backward of its own (torch.autograd.Function)",
-        "NYI: Functionalize": "it has a backward of its own (torch.autograd.Function)",
-    }.items():
-        if sign in said:
-            return reason
-    return said
-
-
-def refusal(cell: nn.Module, why: str) -> ValueError:
-    return ValueError(
-        f"{type(cell).__name__} is no fixed graph of torch operations on its inputs, parameters "
-        f"and buffers: {why}; call it with executor='batched'"
     )

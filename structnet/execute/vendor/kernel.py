@@ -13,9 +13,9 @@ from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
-from structnet.cell.product import autocast_type
+from structnet.cell.frame import autocast_type
+from structnet.data.sequences import Sequences, invert, pack_order
 from structnet.execute.vendor.counterpart import Counterpart
-from structnet.nn.sequences import Sequences, invert, pack_order
 
 States = tuple[Tensor, ...]
 

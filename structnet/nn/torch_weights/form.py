@@ -166,8 +166,8 @@ class TorchForm(nn.Module):
             return _Affine(self._in_order(weights["weight_ih"]), self._in_order(bias))
         if self.own_order:
             raise ValueError(
-                "fused kernels take an input layer that is an nn.Linear without hooks, got "
-                f"{type(self.input).__name__}; take executor='batched'"
+                "an executor that reads weights takes an input layer that is an nn.Linear without "
+                f"hooks, got {type(self.input).__name__}; take executor='batched'"
             )
         return _Shifted(self.input, second)
 

@@ -12,18 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from structnet.execute.fused.launch import precision
-from structnet.execute.fused.record import Record, Recorded
-from structnet.execute.fused.sweep import SWEEPS, FusedSweep
-from structnet.execute.sweep import States, keep_graph, released
-from structnet.topology.plan import Plan
+import structnet as sn
+from structnet.plugins.triton.launch import precision
+from structnet.plugins.triton.record import Record, Recorded
+from structnet.plugins.triton.sweep import FusedSweep, sweep_of
 
-Make = Callable[[Plan], FusedSweep]
+Make = Callable[[sn.Plan], FusedSweep]
 # Recordings of a cell, shapes of its passes that are known to have come before, and after how many
 # passes a recording that nobody asked for gives way to another.
 MOST_RECORDED, MOST_SEEN, IDLE = 8, 256, 256
@@ -38,7 +36,7 @@ class Recording:
     def __init__(
         self,
         make: Make,
-        plan: Plan,
+        plan: sn.Plan,
         z: Tensor,
         initial: Sequence[Tensor],
         keep: bool,
@@ -55,7 +53,7 @@ class Recording:
         self.back: Recorded | None = None
 
     @torch.no_grad()
-    def forward(self, *given: Tensor) -> States:
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
         """Of rows, z and initial states."""
         for own, one in zip(self.given, given, strict=True):
             own.copy_(one)
@@ -128,19 +126,25 @@ class Recordings:
 _recordings: weakref.WeakKeyDictionary[nn.Module, Recordings] = weakref.WeakKeyDictionary()
 
 
-class ReplayedSweep:
+class ReplayedSweep(sn.Sweep):
     """One pass of a cell over a plan and the way back, replayed where its shape has come before."""
 
-    def __init__(self, cell: Any, plan: Plan, has_initial: bool, record: Record):
-        self.plan, self.record = plan, record
-        self.make = partial(SWEEPS[type(cell)], cell, has_initial=has_initial)
-        self.plain = self.make(plan)
-        self.parameters, self.constants = self.plain.parameters, self.plain.constants
-        self.learning = self.parameters
-        self.recordings = _recordings.setdefault(cell, Recordings())
+    def __init__(self, p: sn.Pass, record: Record):
+        super().__init__(p)
+        self.record = record
+        # Neither the pass nor its tensors outlive it in a recording.
+        given = sn.Pass(p.cell, p.plan, p.x[:0], p.initial and tuple(one[:0] for one in p.initial))
+        self.make = partial(_make, given)
+        self.plain = self.make(p.plan)
+        self.learning, self.constants = self.plain.learning, self.plain.constants
+        self.recordings = _recordings.setdefault(p.cell, Recordings())
         self.done: weakref.finalize | None = None
 
-    def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        return self.plain.parameters
+
+    def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> tuple[Tensor, ...]:
         shape = self._shape(z, initial, keep)
         recording = self.recordings.take(shape)
         if recording is None:
@@ -161,9 +165,9 @@ class ReplayedSweep:
         if self.done is None:
             return self.plain.backward(grads)
         if not self.done.alive:
-            raise released()
+            raise self.released()
         found = self.back(grads)
-        if not keep_graph():
+        if not self.retains_graph():
             self.done()
         return found
 
@@ -182,3 +186,7 @@ class ReplayedSweep:
             tuple(plain.options.items()),
             precision(),
         )  # fmt: skip
+
+
+def _make(p: sn.Pass, plan: sn.Plan) -> FusedSweep:
+    return sweep_of(replace(p, plan=plan))

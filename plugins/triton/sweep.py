@@ -13,50 +13,43 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from structnet.cell.library.elman import Elman
-from structnet.cell.library.gru import GRU
-from structnet.cell.library.lstm import LSTM
-from structnet.execute.fused.elman import elman_backward, elman_forward
-from structnet.execute.fused.gru import gru_backward, gru_forward
-from structnet.execute.fused.launch import Step, launch
-from structnet.execute.fused.lstm import lstm_backward, lstm_forward
-from structnet.execute.sweep import (
-    States,
-    gradient_buffers,
-    keep_graph,
-    released,
-    state_buffers,
-)
-from structnet.topology.plan import Plan
+import structnet as sn
+from structnet.plugins.triton.elman import elman_backward, elman_forward
+from structnet.plugins.triton.gru import gru_backward, gru_forward
+from structnet.plugins.triton.launch import Step, launch
+from structnet.plugins.triton.lstm import lstm_backward, lstm_forward
 
 # What a kernel is given beside its step: tensors and sizes, and what it is compiled for.
 Given = tuple[Sequence[Tensor | int], dict[str, Any]]
 
 
-class FusedSweep(abc.ABC):
-    """One pass of a cell over a plan, and the way back."""
+class FusedSweep(sn.Sweep):
+    """One forward pass of a cell over a plan, and its backward."""
 
     kernels: ClassVar[tuple[Any, Any]]
     # The parameters of the recurrence.
     names: ClassVar[tuple[str, ...]] = ("recurrent",)
 
-    def __init__(self, cell: Any, plan: Plan, has_initial: bool):
-        self.plan, self.has_initial, self.sizes = plan, has_initial, cell.state_sizes
+    def __init__(self, p: sn.Pass):
+        super().__init__(p)
+        cell: Any = p.cell
+        plan = p.plan
         self.size, self.slots = cell.hidden_size, cell.arity
         self.used = [getattr(cell, name) for name in self.names]
-        self.parameters = tuple(tensor for tensor in self.used if tensor.requires_grad)
-        self.learning = self.parameters
+        self.learning = tuple(tensor for tensor in self.used if tensor.requires_grad)
         self.constants = tuple(tensor for tensor in self.used if not tensor.requires_grad)
-        self.dtype = cell.recurrent.dtype
-        self.first_row = 1 + plan.num_initial
         # The first node that reads anything, and the place where it does.
-        self.first_node = 0 if has_initial or not plan.num_nodes else plan.levels[1]
-        places = (offset for start, _, _, offset in plan.steps if start >= self.first_node)
+        self.first_node = 0 if self.has_initial or not plan.num_nodes else plan.levels[1]
+        places = (step.offset for step in plan.steps if step.start >= self.first_node)
         self.first_place = next(places, len(plan.rows))
         # What kernels are compiled for, beside the plan.
         self.options: dict[str, Any] = {}
         self.buffers: list[Tensor] = []
         self.saved: tuple[Tensor, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        return tuple(self.learning)
 
     @abc.abstractmethod
     def going(self, z: Tensor, keep: bool) -> Given:
@@ -72,21 +65,21 @@ class FusedSweep(abc.ABC):
     def weight_gradients(self, grad_z: Tensor) -> Sequence[Tensor]:
         """Those of `names`, when all levels are done."""
 
-    def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
+    def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> tuple[Tensor, ...]:
         # Under autocast z is of lower precision than the states have to be.
         self.weights = [weight.detach().to(z.dtype).contiguous() for weight in self.used]
-        self.buffers = state_buffers(self.plan, self.sizes, self.dtype, initial, z)
+        self.buffers = self.state_buffers(initial, z)
         given, options = self.going(z, keep)
         options = {**options, "ORDERED": self.slots is not None}
         for step in self._steps():
             launch(self.kernels[0], step, self.size, given, options)
-        return tuple(buffer[self.first_row :] for buffer in self.buffers)
+        return tuple(buffer[self.plan.first_row :] for buffer in self.buffers)
 
     def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         if not self.buffers:
-            raise released()
+            raise self.released()
         found = self.gradients(grads)
-        if not keep_graph():
+        if not self.retains_graph():
             self.buffers, self.saved = [], ()
         return found
 
@@ -98,9 +91,9 @@ class FusedSweep(abc.ABC):
 
     def _gradients(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
         plan, keys = self.plan, self.slots or 1
-        of_states = gradient_buffers(plan, self.sizes, self.dtype, grads)
+        of_states = self.gradient_buffers(grads)
         grad_z = self.room(plan.num_nodes, len(self.gates))
-        links = *_readers(plan.rows, keys, self.first_row + plan.num_nodes), plan.readers
+        links = *_readers(plan.rows, keys, self.plan.first_row + plan.num_nodes), plan.readers
         given, options = self.coming_back(grad_z, of_states, links)
         options = {**options, "KEYS": keys}
         for step in reversed(self._steps()):
@@ -109,7 +102,7 @@ class FusedSweep(abc.ABC):
         if self.has_initial:
             step = 0, plan.num_initial, 0, 0, 1
             launch(self.kernels[1], step, self.size, given, {**options, "GATES": False})
-            initial = [grad[1 : self.first_row] for grad in of_states]
+            initial = self.initial_of(of_states)
         pairs = zip(self.used, self.weight_gradients(grad_z), strict=True)
         own = [grad.to(weight.dtype) for weight, grad in pairs if weight.requires_grad]
         return grad_z, *initial, *own
@@ -122,7 +115,7 @@ class FusedSweep(abc.ABC):
                 stop - start,
                 slots if start >= self.first_node else 0,
                 offset,
-                self.first_row + start,
+                self.plan.first_row + start,
             )
             for start, stop, slots, offset in self.plan.steps
         ]
@@ -153,8 +146,9 @@ class FusedElman(FusedSweep):
     kernels = elman_forward, elman_backward
     gates = ("h",)
 
-    def __init__(self, cell: Any, plan: Plan, has_initial: bool):
-        super().__init__(cell, plan, has_initial)
+    def __init__(self, p: sn.Pass):
+        super().__init__(p)
+        cell: Any = p.cell
         self.options = {"TANH": cell.nonlinearity == "tanh"}
 
     def going(self, z: Tensor, keep: bool) -> Given:
@@ -188,7 +182,7 @@ class FusedGRU(FusedSweep):
         self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
     ) -> Given:
         self.grad_n_h = self.room(len(grad_z), 1)
-        carried = grads[0][self.first_row :]
+        carried = grads[0][self.plan.first_row :]
         given = self.weights[0], *self.saved, *links, *grads, carried, grad_z, self.grad_n_h
         return given, {}
 
@@ -205,11 +199,11 @@ class FusedLSTM(FusedSweep):
     kernels = lstm_forward, lstm_backward
     gates = "i", "o", "u", "f"
 
-    def __init__(self, cell: Any, plan: Plan, has_initial: bool):
-        if cell.arity is None:
+    def __init__(self, p: sn.Pass):
+        if p.cell.arity is None:
             self.names = "recurrent", "recurrent_edge"
-        super().__init__(cell, plan, has_initial)
-        self.options = {"ORDERED": cell.arity is not None}
+        super().__init__(p)
+        self.options = {"ORDERED": p.cell.arity is not None}
 
     def _both(self) -> tuple[Tensor, Tensor, int]:
         """The weights of node gates and of the forget gates, and how wide a row of them is."""
@@ -228,7 +222,7 @@ class FusedLSTM(FusedSweep):
         self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
     ) -> Given:
         self.grad_f = self.room(len(self.plan.rows), 1)
-        carried, (gates, forgets, _) = grads[1][self.first_row :], self.saved
+        carried, (gates, forgets, _) = grads[1][self.plan.first_row :], self.saved
         given = (
             self.buffers[1], self.plan.rows, *self._both(), gates, forgets, *links, *grads, carried,
             grad_z, self.grad_f,
@@ -244,7 +238,13 @@ class FusedLSTM(FusedSweep):
         return self.of_weight(pooled, of_nodes), of_edges
 
 
-SWEEPS: dict[type, type[FusedSweep]] = {Elman: FusedElman, GRU: FusedGRU, LSTM: FusedLSTM}
+SWEEPS: dict[str, type[FusedSweep]] = {"elman": FusedElman, "gru": FusedGRU, "lstm": FusedLSTM}
+
+
+def sweep_of(p: sn.Pass) -> FusedSweep:
+    """The sweep of a cell that has kernels."""
+    kinds = {sn.cells[name]: sweep for name, sweep in SWEEPS.items()}
+    return kinds[type(p.cell)](p)
 
 
 def _readers(rows: Tensor, keys: int, num_rows: int) -> tuple[Tensor, Tensor]:

@@ -3,8 +3,8 @@
 import triton
 import triton.language as tl
 
-from structnet.execute.fused.launch import FIXED
-from structnet.execute.fused.tile import (
+from structnet.plugins.triton.launch import FIXED
+from structnet.plugins.triton.tile import (
     after,
     before,
     feeds,

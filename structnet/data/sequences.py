@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from structnet.execute.order import reorder
+from structnet.topology.order import reorder
 
 
 class SizeError(ValueError, RuntimeError):

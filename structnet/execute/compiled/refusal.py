@@ -1,0 +1,23 @@
+"""Why a cell can't be compiled, in words for whoever wrote it."""
+
+from torch import nn
+
+
+def reason(error: Exception) -> str:
+    """What torch says, or where that tells nothing, what it means."""
+    said = str(error).partition("\n")[0]
+    for sign, reason in {
+        "convert all Tensors to FakeTensors": "it has a tensor that is no parameter and no buffer",
+        "setup_context": "it has a backward of its own (torch.autograd.Function)",
+        "NYI: Functionalize": "it has a backward of its own (torch.autograd.Function)",
+    }.items():
+        if sign in said:
+            return reason
+    return said
+
+
+def refusal(cell: nn.Module, why: str) -> ValueError:
+    return ValueError(
+        f"{type(cell).__name__} is no fixed graph of torch operations on its inputs, parameters "
+        f"and buffers: {why}; call it with executor='batched'"
+    )

@@ -1,0 +1,27 @@
+"""How the chosen executor runs a pass: as a whole, or in windows of levels."""
+
+import torch
+from torch import Tensor
+
+from structnet.cell.call import States
+from structnet.execute.executor import Executor, Pass
+from structnet.execute.transform import is_transformed
+
+
+def run(executor: Executor, p: Pass) -> tuple[Tensor, States]:
+    """The output and the states by rank; states may be left out where they are not wanted."""
+    if p.truncate is not None:
+        from structnet.execute.windows import run_truncated
+
+        return run_truncated(executor, p)
+    # Checkpoints only save memory.
+    if (
+        p.save == "windows"
+        and p.plan.num_nodes
+        and torch.is_grad_enabled()
+        and not is_transformed()
+    ):
+        from structnet.execute.checkpoint import run_checkpointed
+
+        return run_checkpointed(executor, p)
+    return executor.run(p)

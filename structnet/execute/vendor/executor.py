@@ -1,0 +1,103 @@
+"""The executor `torch`: its own recurrent layers, where they compute what a cell does."""
+
+from typing import Any
+
+from torch import Tensor
+
+from structnet.cell.call import States
+from structnet.cell.frame import autocast_type
+from structnet.cell.library.elman import Elman
+from structnet.cell.library.gru import GRU
+from structnet.cell.library.lstm import LSTM
+from structnet.data.sequences import Sequences
+from structnet.execute.chains import chains_of
+from structnet.execute.executor import Executor, Pass, Spec
+from structnet.execute.vendor.counterpart import Counterpart, find_counterpart
+from structnet.execute.vendor.kernel import TorchKernel
+
+# The cells that torch has, and what their attributes are where the equations are torch's.
+EQUATIONS: dict[type, dict[str, Any]] = {
+    Elman: {},
+    GRU: {"reset": "after"},
+    LSTM: {
+        "coupled": False,
+        "diagonal": (),
+        "forget": None,
+        "layer_norm": False,
+        "peephole": False,
+        "node_gates": ("i", "o", "u"),
+        "edge_gates": ("f",),
+    },
+}
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+class Torch(Executor):
+    """Torch's own layer (oneDNN, cuDNN) for LSTM, GRU and Elman networks on chains."""
+
+    takes = frozenset(["states", "weight_drop"])
+
+    def refuses(self, spec: Spec) -> str | None:
+        why = _not_torchs(spec) or _not_sequences(spec)
+        return why and f"executor 'torch' {why}; take executor='auto'"
+
+    def run(self, p: Pass) -> tuple[Tensor, States]:
+        cell, counterpart = p.cell, _counterpart(p.cell)
+        weights = [counterpart.export(dict(cell.named_parameters()))]
+        kernel = TorchKernel(counterpart, weights, 1, 0.0, cell.training)
+        chains = chains_of(p.plan)
+        given = p.initial or [p.x.new_zeros(p.plan.num_initial, k) for k in cell.state_sizes]
+        initial = tuple(chains.before(state.to(p.x.dtype))[None] for state in given)
+        if chains.are_abreast:
+            x = p.x.unflatten(0, (-1, chains.width))
+            h, _ = kernel.run(x, initial, batch_first=False)
+            h = h.flatten(0, 1)
+        else:
+            sequences = Sequences(chains.by_time(p.x), chains.lengths, lambda h: h)
+            h = chains.by_rank(kernel.run_packed(sequences, initial)[0])
+        # The memories of an LSTM stay inside.
+        return h, (h,) if len(cell.state_sizes) == 1 else ()
+
+
+def _not_torchs(spec: Spec) -> str | None:
+    """Why a cell computes something else than torch's layers."""
+    cell: Any = spec.cell
+    name = type(cell).__name__
+    if type(cell) not in EQUATIONS or cell.arity != 1:
+        return f"runs LSTM, GRU and Elman networks of one predecessor, not {name} here"
+    for option, value in EQUATIONS[type(cell)].items():
+        if getattr(cell, option) != value:
+            return f"runs {name} with {option}={value!r}, got {getattr(cell, option)!r}"
+    if "states" in spec.needs and len(cell.state_sizes) > 1:
+        return f"gives the final memory of {name} alone, not that of every node"
+    names = {name for name, _ in cell.named_parameters()}
+    if names != _counterpart(cell).own_names:
+        return f"reads parameters, and some weights of {name} are computed from others"
+    if any(vars(module)[hooks] for module in cell.modules() for hooks in HOOKS):
+        return f"does not call the cell, and {name} has hooks"
+    return None
+
+
+def _not_sequences(spec: Spec) -> str | None:
+    """Why a plan and its input are not for torch's layers, or faster without them."""
+    if spec.plan is None or spec.x is None:
+        return None
+    if not spec.plan.num_nodes or spec.plan.chains is None:
+        return "runs chains, and nodes of this plan have several slots or feed several nodes"
+    if autocast_type(spec.x.device) is not None:
+        return "has states of lower precision under autocast"
+    if not spec.x.is_cuda and not chains_of(spec.plan).are_abreast:
+        return "takes longer on a CPU than level by level where sequences differ in length"
+    return None
+
+
+def _counterpart(cell: Any) -> Counterpart:
+    if isinstance(cell, LSTM):
+        own = {"projection_size": cell.output_size} if cell.projected else {}
+        found = find_counterpart("lstm", own)
+    elif isinstance(cell, GRU):
+        found = find_counterpart("gru", {"reset": "after"})
+    else:
+        found = find_counterpart("elman", {"nonlinearity": cell.nonlinearity})
+    assert found is not None
+    return found
