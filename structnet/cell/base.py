@@ -15,9 +15,8 @@ from structnet.cell.aggregate import Attention, make_aggregate
 from structnet.cell.frame import edge_terms, no_predecessors, observe
 from structnet.cell.input import Input
 from structnet.cell.product import is_recurrent, masked, product
-from structnet.cell.renew import Renewable
+from structnet.cell.renew import Renewable, orthogonal_blocks_
 from structnet.cell.slots import counted, mean
-from structnet.cell.start_values import orthogonal_blocks_
 
 Gates = tuple[Tensor, ...]
 
