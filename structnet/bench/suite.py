@@ -20,6 +20,8 @@ from structnet.bench.rows import (
 from structnet.bench.scale import SCALE
 from structnet.bench.workload import Figures, Setting, Work
 from structnet.data.synthetic import SizeRange
+from structnet.execute.executor import find
+from structnet.registry import executors
 from structnet.registry.suggest import did_you_mean
 
 
@@ -65,14 +67,14 @@ def _variant(cell: Mapping[str, Any], **options: Any) -> Ratios:
     return Ratios(work, {"floor": 2.0, LOOP: 1 / 3}, ("loop",))
 
 
-def _scan(cell: str) -> Ratios:
+def _scan(cell: str, **options: Any) -> Ratios:
     sizes: dict[str, Any] = {
         "sizes": SizeRange(4096, 4096),
         "batch": 8,
         "input_size": 64,
         "hidden_size": 64,
     }
-    return Ratios(Work(CHAIN, {"name": cell}, **sizes), {LOOP: 1 / 10}, ("loop",))
+    return Ratios(Work(CHAIN, {"name": cell}, **sizes, **options), {LOOP: 1 / 10}, ("loop",))
 
 
 def _growth(cell: str) -> Growth:
@@ -118,6 +120,7 @@ CPU: dict[str, Row] = {
     "scan-mingru": _scan("mingru"),
     "scan-minlstm": _scan("minlstm"),
     "scan-ssm": _scan("ssm"),
+    "scan-zoneout": _scan("mingru", zoneout=0.1),
     "linear-mingru": _growth("mingru"),
     "linear-minlstm": _growth("minlstm"),
     "linear-ssm": _growth("ssm"),
@@ -137,21 +140,24 @@ CPU: dict[str, Row] = {
 }
 # Ten times the published speed of message passing on a V100, 2,690 trees per second.
 TREES = Work(TREE, LSTM, batch=256, hidden_size=256)
-US_A_TREE = 1e6 / 26_900
+US_PER_TREE = 1e6 / 26_900
 CUDA: dict[str, Row] = {
     "chain-lstm": _same_as_torch(LSTM, "LSTM", 1.1),
     "chain-gru": _same_as_torch({"name": "gru"}, "GRU", 1.1),
     "chain-elman": _same_as_torch({"name": "elman"}, "RNN", 1.1),
-    "chain-replayed": Ratios(
-        Work(CHAIN, LSTM, **EQUAL, executor="replayed"), {"nn.LSTM padded": None}, ("torch",)
-    ),
-    "tree-fused": PerSample(replace(TREES, executor="fused"), US_A_TREE),
-    "tree-compiled": PerSample(replace(TREES, executor="compiled"), US_A_TREE),
+    "tree-compiled": PerSample(replace(TREES, executor="compiled"), US_PER_TREE),
     "tree-batched": PerSample(replace(TREES, executor="batched"), None),
     "custom-chain": Beside(
         Work(CHAIN, PlainCell, **EQUAL, **COMPILED), Work(CHAIN, LSTM, **EQUAL), "nn.LSTM padded", 3
     ),
 }
+# Executors of plugins that are made for GPUs.
+for _name in executors.names():
+    if find(_name).needs_gpu:
+        CUDA[f"chain-{_name}"] = Ratios(
+            Work(CHAIN, LSTM, **EQUAL, executor=_name), {"nn.LSTM padded": None}, ("torch",)
+        )
+        CUDA[f"tree-{_name}"] = PerSample(replace(TREES, executor=_name), US_PER_TREE)
 SUITES = {"cpu": CPU, "cuda": CUDA, "scale": SCALE}
 
 
