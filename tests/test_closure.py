@@ -194,10 +194,10 @@ def test_the_order_is_that_of_seed_and_epoch_alone():
 
 
 WRONG = {
-    "node 60 at place 1 is out of range, 0 to 59": {"nodes": [3, 60]},
-    "node 3 is named twice": {"nodes": [3, 4, 3]},
-    "nodes are integers, got float64": {"nodes": [0.5]},
-    "depth is a whole number from 0 on, or None for no limit, got -1": {"depth": -1},
+    "node 60 at index 1 is out of range: valid are 0 to 59": {"nodes": [3, 60]},
+    "node 3 is given twice": {"nodes": [3, 4, 3]},
+    "nodes must be integers, got float64": {"nodes": [0.5]},
+    "depth must be None or a whole number, at least 0, got -1": {"depth": -1},
     "batch_size is at least 1, got 0": {"batch_size": 0},
     "index is of integers, got float64": {"edges": sn.Edges([[0.5], [1]], 60)},
     "x has 59 rows for 60 nodes": {"x": np.ones((59, 1))},

@@ -206,7 +206,7 @@ def test_samples_put_their_edge_features_together():
     assert torch.equal(batch.edge_x, torch.from_numpy(np.concatenate([s.edge_x for s in samples])))
     assert sn.collate([sn.Sample(SAMPLES[0], np.zeros((7, 1)), 0)], graph()).edge_x is None
     bare = [samples[0], sn.Sample(SAMPLES[1], np.zeros((1, 3)), 0)]
-    with pytest.raises(ValueError, match="sample 1 of the batch has no edge_x, others have"):
+    with pytest.raises(ValueError, match="sample 1 of the batch has no edge_x, but others have"):
         sn.collate(bare, graph())
     short = sn.Sample(SAMPLES[2], np.zeros((6, 3)), 0, edge_x=np.zeros((8, 2)))
     with pytest.raises(ValueError, match=r"sample 1 .* edge_x of 8 rows, .* has 9 edges"):

@@ -128,7 +128,7 @@ def test_missing_files_are_asked_for(mnist, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"no train-labels-idx1-ubyte\.gz in .*task\.root="):
         load("mnist", root=str(mnist))
     monkeypatch.delenv("STRUCTNET_DATA", raising=False)
-    with pytest.raises(FileNotFoundError, match=r"t10k-labels.*is not at hand.*mnist/"):
+    with pytest.raises(FileNotFoundError, match=r"no folder is given for .*t10k-labels.*mnist/"):
         load("mnist")
 
 

@@ -105,7 +105,7 @@ def test_what_is_not_known_counts_neither_in_the_loss_nor_in_the_figures(nodes):
 
 def test_a_net_that_answers_for_nodes_where_samples_have_targets_is_refused():
     task, batch = loaded("test")
-    with pytest.raises(ValueError, match=r"a target a sample, the net gives .* readout=root"):
+    with pytest.raises(ValueError, match=r"a target per sample, the net gives .* readout=root"):
         task.loss(torch.zeros(batch.num_nodes, 1), batch)
 
 

@@ -1,1 +1,1 @@
-"""Samples with their structures, batches of them, and tasks."""
+"""Samples, batches, loaders and tasks."""

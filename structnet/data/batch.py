@@ -1,4 +1,4 @@
-"""Samples, and the batches they are put together in."""
+"""Samples, batches and vocabularies."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,13 +16,13 @@ from structnet.topology.levels import ptr_of
 from structnet.topology.plan import Plan
 
 Move = Callable[[Tensor], Tensor]
-# How a person sees a word that is not in the vocabulary.
+# Shown for a word that is not in the vocabulary.
 UNKNOWN = "?"
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """A bag of tokens at every node: those of node v are `ids[ptr[v]:ptr[v + 1]]`."""
+    """A bag of tokens for every node: node v has the tokens `ids[ptr[v]:ptr[v + 1]]`."""
 
     ids: Any
     ptr: Any
@@ -36,7 +36,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a sample comes from: the file, the line number (from 1) and the text of that line."""
+    """The origin of a sample: its file, the number of its line, from 1 on, and the line's text."""
 
     path: Any
     line: int
@@ -44,7 +44,7 @@ class Origin:
 
 
 class Located(Protocol):
-    """What has the parts of an `Origin`, whatever else it has."""
+    """An object with the attributes of an `Origin`."""
 
     @property
     def path(self) -> Any: ...
@@ -58,10 +58,15 @@ class Located(Protocol):
 class Sample:
     """One structure with its input and target, on the CPU.
 
-    `x` is an array (n, D) or `Tokens` of n nodes; `y` a scalar, or an array with a target a node.
-    `kind` is an index into the task's `kinds`, `origin` an `Origin` or what has its parts.
-    `condition` is what the net is given beside `x`, a number or an array of one shape in all
-    samples. `edge_x` is an array (E, D) for the edges of a structure that has some, in their order.
+    Arguments:
+        structure: what the topology takes, with n nodes.
+        x: the input, an array (n, D) or the `Tokens` of n nodes.
+        y: the target of the sample, a scalar, or those of its nodes, an array (n,).
+        kind: an index into the task's `kinds`.
+        origin: where the sample comes from: an `Origin`, or an object with its attributes.
+        condition: a further input of the net, a number or an array of the same shape for all
+            samples.
+        edge_x: features of the structure's edges, an array (E, D) in their order.
     """
 
     structure: Any
@@ -79,11 +84,17 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples together: their nodes concatenated, sample b owning `ptr[b]:ptr[b + 1]`.
+    """A batch of B samples, with their N nodes concatenated.
 
-    `x` (N, D) or `Tokens`, `plans` one a direction, `y` (B,) or (N,), `kind` (B,), `condition`
-    (B, ...) or None, `edge_x` (E, D) or None, for the edges of all samples. `shapes` are the
-    structures where these are sizes, as those of grids are, () of others.
+    Arguments:
+        x: the input (N, D), or `Tokens`.
+        plans: one plan per direction of the topology.
+        ptr: (B + 1,); sample b owns the nodes `ptr[b]:ptr[b + 1]`.
+        y: the targets, (B,) or (N,).
+        kind: the samples' kinds (B,).
+        condition: (B, ...), or None.
+        shapes: the structures if they are sizes, as those of grids; else ().
+        edge_x: the features of all samples' edges (E, D), or None.
     """
 
     x: Any
@@ -104,7 +115,7 @@ class Batch:
         return len(self.ptr) - 1
 
     def sample_of_node(self) -> Tensor:
-        """The sample (N,) that every node belongs to."""
+        """The sample of every node (N,)."""
         return torch.repeat_interleave(
             torch.arange(self.num_samples, device=self.ptr.device),
             self.ptr.diff(),
@@ -118,7 +129,7 @@ class Batch:
         return self.map(Tensor.pin_memory)
 
     def map(self, move: Move) -> "Batch":
-        """The same with every tensor moved; what is one piece in a plan, in one piece."""
+        """The batch with a function applied to every tensor, for a plan's tensors all at once."""
 
         def moved(value: Any) -> Any:
             if isinstance(value, Tensor):
@@ -130,15 +141,14 @@ class Batch:
         return replace(self, **{one.name: moved(getattr(self, one.name)) for one in fields(self)})
 
     def in_one_piece(self) -> "Batch":
-        """With all tensors in one storage.
+        """The batch with all tensors in one storage.
 
-        From a worker process every storage is handed over on its own, which takes half a
-        millisecond.
+        A worker process hands over each storage on its own, in half a millisecond.
         """
         sizes: list[int] = []
 
         def measure(tensor: Tensor) -> Tensor:
-            # Any type can be read at such a place.
+            # Aligned for every dtype.
             sizes.append(-(-tensor.nbytes // 64) * 64)
             return tensor
 
@@ -153,11 +163,11 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
-    """Concatenate and plan samples; ValueError where an input's length is not its structure's."""
+    """Concatenate and plan samples; ValueError if an input's length is not its structure's."""
     plans = topology.plan([sample.structure for sample in samples])
     sizes = np.array([sample.num_nodes for sample in samples], np.int64)
     if not np.array_equal(ptr_of(sizes), plans[0].ptr):
-        _refuse_unequal(samples, topology)
+        _check_lengths(samples, topology)
     batch = Batch(
         x=_concatenate([sample.x for sample in samples]),
         plans=plans,
@@ -171,7 +181,8 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
     return batch if get_worker_info() is None else batch.in_one_piece()
 
 
-def _refuse_unequal(samples: Sequence[Sample], topology: Topology) -> None:
+def _check_lengths(samples: Sequence[Sample], topology: Topology) -> None:
+    """ValueError for the first sample whose input has another length than its structure."""
     for index, sample in enumerate(samples):
         nodes = topology.plan([sample.structure])[0].num_nodes
         if nodes != sample.num_nodes:
@@ -188,7 +199,7 @@ def _edge_features(samples: Sequence[Sample], topology: Topology) -> Tensor | No
         return None
     for index, sample in enumerate(samples):
         if sample.edge_x is None:
-            raise ValueError(f"sample {index} of the batch has no edge_x, others have")
+            raise ValueError(f"sample {index} of the batch has no edge_x, but others have")
         edges = _count_edges(sample.structure, topology)
         if edges != len(sample.edge_x):
             raise ValueError(
@@ -224,7 +235,7 @@ def _concatenate(inputs: list[Any]) -> Any:
 
 
 class Vocabulary:
-    """Words <-> ids, with how often each was seen; id 0 is for unknown words."""
+    """The ids of words, with the words' counts; id 0 is for unknown words."""
 
     def __init__(self, counts: Mapping[str, int]):
         self.counts = dict(counts)
@@ -232,26 +243,26 @@ class Vocabulary:
 
     @classmethod
     def count(cls, words: Iterable[str], min_count: int) -> "Vocabulary":
-        """The words seen at least `min_count` times, the most frequent first."""
+        """A vocabulary of the words that occur at least `min_count` times, by falling count."""
         counts = Counter(words)
         return cls({word: count for word, count in counts.most_common() if count >= min_count})
 
     def __len__(self) -> int:
-        """The number of ids, the unknown word's included."""
+        """The number of ids, including that of unknown words."""
         return 1 + len(self.counts)
 
     def __getitem__(self, word: str) -> int:
         return self._ids.get(word, 0)
 
     def tokens(self, words: Sequence[Sequence[str]]) -> Tokens:
-        """The tokens of nodes given by their words."""
+        """The tokens of nodes, given the words of each."""
         ids = self._ids
         flat = [ids.get(word, 0) for bag in words for word in bag]
         counts = np.fromiter(map(len, words), np.int64, len(words))
         return Tokens(np.array(flat, np.int64), ptr_of(counts))
 
     def words(self, tokens: Tokens) -> list[list[str]]:
-        """The words of every node; of an unknown one UNKNOWN is left."""
+        """The words of every node, with UNKNOWN for those that were not in the vocabulary."""
         known = [UNKNOWN, *self.counts]
         flat = [known[i] for i in tokens.ids.tolist()]
         return [flat[a:b] for a, b in pairwise(tokens.ptr.tolist())]

@@ -1,7 +1,7 @@
-"""Slots that no training sample fills: their weights stay as they start, at random.
+"""A warning for slots that no training sample fills.
 
-Nothing of them reaches training's numbers; a node that fills one later reads it through weights
-that nobody chose.
+Their weights keep their random start values, which a node that fills such a slot later is read
+through.
 """
 
 import warnings
@@ -11,21 +11,21 @@ from structnet import DataWarning
 from structnet.data.batch import Sample
 from structnet.topology.base import Topology
 
-# Structures that are looked at together.
-SOME = 64
+# Structures that are planned at once.
+CHUNK = 64
 # Direction -> slots, counted from 0.
 Slots = dict[str, list[int]]
 
 
 def unfilled_slots(topology: Topology, samples: Sequence[Sample]) -> Slots:
-    """The ordered slots, where there are several, that no node of the samples fills."""
+    """The slots that no node of the samples fills, in directions with several ordered slots."""
     open_slots = {
         direction: set(range(arity)) for direction, arity in _ordered(topology).items() if arity > 1
     }
-    for start in range(0, len(samples), SOME):
+    for start in range(0, len(samples), CHUNK):
         if not any(open_slots.values()):
             break
-        structures = [sample.structure for sample in samples[start : start + SOME]]
+        structures = [sample.structure for sample in samples[start : start + CHUNK]]
         for direction, plan in zip(topology.directions, topology.plan(structures), strict=True):
             if open_slots.get(direction) and plan.steps:
                 rows = plan.rows.view(-1, plan.steps[0][2])
@@ -37,7 +37,7 @@ def unfilled_slots(topology: Topology, samples: Sequence[Sample]) -> Slots:
 def warn_of_slots(
     topology: Topology, unfilled: Mapping[str, Sequence[int]], samples: Sequence[Sample], what: str
 ) -> None:
-    """A DataWarning where samples fill slots that are `unfilled` in training."""
+    """A DataWarning if samples fill slots that are `unfilled` in training."""
     if not unfilled:
         return
     still = unfilled_slots(topology, samples)
@@ -47,15 +47,15 @@ def warn_of_slots(
             arity = _ordered(topology)[direction]
             warnings.warn(
                 f"slots {', '.join(map(str, filled))} of 0 to {arity - 1}, direction {direction}, "
-                f"are filled in {what} and in no training sample: their weights are as they "
-                "started, at random; take a topology whose slots share weights, as "
-                "topology.arity=null of trees, or train on samples that fill them",
+                f"are filled in {what} and in no training sample: their weights still have their "
+                "random start values; take a topology whose slots share weights, such as trees "
+                "with topology.arity=null, or train on samples that fill them",
                 DataWarning,
                 stacklevel=2,
             )
 
 
 def _ordered(topology: Topology) -> dict[str, int]:
-    """Direction -> number of slots, where these are ordered."""
+    """Direction -> number of slots, for directions with ordered slots."""
     arities = zip(topology.directions, topology.arities, strict=True)
     return {direction: arity for direction, arity in arities if arity is not None}

@@ -1,4 +1,4 @@
-"""Loaders that batch by number of nodes; collating and planning happen in their workers."""
+"""Loaders that batch samples by their numbers of nodes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,12 +17,16 @@ from structnet.topology.levels import stable_order
 
 
 class Batches(Sampler[list[int]]):
-    """Indices of samples in batches of similar sizes, in an order of (seed, epoch) alone.
+    """Batches of samples of similar sizes, as lists of indices, determined by seed and epoch.
 
-    A batch holds at most `batch_nodes` nodes (a larger sample is a batch of its own), or
-    `batch_size` samples where that is given. Sizes are alike within stretches of about `pool`
-    batches: 1 mixes them all. Without `shuffle`, batches go from small to large.
-    Every `group` consecutive samples count as one and stay together.
+    Arguments:
+        sizes: the samples' numbers of nodes.
+        batch_nodes: the most nodes in a batch; a larger sample is a batch of its own.
+        batch_size: the number of samples in a batch, in place of `batch_nodes`.
+        group: so many consecutive samples stay together, in the order given.
+        pool: samples are sorted by size within pools of about this many batches; 1 mixes all sizes.
+        shuffle: a new order in every epoch; else batches go from small to large samples.
+        seed: the seed of the order.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class Batches(Sampler[list[int]]):
         self.epoch = epoch
 
     def take(self, first: int | None, stop: int | None) -> None:
-        """Give only the batches from `first` up to `stop` of an epoch."""
+        """Iterate only over the batches from `first` up to `stop` of an epoch."""
         self.taken = slice(first, stop)
 
     def __iter__(self) -> Iterator["Indices"]:
@@ -87,8 +91,8 @@ class Batches(Sampler[list[int]]):
         return [batches[i] for i in random.permutation(len(batches))]
 
     def _pools(self, order: NDArray[np.integer]) -> list[NDArray[np.integer]]:
-        """Stretches of about `pool` batches: sizes are alike within a batch, batches are not."""
-        # No more than an array's numbers hold, and than all there is.
+        """Parts of an order, of about `pool` batches each."""
+        # Bounded, as the product may be more than an array's integers hold.
         if self.batch_size is not None:
             stretch = min(self.batch_size * self.pool, len(order) + 1)
             return np.split(order, np.arange(stretch, len(order), stretch))
@@ -113,7 +117,7 @@ class Batches(Sampler[list[int]]):
 
 
 class Indices(list[int]):
-    """The samples of a batch, and what its random numbers follow from."""
+    """The indices of a batch's samples, with the key that its random numbers are derived from."""
 
     def __init__(self, indices: Sequence[int], key: Sequence[int]):
         super().__init__(indices)
@@ -121,9 +125,9 @@ class Indices(list[int]):
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        """Draw what is random by torch's generator in an order that is this batch's own.
+        """Seed torch's generator by the key, and restore it afterwards.
 
-        In whichever process it is made, and whatever was made before it.
+        So a batch is the same in whichever process and after whatever others it is made.
         """
         before = torch.get_rng_state()
         (seed,) = np.random.SeedSequence(self.key).generate_state(1, np.uint64)
@@ -136,7 +140,7 @@ class Indices(list[int]):
 
 @dataclass(frozen=True)
 class Batched(Dataset):
-    """Samples that are taken, collated and planned a batch at a time."""
+    """A dataset that is read batch by batch: samples are collated and planned at once."""
 
     samples: Sequence[Sample]
     topology: Topology
@@ -166,10 +170,16 @@ def loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> DataLoader:
-    """A loader of `Batch`es; collating and planning happen in its workers.
+    """A DataLoader of `Batch`es, which its workers collate and plan.
 
-    What is random in a batch follows from the seed, the epoch and the number of the batch: with
-    `shuffle`, call `loader.batch_sampler.set_epoch(epoch)` before each epoch.
+    Random numbers in a batch are determined by the seed, the epoch and the number of the batch.
+    With `shuffle`, call `loader.batch_sampler.set_epoch(epoch)` before each epoch.
+
+    Arguments:
+        samples: the samples.
+        topology: the topology that plans them.
+        batch_nodes, batch_size, group, pool, shuffle, seed: as in `Batches`.
+        num_workers, pin_memory: as in torch's DataLoader.
     """
     batches = Batches(
         [sample.num_nodes for sample in samples],

@@ -1,4 +1,4 @@
-"""Batches of nodes of one large graph, each with the ancestors that its states come from.
+"""Batches of nodes of one large graph, with the ancestors that their states depend on.
 
 N, E: nodes and edges of the whole graph; n: nodes of a closure; T: its targets.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from structnet import DataWarning
-from structnet.data.ancestors import Closure, Inward, checked_depth, checked_nodes
+from structnet.data.ancestors import Closure, Incoming, checked_depth, checked_nodes
 from structnet.data.batch import Batch, Sample, Tokens, collate
 from structnet.data.task import IGNORE
 from structnet.system.signals import ignore
@@ -25,10 +25,14 @@ from structnet.topology.levels import Ints, ptr_of, ranges
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NodeBatch(Batch):
-    """A batch that is one closure: `nodes` (n,) of the graph, `targets` (T,) places among them.
+    """A batch of target nodes and their ancestors, as one sample of n nodes.
 
-    `y` (n,) is IGNORE, or NaN among floats, for all but the targets. `cut_edges` and `cut_nodes`
-    are those of the `Closure`.
+    `y` (n,) is IGNORE, or NaN for floats, except at the targets.
+
+    Arguments:
+        nodes: the batch's nodes in the whole graph (n,).
+        targets: the indices of the targets in the batch (T,).
+        cut_edges, cut_nodes: what a limit of depth cut off, as in `Closure`.
     """
 
     nodes: Tensor
@@ -38,7 +42,7 @@ class NodeBatch(Batch):
 
 
 class NodeLoader:
-    """Batches of target nodes with what leads to them; see `node_loader`."""
+    """Batches of target nodes with their ancestors; see `node_loader`."""
 
     def __init__(
         self,
@@ -58,12 +62,12 @@ class NodeLoader:
         self.edge_x = edge_x
         self.nodes, self.depth, self.batch_size = nodes, depth, batch_size
         self.shuffle, self.seed, self.epoch, self.workers = shuffle, seed, 0, workers
-        self.graph = Inward(edges.index, edges.num_nodes)
+        self.graph = Incoming(edges.index, edges.num_nodes)
         tables = topology.predecessors(edges)
         tables = tables if len(topology.directions) > 1 else (tables,)
         read = np.concatenate([np.asarray(table.index) for table in tables], axis=1)
-        self.reads = Inward(read, edges.num_nodes)
-        self.told = depth is None
+        self.reads = Incoming(read, edges.num_nodes)
+        self.has_warned = depth is None
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -85,10 +89,10 @@ class NodeLoader:
         ):
             edges, nodes = edges + batch.cut_edges, nodes + batch.cut_nodes
             yield batch
-        self._tell(edges, nodes)
+        self._warn(edges, nodes)
 
     def batch(self, targets: Ints) -> NodeBatch:
-        """The batch of some nodes."""
+        """The batch of given target nodes."""
         found = self.graph.closure(self.reads, np.asarray(targets), self.depth)
         edge_x = None if self.edge_x is None else self.edge_x[found.kept]
         x, y = _part(self.x, found.nodes), self._targets(found)
@@ -109,16 +113,16 @@ class NodeLoader:
         y[others] = np.nan if np.issubdtype(y.dtype, np.floating) else IGNORE
         return y
 
-    def _tell(self, edges: int, nodes: int) -> None:
-        if edges and not self.told:
+    def _warn(self, edges: int, nodes: int) -> None:
+        if edges and not self.has_warned:
             warnings.warn(
                 f"depth={self.depth} cut {edges:,} edges, from {nodes:,} nodes, off the "
-                f"{len(self)} batches of {len(self.nodes):,} nodes; take a larger depth, or None "
-                "for all that leads to them",
+                f"{len(self)} batches of {len(self.nodes):,} nodes; use a larger depth, or None "
+                "for all ancestors",
                 DataWarning,
                 stacklevel=3,
             )
-        self.told = True
+        self.has_warned = True
 
 
 def node_loader(
@@ -136,20 +140,31 @@ def node_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> NodeLoader:
-    """Batches of `batch_size` target nodes of one graph, each with what leads to them.
+    """A loader of `NodeBatch`es: target nodes of one graph, with their ancestors.
 
-    `x` (N, D) or `Tokens` and `y` (N, ...) are of all nodes, `edge_x` (E, D) of all edges; `nodes`
-    are the targets, all by default.
-    A batch is a `NodeBatch` of the targets and of what is read within `depth` steps, in the
-    directions of the topology: those that feed a node, those that it feeds, or both. Without a
-    limit, targets have the states that they have in the whole graph, in a stack of any number of
-    layers. The order is that of (seed, epoch) alone, see `set_epoch`. Batches say what was cut, and
-    the first pass ends with a DataWarning of how much it was in all. ValueError for a topology that
-    takes no graphs, for lengths that differ and an option out of range.
+    Ancestors are followed in the directions of the topology: against the edges, along them, or
+    both. Without a limit of depth, targets have the states that they have in the whole graph, in a
+    stack of any number of layers; with one, each batch has the numbers of edges and nodes that were
+    cut, and the first pass ends with a DataWarning of their sums. With `shuffle`, call
+    `set_epoch(epoch)` before each epoch. ValueError for a topology that does not take graphs, for
+    lengths that differ and for options out of range.
+
+    Arguments:
+        edges: the graph, of N nodes and E edges.
+        x: the input of all nodes, (N, D) or `Tokens`.
+        y: the targets of all nodes, (N, ...).
+        topology: the topology that plans the batches.
+        edge_x: the features of all edges (E, D).
+        nodes: the target nodes (T,); by default all.
+        depth: the longest path, in edges, from an ancestor to a target; None for no limit.
+        batch_size: the number of targets in a batch.
+        shuffle: a new order in every epoch.
+        seed: the seed of the order.
+        num_workers, pin_memory: as in torch's DataLoader.
     """
     if topology.takes != "graph":
         raise ValueError(
-            f"nodes are loaded with what leads to them in a graph, {type(topology).__name__} takes "
+            f"nodes are loaded with their ancestors in a graph, {type(topology).__name__} takes "
             f"{topology.takes!r}; take topology 'graph'"
         )
     if batch_size < 1:
@@ -181,7 +196,7 @@ def _check_rows(name: str, rows: int, wanted: int, of: str) -> None:
 
 
 def _signed(y: NDArray[Any]) -> NDArray[Any]:
-    """Targets of a type that can say IGNORE, which booleans and unsigned integers can't."""
+    """Targets of a dtype that can hold IGNORE, as booleans and unsigned integers can't."""
     return y.astype(np.int64) if y.dtype.kind in "bu" else y
 
 

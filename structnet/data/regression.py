@@ -1,4 +1,4 @@
-"""Regression: tasks whose target is a number."""
+"""Regression: tasks whose targets are numbers."""
 
 from typing import Any, ClassVar
 
@@ -10,12 +10,14 @@ from structnet.data.task import Task
 
 
 class Regression(Task):
-    """A task whose target is a number a node or a sample, judged by its root mean squared error.
+    """A task with a number as the target of each node or sample.
 
-    Targets are float32 in the unit named by `unit`, NaN where there is none. The net answers in
-    standard deviations from the mean of the training targets, its `scale`, which `load` takes from
-    `scale_of`; the loss is its mean squared error. "rmse" and "mae" are in the target's unit,
-    "relative_rmse" is "rmse" in those standard deviations, "pearson" is the correlation.
+    Targets are float32, in the unit `unit`, and NaN if not known. The net's outputs are in standard
+    deviations from the mean of the training targets; `load` takes this `scale` from `scale_of`. The
+    loss is the mean squared error of these outputs.
+
+    Metrics: "rmse", the root mean squared error, and "mae", the mean absolute error, in the
+    targets' unit; "relative_rmse", the rmse in standard deviations; "pearson", the correlation.
     """
 
     unit: ClassVar[str] = ""
@@ -31,10 +33,9 @@ class Regression(Task):
         return 1
 
     def scale_of(self, targets: Any) -> tuple[float, float]:
-        """Mean and standard deviation of the training targets, or the scale that is known already.
+        """Mean and standard deviation of the training targets, or the `scale` if it is known.
 
-        ValueError where no target is known, or one is infinite. Where all are equal the deviation
-        is 1.
+        The deviation of equal targets is 1. ValueError if no target is known or one is infinite.
         """
         if self.scale is not None:
             return self.scale
@@ -52,13 +53,13 @@ class Regression(Task):
         self.scale = self.scale_of(targets)
 
     def values(self, output: Tensor) -> Tensor:
-        """Outputs (n, 1) of the net as numbers (n,) in the target's unit."""
+        """The net's outputs (n, 1) in the targets' unit (n,)."""
         mean, deviation = self._scale
         return output[:, 0] * deviation + mean
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        """The mean over the targets that are known."""
-        self._refuse_other_length(output, batch)
+        """The mean squared error, in standard deviations, over the targets that are known."""
+        self._check_length(output, batch)
         target = self._standardised(batch.y)
         known = ~target.isnan()
         error = torch.where(known, output[:, 0] - target.nan_to_num(), 0.0)
@@ -73,10 +74,10 @@ class Regression(Task):
         return {**roots, "mae": MeanAbsoluteError(), "pearson": PearsonCorrCoef()}
 
     def measured(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        self._refuse_other_length(output, batch)
+        self._check_length(output, batch)
         known = ~batch.y.isnan()
         output, y = output[known], batch.y[known]
-        # Sums of squares over a whole split lose digits in half precision.
+        # Sums of squares over a whole split are inexact in half precision.
         values = self.values(output.float())
         measured = {"relative_rmse": (output[:, 0].float(), self._standardised(y))}
         for name in ("rmse", "mae", "pearson"):
@@ -92,7 +93,7 @@ class Regression(Task):
     def _scale(self) -> tuple[float, float]:
         if self.scale is None:
             raise ValueError(
-                f"{type(self).__name__} knows no scale of its targets: return them from `load` as "
+                f"{type(self).__name__} knows no scale of its targets: return it from `load` as "
                 "sn.Splits(..., scale=self.scale_of(targets))"
             )
         return self.scale
@@ -101,10 +102,10 @@ class Regression(Task):
         mean, deviation = self._scale
         return (y - mean) / deviation
 
-    def _refuse_other_length(self, output: Tensor, batch: Batch) -> None:
+    def _check_length(self, output: Tensor, batch: Batch) -> None:
         if len(output) != len(batch.y):
             per = "node" if len(batch.y) > batch.num_samples else "sample"
             raise ValueError(
-                f"{type(self).__name__} has a target a {per}, the net gives {len(output)} numbers "
-                f"for {len(batch.y)}: take readout={'every' if per == 'node' else 'root'}"
+                f"{type(self).__name__} has a target per {per}, the net gives {len(output)} "
+                f"numbers for {len(batch.y)}: take readout={'every' if per == 'node' else 'root'}"
             )

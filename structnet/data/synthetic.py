@@ -1,4 +1,4 @@
-"""Structures to measure on: sequences, random trees and graphs, and dependency trees."""
+"""Structures for benchmarks and pictures: random ones, and dependency trees."""
 
 import gzip
 from collections.abc import Callable, Iterator, Sequence
@@ -18,20 +18,20 @@ EWT = "UD_English-EWT/en_ewt-ud-train.conllu.gz"
 
 
 class SizeRange(NamedTuple):
-    """From the smallest to the largest, both included: steps, leaves of a tree, sides of a grid."""
+    """A range of sizes, both ends included: steps, leaves of a tree, or sides of a grid."""
 
     low: int
     high: int
 
     @classmethod
     def read(cls, text: str) -> "SizeRange":
-        """`20`, or `4..64`; ValueError for anything else."""
+        """Read `20` or `4..64`; ValueError for anything else."""
         low, dots, high = str(text).partition("..")
         if not low.isdigit() or (dots and not high.isdigit()):
-            raise ValueError(f"size is a whole number or a range as in 4..64, got {text!r}")
+            raise ValueError(f"size must be a whole number or a range such as 4..64, got {text!r}")
         sizes = cls(int(low), int(high or low))
         if not 1 <= sizes.low <= sizes.high:
-            raise ValueError(f"size is from 1 on and not a falling range, got {text!r}")
+            raise ValueError(f"size must be at least 1, and a range must not fall, got {text!r}")
         return sizes
 
     def draw(self, count: int, random: np.random.Generator) -> list[int]:
@@ -39,7 +39,7 @@ class SizeRange(NamedTuple):
 
 
 def draw(topology: Topology, sizes: SizeRange, count: int, seed: int) -> list[Any]:
-    """So many random structures of the kind that the topology takes."""
+    """Random structures of the kind that a topology takes."""
     random = np.random.default_rng(seed)
     kind: dict[str, Callable[[int], Any]] = {
         "sequence": lambda size: size,
@@ -54,16 +54,16 @@ def draw(topology: Topology, sizes: SizeRange, count: int, seed: int) -> list[An
     }
     if topology.takes not in kind:
         raise ValueError(
-            f"no structures are drawn for a topology that takes {topology.takes!r} "
+            f"no random structures for a topology that takes {topology.takes!r} "
             f"{did_you_mean(topology.takes, kind)}"
         )
     return [kind[topology.takes](size) for size in sizes.draw(count, random)]
 
 
 def binary_tree(leaves: int, random: np.random.Generator, slots: int = 2) -> Ints:
-    """Child indices (2 * leaves - 1, slots): neighbours are joined at random, leaves first.
+    """Child indices (2 * leaves - 1, slots) of a tree made by joining random neighbours.
 
-    With one slot it is a chain of so many nodes.
+    Leaves come first. With one slot it is a chain of `leaves` nodes.
     """
     if slots == 1:
         return np.arange(-1, leaves - 1)[:, None]
@@ -77,36 +77,36 @@ def binary_tree(leaves: int, random: np.random.Generator, slots: int = 2) -> Int
 
 
 def recursive_tree(size: int, random: np.random.Generator) -> Ints:
-    """Children (size, K): every node's parent is a random one of those before it."""
+    """Child indices (size, K) of a tree in which a node's parent is a random one before it."""
     parent = np.full(size, -1)
     parent[1:] = random.integers(0, np.arange(1, size)) if size > 1 else []
     return Edges.of_parents(parent).table()
 
 
 def dag(size: int, random: np.random.Generator, degree: float = 3.0) -> Edges:
-    """A graph whose nodes read random ones before them, so many in the mean."""
+    """A graph in which a node has random predecessors before it, `degree` on average."""
     count = random.poisson(degree, size)
-    # The first has nothing to read.
+    # The first node has none.
     count[0] = 0
     target = np.repeat(np.arange(size), count)
     return Edges(np.stack([random.integers(0, np.maximum(target, 1)), target]), size)
 
 
 def layered(size: int, width: int, random: np.random.Generator, degree: int = 3) -> Edges:
-    """A graph in levels of one width, whose nodes read random ones of the level before."""
+    """A graph in levels of equal width; a node has `degree` random predecessors one level below."""
     target = np.repeat(np.arange(width, size), degree)
     first = (target // width - 1) * width
     return Edges(np.stack([first + random.integers(0, width, len(target)), target]), size)
 
 
 def undirected(size: int, random: np.random.Generator) -> Edges:
-    """A graph of as many random edges, each in both directions, with random scores."""
+    """The edges of a random `dag` in both directions, with random scores."""
     index = np.asarray(dag(size, random).index)
     return Edges(np.concatenate([index, index[::-1]], 1), size, random.random(size))
 
 
 def is_chain(topology: Topology, plans: Sequence[Plan]) -> bool:
-    """Whether a step follows the one before alone, in a second direction the one behind."""
+    """Whether each step follows the previous one alone, and in a second direction the next one."""
     ways = (1, -1)
     if topology.takes != "sequence" or topology.arity != 1 or len(plans) > len(ways):
         return False
@@ -119,9 +119,9 @@ def is_chain(topology: Topology, plans: Sequence[Plan]) -> bool:
 
 
 def dependency_trees(num_nodes: int) -> list[Ints]:
-    """The first dependency trees of UD English EWT that have at most so many words together.
+    """The first dependency trees of UD English EWT, of at most `num_nodes` words in all.
 
-    FileNotFoundError where the environment variable STRUCTNET_DATA does not lead to them.
+    FileNotFoundError if they are not in the folder that STRUCTNET_DATA names.
     """
     file = data_folder(None, "ud", [EWT]) / EWT
     trees, count = [], 0
@@ -135,11 +135,11 @@ def dependency_trees(num_nodes: int) -> list[Ints]:
 
 
 def _sentences(lines: Any) -> Iterator[Sequence[int]]:
-    """The heads of every sentence's words, 0 for the root."""
+    """For every sentence the heads of its words, 0 for the root."""
     heads: list[int] = []
     for line in lines:
         word, *columns = line.rstrip("\n").split("\t")
-        # Others are multiword tokens (8-9), empty nodes (8.1) and comments.
+        # Other lines are multiword tokens (8-9), empty nodes (8.1) and comments.
         if word.isdigit():
             heads.append(int(columns[5]))
         elif not word and heads:

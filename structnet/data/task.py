@@ -1,4 +1,4 @@
-"""Task: data with its structure, loss and metrics."""
+"""Tasks: data with its structure, loss and metrics."""
 
 import abc
 import os
@@ -19,21 +19,30 @@ IGNORE = -100
 
 
 class Task(metaclass=Checked):
-    """Data with its structure, loss and metrics; this base classifies nodes or samples.
+    """Data with its structure, loss and metrics; this base class classifies nodes or samples.
 
-    `structures` names the kinds of structure it can give (a topology's `takes`), `classes` the
-    labels, `kinds` the groups of samples that are measured on their own as well. `monitor` is the
-    metric that chooses the best checkpoint, `mode` says whether its largest or its smallest value
-    is best. `wanted` is the class that prediction searches for, the most probable first; without it
-    every sample is labelled. Where a decision takes several structures, such as two that are
-    compared, `group` of them follow each other in a split and stay together in a batch.
-
-    A task that predicts the input itself says in `sees`, for every output, how many of the features
-    of its own node it may depend on. `condition` says to the net what a sample is given beside its
-    input, None for nothing. `learned` names attributes of plain data that are taken from the
-    training data, as a vocabulary is, and saved with the net. Where a net can make
-    samples by itself, `generate(net, topology)` does, with options of its own; what it gives has
-    `save(path)`.
+    Attributes:
+        structures: the kinds of structure that the task has, as in a topology's `takes`.
+        classes: the names of the classes.
+        kinds: the names of groups of samples for which there are metrics of their own.
+        monitor: the metric that selects the best checkpoint.
+        mode: whether its largest value is best, max, or its smallest, min.
+        loss_unit: the unit of the loss.
+        wanted: the class that prediction searches for, the most probable samples first; None to
+            label every sample.
+        group: how many samples one decision takes, such as two that are compared; they follow each
+            other in a split and stay together in a batch.
+        learned: names of attributes of plain data that are learned from the training split, and
+            saved with the net.
+        vocabulary: the known words of a task over tokens.
+        input_size: the number of features of a node, of a task over features.
+        edge_size: the number of features of an edge, if samples have `edge_x`.
+        sees: for a task that predicts the input itself: for every output, how many features of its
+            own node it may depend on.
+        condition: for the net, what samples are given beside their input; None for nothing.
+        generate: None, or a method (net, topology, **options) that makes samples with a net, and
+            returns them as an object with `save(path)`.
+        loaded: the splits that were loaded last.
     """
 
     structures: ClassVar[tuple[str, ...]] = ()
@@ -45,21 +54,18 @@ class Task(metaclass=Checked):
     wanted: ClassVar[str | None] = None
     group: ClassVar[int] = 1
     learned: ClassVar[tuple[str, ...]] = ()
-    # A task over tokens has a vocabulary, one over features an input size.
     vocabulary: Vocabulary | None = None
-    # What was loaded and kept last.
     loaded: Splits
     input_size: int | None = None
-    # The features of an edge, where samples have `edge_x`.
     edge_size: int | None = None
     sees: Sequence[int] | None = None
     condition: Any = None
     generate: Callable[..., Any] | None = None
 
     def find(self) -> Any:
-        """Where the data is, None where it is in no files; called before anything is read.
+        """Find the data's files, before anything is read; None if there are none to find.
 
-        FileNotFoundError names the files that are missing and how to point to them, as in `load`.
+        FileNotFoundError names the missing files and how to point to them, as in `load`.
         """
         return None
 
@@ -99,53 +105,53 @@ class Task(metaclass=Checked):
                 setattr(self, name, value)
 
     def read(self, path: Path, topology: Topology) -> Iterator[Sample]:
-        """The samples of a user's file or folder, for prediction.
+        """Read the samples of a user's file or folder, for prediction.
 
-        Each has its `Origin`, or is numbered. ValueError of a task that reads no files says so.
+        Each has its `Origin`, or is numbered. ValueError for a task that does not read files.
         """
         raise ValueError(
             f"{type(self).__name__} has no samples to read from {path}: the task has no method "
-            "`read`; structnet draw run=DIR sample=N shows what the net says of its own data"
+            "`read`; structnet draw run=DIR sample=N shows predictions for its own data"
         )
 
     @property
     def reads_files(self) -> bool:
-        """Whether there are samples in a user's files."""
+        """Whether the task reads samples from a user's files."""
         return type(self).read is not Task.read
 
     def illustrate(
         self, net: nn.Module, topology: Topology, samples: Sequence[Sample]
     ) -> dict[str, Any]:
-        """Name -> a picture of what a net has learned, which has `save(path)`; as it trains."""
+        """Pictures of what a net has learned, during training: name -> object with `save(path)`."""
         return {}
 
     def node_names(self, sample: Sample) -> Sequence[str] | None:
-        """What a picture calls the nodes of a sample, in order; None where they have no names.
+        """The names of a sample's nodes in pictures, in order; None if they have none.
 
-        These are a node's words, where the task has a vocabulary.
+        By default these are the nodes' words, for a task with a vocabulary.
         """
         if self.vocabulary is None or not isinstance(sample.x, Tokens):
             return None
         return [" ".join(words) for words in self.vocabulary.words(sample.x)]
 
     def scores_nodes(self, topology: Topology) -> bool:
-        """Whether there is a target for every node."""
+        """Whether every node has a target, and not every sample."""
         return False
 
     def predicts_nodes(self, topology: Topology) -> bool:
-        """Whether a user is told of every node; else of a sample, by its `sample_output`."""
+        """Whether predictions are shown for nodes; else for samples, by their `sample_output`."""
         return self.scores_nodes(topology)
 
     def readout(self, topology: Topology) -> str:
-        """The readout used where the configuration names none."""
+        """The readout, if the configuration names none."""
         return "every" if self.scores_nodes(topology) else "root"
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Name -> test metrics of models fitted to compare with, on what was `loaded`."""
+        """Test metrics of models to compare with, fitted to what was `loaded`: name -> metrics."""
         return {}
 
     def check(self, topology: Topology) -> None:
-        """ValueError if the task has no structure that the topology takes."""
+        """ValueError if the task does not have the structures that a topology takes."""
         if topology.takes not in self.structures:
             fitting = [
                 name for name in topologies.names() if topologies[name].takes in self.structures
@@ -160,19 +166,22 @@ class Task(metaclass=Checked):
         return len(self.classes)
 
     def sample_output(self, output: Tensor, batch: Batch) -> Tensor:
-        """Scores (groups, classes), a row a decision; of roots if the readout is per node."""
+        """Scores (groups, classes), one row per decision; of roots if the readout is per node."""
         if len(output) == batch.num_samples:
             return output
         return output[batch.plans[0].sinks]
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        self._refuse_other_targets(output, batch)
+        self._check_targets(output, batch)
         return self.cross_entropy(output, batch.y)
 
     def cross_entropy(self, output: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The mean over the targets y (n,) that are known; 0, without gradients, if none is.
+        """The mean cross entropy over known targets; 0, without gradients, if none is known.
 
-        `output` (n, C) are scores, `weights` (C,) what a target of each class counts in the mean.
+        Arguments:
+            output: scores (n, C).
+            y: targets (n,), IGNORE if not known.
+            weights: the weight of each class in the mean (C,).
         """
         known = y != IGNORE
         counted = known if weights is None else weights[y.where(known, 0)] * known
@@ -182,28 +191,28 @@ class Task(metaclass=Checked):
         )
         return summed / total.where(total > 0, 1)
 
-    def _refuse_other_targets(self, output: Tensor, batch: Batch) -> None:
+    def _check_targets(self, output: Tensor, batch: Batch) -> None:
         y, name = batch.y, type(self).__name__
         if y.is_floating_point() or y.ndim != 1:
             raise ValueError(
-                f"{name} tells classes: a target is a whole number, got {y.dtype} of shape "
-                f"{tuple(y.shape)}; inherit from sn.Regression to tell numbers"
+                f"{name} predicts classes: targets must be whole numbers (n,), got {y.dtype} of "
+                f"shape {tuple(y.shape)}; inherit from sn.Regression to predict numbers"
             )
         if len(output) != len(y):
             raise ValueError(
                 f"{name} has {len(y)} targets for {batch.num_samples} samples of "
-                f"{batch.num_nodes} nodes, the net gives {len(output)} answers: `scores_nodes` "
-                "says whether there is a target a node, readout=every gives an answer a node, "
-                "readout=root one a sample"
+                f"{batch.num_nodes} nodes, the net gives {len(output)} outputs: `scores_nodes` "
+                "says whether every node has a target, readout=every gives an output per node, "
+                "readout=root one per sample"
             )
         if len(y) and int(y.max()) >= output.shape[1]:
             raise ValueError(
-                f"{name} has the target {int(y.max())}, its {output.shape[1]} classes are "
-                "numbered from 0 on"
+                f"{name} has the target {int(y.max())}, but its {output.shape[1]} classes are "
+                "numbered from 0"
             )
 
     def metrics(self) -> dict[str, Any]:
-        """Name -> a fresh torchmetrics metric."""
+        """New metrics of torchmetrics, by name."""
         from torchmetrics.classification import MulticlassAccuracy
 
         return {
@@ -212,7 +221,7 @@ class Task(metaclass=Checked):
         }
 
     def measured(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """Metric name -> the outputs and targets it is updated with."""
+        """The outputs and targets that each metric is updated with, by its name."""
         if len(output) == len(batch.y) > batch.num_samples:
             return self._measured_nodes(output, batch)
         scores, y, kinds = self.sample_output(output, batch), batch.y[:: self.group], batch.kind
@@ -223,7 +232,7 @@ class Task(metaclass=Checked):
         return measured
 
     def _measured_nodes(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """Those of a target a node; a node is of its sample's kind."""
+        """The same if every node has a target; a node has the kind of its sample."""
         kinds = batch.kind[batch.sample_of_node()]
         mine = {kind: kinds == index for index, kind in enumerate(self.kinds)}
         return {
@@ -233,9 +242,9 @@ class Task(metaclass=Checked):
 
 
 def data_folder(root: str | None, name: str, files: Sequence[str]) -> Path:
-    """The folder that holds `files`: `root`, or folder `name` of the environment's STRUCTNET_DATA.
+    """The folder of a task's data: `root`, or else `name` in the folder STRUCTNET_DATA names.
 
-    FileNotFoundError names the files that are missing and the ways to point to them.
+    FileNotFoundError if one of the `files` is not there; it says how to point to them.
     """
     given = os.environ.get("STRUCTNET_DATA")
     if root is not None:
@@ -244,8 +253,8 @@ def data_folder(root: str | None, name: str, files: Sequence[str]) -> Path:
         folder = Path(given).expanduser() / name
     else:
         raise FileNotFoundError(
-            f"the data {', '.join(files)} is not at hand: set task.root=FOLDER, or the environment "
-            f"variable STRUCTNET_DATA to the folder that holds {name}/"
+            f"no folder is given for the data {', '.join(files)}: set task.root=FOLDER, or the "
+            f"environment variable STRUCTNET_DATA to the folder that holds {name}/"
         )
     missing = [file for file in files if not (folder / file).is_file()]
     if missing:
