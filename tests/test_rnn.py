@@ -511,3 +511,12 @@ def test_a_model_may_flatten_parameters():
 def test_a_state_dict_that_does_not_fit_is_refused_by_name(other):
     with pytest.raises(RuntimeError, match=r"weight_ih_l0|bias_hh_l0"):
         sn.RNN("gru", 5, 7).load_state_dict(other)
+
+
+def test_a_projection_as_large_as_the_hidden_size_is_not_torchs():
+    rnn = sn.RNN("lstm", 3, 2, projection_size=2).double()
+    x = torch.randn(4, 1, 3, dtype=torch.float64)
+    h, _ = rnn(x)
+    layer = sn.Recurrence("chain", "lstm", 3, 2, projection_size=2).double()
+    layer.load_state_dict(rnn.layers[0].state_dict())
+    assert_same(h[:, 0].detach(), layer(x[:, 0], layer.topology.plan([4])).detach())

@@ -31,6 +31,15 @@ class Chains:
         ends = F.pad(self.heads[1:], (0, 1), value=self.plan.num_nodes)
         return tuple((ends - self.heads).tolist())
 
+    def padding(self) -> tuple[Tensor, tuple[int, int]]:
+        """The place of every node, by time, in chains padded to one length, and their (B, L)."""
+        size = len(self.heads), len(self.plan.levels) - 1
+        device = self.heads.device
+        lengths = torch.tensor(self.lengths, device=device)
+        shift = torch.arange(size[0], device=device) * size[1] - self.heads
+        nodes = torch.arange(self.plan.num_nodes, device=device)
+        return nodes + shift.repeat_interleave(lengths, output_size=len(nodes)), size
+
     @property
     def are_abreast(self) -> bool:
         return self.order is None

@@ -90,7 +90,9 @@ class RNN(nn.Module):
         self.num_layers, self.batch_first, self.dropout = num_layers, batch_first, float(dropout)
         self.bidirectional, self.bias = bidirectional, bias
         self.proj_size = options.get("projection_size") or 0
-        self.counterpart = find_counterpart(cell, options)
+        # Torch has none that is as large as the hidden size.
+        is_full = self.proj_size >= hidden_size
+        self.counterpart = None if is_full else find_counterpart(cell, options)
         self.is_torch_form = has_torch_form(self.counterpart, cell, bias, biases)
         if self.counterpart is not None:
             self.mode = self.counterpart.mode
