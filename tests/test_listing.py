@@ -11,6 +11,7 @@ from structnet import registry
 from structnet.cell.library.elman import Elman
 from structnet.config.compose import compose
 from structnet.config.groups import GROUPS, REGISTRIES, groups, names_of
+from structnet.execute.executor import find
 from structnet.registry.meanings import meanings
 
 
@@ -41,6 +42,18 @@ def test_one_component_is_listed_with_default_type_meaning_and_choices():
     listed = json.loads(call("list", "cell", "gru", "--json").out)["cells"]["gru"]["options"]
     assert listed["reset"]["choices"] == ["after", "before"]
     assert "patience = null" in call("list", "trainer").out
+
+
+@pytest.mark.parametrize("group", ["executor", "executors"])
+def test_executors_are_listed_with_what_they_take(group):
+    listed = json.loads(call("list", group, "--json").out)["executors"]
+    assert set(listed) == set(registry.executors.names())
+    assert all(set(about["takes"]) == find(name).takes for name, about in listed.items())
+    out = call("list", group).out
+    names, *rows = [line.split() for line in out[out.index("what they can do") :].splitlines()[1:]]
+    assert names == list(listed)
+    zoneout = next(row for row in rows if row[:1] == ["zoneout"])
+    assert zoneout.count("yes") == sum("zoneout" in about["takes"] for about in listed.values())
 
 
 @pytest.mark.parametrize("group", ["experiment", "experiments", "debug", "trainer"])

@@ -101,7 +101,7 @@ def test_list_as_json_has_every_component_with_its_options():
     assert (status, err) == (0, "")
     listed = json.loads(out)
     kinds = ("cells", "topologies", "readouts", "nets", "tasks")
-    assert {*kinds, "trainers"} == set(listed)
+    assert {*kinds, "trainers", "executors"} == set(listed)
     for group in kinds:
         kind = getattr(sn, group)
         assert set(listed[group]) == set(kind.names())

@@ -459,3 +459,16 @@ def test_a_full_disk_names_the_file(place, monkeypatch):
 
 def _no_space(path, data):
     raise OSError(28, "No space left on device")
+
+
+def test_a_run_whose_executor_is_not_here_goes_on_with_auto_and_says_so(place):
+    run = copy_of_trained(place)
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("executor: auto", "executor: gone"))
+    status, out, err = call("test", f"run={run}")
+    assert status == 0 and "accuracy" in out
+    assert "there is no executor 'gone'" in err and "auto runs" in err
+    status, out, err = call("train", f"resume={run}", "trainer.max_epochs=3")
+    assert status == 0, err
+    assert "there is no net.executor=gone: going on with auto" in out and "epoch 3/3" in out
+    assert "executor: gone" in config.read_text()

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from structnet.system.terminal import visible
+from structnet.system.terminal import print_rows, visible
 from structnet.system.words import command_line, take_flag, take_values
 
 WIDTH = 100
@@ -15,14 +15,14 @@ Components = Mapping[str, Mapping[str, Any]]
 def run(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
     folders = take_values(words, "--config-dir")
-    from structnet.config.groups import GROUPS, PRESETS
+    from structnet.config.groups import LISTED, PRESETS
 
-    plural = {f"{group}s" if group != "topology" else "topologies": group for group in GROUPS}
+    plural = {f"{group}s" if group != "topology" else "topologies": group for group in LISTED}
     known = {**plural, **{f"{group}s": group for group in PRESETS}, "debug": "debug"}
     known.pop("debugs")
     name = words.pop() if len(words) == 2 and known.get(words[1], words[1]) not in known.values() \
         else None  # fmt: skip
-    wanted = [_group(word, known, folders) for word in words] or list(GROUPS)
+    wanted = [_group(word, known, folders) for word in words] or list(LISTED)
     listed = {
         title: _components(group, folders) for title, group in known.items() if group in wanted
     }
@@ -34,16 +34,18 @@ def run(words: list[str]) -> int:
     for title, components in listed.items():
         with_options = [name for name, about in components.items() if about["options"]]
         _print(title, components, with_meanings=len(with_options) == 1)
+        if title == "executors":
+            _print_executors(components)
     return 0
 
 
 def _components(group: str, folders: Sequence[str]) -> Components:
     """The components of a group, and its configuration files."""
     from structnet.config.compose import presets
-    from structnet.config.groups import GROUPS, groups
+    from structnet.config.groups import LISTED, groups
 
     files = {name: {"doc": doc, "options": {}} for name, doc in presets(group, folders).items()}
-    return {**groups()[group], **files} if group in GROUPS else files
+    return {**groups()[group], **files} if group in LISTED else files
 
 
 def _group(word: str, known: Mapping[str, str], folders: Sequence[str]) -> str:
@@ -78,3 +80,20 @@ def _print(title: str, components: Components, with_meanings: bool) -> None:
                 indent = " " * 8
                 print(textwrap.fill(spec["meaning"], WIDTH, initial_indent=indent,
                                     subsequent_indent=indent))  # fmt: skip
+
+
+def _print_executors(executors: Components) -> None:
+    """Print what each executor can do: one column per executor, one row per feature."""
+    from structnet.execute.executor import FEATURES
+
+    rows = [
+        [feature, *("yes" if feature in about["takes"] else "" for about in executors.values())]
+        for feature in FEATURES
+    ]
+    gpu = ["needs a GPU", *("yes" if about["needs_gpu"] else "" for about in executors.values())]
+    print("\nwhat they can do besides running a cell over a plan")
+    print_rows(["", *executors], [*rows, gpu])
+    print()
+    for feature, meaning in FEATURES.items():
+        if feature != meaning:
+            print(f"  {feature:<12}{meaning}")

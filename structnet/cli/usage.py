@@ -147,7 +147,7 @@ Measures a training step of a composition, its floor (the matrix products alone)
     "list": """\
 structnet list [GROUP [NAME]]: components, with default, type and meaning of their options
 
-  GROUP           task, topology, cell, net, readout, trainer, experiment or debug
+  GROUP           task, topology, cell, net, readout, trainer, executor, experiment or debug
   NAME            one component of the group, as in structnet list cell lstm
   --json          machine-readable output
   --config-dir D  a folder with your own configuration files

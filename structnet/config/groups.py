@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from structnet import registry
+from structnet.execute.executor import FEATURES, find
 from structnet.registry.meanings import first_line, meanings
 from structnet.registry.option_types import choices, fits, type_name
 from structnet.registry.signature import check_options, known_options
@@ -18,6 +19,8 @@ REGISTRIES = {
     "task": registry.tasks,
 }
 GROUPS = (*REGISTRIES, "trainer")
+# What `structnet list` shows besides: net.executor names one, without options.
+LISTED = (*GROUPS, "executor")
 # Groups of files only, in conf/ and in the user's folders.
 PRESETS = ("experiment", "debug")
 TOP_LEVEL: Mapping[str, Any] = {"seed": int, "run": str | None}
@@ -31,6 +34,7 @@ def groups() -> dict[str, dict[str, Any]]:
         for group, known in REGISTRIES.items()
     }
     listed["trainer"] = {"default": _described(TrainerOptions, options_of("trainer", "default"))}
+    listed["executor"] = {name: _executor(name) for name in registry.executors.names()}
     return listed
 
 
@@ -88,6 +92,13 @@ def _described(component: Any, options: Options) -> dict[str, Any]:
             one["choices"] = choices(kind)
         described[name] = one
     return {"doc": first_line(component), "options": described}
+
+
+def _executor(name: str) -> dict[str, Any]:
+    known, executor = registry.executors, find(name)
+    described = _described(known[name], known.options(name))
+    takes = [feature for feature in FEATURES if feature in executor.takes]
+    return {**described, "takes": takes, "needs_gpu": executor.needs_gpu}
 
 
 def _check_trainer(choice: Any) -> None:

@@ -13,6 +13,7 @@ DIR/manifest.json        SHA-256 checksums of the weights, checkpoints and other
 """
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from structnet import registry
+from structnet import DataWarning, registry
 from structnet.data.batch import Vocabulary
 from structnet.data.task import Task
 from structnet.execute.executor import find
@@ -121,9 +122,18 @@ class Run:
         return part_names(self.config)
 
     @property
-    def needs_gpu(self) -> bool:
-        """Whether the net's executor is made for a GPU."""
-        return find(self.config["net"].get("executor", "auto")).needs_gpu
+    def executor(self) -> str:
+        """The name of the executor that the net is configured with."""
+        return self.config["net"].get("executor", "auto")
+
+    @property
+    def portable(self) -> dict[str, str]:
+        """Options with which the net runs on any machine: executor `auto` where its own may not.
+
+        The numbers are the same by any executor.
+        """
+        known = self.executor in registry.executors
+        return {} if known and not find(self.executor).needs_gpu else {"executor": "auto"}
 
     @property
     def checkpoints(self) -> Path:
@@ -145,17 +155,20 @@ class Run:
         return self._build(self._sizes, **options)
 
     def check(self, resumed: bool = False) -> None:
-        """Refuse what would fail before any data is read, by a net of the smallest vocabulary.
+        """Raise for what would fail in training, before any data is read.
 
-        A run that was begun by kernels for a GPU goes on without them. FileNotFoundError for data
-        that is not at hand, ValueError for a net that cannot be made or run.
+        The net is built for the smallest vocabulary. Raises FileNotFoundError for missing data, and
+        ValueError for a net that can't be built or trained.
+
+        Arguments:
+            resumed: whether the run is resumed; its executor is then replaced if it can't run.
         """
-        options = {"executor": "auto"} if resumed and self.needs_gpu else {}
-        if self.needs_gpu and not resumed and self.config["trainer"]["accelerator"] == "cpu":
-            name = self.config["net"]["executor"]
+        options = self.portable if resumed else {}
+        needs_gpu = not resumed and find(self.executor).needs_gpu
+        if needs_gpu and self.config["trainer"]["accelerator"] == "cpu":
             raise ValueError(
-                f"net.executor={name} runs on a GPU, got trainer.accelerator=cpu; leave one of "
-                "them out"
+                f"net.executor={self.executor} runs on a GPU, got trainer.accelerator=cpu; leave "
+                "one of them out"
             )
         self.task.find()
 
@@ -238,8 +251,10 @@ class Run:
                     f"go on with: {command_line('train', f'resume={self.directory}')}"
                 )
         self.load_learned()
-        # It may be loaded where there is no GPU, and any executor gives the same numbers.
-        build = partial(self.build_net, **({"executor": "auto"} if self.needs_gpu else {}))
+        if self.executor not in registry.executors:
+            message = f"there is no executor {self.executor!r} of {self.directory}; auto runs"
+            warnings.warn(message, DataWarning, stacklevel=2)
+        build = partial(self.build_net, **self.portable)
         weights = self.directory / "model.safetensors"
         try:
             data = self.manifest.read(weights.name)

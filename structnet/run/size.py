@@ -38,14 +38,18 @@ def without_memory(build: Callable[[], nn.Module]) -> nn.Module | None:
         raise ValueError("the net's tensors have more entries than can be counted") from error
 
 
+def trains_on_gpu(config: Mapping[str, Any]) -> bool:
+    """Whether a run with this configuration is trained on a GPU of this machine."""
+    return torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu"
+
+
 def refuse_large(net: nn.Module, config: Mapping[str, Any]) -> None:
     """ValueError for a net that does not fit in this machine's memory in training."""
     count = sum(parameter.numel() for parameter in net.parameters())
     optimizer = config["trainer"]["optimizer"]
     weights, needed = count * WIDTH, count * WIDTH * KEPT.get(optimizer, MOST_KEPT)
     # For a GPU only the weights are in main memory, when the net is built.
-    on_gpu = torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu"
-    if (weights if on_gpu else needed) > total_memory():
+    if (weights if trains_on_gpu(config) else needed) > total_memory():
         sizes = {key: value for key, value in config["net"].items() if type(value) is int}
         largest = max(sizes, key=lambda key: sizes[key], default="hidden_size")
         raise ValueError(

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 from torch import nn
@@ -13,8 +12,10 @@ from torch.utils.data import DataLoader
 
 from structnet.data.filled import unfilled_slots, warn_of_slots
 from structnet.data.loader import loader
+from structnet.registry import executors
 from structnet.run.resuming import BEST, Saved
 from structnet.run.run import Run
+from structnet.run.size import trains_on_gpu
 from structnet.system.signals import Stopped
 from structnet.system.terminal import counted
 from structnet.system.words import command_line
@@ -40,7 +41,7 @@ def train_run(run: Run, resumed: Saved | None) -> tuple[nn.Module, dict[str, Any
         run.load_learned()
     splits = _load(run)
     seed_everything(run.config["seed"], workers=True, verbose=False)
-    net = run.build_net(**_other_executor(run) if resumed else {})
+    net = run.build_net(**_executor_here(run) if resumed else {})
     return net, fit(run, net, splits, options, resumed)
 
 
@@ -190,11 +191,11 @@ def _training_figures(trainer: Trainer, module: Module) -> dict[str, Any]:
     }
 
 
-def _other_executor(run: Run) -> dict[str, str]:
-    """For a run that goes on where its kernels don't run: any executor gives the same numbers."""
-    has_gpu = torch.cuda.is_available() and run.config["trainer"]["accelerator"] != "cpu"
-    if has_gpu or not run.needs_gpu:
-        return {}
-    name = run.config["net"]["executor"]
-    print(f"no GPU for net.executor={name}: going on with auto", flush=True)
-    return {"executor": "auto"}
+def _executor_here(run: Run) -> dict[str, str]:
+    """Options of the net for a resumed run, whose executor may need what this machine lacks."""
+    is_known = run.executor in executors
+    options = {} if is_known and trains_on_gpu(run.config) else run.portable
+    if options:
+        lacking = "no GPU for" if is_known else "there is no"
+        print(f"{lacking} net.executor={run.executor}: going on with auto", flush=True)
+    return options
