@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from structnet.config.compose import compose
 from structnet.run.components import create
+from structnet.run.directories import locked
 from structnet.run.run import Run
 from structnet.system.files import write
 
@@ -50,19 +51,20 @@ def test_two_runs_of_one_second_do_not_share_a_directory(place, monkeypatch):
 
 def test_a_directory_is_held_by_one_process(place):
     run = Run.new(small("run=mine"))
-    with run.hold():
+    with locked(run.directory):
         run.save_config()
         again = Run.compose(run.config, run.directory)
-        with pytest.raises(ValueError, match="another process is training in"), again.hold():
+        message = "another process is training in"
+        with pytest.raises(ValueError, match=message), locked(again.directory):
             pass
-    with run.hold():
+    with locked(run.directory):
         pass
     assert [path.name for path in (place / "mine").iterdir()] == ["config.yaml"]
 
 
 def test_a_run_that_saves_nothing_leaves_nothing(place):
     for words in ((), ("run=mine",)):
-        with Run.new(small(*words)).hold():
+        with locked(Run.new(small(*words)).directory):
             pass
     assert list(place.iterdir()) == []
 

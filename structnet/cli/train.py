@@ -143,13 +143,14 @@ def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
 
 def _finish(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     """Train and test a run, saving each result as soon as it is there; its figures."""
+    from structnet.run.directories import locked
     from structnet.system.memory import keep_memory
     from structnet.training.fit import train_run
     from structnet.training.report import best_baseline, draw_curve
     from structnet.training.samples import named
 
     keep_memory()
-    with run.hold():
+    with locked(run.directory):
         net, metrics = train_run(run, resumed)
         run.save_net(net)
         draw_curve(run)

@@ -1,16 +1,21 @@
 """Directories of runs, comparisons and sweeps: new ones, and whether one is in use."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from structnet import registry
 from structnet.registry.option_types import home
 from structnet.run.components import Config
-from structnet.system.files import TEMPORARY
+from structnet.system.files import TEMPORARY, check_own_folder, remove_temporaries
 from structnet.system.words import command_line
 
 RUNS = Path("runs")
+# Folders of a run's directory that training writes to.
+FOLDERS = ("checkpoints", "logs", "samples", "tensorboard")
 
 
 def check_directory(config: Config) -> None:
@@ -42,6 +47,36 @@ def directory_for(config: Config) -> Path:
         check_directory(config)
         return Path(home(config["run"]))
     return new_directory("-".join((config["task"]["name"], *part_names(config))))
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Create and lock a run's directory; afterwards remove it if it is empty.
+
+    ValueError if another process holds the lock, or if a folder in it links to elsewhere.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in FOLDERS:
+        check_own_folder(directory / name)
+    lock = FileLock(directory / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"another process is training in {directory}; wait for it, or name another directory "
+            "with run=DIR"
+        ) from None
+    except OSError as error:
+        reason = f"{error.strerror}; remove it"
+        raise OSError(f"cannot lock {lock.lock_file}: {reason}") from error
+    try:
+        for folder in (directory, directory / "checkpoints"):
+            remove_temporaries(folder)
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+        remove_empty(directory)
 
 
 def part_names(config: Config) -> list[str]:

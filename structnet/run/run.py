@@ -14,15 +14,13 @@ DIR/manifest.json        SHA-256 checksums of the weights, checkpoints and other
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
@@ -33,18 +31,15 @@ from structnet.data.task import Task
 from structnet.execute.executor import find
 from structnet.nn.net import Sizes
 from structnet.run.components import Config, check_readout, component, create
-from structnet.run.directories import directory_for, part_names, remove_empty
+from structnet.run.directories import directory_for, part_names
 from structnet.run.manifest import Damaged, Manifest
 from structnet.run.needs import needed
 from structnet.run.resuming import PREVIOUS, read_plain
 from structnet.run.saved import read_description, read_metrics, saved_config
 from structnet.run.size import check_workers, refuse_large, refuse_other_size, without_memory
-from structnet.system.files import check_own_folder, remove_temporaries, write
+from structnet.system.files import write
 from structnet.system.words import command_line
 from structnet.topology.base import Topology
-
-# Folders that training writes to.
-FOLDERS = ("checkpoints", "logs", "samples", "tensorboard")
 
 
 @dataclass(frozen=True)
@@ -86,35 +81,6 @@ class Run:
         """
         run = cls.compose(config, Path())
         return replace(run, directory=directory_for(config))
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Lock the directory; afterwards remove it if it is empty.
-
-        ValueError if another process holds the lock, or if a folder in it links to elsewhere.
-        """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for name in FOLDERS:
-            check_own_folder(self.directory / name)
-        lock = FileLock(self.directory / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise ValueError(
-                f"another process is training in {self.directory}; wait for it, or name another "
-                "directory with run=DIR"
-            ) from None
-        except OSError as error:
-            reason = f"{error.strerror}; remove it"
-            raise OSError(f"cannot lock {lock.lock_file}: {reason}") from error
-        try:
-            for folder in (self.directory, self.checkpoints):
-                remove_temporaries(folder)
-            yield
-        finally:
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
-            remove_empty(self.directory)
 
     @property
     def parts(self) -> list[str]:
