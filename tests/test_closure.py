@@ -199,7 +199,7 @@ WRONG = {
     "nodes must be integers, got float64": {"nodes": [0.5]},
     "depth must be None or a whole number, at least 0, got -1": {"depth": -1},
     "batch_size is at least 1, got 0": {"batch_size": 0},
-    "index is of integers, got float64": {"edges": sn.Edges([[0.5], [1]], 60)},
+    "index must be integers, got float64": {"edges": sn.Edges([[0.5], [1]], 60)},
     "x has 59 rows for 60 nodes": {"x": np.ones((59, 1))},
     "y has 61 rows for 60 nodes": {"y": np.ones(61)},
     "edge_x has 3 rows for 106 edges": {"edge_x": np.ones((3, 1))},

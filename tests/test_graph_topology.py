@@ -212,16 +212,16 @@ def changed(field, at, value):
 
 NAN, INF = float("nan"), float("inf")
 BAD = {
-    "edge_index is of integers, got float32 .0.0 at edge 0.": with_fields(
+    "edge_index must be integers, got float32 .0.0 at edge 0.": with_fields(
         edge_index=GOOD.edge_index.float()
     ),
-    r"edge_index is \(2, edges\), got an array of shape \(4, 2\)": with_fields(
+    r"edge_index must be \(2, edges\), got an array of shape \(4, 2\)": with_fields(
         edge_index=GOOD.edge_index.T
     ),
-    "edge_index has node 9 as the source of edge 2, there are 4 nodes": changed(
+    "edge_index has node 9 as the source of edge 2, but there are 4 nodes": changed(
         "edge_index", (0, 2), 9
     ),
-    "edge_index has node -1 as the target of edge 0, there are 4 nodes": changed(
+    "edge_index has node -1 as the target of edge 0, but there are 4 nodes": changed(
         "edge_index", (1, 0), -1
     ),
     "num_nodes is missing.*set data.num_nodes": Data(edge_index=GOOD.edge_index),
@@ -302,5 +302,5 @@ def test_what_is_no_graph_and_no_plan_is_refused():
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_number_of_nodes_is_whole_and_not_negative(count, others):
     graphs = [sn.Edges([[0], [1]], 2)] * others + [sn.Edges(np.zeros((2, 0), int), count)]
-    with pytest.raises(ValueError, match=f"sample {others}: num_nodes is a whole.*got {count}"):
+    with pytest.raises(ValueError, match=f"sample {others}: num_nodes must be .*got {count}"):
         sn.topologies.create("graph").plan(graphs)

@@ -273,9 +273,9 @@ BOTH = [[0, 1], [1, 0]]
         (sn.Edges([[0, 1, 1], [1, 0, 1]], 2), "sample 1: edge 2 leads from node 1 to itself.*"
          "take torch_geometric.utils.remove_self_loops"),
         (sn.Edges(BOTH, 2), "sample 1: order 'score' needs a score of every node.*order=breadth"),
-        (sn.Edges(BOTH, 2, [1.0]), r"sample 1: score is one number a node, \(2,\), got \(1,\)"),
+        (sn.Edges(BOTH, 2, [1.0]), r"sample 1: score .* one number per node, \(2,\), got \(1,\)"),
         (sn.Edges(BOTH, 2, [1.0, np.nan]), "sample 1: score is nan at node 1"),
-        (sn.Edges(BOTH, 2, ["a", "b"]), "sample 1: score is of numbers, got <U1 .a at node 0."),
+        (sn.Edges(BOTH, 2, ["a", "b"]), "sample 1: score must be numbers, got <U1 .a at node 0."),
     ],
 )  # fmt: skip
 def test_what_has_no_order_is_refused_with_the_way_out(graph, message):

@@ -173,8 +173,8 @@ def test_a_bad_table_is_refused_with_sample_and_node(table, message):
     ("edges", "message"),
     [
         ([[1, 3, 4, 3], [0, 4, 3, 2]], "cycle in sample 1, node (1 -> 2 -> 1|2 -> 1 -> 2)"),
-        ([[0, 9], [1, 3]], "predecessor 9 of .* is out of range, -1 to 4"),
-        ([[0, 2], [1, 5]], "5 .*edge 1 is out of range, 0 to 4"),
+        ([[0, 9], [1, 3]], "predecessor 9 of .* is out of range: valid are -1 to 4"),
+        ([[0, 2], [1, 5]], "5 .*edge 1 is out of range: valid are 0 to 4"),
         ([[0.0], [1.0]], "integers, got float64"),
         ([[0, 1]], r"edge list \(2, E\), got an array of shape \(1, 2\)"),
     ],
@@ -232,5 +232,5 @@ def test_levels_that_are_known_are_not_searched():
 def test_known_levels_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match=r"level 1 of sample 1, node 1 is not above level 1 of"):
         sn.schedule([[-1], [-1], [1]], ptr=[0, 1, 3], levels=np.array([0, 1, 1]))
-    with pytest.raises(ValueError, match=r"one a node, \(2,\), got an array of \(3,\)"):
+    with pytest.raises(ValueError, match=r"one per node, \(2,\), got shape \(3,\)"):
         sn.schedule([[-1], [0]], levels=np.array([0, 1, 2]))

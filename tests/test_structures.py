@@ -78,7 +78,7 @@ def test_a_part_of_a_batch_has_the_bounds_of_its_nodes(name, options, part):
 def test_bounds_that_are_none_are_refused_by_name(name, ptr):
     data = path(4)
     data.ptr = torch.tensor(ptr)
-    with pytest.raises(ValueError, match="ptr holds the bounds of the graphs' nodes, integers"):
+    with pytest.raises(ValueError, match="ptr must be the bounds of the graphs' nodes"):
         sn.topologies.create(name).plan(data)
     data.batch = torch.tensor([0, 0, 1, 1])
     data.edge_index = data.edge_index[:, ::2]
@@ -88,7 +88,7 @@ def test_bounds_that_are_none_are_refused_by_name(name, ptr):
 @pytest.mark.parametrize("batch", [[0, 1, 0, 1], [0, 0, 1], [0.0, 0, 1, 1], [-1, 0, 0, 0]], ids=str)
 def test_a_batch_vector_that_is_none_is_refused_by_name(batch):
     data = path(4, ptr=torch.tensor([0, 2, 4]), batch=torch.tensor(batch))
-    with pytest.raises(ValueError, match="batch is the graph of every node"):
+    with pytest.raises(ValueError, match="batch must be the graph of every node"):
         sn.topologies.create("graph").plan(data)
 
 
@@ -131,7 +131,7 @@ def test_a_score_is_checked_where_it_is_the_order():
     topology = sn.topologies.create("ordered_graph", order="score")
     data = both_ways(path(3))
     data.score = torch.tensor([0.7])
-    with pytest.raises(ValueError, match=r"score is one number a node, \(3,\), got \(1,\)"):
+    with pytest.raises(ValueError, match=r"score must be one number per node, \(3,\), got \(1,\)"):
         topology.plan(data)
     data.score = torch.tensor([0.0, float("nan"), 1.0])
     with pytest.raises(ValueError, match="score is nan at node 1"):
@@ -153,7 +153,7 @@ def test_no_edges_have_any_type(name, kind):
     ("x", "message"),
     [
         (torch.tensor(3.0), "x has no rows for 3 nodes"),
-        (["a", "b", "c"], "x is of numbers, got a list"),
+        (["a", "b", "c"], "x must be numbers, got a list"),
         (torch.zeros(2, 1), "x has 2 rows for 3 nodes"),
         (torch.eye(3).to_sparse(), "x is sparse"),
     ],
@@ -211,10 +211,10 @@ def test_what_is_no_structure_is_refused_in_words(topology, wrong):
 @pytest.mark.parametrize(
     ("name", "structures", "message"),
     [
-        ("chain", 3, r"structures are a list with one a sample, got int 3; .* list of it"),
+        ("chain", 3, r"structures must be a list with one per sample, got int 3; .* list of it"),
         ("chain", [3.0], "a sequence is its length, a whole number of steps from 1 on, got 3.0"),
         ("diagonal", (3, 4), r"a grid has 2 sizes, \(height, width\), whole numbers .* got 3"),
-        ("tree", [[[1, 2], [3]]], "an integer table .* every row of one length"),
+        ("tree", [[[1, 2], [3]]], "an integer table .* all rows of the same length"),
         ("graph", [[0, 1]], "a graph is sn.Edges or .* or a networkx graph, got list"),
         ("chain", [nx.DiGraph()], "Chain takes a sequence, got a networkx DiGraph"),
     ],

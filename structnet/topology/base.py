@@ -1,4 +1,4 @@
-"""Topology: who comes before whom."""
+"""Topology: the predecessors of the nodes of a structure."""
 
 import abc
 import reprlib
@@ -20,7 +20,7 @@ from structnet.topology.edges import (
 )
 from structnet.topology.foreign import is_data, is_networkx
 from structnet.topology.levels import Ints, ptr_of
-from structnet.topology.naming import Namer
+from structnet.topology.naming import NodeNames
 from structnet.topology.plan import Plan, lasting
 from structnet.topology.schedule import index_array, schedule
 
@@ -28,11 +28,15 @@ from structnet.topology.schedule import index_array, schedule
 class Topology(metaclass=Checked):
     """The predecessors of every node of a structure.
 
-    `takes` names the kind of structure (sequence, tree, grid or graph): tasks offer their data by
-    it. `arity` is the number of ordered slots, or None for any number of unordered predecessors.
-    `num_initial` is the number of initial states of a sample, or None for one a node: in its table,
-    entry n + j (n nodes) stands for initial state j. `joins` says that `predecessors` takes graphs
-    side by side as one, so that a batch of `Edges`, or a torch_geometric Batch, is read at once.
+    Attributes:
+        takes: the kind of structure: sequence, tree, grid, graph or undirected. Tasks choose the
+            form of their data by it.
+        joins: whether `predecessors` can be called for the disjoint union of graphs, so that a
+            batch of `Edges` or a torch_geometric Batch is read at once.
+        arity: the number of ordered slots, or None for any number of unordered predecessors.
+        directions: the names of the directions.
+        num_initial: the number of initial states per sample, or None for one per node. In the table
+            of n nodes, the entry n + j stands for initial state j.
     """
 
     takes: ClassVar[str] = "graph"
@@ -43,20 +47,20 @@ class Topology(metaclass=Checked):
 
     @abc.abstractmethod
     def predecessors(self, structure: Any) -> Any:
-        """The table (n, arity) of one sample, -1 where absent, or `Edges` if `arity` is None.
+        """The predecessors of one sample: a table (n, arity), -1 where absent, or `Edges`.
 
-        A tuple of them, one per direction, where there is more than one direction.
+        `Edges` if `arity` is None; a tuple with one per direction if there are several directions.
         """
 
     def levels(self, structure: Any) -> Sequence[Ints | None]:
-        """The level (n,) of every node, one array a direction; None where it has to be searched.
+        """The level of every node (n,), per direction; None if it has to be searched for.
 
-        A node's level is one more than the highest of its predecessors', 0 where it has none.
+        A node's level is one more than the highest level of its predecessors, 0 if it has none.
         """
         return (None,) * len(self.directions)
 
     def positions(self, structure: Any) -> ArrayLike | None:
-        """Where a picture shows every node: (n, 2), to the right and down; None for by level."""
+        """The position of every node in a picture (n, 2), to the right and down; None: by level."""
         return None
 
     @property
@@ -65,12 +69,15 @@ class Topology(metaclass=Checked):
         return (self.arity,) * len(self.directions)
 
     def plan(self, structures: Any) -> tuple[Plan, ...]:
-        """One plan a direction for a batch; nodes are the samples' nodes, concatenated.
+        """Plan a batch: one plan per direction, over the samples' nodes, concatenated.
 
-        `structures` is a sequence with one a sample, or a torch_geometric Batch or Data, a networkx
-        graph, `Edges` or an nltk.Tree itself. ValueError, naming sample and node, for an index that
-        is no integer or out of range, for a cycle, and for features of a Data that are not one a
-        node or edge, or not finite. Plans of structures that are plain numbers are cached.
+        Plans of structures that are plain numbers are cached. ValueError, with sample and node, for
+        an index that is out of range or not an integer, for a cycle, and for features of a Data
+        that are not one row per node or edge, or not finite.
+
+        Arguments:
+            structures: a sequence with one structure per sample; or a torch_geometric Batch or
+                Data, a networkx graph, `Edges` or an nltk.Tree by itself.
         """
         with lasting():
             if is_data(structures):
@@ -87,7 +94,7 @@ class Topology(metaclass=Checked):
         return self._plan_tables(samples, [self.levels(structure) for structure in structures])
 
     def _plan_data(self, data: Any) -> tuple[Plan, ...]:
-        """A plan of torch_geometric's Data, or of a Batch of them."""
+        """Plan a torch_geometric Data or Batch."""
         if getattr(data, "ptr", None) is None:
             return self._plan([data])
         bounds = sample_bounds(data)
@@ -97,7 +104,7 @@ class Topology(metaclass=Checked):
             return self._plan_joined(lambda: (data, bounds), apart)
         if whole:
             raise ValueError(
-                "ptr has other bounds than batch, as Batch.subgraph leaves it, and "
+                "ptr has other bounds than batch, as Batch.subgraph leaves it, but "
                 f"{type(self).__name__} takes graphs one by one: give it a list of Data"
             )
         return self._plan(data.to_data_list())
@@ -105,9 +112,9 @@ class Topology(metaclass=Checked):
     def _plan_joined(
         self, joined: Callable[[], tuple[Any, Ints]], apart: Callable[[], Sequence[Any]]
     ) -> tuple[Plan, ...]:
-        """A plan of graphs as one graph, sample b of which owns the nodes `ptr[b]:ptr[b + 1]`.
+        """Plan the disjoint union of graphs, which `joined` gives with its samples' bounds.
 
-        Where it can't be read, `apart` are the samples, so that the error says which.
+        If it can't be read, the error names one of the samples, which `apart` gives.
         """
         try:
             graph, ptr = joined()
@@ -122,7 +129,7 @@ class Topology(metaclass=Checked):
     def _plan_tables(
         self, samples: list[Any], levels: list[Any], ptr: Ints | None = None
     ) -> tuple[Plan, ...]:
-        """A plan a direction; `ptr` says what belongs to which sample within a single table."""
+        """One plan per direction; `ptr` are the samples' bounds, for the table of a union."""
         if len(self.directions) == 1:
             samples = [(tables,) for tables in samples]
         return tuple(
@@ -150,7 +157,7 @@ class Topology(metaclass=Checked):
         return self.predecessors(structure)
 
     def _refuse_graph(self, of: str, structure: Any) -> None:
-        """ValueError where structures are no graphs."""
+        """ValueError if the topology does not take graphs."""
         if self.takes in ("sequence", "grid"):
             raise ValueError(
                 f"{type(self).__name__} takes a {self.takes}, got a {of} "
@@ -159,14 +166,14 @@ class Topology(metaclass=Checked):
 
 
 def _as_samples(structures: Any) -> Sequence[Any]:
-    """What is given as a sequence with one a sample; ValueError for what is no such thing."""
+    """The structures as a sequence with one per sample; ValueError for anything else."""
     if isinstance(structures, Edges) or is_networkx(structures) or hasattr(structures, "subtrees"):
         return [structures]
     if isinstance(structures, list | tuple):
         return structures
     if isinstance(structures, str | bytes | Mapping) or not _has_items(structures):
         raise ValueError(
-            "structures are a list with one a sample, got "
+            "structures must be a list with one per sample, got "
             f"{type(structures).__name__} {reprlib.repr(structures)}; for a single one give a "
             "list of it"
         )
@@ -193,7 +200,7 @@ def _cached_plan(topology: Topology, structures: tuple[Any, ...]) -> tuple[Plan,
 
 
 def _known(levels: list[Ints | None]) -> Ints | None:
-    """The levels of a batch's nodes; None where a sample's have to be searched."""
+    """The levels of a batch's nodes; None if those of a sample have to be searched for."""
     known = [level for level in levels if level is not None]
     return np.concatenate(known) if known and len(known) == len(levels) else None
 
@@ -211,9 +218,9 @@ def _plan_ordered(
     table = np.concatenate(tables) if tables else np.zeros((0, arity), np.int64)
     sample = np.repeat(np.arange(len(sizes)), sizes)[:, None]
     ptr = ptr_of(sizes)
-    name = Namer(ptr)
+    names = NodeNames(ptr)
     first = _first_initial(ptr, num_initial)
-    shifted = _shift(table, sample, ptr, -1, first, lambda at: name(at[0]))
+    shifted = _shift(table, sample, ptr, -1, first, lambda at: names(at[0]))
     ptr = ptr if samples is None else samples
     return schedule(shifted, num_initial=int(first[-1]), ptr=ptr, levels=levels)
 
@@ -249,7 +256,7 @@ def _checked(table: Any, sample: int, arity: int) -> Ints:
     table = index_array(table, lambda node: f"sample {sample}, node {node}", columns=None)
     if table.shape[1] != arity:
         raise ValueError(
-            f"sample {sample} has {table.shape[1]} predecessor slots, the topology has {arity}"
+            f"sample {sample} has {table.shape[1]} predecessor slots, but the topology has {arity}"
         )
     return table
 
@@ -267,7 +274,7 @@ def _as_edges(table: Any, sample: int) -> Edges:
 
 
 def _first_initial(ptr: Ints, num_initial: int | None) -> Ints:
-    """The first initial state of every sample, and how many there are."""
+    """The number of the first initial state of every sample, and of all initial states."""
     return ptr if num_initial is None else num_initial * np.arange(len(ptr))
 
 
@@ -279,7 +286,7 @@ def _shift(
     first: Ints,
     where: Callable[[tuple[int, ...]], str],
 ) -> Ints:
-    """Number the samples' nodes, and behind them their initial states, through the whole batch."""
+    """Renumber the samples' nodes and initial states for the whole batch, nodes first."""
     size = np.diff(ptr)[sample]
     ends = size + np.diff(first)[sample]
     wrong = (nodes < low) | (nodes >= ends)
@@ -287,7 +294,7 @@ def _shift(
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
         end = np.broadcast_to(ends, nodes.shape)[at]
         raise ValueError(
-            f"index {nodes[at]} at {where(at)} is out of range, {low} to {end - 1} are possible"
+            f"index {nodes[at]} at {where(at)} is out of range: valid are {low} to {end - 1}"
         )
     initial = ptr[-1] + first[sample] + nodes - size
     return np.where(nodes < size, np.where(nodes < 0, nodes, nodes + ptr[sample]), initial)

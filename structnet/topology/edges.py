@@ -1,7 +1,4 @@
-"""Edges of a graph, read from what is given and checked.
-
-torch_geometric's Data and Batch are known by what they have: nothing of it is imported.
-"""
+"""Edges of graphs: read from what is given, and checked."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,15 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from structnet.topology.foreign import is_data, is_networkx
 from structnet.topology.levels import ptr_of, stable_order
 
-# What torch_geometric keeps a row of for every node, and for every edge.
+# The attributes in which torch_geometric has a row per node, and per edge.
 NODE_FIELDS, EDGE_FIELDS = ("x",), ("edge_attr",)
 
 
 class Edges(NamedTuple):
-    """A graph of `num_nodes` nodes as an edge list `index` (2, E): row 0 feeds row 1.
+    """A graph as a list of edges.
 
-    Where they are predecessors, a source of -1 stands for none: the edge isn't read. `score` (n,)
-    is what the nodes of an undirected graph are ordered by.
+    Arguments:
+        index: (2, E); each edge leads from the node in row 0 to that in row 1. As predecessors,
+            edges from -1 are ignored.
+        num_nodes: n, the number of nodes.
+        score: (n,), by which the nodes of an undirected graph can be ordered.
     """
 
     index: Any
@@ -31,12 +31,16 @@ class Edges(NamedTuple):
 
     @classmethod
     def of(cls, graph: Any, score: bool = False) -> "Edges":
-        """The edges of a graph as arrays: of `Edges`, a torch_geometric Data or a networkx graph.
+        """The edges of a graph, checked and as arrays.
 
-        A networkx graph's nodes are numbered in the order in which it has them; without direction,
-        its edges are there in both. What a Data calls `score` is taken for one of the nodes where
-        `score` is asked for. ValueError, naming edge or node, for indices that are no integers or
-        out of range, and for a number of nodes that is missing.
+        ValueError, with edge or node, for indices that are not integers or out of range, and for a
+        missing number of nodes.
+
+        Arguments:
+            graph: `Edges`, a torch_geometric Data or a networkx graph. The nodes of a networkx
+                graph are numbered in their order; if it is undirected, its edges are there in both
+                directions.
+            score: whether the attribute `score` of a Data or of a networkx graph's nodes is read.
         """
         if is_networkx(graph):
             graph = _from_networkx(graph, score)
@@ -51,7 +55,7 @@ class Edges(NamedTuple):
                 f"graph, got {type(graph).__name__}"
             )
         if not isinstance(num_nodes, int | np.integer) or num_nodes < 0:
-            raise ValueError(f"num_nodes is a whole number from 0 on, got {num_nodes!r}")
+            raise ValueError(f"num_nodes must be a whole number, at least 0, got {num_nodes!r}")
         index = _checked_index(as_array(index), num_nodes, name)
         return cls(index, num_nodes, None if scores is None else _checked_score(scores, num_nodes))
 
@@ -82,7 +86,7 @@ def _from_networkx(graph: Any, score: bool) -> Edges:
     pairs = [(place[source], place[target]) for source, target in graph.edges()]
     index = np.array(pairs, np.int64).reshape(-1, 2).T
     if not graph.is_directed():
-        # An edge from a node to itself is one in both directions.
+        # A self-loop is the same in both directions.
         back = index[::-1, index[0] != index[1]]
         index = np.concatenate([index, back], axis=1)
     scores = [data.get("score") for _, data in graph.nodes(data=True)] if score else [None]
@@ -97,9 +101,9 @@ def as_array(values: Any) -> NDArray[Any]:
 
 
 def count_nodes(data: Any) -> int:
-    """The number of nodes of a Data; ValueError where it would be guessed from the edges."""
+    """The number of nodes of a Data; ValueError if it would be guessed from the edges."""
     with warnings.catch_warnings():
-        # torch_geometric warns where it takes the largest index for the last node.
+        # torch_geometric warns if it infers the number from the largest index.
         warnings.simplefilter("error", UserWarning)
         try:
             num_nodes = data.num_nodes
@@ -107,14 +111,14 @@ def count_nodes(data: Any) -> int:
             num_nodes = None
     if num_nodes is None:
         raise ValueError(
-            "num_nodes is missing, and edge_index doesn't tell of nodes without edges: set "
-            "data.num_nodes, or data.x with a row for every node"
+            "num_nodes is missing, and can't be told from edge_index if nodes have no edges: set "
+            "data.num_nodes, or data.x with a row per node"
         )
     return int(num_nodes)
 
 
 def check_fields(data: Any) -> None:
-    """ValueError for features of a Data that are not one a node or edge, or not finite."""
+    """ValueError for features of a Data that are not one row per node or edge, or not finite."""
     count = {"node": count_nodes(data), "edge": int(np.shape(data.edge_index)[-1])}
     for what, names in (("node", NODE_FIELDS), ("edge", EDGE_FIELDS)):
         for name in names:
@@ -137,38 +141,40 @@ def _as_tensor(values: Any, name: str) -> torch.Tensor:
     try:
         return torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} is of numbers, got a {type(values).__name__}: {error}") from error
+        raise ValueError(
+            f"{name} must be numbers, got a {type(values).__name__}: {error}"
+        ) from error
 
 
 def sample_bounds(data: Any) -> NDArray[np.int64]:
-    """Sample b of a torch_geometric Batch owns the nodes bounds[b]:bounds[b + 1].
+    """The bounds of a torch_geometric Batch: sample b owns the nodes bounds[b]:bounds[b + 1].
 
-    They are those of `batch`, as `Batch.subgraph` leaves `ptr` as it was, or of `ptr` where there
-    is no batch. ValueError, naming it, where it does not go through the nodes in their order.
+    They are read from `batch`, as `Batch.subgraph` does not update `ptr`, or from `ptr` if there is
+    no `batch`. ValueError if that is not ascending.
     """
     ptr, batch, num_nodes = as_array(data.ptr), getattr(data, "batch", None), count_nodes(data)
     if batch is None:
         wrong = ptr.ndim != 1 or ptr.dtype.kind not in "iu" or not len(ptr)
         if wrong or ptr[0] != 0 or ptr[-1] != num_nodes or (np.diff(ptr.astype(int)) < 0).any():
             raise ValueError(
-                f"ptr holds the bounds of the graphs' nodes, integers that go up from 0 to "
-                f"{num_nodes}, got {_shown(ptr)}; take torch_geometric's Batch.from_data_list"
+                f"ptr must be the bounds of the graphs' nodes, ascending integers from 0 to "
+                f"{num_nodes}, got {_shown(ptr)}; use torch_geometric's Batch.from_data_list"
             )
         return ptr.astype(np.int64)
     batch = as_array(batch)
     wrong = batch.shape != (num_nodes,) or (batch.size and batch.dtype.kind not in "iu")
     if wrong or (batch.size and batch[0] < 0) or (np.diff(batch.astype(int)) < 0).any():
         raise ValueError(
-            f"batch is the graph of every node, ({num_nodes},) integers that go up, got "
-            f"{_shown(batch)}; take torch_geometric's Batch.from_data_list"
+            f"batch must be the graph of every node, ({num_nodes},) ascending integers, got "
+            f"{_shown(batch)}; use torch_geometric's Batch.from_data_list"
         )
-    # Graphs of which no node is left still count: targets of graphs stay with theirs.
+    # Graphs without nodes count too, as their targets are still there.
     count = np.bincount(batch.astype(np.int64), minlength=max(0, ptr.size - 1))
     return ptr_of(count)
 
 
 def comes_apart(data: Any, bounds: NDArray[np.integer]) -> bool:
-    """Whether it is a Batch whose graphs can be had one by one, as its `ptr` is of these bounds."""
+    """Whether it is a Batch that can be split into its graphs, as `ptr` has these bounds."""
     return hasattr(data, "to_data_list") and np.array_equal(as_array(data.ptr), bounds)
 
 
@@ -177,32 +183,37 @@ def _shown(values: NDArray[Any]) -> str:
 
 
 def join(graphs: Sequence[Edges]) -> tuple[Edges, NDArray[np.int64]]:
-    """Graphs side by side as one, and the bounds of their nodes in it.
+    """The disjoint union of graphs, and the bounds of their nodes in it.
 
-    Without scores where one has none. ValueError where indices of one are no edge list or lead out
-    of it, or its scores are not one a node.
+    It has scores if all have. ValueError for an index that is not an edge list or leads out of its
+    graph, and for scores that are not one per node.
     """
     sizes = np.array([graph.num_nodes for graph in graphs])
     if sizes.dtype.kind not in "iu" or (sizes < 0).any():
-        raise ValueError("num_nodes is a whole number from 0 on")
+        raise ValueError("num_nodes must be a whole number, at least 0")
     ptr = ptr_of(sizes)
     indices = [as_array(graph.index) for graph in graphs]
     if any(one.ndim != 2 or (one.size and one.dtype.kind not in "iu") for one in indices):
-        raise ValueError("an index is (2, edges) of integers")
+        raise ValueError("an index must be integers (2, edges)")
     sample = np.repeat(np.arange(len(graphs)), [index.shape[-1] for index in indices])
-    # Without the type, an empty list or one unsigned index would make floats of all.
+    # Without the dtype, an empty list or an unsigned index would turn all into floats.
     index = np.concatenate(indices, axis=1, dtype=np.int64, casting="unsafe")
     if ((index < 0) | (index >= sizes[sample])).any():
         raise ValueError("an edge leads out of its graph")
     scores = [as_array(graph.score) for graph in graphs if graph.score is not None]
     if any(len(graph.score) != graph.num_nodes for graph in graphs if graph.score is not None):
-        raise ValueError("a score is one number a node")
+        raise ValueError("scores must be one number per node")
     score = np.concatenate(scores) if len(scores) == len(graphs) else None
     return Edges(index + ptr[sample], int(ptr[-1]), score), ptr
 
 
 def check_apart(index: Any, ptr: NDArray[np.integer]) -> None:
-    """ValueError for an edge (2, E) between samples; sample b owns the nodes ptr[b]:ptr[b + 1]."""
+    """ValueError if an edge leads from one sample to another.
+
+    Arguments:
+        index: the edges (2, E).
+        ptr: sample b owns the nodes ptr[b]:ptr[b + 1] (B + 1,).
+    """
     index = as_array(index)
     if not index.size:
         return
@@ -219,16 +230,16 @@ def check_apart(index: Any, ptr: NDArray[np.integer]) -> None:
 
 def _checked_index(index: NDArray[Any], num_nodes: int, name: str) -> NDArray[np.int64]:
     if index.ndim != 2 or len(index) != 2:
-        raise ValueError(f"{name} is (2, edges), got an array of shape {index.shape}")
+        raise ValueError(f"{name} must be (2, edges), got an array of shape {index.shape}")
     if index.size and not np.issubdtype(index.dtype, np.integer):
-        raise ValueError(f"{name} is of integers, got {index.dtype} ({index[0, 0]} at edge 0)")
+        raise ValueError(f"{name} must be integers, got {index.dtype} ({index[0, 0]} at edge 0)")
     wrong = (index < 0) | (index >= num_nodes)
     if wrong.any():
         row, edge = (int(i) for i in np.argwhere(wrong)[0])
         end = ("source", "target")[row]
         raise ValueError(
-            f"{name} has node {index[row, edge]} as the {end} of edge {edge}, "
-            f"there are {num_nodes} nodes, numbered from 0 on"
+            f"{name} has node {index[row, edge]} as the {end} of edge {edge}, but there are "
+            f"{num_nodes} nodes, numbered from 0"
         )
     return index.astype(np.int64, copy=False)
 
@@ -236,9 +247,9 @@ def _checked_index(index: NDArray[Any], num_nodes: int, name: str) -> NDArray[np
 def _checked_score(score: Any, num_nodes: int) -> NDArray[Any]:
     score = as_array(score)
     if score.shape != (num_nodes,):
-        raise ValueError(f"score is one number a node, ({num_nodes},), got {score.shape}")
+        raise ValueError(f"score must be one number per node, ({num_nodes},), got {score.shape}")
     if score.dtype.kind not in "biuf":
-        raise ValueError(f"score is of numbers, got {score.dtype} ({score[0]} at node 0)")
+        raise ValueError(f"score must be numbers, got {score.dtype} ({score[0]} at node 0)")
     if np.isnan(score).any():
         raise ValueError(f"score is nan at node {int(np.argmax(np.isnan(score)))}")
     return score

@@ -1,7 +1,7 @@
-"""The level of every node: the length of the longest path that leads to it.
+"""The level of every node: the length of the longest path to it.
 
-Edges are two arrays, `source` feeds `target`. Chains and trees take about log2(depth) rounds over
-all nodes; any other DAG one round a level, over that level's edges only.
+Edges lead from `source` to `target`, two arrays. Chains and trees take about log2(depth) rounds
+over all nodes, other DAGs one round per level, over the edges of that level only.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ Ints = NDArray[np.integer]
 
 
 class Cycle(ValueError):
-    """A cycle; `nodes` spells it out, each node feeding the next and the last the first."""
+    """A cycle of `nodes`: each is a predecessor of the next, and the last of the first."""
 
     def __init__(self, nodes: list[int]):
         super().__init__(f"cycle {nodes}")
@@ -19,7 +19,7 @@ class Cycle(ValueError):
 
 
 def node_levels(source: Ints, target: Ints, num_nodes: int) -> Ints:
-    """Levels (num_nodes,); Cycle if there is one."""
+    """The levels (num_nodes,); raises Cycle if there is one."""
     if not source.size:
         return np.zeros(num_nodes, np.int64)
     if np.bincount(target, minlength=num_nodes).max() <= 1:
@@ -28,14 +28,14 @@ def node_levels(source: Ints, target: Ints, num_nodes: int) -> Ints:
         level = _height(source, target, num_nodes)
     else:
         return _by_frontier(source, target, num_nodes)
-    # The doubling rounds only notice that a cycle is there; the frontier finds it.
+    # Doubling only detects a cycle, the frontier finds it.
     return _by_frontier(source, target, num_nodes) if level is None else level
 
 
 def stable_order(keys: Ints) -> Ints:
-    """The stable argsort of integers from 0 on, in linear time: a radix sort.
+    """A stable argsort of integers that are not negative, in linear time.
 
-    Numpy has one for integers of 16 bits, so keys are sorted 16 bits at a time, the lowest first.
+    A radix sort by 16 bits at a time, the lowest first, as NumPy has one for integers of 16 bits.
     """
     order = np.argsort(keys.astype(np.uint16), kind="stable")
     for shift in range(16, int(keys.max(initial=0)).bit_length(), 16):
@@ -45,16 +45,16 @@ def stable_order(keys: Ints) -> Ints:
 
 
 def _jumps(start: Ints, end: Ints, num_nodes: int) -> Ints:
-    """The one neighbour of every node, `num_nodes` (its own neighbour) where there is none."""
+    """The one neighbour of every node, or `num_nodes`, which is its own neighbour."""
     jump = np.full(num_nodes + 1, num_nodes)
     jump[start] = end
     return jump
 
 
 def _depth(source: Ints, target: Ints, num_nodes: int) -> Ints | None:
-    """Steps back to a node without predecessor; None on a cycle.
+    """The distance from the node without predecessor, if each has one at most; None on a cycle.
 
-    Before round j, `level` counts the steps among the first 2^j and `jump` is 2^j steps back.
+    Before round j, `level` counts the first 2^j steps back, and `jump` is the node 2^j steps back.
     """
     jump = _jumps(target, source, num_nodes)
     level = (jump < num_nodes).astype(np.int64)
@@ -67,10 +67,10 @@ def _depth(source: Ints, target: Ints, num_nodes: int) -> Ints | None:
 
 
 def _height(source: Ints, target: Ints, num_nodes: int) -> Ints | None:
-    """Steps to the farthest node that leads here, in a forest; None on a cycle.
+    """The distance from the farthest ancestor, in a forest; None on a cycle.
 
-    Before round j, `level` is the largest distance below 2^j and `jump` is 2^j steps ahead: a node
-    that is farther is reached through the one node at distance 2^j on its way.
+    Before round j, `level` is the largest distance below 2^j, and `jump` is the node 2^j steps
+    ahead, through which longer paths lead.
     """
     jump = _jumps(source, target, num_nodes)
     level = np.zeros(num_nodes + 1, np.int64)
@@ -87,7 +87,7 @@ def _height(source: Ints, target: Ints, num_nodes: int) -> Ints | None:
 
 
 def _by_frontier(source: Ints, target: Ints, num_nodes: int) -> Ints:
-    """Kahn's algorithm, a whole frontier at a time."""
+    """Kahn's algorithm, frontier by frontier."""
     successor = target[stable_order(source)]
     count = np.bincount(source, minlength=num_nodes)
     start = np.cumsum(count) - count
@@ -102,7 +102,7 @@ def _by_frontier(source: Ints, target: Ints, num_nodes: int) -> Ints:
         fed = successor[ranges(start[frontier], count[frontier])]
         np.subtract.at(waiting, fed, 1)
         ready = fed[waiting[fed] == 0]
-        # A node fed by several of the frontier's nodes counts once.
+        # A node with several predecessors in the frontier counts once.
         place = np.arange(ready.size)
         last_place[ready] = place
         frontier = ready[last_place[ready] == place]
@@ -118,13 +118,13 @@ def ptr_of(count: ArrayLike) -> NDArray[np.int64]:
 
 
 def ranges(start: Ints, count: Ints) -> Ints:
-    """start[0], start[0] + 1, ... for count[0] places, then the same from start[1], ..."""
+    """The ranges start[i], ..., start[i] + count[i] - 1, concatenated."""
     end = np.cumsum(count)
     return np.arange(count.sum()) + np.repeat(start - end + count, count)
 
 
 def _find_cycle(source: Ints, target: Ints, stuck: NDArray[np.bool_]) -> list[int]:
-    """Walk back among the nodes that never became ready: each has such a predecessor."""
+    """Walk back among the nodes that never became ready, as each has such a predecessor."""
     inside = stuck[source] & stuck[target]
     before = dict(zip(target[inside].tolist(), source[inside].tolist(), strict=True))
     seen: dict[int, int] = {}

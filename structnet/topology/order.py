@@ -1,4 +1,4 @@
-"""Rows from node order to rank order and back."""
+"""Reordering of rows, from node order to rank order and back."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def reorder(x: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
-    """`x[index]` for a permutation, whose backward is a gather as well."""
+    """`x[index]` for a permutation and its inverse, by which backward is a gather too."""
     return _Reorder.apply(x, index, inverse)
 
 

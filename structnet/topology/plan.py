@@ -1,4 +1,4 @@
-"""The execution order of a batch."""
+"""Plan: the execution order of a batch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ import torch
 
 @contextmanager
 def lasting() -> Iterator[None]:
-    """Tensors that are made within outlast inference mode and a transformation of torch.func.
+    """Tensors made in this context can be used after inference mode or a torch.func transformation.
 
-    Plans are kept: what validation or a Jacobian makes of them, training finds.
+    Plans are cached: one made in validation or for a Jacobian is used in training later.
     """
     with torch.inference_mode(False), torch._C._DisableFuncTorch():
         yield
@@ -47,20 +47,26 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The execution order of the nodes of one batch, in one direction.
+    """The execution order of the N nodes of a batch, in one direction.
 
-    `order` (N,) is the node at every rank, `rank` (N,) its inverse; level l holds the ranks
-    `levels[l]:levels[l + 1]`. `rows` are the rows of the state buffer that the nodes read, by rank:
-    row 0 is the null state, rows 1 to `num_initial` the initial states, and row `first_row + r`
-    belongs to the node of rank r. `steps` are the batched cell calls in their order. `sinks` are
-    the nodes that feed no other, ascending; sample b owns the nodes `ptr[b]:ptr[b + 1]`.
+    The state buffer has the null state in row 0, the initial states in rows 1 to `num_initial`, and
+    the state of the node of rank r in row `first_row + r`.
 
-    Where predecessors are given as edges, `edges` (R,) are, for every place in `rows`, the edge it
-    stands for, numbered as they are given and before any direction turns them, `num_edges` of none.
-
-    `present` (R,) are 1 at the places in `rows` that count in a mean or a share, else 0; None where
-    all of them do. A predecessor counts; a node without any counts the null state once, in the
-    first slot that its sample fills, so that a chain is one in any slot of any topology.
+    Arguments:
+        order: the node of every rank (N,).
+        rank: the rank of every node (N,), the inverse of `order`.
+        levels: level l has the ranks `levels[l]:levels[l + 1]`.
+        rows: the rows of the state buffer that nodes read, in the order of their ranks (R,).
+        steps: the batched cell calls, in order.
+        sinks: the nodes that are no predecessor of another, ascending.
+        num_initial: the number of initial states.
+        ptr: sample b owns the nodes `ptr[b]:ptr[b + 1]` (B + 1,).
+        edges: if predecessors were given as edges, the edge that each entry of `rows` stands for
+            (R,), in the numbering of the edges as given, and `num_edges` where it stands for none.
+        num_edges: the number of edges as given.
+        present: whether an entry of `rows` counts in means and shares, 1 or 0 (R,); None if all do.
+            Predecessors count. A node without any counts the null state once, in the first slot
+            that its sample fills, so that a chain is the same in any slot of any topology.
     """
 
     order: torch.Tensor
@@ -86,12 +92,15 @@ class Plan:
 
     @property
     def level_sizes(self) -> tuple[int, ...]:
-        """For chains, the `batch_sizes` of a PackedSequence."""
+        """The number of nodes in each level; for chains, the `batch_sizes` of a PackedSequence."""
         return tuple(stop - start for start, stop in pairwise(self.levels))
 
     @cached_property
     def chains(self) -> torch.Tensor | None:
-        """The ranks, chain by chain in order; None where a node has or feeds more than one."""
+        """The ranks, chain after chain (N,).
+
+        None if a node has, or is, the predecessor of more than one.
+        """
         with lasting():
             return self._chains()
 
@@ -110,15 +119,15 @@ class Plan:
 
     @cached_property
     def counts(self) -> torch.Tensor | None:
-        """`present` as true and false."""
+        """`present` as booleans."""
         with lasting():
             return None if self.present is None else self.present.bool()
 
     @cached_property
     def readers(self) -> torch.Tensor:
-        """The rank of the node that reads, at every place in `rows`, (R,).
+        """The rank of the node that reads each entry of `rows` (R,).
 
-        It is made on the plan's device, without waiting for it.
+        It is computed on the plan's device, without synchronising with it.
         """
         with lasting():
             steps = torch.tensor(self.steps, dtype=torch.int64).view(-1, 4)
@@ -131,9 +140,9 @@ class Plan:
 
     @cached_property
     def arrows(self) -> torch.Tensor:
-        """Who feeds whom, (2, R), at every place in `rows`; both `num_nodes` where nobody does.
+        """The predecessor and the node for each entry of `rows` (2, R).
 
-        Initial states are nobody.
+        Both are `num_nodes` where it is not a node, but the null state or an initial state.
         """
         with lasting():
             target = self.order[self.readers]
@@ -143,7 +152,7 @@ class Plan:
 
     @cached_property
     def links(self) -> torch.Tensor:
-        """The arrows and their opposites, (2, 2 R)."""
+        """The arrows in both directions (2, 2 R)."""
         with lasting():
             return torch.cat([self.arrows, self.arrows.flip(0)], dim=1)
 
@@ -154,7 +163,10 @@ class Plan:
         return self.map(torch.Tensor.pin_memory)
 
     def map(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Plan":
-        """Moved in one piece where the tensors are one, as `schedule` makes them."""
+        """The plan with a function applied to its tensors, at once if they share one storage.
+
+        They do as `schedule` makes them.
+        """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors = {k: value for k, value in values.items() if isinstance(value, torch.Tensor)}
         with lasting():
@@ -167,7 +179,7 @@ class Plan:
 
 
 def _whole(tensors: list[torch.Tensor]) -> torch.Tensor | None:
-    """The tensor that these are the parts of, in this order; None if there is none."""
+    """The tensor whose consecutive parts these are; None if there is none."""
     storage, start = tensors[0].untyped_storage().data_ptr(), tensors[0].storage_offset()
     stop = start
     for tensor in tensors:
