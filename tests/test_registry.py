@@ -1,13 +1,14 @@
 """Names, options read from signatures, and the door for plugins."""
 
 from types import SimpleNamespace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 
 import structnet as sn
 from structnet import registry
 from structnet.registry import Registry, plugin
+from structnet.registry.checked import Checked
 from structnet.registry.meanings import meanings
 from structnet.registry.plugin import PluginWarning
 
@@ -253,6 +254,52 @@ def test_options_that_a_class_hands_to_its_base_are_its_own():
         known.create("top", rat=1.0)
     with pytest.raises(ValueError, match=r"'top': option 'mode' is 'a' or 'b', got 'c'"):
         known.create("top", mode="c")
+
+
+class Wheel:
+    """A part of a cart.
+
+    Arguments:
+        size: the diameter.
+        spokes: how many hold it.
+    """
+
+    def __init__(self, place: int, *, spokes: int = 8, size: Literal["s", "l"] = "s", hub: int = 1):
+        self.given = place, spokes, size, hub
+
+
+class Cart(Base, metaclass=Checked):
+    """A cart on wheels.
+
+    Arguments:
+        load: what it carries.
+    """
+
+    options_of: ClassVar = {Wheel: ("size", "spokes")}
+
+    def __init__(self, *, load: int = 0, **options):
+        wheel = {name: options.pop(name) for name in ("size", "spokes") if name in options}
+        super().__init__(load, **options)
+        self.wheels = [Wheel(place, **wheel) for place in range(2)]
+
+
+def test_options_of_what_a_class_makes_are_its_own():
+    known = Registry("part", wired=0)
+    known.register("cart")(Cart)
+    assert dict(known.options("cart")) == {
+        "load": (int, 0),
+        "size": (Literal["s", "l"], "s"),
+        "spokes": (int, 8),
+        "rate": (float, 0.5),
+        "mode": (Literal["a", "b"], "a"),
+    }
+    assert meanings(Cart)["spokes"] == "how many hold it." and "place" not in meanings(Cart)
+    made = known.create("cart", load=3, spokes=9, mode="b")
+    assert made.given == (3, 0.5, "b") and made.wheels[1].given == (1, 9, "s", 1)
+    with pytest.raises(ValueError, match="Cart: option 'size' is 's' or 'l', got 'm'"):
+        Cart(size="m")
+    with pytest.raises(TypeError, match=r"Cart has no argument 'spoke' .*; did you mean 'spokes'"):
+        Cart(spoke=1)
 
 
 def test_options_that_a_class_does_not_take_stay_with_its_base():

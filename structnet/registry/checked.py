@@ -11,7 +11,7 @@ class Checked(abc.ABCMeta):
     """The metaclass of components: creating one raises ValueError for a value not in a `Literal`.
 
     So a component states its choices once, as `Literal["mean", "max"]` in its signature, however
-    it is created. Other types are checked by the registry only.
+    it is created. Other types are checked by the registry only. TypeError for an unknown argument.
     """
 
     def __call__(cls: type[T], *args: Any, **options: Any) -> T:
@@ -19,10 +19,17 @@ class Checked(abc.ABCMeta):
             # Whoever follows a cell's call need not read how options are checked.
             from structnet.registry.option_types import choices
             from structnet.registry.signature import check_value, signature_of
+            from structnet.registry.suggest import did_you_mean
 
-            for name, parameter in signature_of(cls).parameters.items():
-                if name in options and choices(parameter.annotation):
-                    check_value(options[name], parameter.annotation, name, cls.__name__)
+            known = signature_of(cls).parameters
+            takes_more = any(one.kind is one.VAR_KEYWORD for one in known.values())
+            for name, value in options.items():
+                if name not in known and not takes_more:
+                    raise TypeError(
+                        f"{cls.__name__} has no argument {name!r} {did_you_mean(name, known)}"
+                    )
+                if name in known and choices(known[name].annotation):
+                    check_value(value, known[name].annotation, name, cls.__name__)
         return super().__call__(*args, **options)
 
     @property

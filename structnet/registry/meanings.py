@@ -18,12 +18,18 @@ def first_line(component: Any) -> str:
 def meanings(component: Any) -> Mapping[str, str]:
     """Option -> meaning, from the lines `name: meaning` below `Arguments:` or `Args:`.
 
-    Options that a class does not document are looked up in its base classes.
+    Options that a class does not document are looked up in its base classes, and in the other
+    components whose options it takes (`options_of`).
     """
     found: dict[str, str] = {}
     for one in inspect.getmro(component) if inspect.isclass(component) else (component,):
         for name, meaning in _entries(inspect.cleandoc(one.__doc__ or "")):
             found.setdefault(name, meaning)
+        taken = vars(one).get("options_of", {}) if inspect.isclass(one) else {}
+        for other, names in taken.items():
+            said = meanings(other)
+            for name in said.keys() & set(names):
+                found.setdefault(name, said[name])
     return found
 
 

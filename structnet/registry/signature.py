@@ -20,8 +20,9 @@ def signature_of(component: Callable, what: str = "") -> inspect.Signature:
 
     If the `__init__` of a class takes `**options`, these are passed to `super().__init__`: in their
     place stand the keyword-only arguments of the next base class that has an `__init__`, which may
-    do the same. An argument that both classes name is the subclass's. ValueError if an annotation
-    can't be evaluated.
+    do the same. A class attribute `options_of`, {other component: names}, says which of its options
+    `**options` are, too. Of arguments with the same name the first counts. ValueError if an
+    annotation can't be evaluated.
 
     Arguments:
         component: a class, or a function.
@@ -30,17 +31,30 @@ def signature_of(component: Callable, what: str = "") -> inspect.Signature:
     what = what or getattr(component, "__qualname__", repr(component))
     if not inspect.isclass(component):
         return inspect.Signature(_parameters(component, what))
-    made_by = [vars(one)["__init__"] for one in component.__mro__[:-1] if "__init__" in vars(one)]
-    # The first parameter is the instance.
-    found = _parameters(made_by[0], what)[1:] if made_by else []
-    for method in made_by[1:]:
-        if not found or found[-1].kind is not inspect.Parameter.VAR_KEYWORD:
-            break
-        *found, _ = found
-        named = {one.name for one in found}
-        above = [one for one in _parameters(method, what) if one.name not in named]
-        found += [one for one in above if one.kind in (one.KEYWORD_ONLY, one.VAR_KEYWORD)]
-    return inspect.Signature(found)
+    found: dict[str, inspect.Parameter] = {}
+    rest: list[inspect.Parameter] = []
+    for one in (one for one in component.__mro__[:-1] if "__init__" in vars(one)):
+        # The first parameter is the instance.
+        own = _parameters(vars(one)["__init__"], what)[1:]
+        others = [each for each in own if each.kind is each.VAR_KEYWORD]
+        kept = [each for each in own if each.kind is each.KEYWORD_ONLY or not (found or rest)]
+        for each in [*kept, *_options_of(one)]:
+            if each not in others:
+                found.setdefault(each.name, each)
+        if not others:
+            return inspect.Signature([*found.values()])
+        rest = rest or others
+    takes_more = not any("options_of" in vars(one) for one in component.__mro__)
+    return inspect.Signature([*found.values(), *(rest if takes_more else [])])
+
+
+def _options_of(one: type) -> list[inspect.Parameter]:
+    """The arguments that a class says are options of others."""
+    return [
+        signature_of(other).parameters[name]
+        for other, names in vars(one).get("options_of", {}).items()
+        for name in names
+    ]
 
 
 def read_options(component: Callable, what: str) -> Mapping[str, tuple[Any, Any]]:
