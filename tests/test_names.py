@@ -72,7 +72,7 @@ def test_a_net_refuses_what_it_would_not_read_of_a_batch():
         net = sn.Net(SIZES, "graph", "lstm", "root", edges=edges, **SMALL)
         given = sn.collate([sample], net.layers[0].topology)
         if edges:
-            with pytest.raises(ValueError, match=r"edge_x of 2 numbers.*net.edges=false"):
+            with pytest.raises(ValueError, match=r"edge_x of 2 features.*net.edges=false"):
                 net(given)
         else:
             assert torch.isfinite(net(given)).all()

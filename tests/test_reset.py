@@ -1,6 +1,7 @@
 """`reset_parameters` puts back what a new module has, given the same random state."""
 
 import functools
+from typing import get_args
 
 import pytest
 import torch
@@ -9,8 +10,8 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune, skip_init
 
 import structnet as sn
-from structnet.nn.convolution import CONVOLUTIONS, Convolution
-from structnet.nn.stack import SKIPS, Stack, stacked
+from structnet.nn.convolution import Convolution, Kind
+from structnet.nn.stack import Skip, Stack, stacked
 
 ARITIES = [1, 2, None]
 STARTS = {
@@ -141,8 +142,9 @@ LAYERS = {
         sn.topologies.create("bichain"), 3, 2, apart=True,
     ),
     **{f"stack {skip}": lambda skip=skip: Stack(
-        lambda size: sn.Recurrence("chain", "gru", size, 5), 3, 3, skip=skip) for skip in SKIPS},
-    **{f"convolution {kind}": lambda kind=kind: Convolution(kind, 3, 4) for kind in CONVOLUTIONS},
+        lambda size: sn.Recurrence("chain", "gru", size, 5), 3, 3, skip=skip)
+       for skip in get_args(Skip)},
+    **{f"convolution {kind}": lambda kind=kind: Convolution(kind, 3, 4) for kind in get_args(Kind)},
     **{f"readout {name}": lambda name=name: sn.readouts.create(name, 4, 2)
        for name in sn.readouts.names()},
 }  # fmt: skip

@@ -88,7 +88,7 @@ CHANGES = [
     ("net", "num_layers", 1_000_000, "'num_layers' is at most 1000"),
     ("net", "num_layers", 900, "does not hold this net's weights: it has"),
     ("net", "parameters", 10**15, "does not hold this net's weights: it has"),
-    ("net", "skip", "no.e", "config.yaml: no skip 'no.e'"),
+    ("net", "skip", "no.e", "option 'skip' is 'none' or"),
     ("trainer", "num_workers", 100_000, "'num_workers' of trainer is at most"),
 ]
 

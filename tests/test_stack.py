@@ -1,13 +1,14 @@
 """Layers on top of each other, and what skips them."""
 
 import functools
+from typing import get_args
 
 import pytest
 import torch
 from conftest import assert_same, features, randomise
 
 import structnet as sn
-from structnet.nn.stack import SKIPS, Stack
+from structnet.nn.stack import Skip, Stack
 
 
 def stack_of(skip, num_layers=3, input_size=3, hidden_size=4, **options):
@@ -38,7 +39,7 @@ def expected_output(stack, x, plans):
     return torch.cat(below[::-1], 1) if stack.skip == "dense" else h
 
 
-@pytest.mark.parametrize("skip", SKIPS)
+@pytest.mark.parametrize("skip", get_args(Skip))
 def test_a_stack_is_its_layers_with_what_skips_them(skip):
     stack, x, plans = stack_of(skip)
     found = stack(x, plans)
@@ -58,7 +59,7 @@ def test_a_highway_starts_by_carrying():
     assert all((gate.bias == -1).all() for gate in stack.transforms)
 
 
-@pytest.mark.parametrize("skip", SKIPS)
+@pytest.mark.parametrize("skip", get_args(Skip))
 def test_a_net_learns_through_every_skip(skip):
     stack, x, plans = stack_of(skip)
     stack(x, plans).square().sum().backward()
@@ -68,7 +69,7 @@ def test_a_net_learns_through_every_skip(skip):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"skip": "residul"}, "no skip 'residul' .*did you mean 'residual'"),
+        ({"skip": "residul"}, "'skip' is 'none' or .* got 'residul'; did you mean 'residual'"),
         ({"skip": "none", "num_layers": 0}, "'num_layers' is at least 1, got 0"),
         ({"skip": "none", "dropout": 1}, "'dropout' is from 0 to below 1, got 1"),
     ],

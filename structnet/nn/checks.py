@@ -6,10 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from structnet.cell.base import Cell
-from structnet.registry.suggest import did_you_mean
 from structnet.topology.plan import Plan
 
-SAVES = ("gates", "recompute", "windows")
 # What goes with save='gates' alone.
 WITH_GATES = ("truncate", "dropout", "zoneout", "weight_drop")
 
@@ -18,8 +16,6 @@ def check_options(cells: Sequence[Cell], needs: frozenset[str], save: str, trunc
     """ValueError for values out of range, and for options that exclude each other."""
     if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
         raise ValueError(f"option 'truncate' is at least 1 level, got {truncate!r}")
-    if save not in SAVES:
-        raise ValueError(f"no save {save!r} {did_you_mean(save, SAVES)}")
     if save == "gates":
         return
     if "edges" in needs:

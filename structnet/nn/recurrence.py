@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,13 @@ from structnet.execute.transform import is_transformed
 from structnet.nn.checks import check_given, check_options, check_own
 from structnet.nn.edge_features import EdgeFeatures
 from structnet.nn.noise import Noise
+from structnet.registry.checked import Checked
 from structnet.topology.foreign import is_data, is_networkx
 from structnet.topology.order import reorder
 from structnet.topology.plan import Plan
 
 
-class Recurrence(nn.Module):
+class Recurrence(nn.Module, metaclass=Checked):
     """One recurrent layer: a cell with weights of its own in every direction of a topology.
 
     Called with x (N, input_size), one row per node in the order given, and the topology's plans, or
@@ -33,16 +34,16 @@ class Recurrence(nn.Module):
         cell: a name, or a callable (input size, hidden size, arity) -> Cell.
         input_size: the size of a node's input.
         hidden_size: the size of the cell's states.
-        executor: what runs the cell: auto, or one of `sn.executors`.
+        executor: what runs the cell: auto, or one by name, such as reference, batched or compiled.
         save: what is stored for backward. gates: states and pre-activations; recompute (executor
             compiled only): states; windows: states at every sqrt(L)-th of L levels (gradient
             checkpointing).
         recurrent_dropout: the probability with which a unit of the states that are read is dropped.
         zoneout: the probability with which a unit keeps its state of the step before.
         weight_drop: the probability with which an entry of a recurrent weight is dropped.
-        truncate: the number of levels that gradients flow back through; all where None.
-        edge_size: the size of the features of an edge, which are projected and added to the gates
-            that come once per predecessor; None for none.
+        truncate: the number of levels that gradients flow back through at most; all by default.
+        edge_size: the number of features of an edge, which are projected and added to the gates
+            that come once per predecessor; None if edges have none.
         device: where the weights are made; torch's default device where None.
         dtype: the dtype of the weights; torch's default where None.
         options: the cell's, where it is given by name.
@@ -62,7 +63,7 @@ class Recurrence(nn.Module):
         hidden_size: int,
         *,
         executor: str = "auto",
-        save: str = "gates",
+        save: Literal["gates", "recompute", "windows"] = "gates",
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         weight_drop: float = 0.0,

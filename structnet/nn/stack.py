@@ -1,33 +1,42 @@
 """Recurrences on top of each other."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from structnet.cell.call import States
 from structnet.cell.renew import reset
 from structnet.nn.recurrence import Recurrence
-from structnet.registry.suggest import did_you_mean
+from structnet.registry.checked import Checked
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
 
 # Deeper stacks are not trained, and building a million layers takes minutes.
 MOST_LAYERS = 1000
-SKIPS = ("none", "residual", "highway", "dense", "input")
+Skip = Literal["none", "residual", "highway", "dense", "input"]
 
 
-class Stack(nn.Module):
+class Stack(nn.Module, metaclass=Checked):
     """Layers of recurrences, each on the outputs of the one below.
 
-    `skip` adds what enters a layer to what leaves it ("residual", He et al. 2016, eq. 1-2, with a
-    projection where the sizes differ), mixes both by a gate of what enters ("highway", Srivastava
-    et al. 2015, eq. 3), gives every layer and the outside all outputs below ("dense", Huang et al.
-    2017, eq. 2), or gives every layer the input as well ("input", Graves 2013, section 2.1).
-    `dropout` acts on what enters and leaves every layer. On topologies with one initial state a
-    node, these are its states in the layer below; the first layer has none.
+    Called with x (N, input_size) and plans it returns (N, output_size), in node order. On
+    topologies with one initial state per node, the initial states of a layer are the node's states
+    in the layer below; the first layer has none.
 
-    Called with x (N, input_size) and plans it gives (N, output_size), in node order.
+    Arguments:
+        layer: makes a recurrence of a given input size.
+        input_size: the size of a node's input.
+        num_layers: the number of layers.
+        skip: how what enters a layer goes past it. residual: it is added to what leaves (He et al.
+            2016, eq. 1-2), after a projection if the sizes differ; highway: a gate of what enters
+            mixes both (Srivastava et al. 2015, eq. 3); dense: every layer and the stack's output
+            have all outputs below (Huang et al. 2017, eq. 2); input: every layer reads the stack's
+            input as well (Graves 2013, section 2.1).
+        dropout: the probability with which a feature is dropped that enters or leaves a layer.
     """
 
     def __init__(
@@ -36,10 +45,10 @@ class Stack(nn.Module):
         input_size: int,
         num_layers: int,
         *,
-        skip: str = "none",
+        skip: Skip = "none",
         dropout: float = 0.0,
     ):
-        """`layer` makes a recurrence of an input size. ValueError for an option out of range."""
+        """ValueError for an option out of range."""
         super().__init__()
         if num_layers < 1:
             raise ValueError(f"option 'num_layers' is at least 1, got {num_layers}")
@@ -47,10 +56,9 @@ class Stack(nn.Module):
             raise ValueError(f"option 'num_layers' is at most {MOST_LAYERS}, got {num_layers}")
         if not 0 <= dropout < 1:
             raise ValueError(f"option 'dropout' is from 0 to below 1, got {dropout}")
-        if skip not in SKIPS:
-            raise ValueError(f"no skip {skip!r} {did_you_mean(skip, SKIPS)}")
-        self.skip, self.dropout = skip, nn.Dropout(dropout)
-        self.layers, self.carries, self.transforms = (nn.ModuleList() for _ in range(3))
+        self.skip, self.dropout = skip, dropout
+        self.layers: Any = nn.ModuleList()
+        self.carries, self.transforms = nn.ModuleList(), nn.ModuleList()
         size = input_size
         for depth in range(num_layers):
             made = layer(size + input_size * (skip == "input" and depth > 0))
@@ -63,7 +71,7 @@ class Stack(nn.Module):
         self.output_size = size
 
     def reset_parameters(self) -> None:
-        """Put all weights back to what a new stack has, given the same random state."""
+        """Reset all weights to those of a new stack, given the same random state."""
         for depth, layer in enumerate(self.layers):
             reset(layer)
             if self.carries:
@@ -73,16 +81,18 @@ class Stack(nn.Module):
                 _start_gate(self.transforms[depth])
 
     def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
-        x = h = self.dropout(x)
-        states = None
-        for depth, layer in enumerate(self.layers):
-            given = torch.cat([h, x], dim=1) if self.skip == "input" and depth else h
-            if layer.topology.num_initial is None:
-                out, states = layer(given, plans, edge_x=edge_x, initial=states, return_states=True)
-            else:
-                out = layer(given, plans, edge_x=edge_x)
-            h = self._combine(depth, h, self.dropout(out))
-        return h
+        x = self._drop(x)
+
+        def between(depth: int, h: Tensor, out: Tensor) -> Tensor:
+            out = self._drop(out)
+            if self.skip == "input" and depth < len(self.layers) - 1:
+                return torch.cat([out, x], dim=1)
+            return self._combine(depth, h, out)
+
+        return run_layers(self.layers, x, plans, between, edge_x=edge_x)[0]
+
+    def _drop(self, h: Tensor) -> Tensor:
+        return F.dropout(h, self.dropout, self.training)
 
     def _combine(self, depth: int, h: Tensor, out: Tensor) -> Tensor:
         if self.skip == "dense":
@@ -94,6 +104,44 @@ class Stack(nn.Module):
         return out
 
 
+def run_layers(
+    layers: Iterable[Any],
+    h: Tensor,
+    plans: Sequence[Plan],
+    between: Callable[[int, Tensor, Tensor], Tensor],
+    *,
+    edge_x: Tensor | None = None,
+    initial: Iterable[Sequence[Tensor] | None] | None = None,
+    return_states: bool = False,
+) -> tuple[Tensor, list[States]]:
+    """The output of the last layer, and the states of every layer whose states are asked for.
+
+    Arguments:
+        layers: the recurrences, from the input up.
+        h: what enters the first layer, (N, input_size).
+        plans: one per direction.
+        between: (depth, what entered a layer, its output) -> what enters the next one, or leaves
+            the last one: skip connections and dropout.
+        edge_x: the features of the edges, (E, edge_size).
+        initial: the initial states of every layer; zeros where None. On topologies with one initial
+            state per node, layers above the first start from the states of the one below.
+        return_states: whether states are wanted; where layers start from them they are always made.
+    """
+    found: list[States] = []
+    starts = repeat(None) if initial is None else initial
+    for depth, (layer, start) in enumerate(zip(layers, starts, strict=False)):
+        each_node = layer.topology.num_initial is None
+        start = found[-1] if each_node and found else start
+        options = {"edge_x": edge_x, "initial": start}
+        if return_states or each_node:
+            out, states = layer(h, plans, **options, return_states=True)
+            found.append(states)
+        else:
+            out = layer(h, plans, **options)
+        h = between(depth, h, out)
+    return h, found
+
+
 def stacked(
     layer: Callable[..., Recurrence],
     topology: Topology,
@@ -103,7 +151,14 @@ def stacked(
     apart: bool = False,
     **options: Any,
 ) -> "Stack | Apart":
-    """A stack on a topology, or `apart` one a direction; `layer` takes the topology first."""
+    """A stack on a topology, or one per direction if `apart`.
+
+    Arguments:
+        layer: makes a recurrence of a topology and a keyword `input_size`.
+        topology, input_size, num_layers: what the stack is made for.
+        apart: whether each direction has a stack of its own.
+        options: the `Stack`'s.
+    """
 
     def stack(topology: Topology) -> Stack:
         return Stack(
@@ -117,19 +172,23 @@ class Apart(nn.Module):
     """A stack of its own for every direction of a topology, which sees nothing of the others.
 
     So are the directions of DAGNN (Thost and Chen 2021) and of ELMo (Peters et al. 2018, section
-    3.1). Called as a `Stack` is, it gives their outputs side by side.
+    3.1). Called like a `Stack`, it returns their outputs side by side.
+
+    Arguments:
+        stack: makes the stack of a topology of one direction.
+        topology: the topology of all directions.
     """
 
     def __init__(self, stack: Callable[[Topology], Stack], topology: Topology):
-        """`stack` makes the stack of a topology of one direction."""
         super().__init__()
         count = len(topology.directions)
-        self.stacks = nn.ModuleList(stack(Side(topology, place)) for place in range(count))
-        self.layers = [layer for stack in self.stacks for layer in stack.layers]
-        self.output_size = sum(stack.output_size for stack in self.stacks)
+        stacks = [stack(Direction(topology, index)) for index in range(count)]
+        self.stacks = nn.ModuleList(stacks)
+        self.layers = [layer for stack in stacks for layer in stack.layers]
+        self.output_size = sum(stack.output_size for stack in stacks)
 
     def reset_parameters(self) -> None:
-        """Put all weights back to what new stacks have, given the same random state."""
+        """Reset all weights to those of new stacks, given the same random state."""
         reset(self.stacks)
 
     def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
@@ -137,21 +196,21 @@ class Apart(nn.Module):
         return torch.cat([stack(x, (plan,), edge_x) for stack, plan in pairs], dim=1)
 
 
-class Side(Topology):
-    """One direction of a topology that may have several."""
+class Direction(Topology):
+    """One direction of a topology that may have several, by its index."""
 
-    def __init__(self, topology: Topology, place: int):
-        self.whole, self.place = topology, place
-        self.directions = (topology.directions[place],)
-        self.arity = topology.arities[place]
+    def __init__(self, topology: Topology, index: int):
+        self.whole, self.index = topology, index
+        self.directions = (topology.directions[index],)
+        self.arity = topology.arities[index]
         self.num_initial = topology.num_initial
 
     def predecessors(self, structure: Any) -> Any:
         found = self.whole.predecessors(structure)
-        return found[self.place] if len(self.whole.directions) > 1 else found
+        return found[self.index] if len(self.whole.directions) > 1 else found
 
     def plan(self, structures: Any) -> tuple[Plan, ...]:
-        return (self.whole.plan(structures)[self.place],)
+        return (self.whole.plan(structures)[self.index],)
 
 
 def _projection(size: int, output_size: int) -> nn.Module:

@@ -1,7 +1,7 @@
 """PixelRNN: recurrences over the earlier pixels, in residual blocks."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +31,10 @@ class PixelRNN(PixelNet):
         memory: slot carries the memory of an LSTM from one predecessor as in the paper (eq. 3), the
             one above in topology row, the one in the same row in diagonal ones, unless cell.forget
             is set; all has one forget gate per slot (the 2-D LSTM of Graves et al. 2007).
-        executor: what runs the recurrences, by name; auto chooses one.
-        save: what is stored for backward: gates; or less, to compute it again: recompute, windows.
     """
+
+    # What `**options` are beside those of the base class.
+    options_of: ClassVar = {sn.Recurrence: ("executor", "save")}
 
     def __init__(
         self,
@@ -44,17 +45,16 @@ class PixelRNN(PixelNet):
         *,
         kernel: int | None = None,
         memory: Literal["slot", "all"] = "slot",
-        executor: str = "auto",
-        save: str = "gates",
         **options: Any,
     ):
         """ValueError for a topology that sees ahead, or a cell that mixes a pixel's channels."""
+        layer = {name: options.pop(name) for name in ("executor", "save") if name in options}
         super().__init__(sizes, topology, readout, "pixelrnn", **options)
         assert isinstance(topology, Grid)
         _check_ahead(topology)
         taps = square(self.first_kernel, "first_kernel", least=3)
         self.first = self.convolution(None, self.width, taps)
-        carrying, layer = _carrying(cell, memory), {"executor": executor, "save": save}
+        carrying = _carrying(cell, memory)
         self.blocks = nn.ModuleList(
             Block(self, topology, carrying, kernel, depth == 0, layer)
             for depth in range(self.num_layers)
@@ -87,7 +87,7 @@ class Block(nn.Module):
         cell: Callable[[Taps], Callable[..., sn.Cell]],
         kernel: int | None,
         is_first: bool,
-        options: dict[str, str],
+        options: dict[str, Any],
     ):
         super().__init__()
         self.taps, hidden_size = _taps(topology, kernel), net.hidden_size

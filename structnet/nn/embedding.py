@@ -1,0 +1,62 @@
+"""The embedding of a node's tokens, with two kinds of dropout of words."""
+
+import torch
+from torch import Tensor, nn
+
+from structnet.data.batch import Tokens, Vocabulary
+
+
+class Embedding(nn.EmbeddingBag):
+    """The sum of the embeddings of a node's tokens, (N, size); zero for a node without tokens.
+
+    Arguments:
+        vocabulary: the words, and how often each is in the training data.
+        size: the size of an embedding.
+        word_dropout: a, by which a token seen n times is taken as unknown in training with
+            probability a / (a + n) (Kiperwasser and Goldberg 2016, section 3.3).
+        embedding_dropout: the probability with which a token's embedding is dropped everywhere in
+            the batch in training (Merity et al. 2018, section 4.3).
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, size: int, word_dropout: float, embedding_dropout: float
+    ):
+        """ValueError for an option out of range."""
+        if size < 1:
+            raise ValueError(f"option 'embedding_size' is at least 1, got {size}")
+        if word_dropout < 0:
+            raise ValueError(f"option 'word_dropout' is at least 0, got {word_dropout}")
+        if not 0 <= embedding_dropout < 1:
+            raise ValueError(
+                f"option 'embedding_dropout' is from 0 to below 1, got {embedding_dropout}"
+            )
+        super().__init__(len(vocabulary), size, mode="sum", include_last_offset=True)
+        self.word_dropout, self.embedding_dropout = word_dropout, embedding_dropout
+        # Index 0 is the unknown word.
+        self.counts = (1, *vocabulary.counts.values())
+        self.unknown_rate: Tensor | None
+        rate = self._unknown_rate() if word_dropout else None
+        self.register_buffer("unknown_rate", rate, persistent=False)
+
+    def reset_parameters(self) -> None:
+        """Reset the embeddings to those of a new module, given the same random state."""
+        super().reset_parameters()
+        nn.init.normal_(self.weight, std=0.3)
+        # torch's constructor calls this before there are rates.
+        if (rate := self._buffers.get("unknown_rate")) is not None:
+            rate.copy_(self._unknown_rate())
+
+    def _unknown_rate(self) -> Tensor:
+        """The probability of being taken as unknown, one per word of the vocabulary."""
+        counts = torch.tensor(self.counts, dtype=torch.float32)
+        return self.word_dropout / (self.word_dropout + counts)
+
+    def forward(self, tokens: Tokens) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        ids, kept = tokens.ids, None
+        if self.training and self.unknown_rate is not None:
+            unknown = torch.rand(len(ids), device=ids.device) < self.unknown_rate[ids]
+            ids = ids.masked_fill(unknown, 0)
+        if self.training and self.embedding_dropout:
+            ones = self.weight.new_ones(self.num_embeddings)
+            kept = nn.functional.dropout(ones, self.embedding_dropout)[ids]
+        return super().forward(ids, tokens.ptr, kept)
