@@ -162,6 +162,9 @@ class Recurrence(nn.Module, metaclass=Checked):
         ]
         outputs, states = zip(*found, strict=True)
         is_state = all(state and h is state[0] for h, state in found)
+        if not (is_state or return_states):
+            # Executors of different directions may have left their states out or not.
+            return _side_by_side(outputs)
         states = tuple(map(_side_by_side, zip(*states, strict=True)))
         h = states[0] if is_state else _side_by_side(outputs)
         return (h, states) if return_states else h
