@@ -9,7 +9,7 @@ from structnet.registry.meanings import first_line, meanings
 from structnet.registry.option_types import choices, fits, type_name
 from structnet.registry.signature import check_options, known_options
 from structnet.registry.suggest import did_you_mean
-from structnet.training.options import Options as TrainerOptions
+from structnet.training.options import TrainerOptions
 
 REGISTRIES = {
     "cell": registry.cells,

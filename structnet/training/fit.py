@@ -22,7 +22,7 @@ from structnet.system.words import command_line
 from structnet.training.callbacks import diagnosis, early_stopping, illustration, progress
 from structnet.training.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.training.module import Module
-from structnet.training.options import Options
+from structnet.training.options import TrainerOptions
 from structnet.training.samples import Splits, load_samples
 from structnet.training.trainer import (
     check_machine,
@@ -35,7 +35,7 @@ from structnet.training.trainer import (
 
 def train_run(run: Run, resumed: Saved | None) -> tuple[nn.Module, dict[str, Any]]:
     """Load the data, train the run's net from the start or from a checkpoint, and test it."""
-    options = Options.of(run.config)
+    options = TrainerOptions.of(run.config)
     check_machine(options)
     if resumed:
         run.load_learned()
@@ -46,7 +46,7 @@ def train_run(run: Run, resumed: Saved | None) -> tuple[nn.Module, dict[str, Any
 
 
 def fit(
-    run: Run, net: nn.Module, splits: Splits, options: Options, resumed: Saved | None
+    run: Run, net: nn.Module, splits: Splits, options: TrainerOptions, resumed: Saved | None
 ) -> dict[str, Any]:
     """Train the net, leave the weights to keep in it, and measure its figures.
 
@@ -95,7 +95,7 @@ def _load(run: Run) -> Splits:
     return splits
 
 
-def _loaders(run: Run, splits: Splits, options: Options) -> dict[str, DataLoader]:
+def _loaders(run: Run, splits: Splits, options: TrainerOptions) -> dict[str, DataLoader]:
     loaders = {
         name: loader(
             samples,
@@ -116,7 +116,7 @@ def _loaders(run: Run, splits: Splits, options: Options) -> dict[str, DataLoader
 
 
 def _callbacks(
-    run: Run, net: nn.Module, splits: Splits, options: Options, resumed: Saved | None
+    run: Run, net: nn.Module, splits: Splits, options: TrainerOptions, resumed: Saved | None
 ) -> list[Callback]:
     best, waited = (None, None) if resumed is None else (resumed.best_score, resumed.waited)
     return [
@@ -133,7 +133,7 @@ def _files(run: Run, module: Module, resumed: Saved | None) -> CheckpointFiles:
 
 
 def _trainer(
-    run: Run, options: Options, callbacks: Sequence[Callback], files: CheckpointFiles
+    run: Run, options: TrainerOptions, callbacks: Sequence[Callback], files: CheckpointFiles
 ) -> Trainer:
     by_value = options.clip_value is not None
     return quiet_trainer(

@@ -14,7 +14,7 @@ from structnet.data.task import IGNORE, Task
 from structnet.run.resuming import PROGRESS, Saved
 from structnet.training.constant import Constant
 from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
-from structnet.training.options import Options
+from structnet.training.options import TrainerOptions
 
 
 class Module(LightningModule):
@@ -33,7 +33,7 @@ class Module(LightningModule):
         self,
         net: nn.Module,
         task: Task,
-        options: Options,
+        options: TrainerOptions,
         seed: int = 0,
         batches: DataLoader | None = None,
         resumed: Saved | None = None,

@@ -12,7 +12,7 @@ MAY_BE_ZERO = ("num_workers", "weight_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class TrainerOptions:
     """Training by gradient descent, with the options of Lightning's Trainer that matter here.
 
     Raises ValueError for a number that is out of range or not finite.
@@ -81,6 +81,6 @@ class Options:
                 raise ValueError(f"option {name!r} of trainer is {least} and finite, got {value}")
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Options":
+    def of(cls, config: Mapping[str, Any]) -> "TrainerOptions":
         """The options in a checked configuration."""
         return cls(**{name: value for name, value in config["trainer"].items() if name != "name"})

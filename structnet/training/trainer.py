@@ -18,10 +18,10 @@ from structnet.data.loader import loader
 from structnet.run.logs import next_version
 from structnet.run.run import Run
 from structnet.training.module import Module
-from structnet.training.options import Options
+from structnet.training.options import TrainerOptions
 
 
-def quiet_trainer(options: Options, **others: Any) -> Trainer:
+def quiet_trainer(options: TrainerOptions, **others: Any) -> Trainer:
     """Lightning's Trainer on one device, without its banners.
 
     ValueError where Lightning does not know the machine's accelerator or the precision on it.
@@ -44,7 +44,7 @@ def quiet_trainer(options: Options, **others: Any) -> Trainer:
         raise ValueError(f"no trainer for {given}: {error}") from error
 
 
-def check_machine(options: Options) -> None:
+def check_machine(options: TrainerOptions) -> None:
     """ValueError where this machine lacks the accelerator, or can't compute in the precision."""
     quiet_trainer(options, logger=False, enable_checkpointing=False)
 
@@ -76,7 +76,7 @@ def figures_of(trainer: Trainer, module: Module, batches: DataLoader) -> dict[st
 
 def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
     """The task's metrics of a net on samples."""
-    options = Options.of(run.config)
+    options = TrainerOptions.of(run.config)
     share_cores()
     trainer = quiet_trainer(
         options,
