@@ -74,7 +74,7 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
     [
         (IMAGES, lambda data: data[:-1], r"6 x 2 x 3 values, 52 bytes expected, got 51.*cut off"),
         (IMAGES, lambda data: data + b"x", r"52 bytes expected, got 53.*longer"),
-        (IMAGES, lambda data: data[:9], "ends in its head, after 9 of 16 bytes"),
+        (IMAGES, lambda data: data[:9], "ends in its header, after 9 of 16 bytes"),
         (IMAGES, lambda data: b"", "begins with nothing, expected 00000803"),
         (IMAGES, lambda data: b"\0\0\x0d\3" + data[4:], "begins with 00000d03, expected 00000803"),
         (IMAGES, lambda data: idx(np.zeros(6)), "begins with 00000801, expected 00000803"),
@@ -315,7 +315,7 @@ def test_colours_of_16_bits_are_refused(folder):
     head = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
     parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
     (folder / "wide.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
-    with pytest.raises(ValueError, match=r"wide\.png has 16 bits a channel, expected 8"):
+    with pytest.raises(ValueError, match=r"wide\.png has 16 bits per channel, expected 8"):
         load("images", root=str(folder), channels=3)
 
 

@@ -1,25 +1,27 @@
-"""Models without structure, to compare with.
+"""Regressions and classifiers of feature vectors.
 
 A split is its features (n, F) and its targets (n,).
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 Table = tuple[NDArray, NDArray]
 
-# Of ridge regression; leave-one-out error on the training split chooses.
+# Penalties of ridge regression, chosen by the leave-one-out error on the training split.
 PENALTIES = np.logspace(-3, 3, 13)
 
 
 def fit_numbers(train: Table, test: Table) -> dict[str, dict[str, float]]:
-    """Test figures of the mean of the training targets, ridge regression and boosted trees."""
-    models = {
+    """Test figures of the mean training target, ridge regression and boosted trees."""
+    models: dict[str, Any] = {
         "mean": DummyRegressor(),
         "ridge": make_pipeline(StandardScaler(), RidgeCV(PENALTIES)),
         "boosted trees": HistGradientBoostingRegressor(max_iter=500, learning_rate=0.05),
@@ -32,8 +34,8 @@ def fit_numbers(train: Table, test: Table) -> dict[str, dict[str, float]]:
 
 
 def fit_classes(train: Table, test: Table, name: str) -> dict[str, dict[str, float]]:
-    """Test accuracy of the most frequent class, and of logistic regression under a name."""
-    models = {"majority": DummyClassifier()}
+    """Test accuracy of the most frequent class, and of logistic regression, under `name`."""
+    models: dict[str, Any] = {"majority": DummyClassifier()}
     if len(np.unique(train[1])) > 1:
         models[name] = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return {
@@ -41,11 +43,17 @@ def fit_classes(train: Table, test: Table, name: str) -> dict[str, dict[str, flo
     }
 
 
+def boosted_classifier() -> HistGradientBoostingClassifier:
+    """Scikit-learn's histogram gradient boosting, small enough for many thousand rows."""
+    options: dict[str, Any] = {"max_iter": 40, "early_stopping": False, "random_state": 0}
+    return HistGradientBoostingClassifier(**options)
+
+
 def _errors(predicted: NDArray, y: NDArray, deviation: float) -> dict[str, float]:
     rmse = float(np.sqrt(np.mean((predicted - y) ** 2)))
     mae = float(np.mean(np.abs(predicted - y)))
     figures = {"rmse": rmse, "relative_rmse": rmse / float(deviation), "mae": mae}
-    # What is the same everywhere has no correlation.
+    # A constant has no correlation.
     if predicted.std() > 0 and y.std() > 0:
         figures["pearson"] = float(np.corrcoef(predicted, y)[0, 1])
     return figures

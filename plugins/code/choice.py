@@ -27,7 +27,6 @@ class CodeChoice(sn.Task):
     """
 
     group = 2
-    num_outputs = 1
     # What a piece of code is called in messages.
     pieces: str
 
@@ -54,6 +53,10 @@ class CodeChoice(sn.Task):
         self, piece: Any, changed: bool, topology: sn.Topology, vocabulary: sn.Vocabulary
     ) -> Iterator[sn.Sample]:
         """The two versions, the one that is shown first: the changed one if `changed`."""
+
+    @property
+    def num_outputs(self) -> int:
+        return 1
 
     def find(self) -> dict[str, list[Path]]:
         return split_files(self.root)

@@ -1,4 +1,4 @@
-"""Words for what surrounds a node: the operation or call it stands in, and the names of functions.
+"""Words for the context of a syntax node: its operation or call, and its function's names.
 
 None of them depends on the order of an expression's operands.
 """
@@ -7,19 +7,19 @@ import ast
 from collections.abc import Sequence
 from functools import lru_cache
 
-# The k-th name that a function introduces is the word `<local k>`, up to this k.
+# The k-th name that a function introduces is the word `<local k>`, k at most this.
 LOCALS = 20
-# An argument named as the function's k-th parameter has the word `<parameter k>`, up to this k.
+# An argument named like the function's k-th parameter has the word `<parameter k>`, k at most this.
 PARAMETERS = 5
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-# What these introduce stays inside them, or depends on the order within an expression.
+# Names introduced in these stay inside them, or depend on the order within an expression.
 _CLOSED = (*FUNCTIONS, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp,
            ast.GeneratorExp, ast.NamedExpr)  # fmt: skip
 
 
 def introduced(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, int]:
-    """The parameters and variables of a function, in the order of their introduction."""
+    """The parameters and variables of a function, numbered in the order of their introduction."""
     arguments = function.args
     positional = (*arguments.posonlyargs, *arguments.args, arguments.vararg)
     parameters = (*positional, *arguments.kwonlyargs, arguments.kwarg)
@@ -39,10 +39,10 @@ def introduced(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, in
 
 
 def named_arguments(module: ast.Module) -> dict[ast.AST, int]:
-    """Arguments named as a parameter of the function called, and which parameter that is.
+    """Arguments that have the name of a parameter of the called function, and its number.
 
-    The function is any of that name, or the class of that name, defined in the module. After Liu et
-    al. (2016), "Nomen est Omen", which compares the names of arguments and parameters.
+    The function is any function or class of that name in the module. After Liu et al. (2016),
+    "Nomen est Omen", which compares the names of arguments and parameters.
     """
     nodes = list(ast.walk(module))
     functions: dict[str, dict[str, int]] = {}
@@ -76,7 +76,7 @@ def _add_parameters(
 
 
 def _name(node: ast.AST) -> str:
-    """A name, or the last one of an attribute; "" for anything else."""
+    """The identifier of a name, or the last one of an attribute; "" for anything else."""
     return getattr(node, "id", None) or getattr(node, "attr", "")
 
 
@@ -88,9 +88,10 @@ def context_words(
     local: dict[str, int],
     place: int | None,
 ) -> tuple[str, ...]:
-    """The context of node `here` below node `above`, both of a file's pre-order `words`.
+    """The context words of node number `here`, whose parent has number `above`.
 
-    `local` are the names its function introduces, `place` is the parameter an argument is named as.
+    `words` are the words of a file's nodes in pre-order, `local` the names that the node's function
+    introduces, `place` the number of the parameter that an argument is named like.
     """
     qualifier = _qualifier(here, above, words)
     context = () if qualifier is None else _qualified(qualifier, words[here])
@@ -102,7 +103,7 @@ def context_words(
 
 
 def _qualifier(here: int, above: int, words: Sequence[tuple[str, ...]]) -> str | None:
-    """The operator that a node is an operand of, or the function it is an argument of."""
+    """The operator that a node is an operand of, or the function that it is an argument of."""
     if above < 0:
         return None
     kind = words[above][0]

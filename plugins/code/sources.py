@@ -1,4 +1,4 @@
-"""Files of Python source: found, split into training and test, parsed, and quoted by place."""
+"""Python source files: finding, splitting, parsing and quoting them."""
 
 import ast
 import os
@@ -14,7 +14,7 @@ import numpy as np
 
 import structnet as sn
 
-# A parsed file takes 400 times its size in memory, and 3 seconds a megabyte.
+# The largest file in bytes: parsed, it takes 400 times its size in memory, and 3 s per megabyte.
 LARGEST = 2_000_000
 _TESTS = {"test", "tests", "idle_test"}
 _FOREIGN = {"site-packages", "__pycache__", "venv", "node_modules"}
@@ -30,8 +30,8 @@ def standard_library() -> Path:
 def python_files(root: Path, *, tests: bool = False) -> list[Path]:
     """The Python files below `root`, sorted, or `root` itself where it is a file.
 
-    Hidden folders, virtual environments and installed packages are passed over, and tests unless
-    asked for. Raises FileNotFoundError for a missing path, ValueError where there is no file.
+    Hidden folders, virtual environments and installed packages are skipped, and tests as well
+    unless `tests` is set. FileNotFoundError for a missing path, ValueError where there is no file.
     """
     root = Path(root)
     if not root.exists():
@@ -65,14 +65,14 @@ def _is_source(name: str, tests: bool) -> bool:
 def split_files(root: Path | None) -> dict[str, list[Path]]:
     """The Python files below `root` (None: the standard library), tests left out, in three splits.
 
-    One file in ten each makes validation and test, by a fixed draw. ValueError for fewer than
-    three.
+    A random tenth each, by a fixed seed, makes validation and test. ValueError for fewer than three
+    files.
     """
     files = python_files(root or standard_library())
     if len(files) < 3:
         raise ValueError(
             f"{len(files)} Python files below {root}, tests left out; training, validation and "
-            "test take one at least each: give task.root a larger folder"
+            "test need at least one each: give task.root a larger folder"
         )
     order = np.random.default_rng(0).permutation(len(files))
     tenth = max(1, len(files) // 10)
@@ -100,7 +100,7 @@ def read_all(files: Sequence[Path], read: Callable[[Path], Iterable[Read]]) -> I
 
 
 def parse(path: Path) -> ast.Module:
-    """The module in a file; whatever keeps it from being parsed is raised as SyntaxError."""
+    """Parse a file; SyntaxError for whatever keeps it from being parsed."""
     source = _read(Path(path))
     try:
         with warnings.catch_warnings():
@@ -120,18 +120,17 @@ def _read(path: Path) -> bytes:
         raise SyntaxError(str(error)) from error
     if size > LARGEST:
         raise SyntaxError(
-            f"{path}: {sn.as_bytes(size)} of source, more than {sn.as_bytes(LARGEST)}; give a "
-            "part of it"
+            f"{path}: {sn.as_bytes(size)} of source, more than {sn.as_bytes(LARGEST)}; split it"
         )
     try:
         return path.read_bytes()
     except OSError as error:
-        # Only opening a file names it.
+        # Errors of reading, unlike those of opening, don't name the file.
         raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 class Place(NamedTuple):
-    """Where a node stands in its file; columns count bytes."""
+    """The lines and columns of a node in its file; columns count bytes."""
 
     line: int
     column: int
@@ -145,7 +144,7 @@ def place_of(node: ast.stmt | ast.expr) -> Place:
 
 
 def excerpt(path: Path, place: Place) -> str:
-    """The source at a place on one line, read from the file anew."""
+    """The source at a place, joined to one line; the file is read again."""
     lines = _source_lines(path)[place.line - 1 : place.end_line]
     lines[-1] = lines[-1][: place.end_column]
     lines[0] = lines[0][place.column :]
@@ -154,6 +153,6 @@ def excerpt(path: Path, place: Place) -> str:
 
 @lru_cache(4)
 def _source_lines(path: Path) -> list[bytes]:
-    """Lines in UTF-8, whose bytes the parser's columns count."""
+    """The lines in UTF-8, as the parser's columns count bytes."""
     with tokenize.open(path) as file:
         return [line.encode() for line in file.read().split("\n")]

@@ -1,4 +1,4 @@
-"""Python syntax as flat arrays of nodes, every node a tuple of words."""
+"""Python syntax trees as flat lists of nodes, each a tuple of words."""
 
 import ast
 import math
@@ -17,21 +17,23 @@ from structnet.plugins.code.context import (
 )
 
 STRING_WORDS = 12
-# An integer up to this size is a word of its own, a larger one the word of its number of bits.
+# An integer up to this size is a word of its own; larger ones share a word per number of bits.
 SMALL_INTEGER = 256
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 _PLACEHOLDER = re.compile(r"%[-#0 +*.\d]*[diouxXeEfFgGcrsa]|%\(|\{\w*[^{}]*\}")
-# These are read after their first child, as in `left + right`, `value.attr` and `func(args)`.
+# In the source these come after their first child: `left + right`, `value.attr`, `func(args)`.
 _INFIX = (ast.BinOp, ast.BoolOp, ast.Compare, ast.Attribute, ast.Call, ast.Subscript, ast.IfExp,
           ast.NamedExpr)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file's nodes in pre-order; the subtree of v is read from `first_read[v]` on.
+    """A file's nodes in pre-order.
 
-    `context` are words for what surrounds a node.
+    `words` and `context` are the words of every node and of its context, `size` the number of nodes
+    of its subtree, `parent` its parent. `reading` lists the nodes in source order; the subtree of
+    node v starts there at `first_read[v]`.
     """
 
     words: list[tuple[str, ...]]
@@ -45,11 +47,11 @@ class Source:
 def flatten(
     module: ast.Module, kind_of: Callable[[ast.AST], str | None]
 ) -> tuple[Source, list[tuple[int, str, ast.expr]]]:
-    """The file's nodes; number and kind of the infix nodes that are of a kind, and the nodes."""
+    """The nodes of a file, and (number, kind, node) of each infix node that `kind_of` names."""
     words, context, parent, first_read, infix, found = [], [], [], [], [], []
     places = named_arguments(module)
-    # Each entry: a node, its parent, its function's names, and how many ancestors-or-self are first
-    # child of an infix node, for so much earlier than in pre-order is its subtree read.
+    # Each entry: a node, its parent, its function's names, and how many of the node and its
+    # ancestors are first children of infix nodes: so much earlier its subtree is in source order.
     stack = [(module, -1, {}, 0)]
     while stack:
         node, above, local, earlier = stack.pop()
@@ -75,14 +77,14 @@ def flatten(
         size[parent[node]] += size[node]
     reading = np.empty(len(words), dtype=np.int64)
     read_at = np.array(first_read)
-    # An infix node is read when its first child, the node after it, has been.
+    # In source order an infix node follows its first child's subtree.
     read_at[infix] += np.array(size)[np.array(infix, dtype=np.int64) + 1]
     reading[read_at] = np.arange(len(words))
     return Source(words, context, size, first_read, np.array(parent), reading), found
 
 
 def _children(node: ast.AST) -> list[ast.AST]:
-    """The child nodes as the source orders them; operators, contexts and signs are no nodes."""
+    """The child nodes in source order; operators, contexts and signs are no nodes."""
     below = []
     for name in _fields(type(node)):
         value = getattr(node, name)
@@ -105,7 +107,7 @@ def _fields(kind: type) -> tuple[str, ...]:
 
 
 def node_words(node: ast.AST) -> tuple[str, ...]:
-    """The word of the node's kind, then those of its name or value."""
+    """The word for a node's kind, followed by those of its name or value."""
     if isinstance(node, ast.Name):
         return _named("<Name>", node.id)
     if isinstance(node, ast.Constant):
@@ -120,7 +122,7 @@ def node_words(node: ast.AST) -> tuple[str, ...]:
 
 
 def _detail(node: ast.AST) -> tuple[str, ...]:
-    """What the kind's name leaves open: operators, and which bounds a slice has."""
+    """Operators, and the bounds that a slice has, which are part of the kind's word."""
     if isinstance(node, (ast.BinOp, ast.UnaryOp, ast.BoolOp)):
         return (type(node.op).__name__,)
     if isinstance(node, ast.Compare):
@@ -136,7 +138,7 @@ def _plain(kind: type, *detail: str) -> tuple[str]:
 
 
 def _negative(node: ast.AST) -> int | float | None:
-    """The value of a negative number, which is an operation in the syntax tree."""
+    """The value of a negative number, which is a unary operation in the syntax tree."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         number = getattr(node.operand, "value", None)
         if isinstance(number, (int, float)) and not isinstance(number, bool):

@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 import structnet as sn
 
-# The third byte of an IDX file's magic number: the type of its values, bytes without sign.
+# The third byte of an IDX file's magic number: the type of its values, unsigned bytes.
 UNSIGNED_BYTE = 0x08
 SUFFIXES = (".png", ".jpg", ".jpeg")
-# How Pillow calls grey and coloured images of 8 bits a channel.
+# Pillow's names of grey and coloured images with 8 bits per channel.
 MODES = {1: "L", 3: "RGB"}
-# More pixels than 8192 x 8192 are no image for a net that visits each.
+# The most pixels of an image, 8192 x 8192.
 MOST_PIXELS = 1 << 26
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The array of bytes in an IDX file, which has so many dimensions.
+    """The array of bytes in an IDX file with the given number of dimensions.
 
     LeCun's format: two zero bytes, type, number of dimensions, every dimension in four bytes (most
     significant first), values. ValueError, naming the file and what was expected, for another magic
-    number, and for fewer or more values than its sizes say.
+    number, and for fewer or more values than the dimensions say.
     """
     start = 4 + 4 * dimensions
     data = sn.read_bytes(path, start)
@@ -36,11 +36,11 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         )
     if len(data) < start:
         raise ValueError(
-            f"{path} ends in its head, after {len(data)} of {start} bytes; get it again"
+            f"{path} ends in its header, after {len(data)} of {start} bytes; get it again"
         )
     shape = tuple(np.frombuffer(data, ">u4", dimensions, offset=4).tolist())
     expected = start + int(np.prod(shape, dtype=object))
-    # One byte more tells that there are more.
+    # One more byte shows whether the file is too long.
     data = sn.read_bytes(path, expected + 1)
     if len(data) != expected:
         what = "cut off" if len(data) < expected else "longer than that"
@@ -54,7 +54,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 def refuse_labels(path: Path, labels: NDArray[np.uint8], count: int) -> None:
-    """ValueError, naming file and place, for a label that is no class."""
+    """ValueError, naming file and image, for a label that is not below `count`."""
     wrong = np.flatnonzero(labels >= count)
     if len(wrong):
         raise ValueError(
@@ -64,7 +64,7 @@ def refuse_labels(path: Path, labels: NDArray[np.uint8], count: int) -> None:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The PNG and JPEG files below a folder, by name; errors say what was looked for, and where."""
+    """The PNG and JPEG files below a folder, sorted; FileNotFoundError or ValueError for none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}; set task.root=FOLDER to one with images")
     files = sorted(
@@ -72,7 +72,7 @@ def image_files(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES
         and path.is_file()
-        # What is hidden is no data: thumbnails, caches.
+        # Hidden files and folders hold thumbnails and caches.
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not files:
@@ -82,19 +82,19 @@ def image_files(folder: Path) -> list[Path]:
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    """Without Pillow's word on the size of images that are refused here."""
+    """Without Pillow's warnings of large images, which are rejected here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
-    """An image (h, w, channels) of 8 bits a channel.
+    """An image (h, w, channels) with 8 bits per channel.
 
-    Palettes and orientation are resolved, and black and white is grey. ValueError, naming the file,
-    if it cannot be read, or has other channels, more bits, or too many pixels by its head.
+    Palettes and orientation are resolved, and black and white becomes grey. ValueError, naming the
+    file, if it can't be read, has other channels or more bits, or too many pixels by its header.
     """
-    # Imported here: few tasks read pictures.
+    # Imported here, as few tasks read images.
     from PIL import Image, ImageOps
 
     try:
@@ -104,7 +104,7 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
                 raise ValueError(
                     f"{image.height} x {image.width} pixels, more than {MOST_PIXELS:,}; reduce it"
                 )
-            # Pillow keeps only the upper halves of 16-bit colours.
+            # Pillow keeps only the upper bytes of 16-bit colours.
             wide = any("16" in str(tile[3]) for tile in image.tile)
             image = ImageOps.exif_transpose(image)
             image.load()
@@ -116,12 +116,12 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is no PNG or JPEG file that can be read: {error}") from error
     if wide and mode == "RGB":
-        raise ValueError(f"{path} has 16 bits a channel, expected 8; convert it, or take it out")
+        raise ValueError(f"{path} has 16 bits per channel, expected 8; convert it, or remove it")
     if mode != MODES[channels]:
         others = [str(number) for number, of in MODES.items() if of == mode]
         way = f"set task.channels={others[0]} if all are like it" if others else "convert it"
         raise ValueError(
             f"{path} has mode {mode} ({' x '.join(map(str, values.shape))}, {values.dtype}), "
-            f"expected {MODES[channels]}: task.channels={channels} of 8 bits; {way}, or take it out"
+            f"expected {MODES[channels]}: task.channels={channels} of 8 bits; {way}, or remove it"
         )
     return values.reshape(*values.shape[:2], channels)

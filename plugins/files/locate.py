@@ -1,4 +1,4 @@
-"""Where the files of a data set are, under any of their names."""
+"""Finding the files of a data set, each under one of several names."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,9 +8,10 @@ import structnet as sn
 
 
 def locate(root: str | None, name: str, choices: Sequence[Sequence[str]]) -> list[Path]:
-    """Of each choice the first file that is there; `root` and `name` are those of `data_folder`.
+    """For each choice of file names the first file that exists.
 
-    FileNotFoundError names the first of every choice of which none is there.
+    `root` and `name` are those of `sn.data_folder`. FileNotFoundError names the first file of every
+    choice of which none exists.
     """
 
     def find(files: Sequence[str]) -> Path | None:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 import structnet as sn
 
 FILE = "camvid_80x60.npz"
+# Our names of the splits and the file's, and the arrays of each.
 PARTS = {"train": "train", "validation": "val", "test": "test"}
 WHAT = ("images", "labels")
+# The label of pixels without a class.
 VOID = 11
 CLASSES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car",
@@ -21,8 +23,9 @@ CLASSES = (
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
     """Images (N, h, w, 3) and labels (N, h, w) of an .npz file, by name.
 
-    ValueError, naming the file and what was expected, if it is damaged, lacks an array, or has one
-    of another shape, type or range.
+    `names` has the images and the labels of each split in turn. ValueError, naming the file and
+    what was expected, for a damaged file, and for an array that is missing or of another shape,
+    type or range.
     """
     sn.check_archive(path)
     try:
@@ -30,7 +33,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]
             arrays = {name: file[name] for name in names if name in file}
     except MemoryError:
         raise MemoryError(f"out of memory reading {path}") from None
-    # Numpy has errors of three modules for files that are damaged.
+    # numpy raises errors of three modules for damaged files.
     except Exception as error:
         raise ValueError(f"{path} is not a valid .npz file: {error}") from error
     for name in names:

@@ -1,4 +1,4 @@
-"""Models of images without a net, to compare with.
+"""Simple models of images, to compare with.
 
 h, w: height and width; C: channels; L: levels of a channel.
 """
@@ -16,26 +16,26 @@ Codes = tuple[NDArray[np.int64], NDArray[np.int64]]
 # Height and width, features of every pixel (h w, D), and their classes (h w,).
 Labelled = tuple[tuple[int, int], NDArray, NDArray[np.int64]]
 
-# So many images are enough to count in and to fit classifiers to.
+# The most images that contexts are counted in, and that classifiers are fitted to.
 COUNTED, FITTED = 20_000, 5_000
 FITTED_PIXELS = 40_000
 # The inverse strength of the L2 penalty, times the number of pixels.
 PENALTY = 6.0
-# How many observations the distribution over all contexts counts for in each of them.
+# The weight, in observations, of the distribution over all contexts in each context.
 PRIOR = 2.0
 # The ten pixels of JBIG's three-line template (ITU-T T.82, figure 14), (row, column).
 JBIG = ((-2, -1), (-2, 0), (-2, 1), (-1, -2), (-1, -1), (-1, 0), (-1, 1), (-1, 2), (0, -2), (0, -1))
-# Up to so many levels are counted as they are, more as differences from a prediction.
+# Up to this number of levels, values are counted, beyond it differences from a prediction.
 FEW = 32
 
 
 def fit_densities(
     train: Sequence[Image], test: Sequence[Image], levels: int
 ) -> dict[str, dict[str, float]]:
-    """Test nats per image and bits per dimension of counts: of every pixel alone, and in context.
+    """Test nats per image and bits per dimension of distributions estimated by counting.
 
-    "independent" has a distribution at every place of the image (one a channel where images differ
-    in size), "neighbours" one in every context of `neighbours`.
+    "independent" has one distribution per position in the image (one per channel where images
+    differ in size), "neighbours" one per context of `neighbours`.
     """
     alike = len({image.shape for image in (*train, *test)}) == 1
     return {
@@ -47,7 +47,7 @@ def fit_densities(
 def fit_classifiers(
     train: tuple[Sequence[Image], Sequence[int]], test: tuple[Sequence[Image], Sequence[int]]
 ) -> dict[str, dict[str, float]]:
-    """Test accuracy of the most frequent class and, on images of one size, logistic regression."""
+    """Test accuracy of the most frequent class and, for equal sizes, of logistic regression."""
     from sklearn.linear_model import LogisticRegression
 
     (images, labels), (test_images, test_labels) = train, test
@@ -68,10 +68,10 @@ def fit_pixels(
 ) -> dict[str, Tensor]:
     """Predicted classes of all test pixels; training pixels of class `ignore` are left out.
 
-    "place" is the most frequent class at a place of the image (images being of one size), "pixel" a
-    boosted classifier (scikit-learn's histogram gradient boosting) of a pixel's features.
+    "place" is the most frequent class at each position of the images, which have equal sizes;
+    "pixel" is histogram gradient boosting on a pixel's features.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from structnet.plugins.baselines.features import boosted_classifier
 
     x, y = _pixels(train)
     known = np.flatnonzero(y != ignore)
@@ -79,7 +79,7 @@ def fit_pixels(
     places = np.arange(len(train[0][2]))
     counts = np.zeros((len(places), classes))
     np.add.at(counts, (np.tile(places, len(train))[known], y[known]), 1)
-    model = HistGradientBoostingClassifier(max_iter=40, early_stopping=False, random_state=0)
+    model = boosted_classifier()
     some = np.random.default_rng(0).permutation(known)[:FITTED_PIXELS]
     model.fit(x[some], y[some])
     found = {
@@ -90,17 +90,17 @@ def fit_pixels(
 
 
 def _pixels(images: Sequence[Labelled]) -> tuple[NDArray, NDArray[np.int64]]:
-    """Features and class of the pixels of all images."""
+    """Features and classes of the pixels of all images."""
     return np.concatenate([x for _, x, _ in images]), np.concatenate([y for _, _, y in images])
 
 
 def neighbours(image: Image, levels: int) -> Codes:
-    """Every pixel's context, a number, and what is counted there, both (h w C,).
+    """The context of every pixel, as a number, and the symbol that is counted there, both (h w C,).
 
-    Binary pixels have ten before them as context, those of a few levels the left and the upper one.
-    Of more levels, the difference (modulo L, so that it is a distribution of the value) from the
-    median of left, up and left + up - upper left (Weinberger et al. 2000, eq. 1) is counted, in
-    contexts of how steep the image is there.
+    For binary images the context is ten earlier pixels, for a few levels the left and the upper
+    one, and the symbol is the value. For more levels the symbol is the difference, modulo L, from
+    the median of left, up and left + up - upper left (Weinberger et al. 2000, eq. 1), and the
+    context is the steepness of the image.
     """
     h, w, channels = image.shape
     values = image.astype(np.int64)

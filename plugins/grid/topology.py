@@ -49,7 +49,7 @@ class Grid(sn.Topology):
     def predecessors(self, structure: Offset) -> Ints | tuple[Ints, ...]:
         shape = self.shape(structure)
         tables = tuple(neighbours(offsets, shape) for offsets in self.offsets)
-        return tables if len(tables) > 1 else tables[0]
+        return tables[0] if len(self.offsets) == 1 else tables
 
     def levels(self, structure: Offset) -> tuple[Ints | None, ...]:
         shape = self.shape(structure)
@@ -227,7 +227,7 @@ def _step(dims: int, axis: int, step: int) -> str:
 @lru_cache(256)
 def neighbours(offsets: tuple[Offset, ...], shape: Offset) -> Ints:
     """The predecessors (n, slots) of every node."""
-    place = _places(shape)
+    place = coordinates(shape)
     before = place[:, None] + np.array(offsets)
     inside = ((before >= 0) & (before < shape)).all(axis=2)
     strides = np.cumprod([1, *shape[:0:-1]])[::-1]
@@ -245,7 +245,7 @@ def _levels(offsets: tuple[Offset, ...], shape: Offset) -> Ints | None:
     """
     steps = np.array(offsets)
     weights = np.rint(np.linalg.lstsq(steps, -np.ones(len(steps)), rcond=None)[0]).astype(np.int64)
-    level = _places(shape) @ weights
+    level = coordinates(shape) @ weights
     level -= level.min()
     follows = (neighbours(offsets, shape) >= 0).any(axis=1)
     if (steps @ weights != -1).any() or (follows != (level > 0)).any():
@@ -254,6 +254,6 @@ def _levels(offsets: tuple[Offset, ...], shape: Offset) -> Ints | None:
     return level
 
 
-def _places(shape: Offset) -> Ints:
+def coordinates(shape: Offset) -> Ints:
     """The coordinates (n, dims) of every node."""
     return np.indices(shape).reshape(len(shape), -1).T

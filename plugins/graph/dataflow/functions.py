@@ -1,9 +1,9 @@
 """Data-flow graphs of Python functions, built with ast.
 
-A node is a value: a parameter, a variable's definition, the use of one, an operation, a call, a
+A node is a value: a parameter, the definition or the use of a variable, an operation, a call, a
 literal, or a statement that takes a value, such as return. An edge leads from a value to what is
-made of it; a use follows all definitions that may reach it. A loop's body is read once, so that
-nothing flows back into it and the graph is acyclic; nodes are numbered in an order of their flow.
+computed from it; a use follows all definitions that may reach it. The body of a loop is read once,
+so that the graph is acyclic; the numbers of nodes are a topological order.
 """
 
 import ast
@@ -22,7 +22,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """The data flow of a function: every node's words, edges (source, target), and its uses.
+    """The data flow of a function: the words of every node, edges (source, target) and uses.
 
     Uses of `self` and `cls` are left out.
     """
@@ -34,7 +34,7 @@ class Function:
 
     @cached_property
     def before(self) -> list[list[int]]:
-        """The nodes whose values every node takes."""
+        """The predecessors of every node."""
         before: list[list[int]] = [[] for _ in self.words]
         for source, target in self.edges:
             before[target].append(source)
@@ -42,7 +42,7 @@ class Function:
 
     @cached_property
     def after(self) -> list[list[int]]:
-        """The nodes that take every node's value."""
+        """The successors of every node."""
         after: list[list[int]] = [[] for _ in self.words]
         for source, target in self.edges:
             after[source].append(target)
@@ -50,10 +50,10 @@ class Function:
 
 
 def functions(path: Path) -> Iterator[Function]:
-    """The functions and methods of a file, nested ones as well.
+    """The functions and methods of a file, nested ones included.
 
-    SyntaxError where the file can't be parsed; a function that is nested too deep is passed over
-    with a warning.
+    SyntaxError where the file can't be parsed; functions that are nested too deeply are skipped
+    with a DataWarning.
     """
     for node in ast.walk(parse(path)):
         if isinstance(node, FUNCTIONS):

@@ -12,13 +12,13 @@ from structnet.plugins.graph.dataflow.functions import Function, functions
 from structnet.plugins.graph.dataflow.reader import Use
 
 Ints = NDArray[np.int64]
-# So many uses of a function are asked about, drawn at random, so that long ones don't outweigh all.
+# The most uses of a function, drawn at random, so that long functions don't dominate.
 USES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Misuse:
-    """A use of a variable, and another variable that is defined there."""
+    """A use of a variable, and another variable that is defined at this place."""
 
     function: Function
     use: Use
@@ -40,11 +40,11 @@ class Misuse:
 
     @property
     def names(self) -> tuple[str, str]:
-        """The variable as written, and the other."""
+        """The variable as written, and the other one."""
         return self.use.name, self.other
 
     def readers(self, name: str) -> list[int]:
-        """The other uses of a variable's definitions."""
+        """The other uses that the variable's definitions reach."""
         after = self.function.after
         found = dict.fromkeys(node for one in self.use.reaching[name] for node in after[one])
         return [node for node in found if node != self.use.node]
@@ -52,8 +52,8 @@ class Misuse:
     def nodes(self, limit: int) -> Ints:
         """The use, all definitions of both variables and the nodes nearest to them, sorted.
 
-        Nearest along edges either way, whichever of the two variables is read; so many at most, but
-        no definition is left out.
+        The distance counts edges in either direction. At most `limit` nodes, unless there are more
+        definitions.
         """
         before, after = self.function.before, self.function.after
         reaching = [node for name in self.names for node in self.use.reaching[name]]
@@ -67,7 +67,7 @@ class Misuse:
         return np.array(sorted(kept))
 
     def graph(self, name: str, nodes: Ints) -> tuple[Ints, Ints]:
-        """The nodes (n,) in an order, and the edges (2, E) by place in it, where `name` is read.
+        """The graph if variable `name` is read: nodes (n,) in an order, and edges (2, E) in it.
 
         The use comes first, the latest definition of the variable last.
         """
@@ -86,7 +86,7 @@ class Misuse:
 
 
 def draw(files: Sequence[Path], random: np.random.Generator) -> Iterator[Misuse]:
-    """Uses of every function in the files, each with another variable, drawn at random."""
+    """Uses in every function of the files, each with another variable, drawn at random."""
     for function in read_all(files, functions):
         uses = [use for use in function.uses if use.others]
         for index in random.permutation(len(uses))[:USES]:
@@ -95,7 +95,7 @@ def draw(files: Sequence[Path], random: np.random.Generator) -> Iterator[Misuse]
 
 
 def ask_all(files: Sequence[Path], others: int) -> Iterator[Misuse]:
-    """Every use in the files, with the other variables defined there, so many of the latest."""
+    """Every use in the files, with each of the last `others` variables defined there."""
     for function in read_all(files, functions):
         for use in function.uses:
             for other in use.others[-others:]:

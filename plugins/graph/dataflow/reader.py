@@ -1,4 +1,4 @@
-"""Reads the flow of values in a Python function, statement by statement."""
+"""Reads the data flow of a Python function, statement by statement."""
 
 import ast
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from structnet.plugins.code.sources import Place, place_of
 from structnet.plugins.code.syntax import node_words
 
-# Their uses are told from any other's by their name alone.
+# Uses of these are no questions: their names alone decide them.
 RECEIVERS = {"self", "cls"}
 
 # The definitions of every variable that may reach a place.
@@ -19,9 +19,9 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A place where a function reads one of its variables, and what it could have read there.
+    """A place where a function reads a variable, and the variables that it could read there.
 
-    `node` is the use's node, `reaching` the definitions of every variable at that place.
+    `node` is the use's node; `reaching` has the definitions of every variable that reach it.
     """
 
     node: int
@@ -31,14 +31,15 @@ class Use:
 
     @property
     def others(self) -> list[str]:
-        """The other variables that are defined there, in the order of their definition."""
+        """The other variables that are defined there, in the order of their definitions."""
         return [name for name in self.reaching if name != self.name and name not in RECEIVERS]
 
 
 class Reader:
-    """Reads a function in the order of its execution; every branch is taken.
+    """Reads a function in the order of execution, all branches included.
 
-    A method for a kind of node, named after it, reads it; others are operations on what is in them.
+    A kind of syntax node is read by the method `_read_KIND`; without one, an expression is an
+    operation on the expressions in it.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class Reader:
         self.edges: list[tuple[int, int]] = []
         self.uses: list[Use] = []
         self.reaching: Reaching = {}
-        # After a return or a raise nothing flows on.
+        # Whether a return or a raise has ended this branch.
         self.ended = False
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
@@ -54,7 +55,7 @@ class Reader:
         self._block(node.body)
 
     def _add(self, words: Words, sources: Sequence[int] = (), role: str = "") -> int:
-        """A node that takes other nodes' values; its role is its place in what takes its own."""
+        """Add a node; `role` says what for, or in which position, its value is taken."""
         here = len(self.words)
         self.words.append((*words, *_in_role(words, role)) if role else words)
         self.edges += ((source, here) for source in dict.fromkeys(sources))
@@ -79,7 +80,7 @@ class Reader:
             read(statement)
 
     def _read_statement(self, node: Any) -> None:
-        """A statement that takes values: return, raise, if, assert, ..."""
+        """A statement that takes values, such as return, raise, if or assert."""
         sources = [self._value(child) for child in _expressions(node)]
         blocks = [block for name in ("body", "orelse") if (block := getattr(node, name, None))]
         if sources and not isinstance(node, ast.Expr):
@@ -90,7 +91,7 @@ class Reader:
             self.ended = True
 
     def _branches(self, *blocks: Sequence[ast.stmt]) -> None:
-        """Blocks of which one is executed."""
+        """Blocks of which exactly one is executed."""
         before, after = self.reaching, []
         for block in blocks:
             self.reaching, self.ended = dict(before), False
@@ -114,7 +115,7 @@ class Reader:
         value = self._value(node.value, f"{operation}=")
         sources = [value]
         if isinstance(node.target, ast.Name):
-            # Not a use of its own: another variable there would change the target as well.
+            # No use: with another variable the target would be another one as well.
             sources += self.reaching.get(node.target.id, ())
         self._assign(node.target, self._add((f"<BinOp:{operation}>",), sources))
 
@@ -137,7 +138,7 @@ class Reader:
     def _read_Try(self, node: ast.Try) -> None:
         before = dict(self.reaching)
         self._block(node.body)
-        # An exception may come before or after anything that the body defines.
+        # An exception may be raised before or after any definition in the body.
         raised, ended = _merge(before, self.reaching), self.ended
         self._block([] if ended else node.orelse)
         after = [] if self.ended else [self.reaching]
@@ -164,7 +165,7 @@ class Reader:
         self._branches(*(case.body for case in node.cases), [])
 
     def _read_FunctionDef(self, node: Any) -> None:
-        """A function or class within takes the variables that it mentions."""
+        """A nested function or class takes the variables that it mentions."""
         names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
         taken = [one for name, some in self.reaching.items() if name in names for one in some]
         self._define(node.name, (f"<{type(node).__name__}>",), taken)
@@ -264,7 +265,7 @@ class Reader:
 
 
 def _expressions(node: ast.AST) -> list[ast.expr]:
-    """The expressions directly in a node; those of a slice, keyword or formatted value too."""
+    """The expressions directly in a node, those of slices, keywords and formatted values too."""
     if isinstance(node, ast.Dict):
         both = zip(node.keys, node.values, strict=True)
         return [part for item in both for part in item if part is not None]
@@ -272,7 +273,7 @@ def _expressions(node: ast.AST) -> list[ast.expr]:
 
 
 def _merge(*branches: Reaching) -> Reaching:
-    """What may reach the place where branches meet."""
+    """The definitions that reach the place where branches meet."""
     merged: Reaching = {}
     for reaching in branches:
         for name, definitions in reaching.items():
@@ -281,7 +282,7 @@ def _merge(*branches: Reaching) -> Reaching:
 
 
 def _mentioned(node: ast.expr | None) -> Words:
-    """The words of the last name in an expression, such as that of an exception's class."""
+    """The words of the last name in an expression, for example of an exception's class."""
     name = getattr(node, "attr", None) or getattr(node, "id", None)
     return _name_words(name) if name else ()
 
@@ -293,5 +294,5 @@ def _name_words(name: str) -> Words:
 
 @lru_cache(1 << 16)
 def _in_role(words: Words, role: str) -> Words:
-    """Words for a role, alone and together with what has it."""
+    """Words for a role, alone and together with the kind of the node."""
     return (f"<{role}>", f"<{role} {words[0]}>")

@@ -91,9 +91,11 @@ class ESOL(sn.Regression):
         return fit_numbers(table("train"), table("test"))
 
     def node_names(self, sample: sn.Sample) -> Sequence[str] | None:
-        if sample.origin is None:
+        origin = sample.origin
+        if origin is None:
             return None
-        return read_molecule(sample.origin.text, sample.origin).symbols
+        line = Line(origin.path, origin.line, origin.text)
+        return read_molecule(line.text, line).symbols
 
 
 def read_compounds(path: Path, labelled: bool = False) -> Iterator[Compound]:

@@ -68,7 +68,7 @@ class TaggedGraphs(sn.Task):
             tags = (tag for i in chosen["train"] for tag in graphs[i].tags)
             vocabulary = sn.Vocabulary.count(tags, 1)
         splits = {
-            split: [_sample(graphs[i], labels[i], vocabulary) for i in some]
+            split: [_sample(graphs[i], int(labels[i]), vocabulary) for i in some]
             for split, some in chosen.items()
         }
         source = {split: [graphs[i] for i in some] for split, some in chosen.items()}
@@ -114,7 +114,7 @@ def _class(graph: TaggedGraph, classes: Sequence[str]) -> int:
 def _sample(graph: TaggedGraph, label: int, vocabulary: sn.Vocabulary) -> sn.Sample:
     x = vocabulary.tokens([(tag,) for tag in graph.tags])
     structure = sn.Edges(graph.edges, len(graph.tags))
-    return sn.Sample(structure, x, int(label), origin=graph.origin)
+    return sn.Sample(structure, x, label, origin=graph.origin)
 
 
 def _folds(

@@ -26,7 +26,8 @@ class _Graphs(sn.Task):
     """What classes and numbers as targets share."""
 
     def __init__(self, splits: dict[str, list[Graph]], kind: str, per_node: bool):
-        self._splits, self.structures, self._per_node = splits, (kind,), per_node
+        self._splits, self._per_node = splits, per_node
+        self.structures = (kind,)  # pyright: ignore[reportAttributeAccessIssue]
         first = splits["train"][0]
         self.input_size = first.x.shape[1]
         self.edge_size = None if first.edge_x is None else first.edge_x.shape[1]
@@ -90,8 +91,8 @@ class PyGClasses(_Graphs):
         """Logistic regression on a node's own features, or on their sum over a graph."""
         from structnet.plugins.baselines.features import fit_classes
 
-        tables = ((x, y.astype(np.int64)) for x, y in map(self._table, ("train", "test")))
-        return fit_classes(*tables, "bag of nodes")
+        train, test = ((x, y.astype(np.int64)) for x, y in map(self._table, ("train", "test")))
+        return fit_classes(train, test, "bag of nodes")
 
 
 class PyGNumbers(_Graphs, sn.Regression):

@@ -141,10 +141,10 @@ class Superpixels(sn.Task):
         gradient boosting. "majority" is the true class of most pixels of a superpixel, an upper
         bound for the accuracy of any model of these superpixels.
         """
-        from sklearn.ensemble import HistGradientBoostingClassifier
+        from structnet.plugins.baselines.features import boosted_classifier
 
         (x, y), (unseen, truth) = (_together(self.loaded[split]) for split in ("train", "test"))
-        model = HistGradientBoostingClassifier(max_iter=40, early_stopping=False, random_state=0)
+        model = boosted_classifier()
         known = _some_known(y)
         model.fit(x[known], y[known].argmax(1))
         predicted = {

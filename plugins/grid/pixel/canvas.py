@@ -1,9 +1,9 @@
-"""What a net for pixels runs on: the whole batch at once, or some nodes beside those done before.
+"""What a net for pixels runs on: the whole batch at once, or the nodes of one sampling step.
 
-A net is written once, in `run(canvas)`, over the features of the canvas's current nodes (n, D).
-Whatever looks at other nodes is a method of the canvas; all else is a map of rows. A canvas has
-`input`, to be given to `taps` and `convolve` only, and `given` (n, G), what the net is conditioned
-on, or None.
+A net is written once, in `run(canvas)`, over the features (n, D) of the canvas's current nodes.
+Whatever reads other nodes is a method of the canvas; everything else maps each row on its own. A
+canvas has `input`, to be passed to `taps` and `convolve` only, and `given` (n, G), the features of
+the condition, or None.
 
 N: nodes; n: current nodes; T: taps; D: features.
 """
@@ -27,34 +27,34 @@ class Canvas(Protocol):
     def given(self) -> Tensor | None: ...
 
     def taps(self, owner: nn.Module, x: Tensor, taps: Taps) -> Tensor:
-        """The features (n, T * D) at a node's taps, zeros outside the image."""
+        """The features (n, T * D) at the taps of every node, zeros outside the image."""
         ...
 
     def convolve(self, layer: Masked, x: Tensor) -> Tensor:
-        """A masked map of the features at its taps, and of `given`."""
+        """A masked linear map of the features at its taps and of `given`."""
         ...
 
     def sweep(self, layer: "Sweep", x: Tensor) -> Tensor:
-        """What a recurrence makes of its inputs."""
+        """The outputs of a recurrence for inputs x."""
         ...
 
     def above(self, module: "Made", x: Tensor, size: int, rows: int = 1) -> Tensor:
-        """`module(canvas, x)` (n, size), moved down by so many rows, zeros coming in at the top.
+        """`module(canvas, x)` (n, size), moved down by `rows`, with zeros at the top.
 
-        So the module may look along its own row in both directions.
+        The module may therefore read its own row in both directions.
         """
         ...
 
 
-# What a module makes of the features (n, D) on a canvas.
+# A module that maps features (n, D) on a canvas.
 Made = Callable[[Canvas, Tensor], Tensor]
 
 
 class Sweep(nn.Module):
     """A recurrence in one direction of a topology, whose output is moved down by `rows`.
 
-    With `sees_input` it reads its own pixel as well, after the features: where it is moved down,
-    that is a pixel before.
+    With `sees_input` it also reads its own pixel, which is an earlier pixel where the output is
+    moved down.
     """
 
     def __init__(
@@ -112,11 +112,11 @@ class Whole:
 
 
 class Front:
-    """Some nodes, where the features of all that they look at have been computed before.
+    """The nodes of one sampling step, where the features of all nodes they read are stored.
 
-    A layer's features and states stay in tables (N + 1, D) whose last row is zero. `nodes` are
-    those of the level that is being drawn, `ended` those of rows that have been drawn and that a
-    node looks along from now on, None where there are none.
+    The features and states of every layer are stored in tables (N + 1, D) whose last row is zero.
+    `nodes` are the nodes of the current step; `ended` are those of rows that have just been
+    completed and can now be read in both directions, or None.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Front:
         return layer(beside(rows, self.given if layer.given else None))
 
     def sweep(self, layer: Sweep, x: Tensor) -> Tensor:
-        cell = layer.recurrence.cells[0]
+        cell: Any = layer.recurrence.cells[0]
         table = self.layout.table(layer.offsets)
         z = cell.project(x)
         outputs = z.new_empty(len(z), layer.recurrence.output_size)
@@ -170,7 +170,7 @@ class Front:
         return self._look(made, ((-rows, 0),))
 
     def _in_order(self, direction: int) -> list[Any]:
-        """The current nodes, those that follow each other in a sweep one after the other."""
+        """The current nodes in groups, in the order in which the sweep depends on them."""
         if not self.is_row:
             return [slice(None)]
         plan = self.plans[direction]
@@ -180,7 +180,7 @@ class Front:
         return [(level == one).nonzero()[:, 0] for one in level.unique()]
 
     def _counted(self, direction: int, nodes: Tensor) -> Tensor | None:
-        """The slots (n, K) of nodes that count, None where all do."""
+        """The slots (n, K) of the nodes that count, None where all do."""
         plan = self.plans[direction]
         if plan.counts is None:
             return None
@@ -201,7 +201,7 @@ class Front:
 
 
 class Reach:
-    """A node without neighbours: notes at which `offsets` the net looks, and whether along rows."""
+    """A single node that records which `offsets` the net reads, and whether it reads along rows."""
 
     def __init__(self, input: Tensor, given: Tensor | None):
         self.input, self.given = input[:1], given if given is None else given[:1]

@@ -1,7 +1,7 @@
-"""What a net for pixels is given beside the pixels before: a class, or a small image.
+"""What a net for pixels is conditioned on: a class, or a small image.
 
-It enters every layer, unmasked: the class bias of van den Oord et al. (2016b), section 2.3, and the
-conditional layer of Multi-Scale PixelRNN (van den Oord et al. 2016a, section 3.6).
+The condition enters every layer, unmasked: the class bias of van den Oord et al. (2016b), section
+2.3, and the conditional layer of Multi-Scale PixelRNN (van den Oord et al. 2016a, section 3.6).
 
 B: images; N: nodes; G: features of a condition.
 """
@@ -21,9 +21,9 @@ class Classes(NamedTuple):
 
 
 class Small(NamedTuple):
-    """A sample's condition is the image itself, every `factor`-th pixel of every `factor`-th row.
+    """A sample's condition is every `factor`-th pixel of every `factor`-th row of the image.
 
-    It is (h / factor, w / factor, C), from -1 to 1.
+    Its shape is (h / factor, w / factor, C), its values are from -1 to 1.
     """
 
     channels: int
@@ -31,17 +31,18 @@ class Small(NamedTuple):
 
 
 class Label(nn.Embedding):
-    """Every class has features of its own (N, G), the same at all nodes of an image."""
+    """An embedding of the class (N, G), the same at all nodes of an image."""
 
     def __init__(self, condition: Classes, size: int):
         super().__init__(condition.count, size)
 
     def forward(self, batch: sn.Batch, layout: Layout) -> Tensor:
+        assert batch.condition is not None
         return super().forward(batch.condition)[batch.sample_of_node()]
 
 
 class Enlarge(nn.Module):
-    """Features (N, G) of the large image's nodes, made of the small image by deconvolution."""
+    """Features (N, G) at the nodes of the image, from the small image by transposed convolution."""
 
     def __init__(self, condition: Small, size: int):
         super().__init__()
@@ -56,7 +57,7 @@ class Enlarge(nn.Module):
 
     def forward(self, batch: sn.Batch, layout: Layout) -> Tensor:
         assert batch.condition is not None
-        dtype = self.layers[0].bias.dtype
+        dtype = next(self.parameters()).dtype
         large = self.layers(batch.condition.permute(0, 3, 1, 2).to(dtype))
         images = []
         for members, image in layout.images(large.new_empty(layout.num_nodes, 1)):
@@ -71,7 +72,7 @@ class Enlarge(nn.Module):
 
 
 def given(condition: Any, size: int) -> nn.Module | None:
-    """The features that a task's condition becomes; None for none."""
+    """The module that maps a task's condition to `size` features; None for no condition."""
     if condition is None:
         return None
     if size < 1:
@@ -80,4 +81,6 @@ def given(condition: Any, size: int) -> nn.Module | None:
         return Label(condition, size)
     if isinstance(condition, Small):
         return Enlarge(condition, size)
-    raise ValueError(f"a net for pixels is given a class or a small image, not {condition!r}")
+    raise ValueError(
+        f"a net for pixels is conditioned on a class or a small image, not {condition!r}"
+    )

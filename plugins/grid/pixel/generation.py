@@ -1,9 +1,9 @@
-"""New images of a trained net, and test images whose lower half it draws; on sheets to look at."""
+"""New images drawn by a trained net, and completions of test images, on sheets."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,29 +12,47 @@ from torch import Tensor
 
 import structnet as sn
 from structnet.plugins.grid.pixel.condition import Classes, Small
+from structnet.plugins.grid.pixel.likelihood import Likelihood
 from structnet.plugins.grid.pixel.net import PixelNet
 from structnet.plugins.grid.pixel.sampling import Step, sample
 
-if TYPE_CHECKING:
-    from structnet.plugins.grid.tasks.pictures import PictureTask
-
 Picture = NDArray[np.uint8]
-# Nodes that are drawn at once, at the most: their features are all kept.
+# The most nodes that are drawn at once, as their features are all stored.
 MOST_NODES = 1 << 18
 COMPLETIONS = 4
-# Of all images of a sheet together.
+# The most pixels of a sheet.
 MOST_PIXELS = 1 << 24
 
 
+class DrawnTask(Protocol):
+    """What is needed of a task whose images are drawn; see `PictureTask`."""
+
+    channels: int
+    levels: int
+    likelihood: Likelihood
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+
+    @property
+    def condition(self) -> Classes | Small | None: ...
+
+    def encode(self, values: Tensor) -> Tensor: ...
+
+    def picture(self, values: Tensor) -> Picture: ...
+
+    def load(self, topology: sn.Topology) -> sn.Splits: ...
+
+
 def blank(shape: tuple[int, int], channels: int, condition: Any = None) -> sn.Sample:
-    """An image of which nothing is known but its size, and what the net is given."""
+    """A sample of which only the size and the condition are known."""
     size = shape[0] * shape[1]
     x, y = np.zeros((size, channels), np.float32), np.zeros((size, channels), np.int64)
     return sn.Sample(shape, x, y, condition=condition)
 
 
 def draw(
-    task: "PictureTask",
+    task: DrawnTask,
     net: Any,
     topology: sn.Topology,
     samples: Sequence[sn.Sample],
@@ -44,7 +62,7 @@ def draw(
     seed: int = 0,
     bar: bool = False,
 ) -> list[Tensor]:
-    """Values (h, w, C) of images like the samples, of which a share `given_rows` is kept."""
+    """Draw values (h, w, C) of images like the samples; a share `given_rows` of rows is kept."""
     if not isinstance(net, PixelNet):
         raise ValueError(
             f"a {type(net).__name__} does not draw pixels: train with net=pixelrnn or net=pixelcnn"
@@ -79,7 +97,7 @@ def draw(
 
 
 def generate(
-    task: "PictureTask",
+    task: DrawnTask,
     net: Any,
     topology: sn.Topology,
     n: int,
@@ -90,7 +108,7 @@ def generate(
     small: str | None,
     shape: tuple[int | None, int | None],
 ) -> Any:
-    """A sheet of images, as the options of `PictureTask.generate` say."""
+    """A sheet of images; the arguments are those of `PictureTask.generate`."""
     for option, value in (("n", n), ("complete", complete)):
         if value is not None and value < 1:
             raise ValueError(f"{option} is at least 1, got {value}")
@@ -108,8 +126,8 @@ def generate(
     )
     if n * height * width > MOST_PIXELS:
         raise ValueError(
-            f"n={n} images of {height} x {width} pixels are no picture: {MOST_PIXELS:,} pixels "
-            "are the most, all images together; take fewer or smaller ones"
+            f"n={n} images of {height} x {width} pixels are too large for a sheet of at most "
+            f"{MOST_PIXELS:,} pixels; draw fewer or smaller ones"
         )
     conditions = _conditions(task, test, n, label, small, options)
     samples = [blank((height, width), task.channels, condition) for condition in conditions]
@@ -119,13 +137,13 @@ def generate(
 
 
 def completions(
-    task: "PictureTask",
+    task: DrawnTask,
     net: Any,
     topology: sn.Topology,
     samples: Sequence[sn.Sample],
     **options: Any,
 ) -> Any:
-    """A row an image: as it is, its upper half, and that half with lower ones that were drawn."""
+    """One row per image: the image, its upper half, and that half with drawn lower halves."""
     repeated = [one for one in samples for _ in range(COMPLETIONS)]
     drawn = iter(draw(task, net, topology, repeated, given_rows=0.5, **options))
     tiles = []
@@ -138,8 +156,8 @@ def completions(
 
 
 def sheet(pictures: Iterable[Picture], columns: int, gap: int = 2) -> Any:
-    """Pictures (h, w, 1 or 3) in rows of so many, small ones enlarged, as an image of Pillow's."""
-    # Imported here: only what draws needs it.
+    """A Pillow image with pictures (h, w, 1 or 3) in `columns`, small ones enlarged."""
+    # Imported here, as only drawing needs it.
     from PIL import Image
 
     tiles = list(pictures)
@@ -156,19 +174,23 @@ def sheet(pictures: Iterable[Picture], columns: int, gap: int = 2) -> Any:
 
 
 def _conditions(
-    task: "PictureTask",
+    task: DrawnTask,
     test: Sequence[sn.Sample],
     n: int,
     label: str | int | None,
     small: str | None,
     options: dict[str, Any],
 ) -> list[Any]:
-    """What each of n images is given."""
+    """The condition of each of n images."""
     kind = task.condition
     if label is not None and not isinstance(kind, Classes):
-        raise ValueError("class=... is for a net that is given it: train with task.condition=class")
+        raise ValueError(
+            "class=... is for a net conditioned on it: train with task.condition=class"
+        )
     if small is not None and not isinstance(kind, Small):
-        raise ValueError("small=... is for a net that is given it: train with task.condition=small")
+        raise ValueError(
+            "small=... is for a net conditioned on it: train with task.condition=small"
+        )
     if isinstance(kind, Classes):
         names = list(task.classes)
         if label is None:
@@ -184,24 +206,24 @@ def _conditions(
 
 
 def _small_images(
-    task: "PictureTask",
+    task: DrawnTask,
     kind: Small,
     test: Sequence[sn.Sample],
     n: int,
     directory: str,
     options: dict[str, Any],
 ) -> list[Any]:
-    """Small images drawn by another run; ValueError if they are not what the net is given."""
+    """Small images drawn by another run; ValueError if they don't fit the net's condition."""
     run = sn.Run.open(directory)
     net, made = run.load_net(), run.task
     like = np.shape(test[0].condition)
     wanted = f"{like[0]} x {like[1]} pixels in {like[2]} channels of {task.levels} levels"
     if getattr(made, "levels", None) != task.levels or getattr(made, "channels", None) != like[2]:
-        raise ValueError(f"small={directory} draws other images than this run is given: {wanted}")
+        raise ValueError(f"small={directory} draws other images than this run needs: {wanted}")
     drawn_of = made.load(run.topology)["test"][0].structure
     if drawn_of != like[:2] or made.condition is not None:
         raise ValueError(
-            f"small={directory} draws other images than this run is given, {wanted}: train one "
+            f"small={directory} draws other images than this run needs, {wanted}: train one "
             f"with task.size={like[0]} and without task.condition"
         )
     samples = [blank(like[:2], like[2]) for _ in range(n)]
@@ -210,7 +232,7 @@ def _small_images(
 
 
 def _parts(samples: Sequence[sn.Sample]) -> Iterator[Sequence[sn.Sample]]:
-    """The samples in order, so many at a time that their nodes are not too many."""
+    """The samples in groups of at most `MOST_NODES` nodes."""
     part, nodes = [], 0
     for one in samples:
         if part and nodes + one.num_nodes > MOST_NODES:
@@ -222,8 +244,8 @@ def _parts(samples: Sequence[sn.Sample]) -> Iterator[Sequence[sn.Sample]]:
 
 
 def _bar(steps: Sequence[Step]) -> Iterable[Step]:
-    """A progress bar, on a terminal."""
-    # Imported here: only what draws needs it.
+    """The steps with a progress bar, if stderr is a terminal."""
+    # Imported here, as only drawing needs it.
     from rich.console import Console
     from rich.progress import track
 

@@ -1,6 +1,6 @@
-"""Layout: where the nodes of a batch of images are.
+"""Layout: the positions of the nodes of a batch of images.
 
-N: nodes; T: taps, places relative to a node, (rows, columns); D: features of a node.
+N: nodes; T: taps, positions relative to a node, (rows, columns); D: features of a node.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from structnet.plugins.grid.topology import neighbours
+from structnet.plugins.grid.topology import coordinates, neighbours
 
 Tap = tuple[int, int]
 Taps = tuple[Tap, ...]
@@ -19,9 +19,9 @@ OWN: Taps = ((0, 0),)
 
 
 class Layout:
-    """The nodes of images of these shapes: image by image, row by row.
+    """The nodes of images of the given shapes, image by image and row by row.
 
-    Row N of a table of features is what lies outside an image: zeros.
+    Index N stands for positions outside an image, whose features are zeros.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, int]], device: torch.device | str = "cpu"):
@@ -32,7 +32,7 @@ class Layout:
         self._images = list(self._by_shape())
 
     def table(self, taps: Taps) -> Tensor:
-        """The node (N, T) at every tap of every node, N where that is outside the image."""
+        """`neighbours` as a tensor, cached."""
         if taps not in self._tables:
             self._tables[taps] = self._to_device(self.neighbours(taps))
         return self._tables[taps]
@@ -49,26 +49,22 @@ class Layout:
 
     def places(self) -> NDArray[np.int64]:
         """Image, row and column (N, 3) of every node."""
-        return np.concatenate(
-            [
-                np.stack([np.full(height * width, b), *np.divmod(np.arange(height * width), width)])
-                for b, (height, width) in enumerate(self.shapes)
-            ],
-            axis=1,
-        ).T
+        places = [coordinates(shape) for shape in self.shapes]
+        image = np.repeat(np.arange(len(places)), list(map(len, places)))
+        return np.column_stack([image, np.concatenate(places)])
 
     def images(self, x: Tensor) -> Iterator[tuple[list[int], Tensor]]:
-        """The features (N, D) as images (b, D, h, w) of one size, and which of the batch's."""
+        """The features (N, D) as images (b, D, h, w), by shape, each with the images' numbers."""
         for (height, width), members, nodes in self._images:
             rows = x if nodes is None else x.index_select(0, nodes)
             yield members, rows.reshape(len(members), height, width, -1).permute(0, 3, 1, 2)
 
     def nodes(self, images: Sequence[Tensor]) -> Tensor:
-        """The features (N, D) of images (b, D, h, w), in the order of `images`."""
+        """The features (N, D) of images (b, D, h, w) that are in the order of `images`."""
         rows = torch.cat([one.permute(0, 2, 3, 1).flatten(0, 2) for one in images])
         if len(images) == 1:
             return rows
-        order = torch.cat([nodes for _, _, nodes in self._images])
+        order = torch.cat([nodes for _, _, nodes in self._images if nodes is not None])
         return torch.empty_like(rows).index_copy(0, order, rows)
 
     def _by_shape(self) -> Iterator[tuple[tuple[int, int], list[int], Tensor | None]]:
@@ -83,19 +79,19 @@ class Layout:
             yield shape, members, nodes
 
     def _to_device(self, array: NDArray[np.int64]) -> Tensor:
-        # Sampling makes under inference mode what training finds here.
+        # Sampling fills this cache in inference mode, and training reads it.
         with torch.inference_mode(False):
             return torch.from_numpy(array).to(self.device)
 
 
 def gather(x: Tensor, table: Tensor) -> Tensor:
-    """The features (n, T * D) at the nodes of a table (n, T), of x (N, D) and zeros at N."""
+    """The features (n, T * D) of x (N, D) at the nodes of a table (n, T), zeros at N."""
     padded = torch.cat([x, x.new_zeros(1, x.shape[1])])
     return padded.index_select(0, table.flatten()).view(len(table), -1)
 
 
 def beside(x: Tensor, given: Tensor | None) -> Tensor:
-    """Features (n, D) and what a net is given (n, G) in one table."""
+    """Features (n, D), with those of the condition (n, G) appended if there are any."""
     return x if given is None else torch.cat([x, given], dim=1)
 
 

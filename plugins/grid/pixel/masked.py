@@ -1,12 +1,13 @@
 """Masks: which features may depend on which channels of their own pixel.
 
-A feature of rank r may depend on the first r channels of its own pixel, and on all of every pixel
-before. Channel c itself is of rank c + 1. One rule then holds for every map of a pixel's features,
-rank in <= rank out, and makes both masks of van den Oord et al. (2016), section 3.4: A where the
-input enters, B everywhere above.
+A feature of rank r may depend on the first r channels of its own pixel, and on all channels of
+earlier pixels. Channel c itself has rank c + 1. A map of a pixel's features then obeys one rule,
+rank in <= rank out, which gives both masks of van den Oord et al. (2016), section 3.4: mask A for
+the first layer, mask B for all others.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +20,19 @@ Ranks = tuple[int, ...]
 
 
 def ranks(count: int, groups: int) -> Ranks:
-    """The ranks of so many features in groups of about one size, group g being of rank g."""
+    """The ranks of `count` features in groups of about equal size; group g has rank g."""
     if count < groups:
         raise ValueError(
-            f"{count} features for {groups} groups of channels: take at least one each"
+            f"{count} features for {groups} groups of channels: take at least one per group"
         )
     return tuple(place * groups // count for place in range(count))
 
 
 class Masked(nn.Linear):
-    """A linear map of a node's features at `taps`, and of `given` columns that come last.
+    """A linear map of a node's features at `taps`, followed by `given` features of the condition.
 
-    Weights from what a feature may not see are zero; taps ahead of the pixel are not for it. Called
-    with rows (n, T * D + given) it gives (n, outputs).
+    Weights that the ranks forbid are zero; no tap may be later than the pixel. Called with rows (n,
+    T * D + given) it returns (n, outputs).
     """
 
     def __init__(self, inputs: Ranks, outputs: Ranks, taps: Taps = OWN, given: int = 0):
@@ -41,19 +42,22 @@ class Masked(nn.Linear):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Put weights and biases back to what a new map has, given the same random state."""
+        """Set weights and biases to those of a new map, given the same random state."""
         if not parametrize.is_parametrized(self, "weight"):
             super().reset_parameters()
             return
-        # The masked weight is a tensor of its own.
+        # The masked weight is computed from another parameter.
         with torch.device(self.bias.device):
             fresh = nn.Linear(self.in_features, self.out_features)
-        self.parametrizations.weight.original.copy_(fresh.weight)
+        parametrizations: Any = self.parametrizations
+        parametrizations.weight.original.copy_(fresh.weight)
         self.bias.copy_(fresh.bias)
 
     def kernel(self) -> Tensor:
-        """The same weights as a kernel (outputs, D, height, width), its last row and the column
-        in the middle being the pixel's own; see `margins`."""
+        """The same weights as a convolution kernel (outputs, D, height, width).
+
+        The pixel itself is in the last row and the middle column; see `margins`.
+        """
         above, beside = self.margins
         height, width = above + 1, 2 * beside + 1
         places = [(dy + above) * width + dx + beside for dy, dx in self.taps]
@@ -66,7 +70,7 @@ class Masked(nn.Linear):
 
     @property
     def margins(self) -> tuple[int, int]:
-        """How many rows above and columns beside a pixel are read."""
+        """The number of rows above a pixel, and of columns on each side, that are read."""
         return -min(dy for dy, _ in self.taps), max(abs(dx) for _, dx in self.taps)
 
 
@@ -81,12 +85,12 @@ class _Mask(nn.Module):
 
 
 def mask_weight(linear: nn.Linear, inputs: Ranks, outputs: Ranks, taps: Taps) -> None:
-    """Keep a map's weights at zero where its outputs may not see; other columns are left alone."""
+    """Mask the weights that the ranks forbid; columns of no tap are left as they are."""
     if (0, 0) not in taps or max(inputs) <= min(outputs):
         return
     rows = len(linear.weight)
     allowed = torch.tensor(inputs)[None, :] <= torch.tensor(outputs)[:, None]
-    # The gates of a cell are stacked: each has the ranks of the cell's outputs.
+    # The gates of a cell are stacked, and each has the ranks of the cell's outputs.
     allowed = allowed.repeat(rows // len(outputs), 1)
     mask = torch.ones_like(linear.weight)
     for place, tap in enumerate(taps):
@@ -111,11 +115,11 @@ def mask_cell(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> None:
 
 
 def _mixes(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> bool:
-    """Whether an output depends on an input of its own pixel that is above its rank."""
+    """Whether an output depends on an input of its own pixel with a higher rank."""
     own = taps.index((0, 0)) * len(inputs)
     like = next(cell.parameters())
     if like.is_meta:
-        # On the meta device the net is only counted.
+        # On the meta device only the parameters are counted.
         return False
     x = torch.rand(1, cell.input_size, dtype=like.dtype, requires_grad=True)
     states = [torch.rand(1, cell.arity or 1, size, dtype=like.dtype) for size in cell.state_sizes]
@@ -134,7 +138,7 @@ def _mixes(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> bool:
 def advance(
     cell: sn.Cell, z: Tensor, states: Sequence[Tensor]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """A step of a cell: what it gives to the layer above, and its new states."""
+    """One step of a cell: its output to the layer above, and its new states."""
     new = cell(z, *states)
     new = (new,) if isinstance(new, Tensor) else tuple(new)
     return (cell.output(z, *new)), new

@@ -60,7 +60,8 @@ class PixelNet(nn.Module, abc.ABC):
                 f"net {name!r} is for images: take a topology of two axes such as row, diagonal or "
                 f"bidiagonal, not {type(topology).__name__}"
             )
-        if not isinstance(readout(1, 1), sn.readouts["every"]):
+        every: Any = sn.readouts["every"]
+        if not isinstance(readout(1, 1), every):
             raise ValueError(f"net {name!r} scores every pixel: leave readout out, or take 'every'")
         self.sees: Ranks = tuple(sizes.sees)
         # Channel c is seen by features of a higher rank than c.

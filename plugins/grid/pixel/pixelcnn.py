@@ -63,7 +63,8 @@ class Plain(nn.Module):
         taps = square(net.first_kernel, "first_kernel", least=3)
         self.first = net.convolution(None, width, taps)
         taps = square(kernel, "kernel")
-        self.downs, self.layers, self.ups = (nn.ModuleList() for _ in range(3))
+        self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
+        self.layers: Any = nn.ModuleList()
         for _ in range(net.num_layers):
             self.downs.append(net.map(width, hidden_size))
             self.layers.append(net.convolution(hidden_size, hidden_size, taps))
@@ -90,7 +91,8 @@ class Gated(nn.Module):
         super().__init__()
         width = self.block_size = net.width
         self.vertical = Vertical(net, kernel)
-        self.layers, self.outs = nn.ModuleList(), nn.ModuleList()
+        self.layers: Any = nn.ModuleList()
+        self.outs = nn.ModuleList()
         for depth in range(net.num_layers):
             size = kernel if depth else net.first_kernel
             taps = tuple(tap for tap in square(size, "kernel") if tap[0] == 0)
@@ -120,7 +122,8 @@ class Vertical(nn.Module):
         super().__init__()
         width = net.width
         self.output_size = net.num_layers * 2 * width
-        self.layers, self.crosses = nn.ModuleList(), nn.ModuleList()
+        self.layers: Any = nn.ModuleList()
+        self.crosses = nn.ModuleList()
         for depth in range(net.num_layers):
             name = "kernel" if depth else "first_kernel"
             taps = square(kernel if depth else net.first_kernel, name, least=3, whole_row=True)

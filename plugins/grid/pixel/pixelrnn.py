@@ -55,7 +55,7 @@ class PixelRNN(PixelNet):
         taps = square(self.first_kernel, "first_kernel", least=3)
         self.first = self.convolution(None, self.width, taps)
         carrying = _carrying(cell, memory)
-        self.blocks = nn.ModuleList(
+        self.blocks: Any = nn.ModuleList(
             Block(self, topology, carrying, kernel, depth == 0, layer)
             for depth in range(self.num_layers)
         )
@@ -92,15 +92,13 @@ class Block(nn.Module):
         super().__init__()
         self.taps, hidden_size = _taps(topology, kernel), net.hidden_size
         width, units = net.ranks(2 * hidden_size), net.ranks(hidden_size)
-        self.sweeps = nn.ModuleList()
-        for place, (name, offsets) in enumerate(
-            zip(topology.directions, topology.offsets, strict=True)
-        ):
-            rows = topology.shifts[place]
+        self.sweeps: Any = nn.ModuleList()
+        sweeps: Any = zip(topology.directions, topology.offsets, topology.shifts, strict=True)
+        for place, (name, offsets, rows) in enumerate(sweeps):
             sees_input = is_first and rows > 0
             size = len(self.taps) * len(width) + net.given_size
             size += len(net.channels) * sees_input
-            made = sn.Recurrence(
+            made: Any = sn.Recurrence(
                 Grid(2, {name: offsets}), cell(offsets), size, hidden_size, **options
             )
             # All channels of the rows above may be seen.

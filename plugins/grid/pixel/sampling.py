@@ -1,7 +1,7 @@
-"""Sampling: pixels that don't look at each other are drawn together, in all images at once.
+"""Sampling: pixels that don't depend on each other are drawn together, in all images at once.
 
-What a net looks at says which those are; every layer's features and states are kept, so that a
-level costs its own nodes alone.
+The offsets that a net reads say which these are. The features and states of every layer are
+stored, so that a step computes those of its own nodes only.
 
 N: nodes; C: channels.
 """
@@ -23,16 +23,16 @@ from structnet.plugins.grid.pixel.net import PixelNet
 
 
 class Step(NamedTuple):
-    """The nodes of a level, and those of the rows that have just ended, None for none."""
+    """The nodes of one step, and those of the rows that have just been completed, or None."""
 
     nodes: Tensor
     ended: Tensor | None
 
 
 class Sampler:
-    """A net on images of which it has seen a part: level by level, in the order of `steps`.
+    """A net on partly drawn images, step by step in the order of `steps`.
 
-    `batch` says how large the images are, and what the net is given; its x is of no account.
+    `batch` has the sizes of the images and the condition; its x is not used.
     """
 
     def __init__(self, net: PixelNet, batch: sn.Batch):
@@ -44,20 +44,23 @@ class Sampler:
         reach = Reach(empty, given)
         net.run(reach)
         self.steps = [
-            Step(*(part if part is None else torch.from_numpy(part).to(device) for part in step))
-            for step in _levels(layout, reach)
+            Step(
+                torch.from_numpy(nodes).to(device),
+                None if ended is None else torch.from_numpy(ended).to(device),
+            )
+            for nodes, ended in _levels(layout, reach)
         ]
 
     def outputs(self, step: Step, again: bool = False) -> Tensor:
-        """What the net says of a step's pixels (n, outputs); `again`, with more of their channels.
+        """The outputs (n, outputs) for a step's pixels, given the pixels passed to `show`.
 
-        The channels and pixels before are those that `show` has been given.
+        `again` is for a second call at the same step, after more channels have been shown.
         """
         self.front.nodes, self.front.ended = step.nodes, None if again else step.ended
         return self.net.run(self.front)
 
     def show(self, step: Step, x: Tensor) -> None:
-        """Let the net see a step's pixels (n, C)."""
+        """Show the net the pixels (n, C) of a step."""
         self.front.input.index_copy_(0, step.nodes, x.to(self.front.input.dtype))
 
 
@@ -73,9 +76,12 @@ def sample(
     generator: torch.Generator | None = None,
     track: Callable[[Sequence[Step]], Iterable[Step]] = iter,
 ) -> Tensor:
-    """Draw images: values (N, C), the pixels `keep` (N,) as they are in `known` (N, C).
+    """Draw images, values (N, C); where `keep` (N,) is true, pixels are those of `known` (N, C).
 
-    `encode` makes the net's input of values. `track` may show how far it is.
+    Arguments:
+        encode: maps values to the net's input.
+        temperature: log-probabilities are divided by it.
+        track: wraps the steps, to show progress.
     """
     with torch.inference_mode(), parametrize.cached():
         sampler = Sampler(net, batch)
@@ -86,7 +92,7 @@ def sample(
         if known is not None and keep is not None:
             values[keep], drawn = known[keep], ~keep
         for step in track(sampler.steps):
-            # Channels that are still to be drawn are zero, which no output sees.
+            # Channels that are not drawn yet are zero, and no output sees them.
             mine, fresh = values[step.nodes], drawn[step.nodes]
             sampler.show(step, encode(mine))
             output = sampler.outputs(step)
@@ -98,17 +104,17 @@ def sample(
                 mine[:, channel] = torch.where(fresh, new, mine[:, channel])
             values[step.nodes] = mine
             sampler.show(step, encode(mine))
-    # A tensor like any other, outside inference mode.
+    # An ordinary tensor, made outside inference mode.
     return values.clone()
 
 
 def _levels(layout: Layout, reach: Reach) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Which nodes can be drawn together, and the nodes of the rows that end before them."""
+    """The nodes of every step, and those of rows that are complete just before it."""
     image, row, column = layout.places().T
     begins = (column == 0) & (row > 0) & reach.along_rows
     taps = sorted(reach.offsets - {(0, 0)} | ({(0, -1)} if reach.along_rows else set()))
     table = layout.neighbours(tuple(taps))
-    # The node that ends the row above comes just before.
+    # The last node of the row above has the number just before.
     ends = np.where(begins, np.arange(layout.num_nodes) - 1, layout.num_nodes)
     table = np.column_stack([table, ends])
     plan = sn.schedule(np.where(table == layout.num_nodes, -1, table), ptr=layout.starts)

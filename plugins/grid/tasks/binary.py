@@ -23,7 +23,8 @@ class GreyTask(PictureTask):
 
     def __init__(self, levels: int, *, binarise: Way | None = None, **options: Any):
         super().__init__(1, 2 if binarise else levels, **options)
-        self.grey_levels, self.binarise = levels, binarise
+        self.grey_levels = levels
+        self.binarise: Way | None = binarise
 
     def binarised(self, splits: dict[str, Split]) -> dict[str, Split]:
         return binarised(splits, self.grey_levels, self.binarise)
@@ -42,7 +43,7 @@ def binarised(splits: dict[str, Split], levels: int, how: Way | None) -> dict[st
     for number, (name, (images, labels)) in enumerate(splits.items()):
         images = np.asarray(images)
         if how == "dynamic" and name == "train":
-            made: Sequence = Drawn(images, levels)
+            made: Any = Drawn(images, levels)
         elif how == "threshold":
             made = (images > (levels - 1) / 2).astype(np.uint8)
         else:

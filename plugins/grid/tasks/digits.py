@@ -28,7 +28,7 @@ class Digits(GreyTask):
         # Imported here: scikit-learn takes a second.
         from sklearn.datasets import load_digits
 
-        digits = load_digits()
+        digits: Any = load_digits()
         order = np.random.default_rng(0).permutation(len(digits.target))
         parts = dict(zip(("test", "validation", "train"), np.split(order, [360, 540]), strict=True))
         splits = {

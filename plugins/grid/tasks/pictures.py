@@ -29,8 +29,8 @@ SPLITS = ("train", "validation", "test")
 class Split(NamedTuple):
     """Images (h, w, C) with values from 0 to L - 1, and their classes."""
 
-    images: Sequence[Image]
-    labels: Sequence[int]
+    images: Sequence[Image] | NDArray[np.uint8]
+    labels: Sequence[int] | NDArray[np.int64]
 
 
 class Pictures(Sequence[sn.Sample]):
@@ -109,7 +109,7 @@ class PictureTask(sn.Task):
             self.sees, self.monitor = self.likelihood.sees, self.measure
         else:
             self.monitor, self.mode = "accuracy", "max"
-            self.generate = None
+            self.generate = None  # pyright: ignore[reportAttributeAccessIssue]
 
     @abc.abstractmethod
     def read_splits(self) -> dict[str, Split]:
@@ -151,8 +151,8 @@ class PictureTask(sn.Task):
         """The PNG and JPEG files of a folder, or a single one; ValueError for goal=pixels."""
         if self.goal != "class":
             raise ValueError(
-                f"{type(self).__name__} with task.goal=pixels predicts nothing about {path}: draw "
-                "images with structnet generate run=DIR, or train with task.goal=class"
+                f"{type(self).__name__} with task.goal=pixels draws images and predicts nothing "
+                f"about {path}: take structnet generate run=DIR, or train with task.goal=class"
             )
         for file in [path] if path.is_file() else image_files(path):
             image = read_image(file, self.channels)
@@ -240,14 +240,11 @@ class PictureTask(sn.Task):
         # Imported here: scikit-learn takes a second, and only training needs it.
         from structnet.plugins.grid.baselines import fit_classifiers, fit_densities
 
-        shown = {
-            name: Split([self._thinned(image) for image in split.images], split.labels)
-            for name, split in self.loaded.source.items()
-            if name != "validation"
-        }
+        train, test = (self.loaded.source[name] for name in ("train", "test"))
+        images, unseen = ([self._thinned(one) for one in split.images] for split in (train, test))
         if self.goal == "class":
-            return fit_classifiers(shown["train"], shown["test"])
-        return fit_densities(shown["train"].images, shown["test"].images, self.levels)
+            return fit_classifiers((images, train.labels), (unseen, test.labels))
+        return fit_densities(images, unseen, self.levels)
 
     def _thinned(self, image: Image) -> Image:
         return image if self.size is None else thin(image, "size", self.size)

@@ -76,7 +76,7 @@ class Segmentation(sn.Task):
         path = self.find()
         arrays = read_arrays(path, [f"{p}_{what}" for p in PARTS.values() for what in WHAT])
         pixels = sum(len(arrays[f"{part}_labels"].ravel()) for part in PARTS.values())
-        if (size := 4 * pixels * self.input_size) > sn.total_memory():
+        if (size := 4 * pixels * (3 * self.window**2 + 2)) > sn.total_memory():
             raise ValueError(
                 f"the windows of {pixels:,} pixels take {sn.as_bytes(size)}, more than this "
                 f"machine's memory: set task.window to less than {self.window}"

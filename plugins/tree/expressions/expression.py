@@ -1,8 +1,8 @@
 """Python expressions as trees of words, each in the order written and with its operands exchanged.
 
 The data of DeepBugs (Pradel and Sen 2018): binary operations, comparisons and calls with two
-positional arguments. A file is flattened once, in pre-order; an expression is a slice of it, and
-exchanging the operands exchanges two sub-slices, so both orders hold exactly the same nodes.
+positional arguments. A file is flattened once, in pre-order. An expression is a slice of it, and
+exchanging the operands exchanges two slices within, so that both orders have the same nodes.
 """
 
 import ast
@@ -21,7 +21,7 @@ from structnet.plugins.code.sources import (
 )
 from structnet.plugins.code.syntax import Source, flatten
 
-# Nodes kept of each operand, of a called function, and of the arguments after the second.
+# The most nodes of an operand, of a called function, and of all arguments after the second.
 BLOCK_LIMIT = 100
 
 _CUT = ("<...>",)
@@ -31,8 +31,8 @@ _CUT = ("<...>",)
 class Nodes:
     """An expression's nodes in pre-order.
 
-    `words` are a node's own and its context's. `parent` is -1 at the root, node 0; `reading` lists
-    the nodes as the source reads, infix operators between their operands.
+    `words` has the words of every node and its context, `parent` its parent, -1 at the root, node
+    0. `reading` lists the nodes in source order, infix operators between their operands.
     """
 
     words: list[tuple[str, ...]]
@@ -56,11 +56,11 @@ class Expression:
 
     @property
     def text(self) -> str:
-        """The source on one line, read from the file anew."""
+        """The source on one line; the file is read again."""
         return excerpt(self.path, self._place)
 
     def nodes(self, swapped: bool) -> Nodes:
-        """The tree, with the two operands exchanged where `swapped`."""
+        """The tree, with the two operands exchanged if `swapped`."""
         root, file = self._root, self._file
         _, left, right, rest, end = (bound - root for bound in self._bounds())
         first = file.first_read[root]
@@ -99,7 +99,7 @@ class Expression:
         return count
 
     def _bounds(self) -> tuple[int, int, int, int, int]:
-        """Where function, left operand, right operand and the rest begin, and where it all ends."""
+        """The starts of function, left operand, right operand and the rest, and the end."""
         size, head = self._file.size, self._root + 1
         left = head + size[head] if self.kind == "call" else head
         right = left + size[left]
@@ -110,7 +110,7 @@ class Expression:
         return [word for words in self._file.words[start:end] for word in words]
 
     def _cut(self, words: list[tuple[str, ...]]) -> np.ndarray:
-        """Which nodes stay; each block's first node beyond the limit becomes `<...>` in `words`."""
+        """Which nodes are kept; the first one beyond a block's limit becomes `<...>` in `words`."""
         kept = np.ones(len(words), dtype=bool)
         bounds = [bound - self._root for bound in self._bounds()]
         for start, end in pairwise(bounds):
@@ -121,9 +121,9 @@ class Expression:
 
 
 def expressions(path: Path) -> Iterator[Expression]:
-    """A file's expressions in pre-order, those with two identical operands left out.
+    """A file's expressions in pre-order, except those with two identical operands.
 
-    Raises SyntaxError where the file can't be parsed.
+    SyntaxError where the file can't be parsed.
     """
     file, found = flatten(parse(path), _kind)
     for root, kind, node in found:
@@ -145,7 +145,7 @@ def left_child_right_sibling(parent: np.ndarray) -> np.ndarray:
     above = parent[order]
     is_next = above[1:] == above[:-1]
     table[order[:-1][is_next], 1] = order[1:][is_next]
-    # Written backwards, the first child is written last and stays.
+    # Assigned in reverse order, so that the first child is assigned last.
     table[above[::-1], 0] = order[::-1]
     return table
 
@@ -176,7 +176,7 @@ def _operands(node: ast.AST) -> tuple[ast.AST, ast.AST]:
 
 
 def _are_identical(left: ast.AST, right: ast.AST) -> bool:
-    """Whether two trees of one shape hold the same names and constants."""
+    """Whether two trees of the same shape have the same names and constants."""
 
     def leaves(tree):
         for node in ast.walk(tree):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
@@ -13,11 +14,11 @@ def fit_sentences(
 ) -> dict[str, dict[str, float]]:
     """Test accuracy of the most frequent class, and of logistic regression on words and bigrams.
 
-    Each split is its sentences, lists of words, and their classes.
+    A split is a list of sentences, each a list of words, and their classes.
     """
     (sentences, labels), (test_sentences, test_labels) = train, test
     frequent = Counter(labels).most_common(1)[0][0]
-    counter = CountVectorizer(analyzer=_ngrams, min_df=2, binary=True)
+    counter = CountVectorizer(analyzer=cast(Any, _ngrams), min_df=2, binary=True)
     model = LogisticRegression(C=0.1, max_iter=200).fit(counter.fit_transform(sentences), labels)
     predicted = model.predict(counter.transform(test_sentences))
     return {
