@@ -19,6 +19,7 @@ from structnet.execute.vendor.counterpart import find_counterpart, options_of
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.rnn_options import check_options, has_torch_form
 from structnet.nn.rnn_pass import run, weights_of
+from structnet.nn.stack import Stack
 from structnet.nn.torch_weights import shared
 from structnet.nn.torch_weights.exchange import (
     arguments,
@@ -104,20 +105,19 @@ class RNN(nn.Module):
 
     def _add_layers(self, options: dict[str, Any]) -> None:
         topology = registry.topologies.create(self._topology)
-        layers, size = [], self.input_size
-        for _ in range(self.num_layers):
-            layer = Recurrence(topology, self.cell, size, self.hidden_size, **options)
-            layers.append(layer)
-            size = layer.output_size
-        self.output_size = size
+
+        def layer(size: int) -> Recurrence:
+            return Recurrence(topology, self.cell, size, self.hidden_size, **options)
+
+        stack = Stack(layer, self.input_size, self.num_layers)
+        self.layers, self.output_size = stack.layers, stack.output_size
         if self.is_torch_form:
-            for layer in layers:
+            for layer in self.layers:
                 own_order = find(layer.executor).reads_weights
                 layer.cells = nn.ModuleList(
                     adapt(TorchForm(cell, self.counterpart, self.bias, own_order), 1)
                     for cell in layer.cells
                 )
-        self.layers: Any = nn.ModuleList(layers)
         if self.is_torch_form:
             shared.share(self)
         elif self.counterpart is not None:

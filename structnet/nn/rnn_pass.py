@@ -18,6 +18,7 @@ from structnet.cell.frame import autocast_type
 from structnet.data.sequences import Sequences, SizeError, read_sequences
 from structnet.execute.vendor.kernel import TorchKernel, takes_derivatives
 from structnet.nn.recurrence import Recurrence
+from structnet.nn.stack import run_layers
 from structnet.nn.torch_weights import shared
 from structnet.nn.torch_weights.exchange import require_counterpart
 from structnet.nn.torch_weights.form import HOOKS
@@ -172,35 +173,44 @@ def _run_kernel(rnn: Any, sequences: Sequences, initial: States | None) -> tuple
 
 
 def _run_layers(rnn: Any, sequences: Sequences, initial: States | None) -> tuple[Tensor, States]:
-    h, directions = sequences.data, 1 + rnn.bidirectional
-    plans, ends = _plans(rnn._topology, sequences.lengths, h.device)
-    finals = []
-    for depth, layer in enumerate(_layers_of_now(rnn)):
-        start = None
-        if initial is not None:
-            rows = slice(depth * directions, (depth + 1) * directions)
-            start = [state[rows].transpose(0, 1).flatten(1) for state in initial]
-        h, states = layer(h, plans, initial=start, return_states=True)
-        if rnn.is_torch_form and max(sequences.lengths, default=0) < 2:
-            # Nobody may read a state: recurrent weights have a gradient of zero, as torch's have.
-            h = h + sum(cell.recurrent[:0].sum() for cell in layer.cells)
-        finals.append([_at_ends(state, ends[:directions]) for state in states])
-        if depth < rnn.num_layers - 1:
-            h = F.dropout(h, rnn.dropout, rnn.training)
+    """The output (N, D * P) and the final states, layer by layer."""
+    plans, ends = _plans(rnn._topology, sequences.lengths, sequences.data.device)
+    ends, layers = ends[: len(plans)], _current_layers(rnn)
+
+    def between(depth: int, h: Tensor, out: Tensor) -> Tensor:
+        return out if depth == len(layers) - 1 else F.dropout(out, rnn.dropout, rnn.training)
+
+    h, finals = run_layers(
+        layers,
+        sequences.data,
+        plans,
+        between,
+        initial=None if initial is None else _by_layer(initial, len(plans)),
+        keep=lambda states: [_at_ends(state, ends) for state in states],
+    )
+    if rnn.is_torch_form and max(sequences.lengths, default=0) < 2:
+        # No step reads a state: recurrent weights get a gradient of zero, as torch's do.
+        h = h + sum(cell.recurrent[:0].sum() for layer in layers for cell in layer.cells)
     return _as_autocast_has(rnn, h, tuple(map(torch.cat, zip(*finals, strict=True))), sequences)
 
 
-def _layers_of_now(rnn: Any) -> Iterator[Recurrence]:
+def _by_layer(initial: States, directions: int) -> Iterator[States]:
+    """Initial states (D * num_layers, B, size) as (B, D * size), layer by layer."""
+    for states in zip(*(state.split(directions) for state in initial), strict=True):
+        yield tuple(state.transpose(0, 1).flatten(1) for state in states)
+
+
+def _current_layers(rnn: Any) -> list[Recurrence]:
     """The layers, their cells with the weights of one pass."""
     if not rnn.is_torch_form:
-        yield from rnn.layers
-        return
-    given = iter(shared.given(rnn))
+        return list(rnn.layers)
+    given, layers = iter(shared.given(rnn)), []
     for layer in rnn.layers:
         now = copy.copy(layer)
         cells = nn.ModuleList(cell.current(next(given)) for cell in layer.cells)
         now._modules = {**layer._modules, "cells": cells}
-        yield now
+        layers.append(now)
+    return layers
 
 
 def _as_autocast_has(

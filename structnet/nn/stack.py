@@ -112,9 +112,9 @@ def run_layers(
     *,
     edge_x: Tensor | None = None,
     initial: Iterable[Sequence[Tensor] | None] | None = None,
-    return_states: bool = False,
-) -> tuple[Tensor, list[States]]:
-    """The output of the last layer, and the states of every layer whose states are asked for.
+    keep: Callable[[States], Any] | None = None,
+) -> tuple[Tensor, list[Any]]:
+    """The output of layers on top of each other, and what is kept of the states of each.
 
     Arguments:
         layers: the recurrences, from the input up.
@@ -125,21 +125,25 @@ def run_layers(
         edge_x: the features of the edges, (E, edge_size).
         initial: the initial states of every layer; zeros where None. On topologies with one initial
             state per node, layers above the first start from the states of the one below.
-        return_states: whether states are wanted; where layers start from them they are always made.
+        keep: what is kept of a layer's states (N, directions * size); nothing where None.
     """
-    found: list[States] = []
+    below, kept = None, []
     starts = repeat(None) if initial is None else initial
     for depth, (layer, start) in enumerate(zip(layers, starts, strict=False)):
-        each_node = layer.topology.num_initial is None
-        start = found[-1] if each_node and found else start
-        options = {"edge_x": edge_x, "initial": start}
-        if return_states or each_node:
-            out, states = layer(h, plans, **options, return_states=True)
-            found.append(states)
-        else:
-            out = layer(h, plans, **options)
+        hands_on = layer.topology.num_initial is None
+        out = layer(
+            h,
+            plans,
+            edge_x=edge_x,
+            initial=below if hands_on and depth else start,
+            return_states=hands_on or keep is not None,
+        )
+        if hands_on or keep is not None:
+            out, below = out
+        if keep is not None:
+            kept.append(keep(below))
         h = between(depth, h, out)
-    return h, found
+    return h, kept
 
 
 def stacked(
