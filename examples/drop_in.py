@@ -1,4 +1,4 @@
-"""A model written for torch.nn.LSTM, given another cell in one line: was the bit set at a mark?"""
+"""A model written for torch.nn.LSTM with another cell, in one line: what is the marked bit?"""
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ class Reader(nn.Module):
 
 
 def marked_bits(samples: int, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random bits (B, L, 2), one of them marked, and the value of that one (B,)."""
+    """Random bits and a mark at one of them (B, L, 2), and the value of the marked bit (B,)."""
     bits = torch.randint(2, (samples, steps)).float()
     place = torch.randint(steps, (samples, 1))
     marks = torch.zeros(samples, steps).scatter_(1, place, 1.0)

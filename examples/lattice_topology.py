@@ -7,10 +7,10 @@ import structnet as sn
 
 @sn.topologies.register("lattice")
 class Lattice(sn.Topology):
-    """A character follows the one before and the words it ends, a word its first character.
+    """A character follows the one before it and the words that end in it, a word its first one.
 
-    Figure 1 c. Structure: the number of characters, and of every word the first and the last; in a
-    batch the words are nodes behind the characters.
+    Figure 1 c. Structure: the number of characters, and every word's first and last character. The
+    nodes are the characters, followed by the words.
     """
 
     takes = "lattice"
@@ -25,7 +25,7 @@ class Lattice(sn.Topology):
 
 
 def find_words(text, lexicon):
-    """The first and the last character of every word of the lexicon that stands in a text."""
+    """The first and the last character of every occurrence of the lexicon's words in a text."""
     starts = [(word, at) for word in lexicon for at in range(len(text))]
     return [(at, at + len(word) - 1) for word, at in starts if text.startswith(word, at)]
 

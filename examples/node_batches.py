@@ -1,4 +1,4 @@
-"""Nodes of one large DAG in batches, each with what leads to it: how much of it is marked?"""
+"""Batches of nodes of one large DAG with their ancestors: how many of these are marked?"""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ import structnet as sn
 
 random = np.random.default_rng(0)
 size = 200_000
-# A node reads two of the thousand before it; its class is the share of marks within two steps.
+# A node reads two of the thousand before it; its class is whether many within two steps are marked.
 target = np.repeat(np.arange(1000, size), 2)
 source = target - random.integers(1, 1000, len(target))
 marks = random.integers(0, 2, size)

@@ -7,7 +7,7 @@ import structnet as sn
 
 @sn.topologies.register("skip")
 class Skip(sn.Topology):
-    """A sequence whose steps also see the step `stride` before (Zhang et al. 2016, eq. 9)."""
+    """A sequence whose steps also read the step `stride` earlier (Zhang et al. 2016, eq. 9)."""
 
     takes = "sequence"
     arity = 2

@@ -1,4 +1,4 @@
-"""A selective state space model, made for sequences, over a tree and over a DAG of one's own."""
+"""A selective state space model, made for sequences, on a tree and on a custom DAG topology."""
 
 import torch
 

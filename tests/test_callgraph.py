@@ -8,9 +8,9 @@ from commands import SMALL, call, write_code
 
 import structnet as sn
 from structnet.data.batch import collate
+from structnet.plugins.graph.dataflow.baselines import fit_neighbourhoods
 from structnet.plugins.graph.dataflow.functions import functions
 from structnet.plugins.graph.dataflow.misuse import USES, Misuse
-from structnet.plugins.graph.dataflow.neighbourhood import fit_neighbourhoods
 
 GRAPH = sn.topologies.create("graph", direction="both")
 

@@ -20,7 +20,12 @@ FRAMEWORK = {
     for path in sorted((ROOT / "structnet").rglob("*.py"))
     if path.relative_to(ROOT / "structnet").parts[0] not in ("plugins", "conf")
 }
-PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+PLUGINS = {
+    f"structnet.{'.'.join(path.relative_to(ROOT).with_suffix('').parts)}".removesuffix(
+        ".__init__"
+    ): path
+    for path in sorted((ROOT / "plugins").rglob("*.py"))
+}
 
 
 def imported(nodes):
@@ -31,7 +36,7 @@ def imported(nodes):
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner in FRAMEWORK else node.module
+                yield inner if inner in FRAMEWORK | PLUGINS else node.module
 
 
 def parsed(path):
@@ -88,7 +93,22 @@ def test_the_library_needs_torch_and_numpy_alone(module):
     assert roots - sys.stdlib_module_names <= OF_LIBRARY
 
 
-@pytest.mark.parametrize("path", [*FRAMEWORK.values(), *PLUGINS], ids=lambda path: path.name)
+def test_plugins_are_imported_with_torch_and_numpy_alone():
+    found, open_ = set(), [name for name in PLUGINS if name.count(".") == 2]
+    while open_:
+        module = open_.pop()
+        if module not in found:
+            found.add(module)
+            imports = at_import(PLUGINS[module])
+            roots = {name.split(".")[0] for name in imports}
+            assert roots - sys.stdlib_module_names <= OF_LIBRARY, module
+            open_ += imports & PLUGINS.keys()
+    assert "structnet.plugins.grid.tasks.mnist" in found
+
+
+@pytest.mark.parametrize(
+    "path", [*FRAMEWORK.values(), *PLUGINS.values()], ids=lambda path: path.name
+)
 def test_files_and_functions_are_short(path):
     assert len(path.read_text().splitlines()) <= 300
     for node in ast.walk(parsed(path)):

@@ -69,7 +69,7 @@ class Callgraph(CodeChoice):
 
     def baselines(self) -> dict[str, dict[str, float]]:
         # Imported here: scikit-learn takes a second, and only training needs it.
-        from structnet.plugins.graph.dataflow.neighbourhood import fit_neighbourhoods
+        from structnet.plugins.graph.dataflow.baselines import fit_neighbourhoods
 
         found = fit_neighbourhoods(self.loaded.source["train"], self.loaded.source["test"])
         return {name: {"accuracy": float(hits.mean())} for name, hits in found.items()}
