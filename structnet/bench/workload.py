@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ class Work:
     input_size: int = 128
     hidden_size: int = 128
     executor: str = "auto"
-    save: str = "gates"
+    save: Literal["gates", "recompute", "windows"] = "gates"
     zoneout: float = 0.0
     dependency_nodes: int | None = None
     kernels: bool = False

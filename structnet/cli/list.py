@@ -9,22 +9,30 @@ from structnet.system.terminal import print_rows, visible
 from structnet.system.words import command_line, take_flag, take_values
 
 WIDTH = 100
+TITLES = {
+    "cells": "cell",
+    "topologies": "topology",
+    "readouts": "readout",
+    "nets": "net",
+    "tasks": "task",
+    "trainers": "trainer",
+    "executors": "executor",
+    "experiments": "experiment",
+    "debug": "debug",
+}
+# Without a word, all but the groups of files only.
+COMPONENTS = ("cell", "topology", "readout", "net", "task", "trainer", "executor")
 Components = Mapping[str, Mapping[str, Any]]
 
 
 def run(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
     folders = take_values(words, "--config-dir")
-    from structnet.config.groups import LISTED, PRESETS
-
-    plural = {f"{group}s" if group != "topology" else "topologies": group for group in LISTED}
-    known = {**plural, **{f"{group}s": group for group in PRESETS}, "debug": "debug"}
-    known.pop("debugs")
-    name = words.pop() if len(words) == 2 and known.get(words[1], words[1]) not in known.values() \
-        else None  # fmt: skip
-    wanted = [_group(word, known, folders) for word in words] or list(LISTED)
+    is_pair = len(words) == 2 and TITLES.get(words[1], words[1]) not in TITLES.values()
+    name = words.pop() if is_pair else None
+    wanted = [_group(word, folders) for word in words] or COMPONENTS
     listed = {
-        title: _components(group, folders) for title, group in known.items() if group in wanted
+        title: _components(group, folders) for title, group in TITLES.items() if group in wanted
     }
     if name is not None:
         listed = {title: _only(name, wanted[0], found) for title, found in listed.items()}
@@ -42,21 +50,24 @@ def run(words: list[str]) -> int:
 def _components(group: str, folders: Sequence[str]) -> Components:
     """The components of a group, and its configuration files."""
     from structnet.config.compose import presets
-    from structnet.config.groups import LISTED, groups
+    from structnet.config.groups import GROUPS, executors, groups
 
+    if group == "executor":
+        return executors()
     files = {name: {"doc": doc, "options": {}} for name, doc in presets(group, folders).items()}
-    return {**groups()[group], **files} if group in LISTED else files
+    return {**groups()[group], **files} if group in GROUPS else files
 
 
-def _group(word: str, known: Mapping[str, str], folders: Sequence[str]) -> str:
+def _group(word: str, folders: Sequence[str]) -> str:
+    """The group that a word names in singular or plural; ValueError for an unknown one."""
     from structnet.registry.suggest import did_you_mean
 
-    group = known.get(word, word)
-    if group in known.values():
+    group = TITLES.get(word, word)
+    if group in TITLES.values():
         return group
-    of = [one for one in dict.fromkeys(known.values()) if word in _components(one, folders)]
+    of = [one for one in TITLES.values() if word in _components(one, folders)]
     advice = f"; write {command_line('list', of[0], word)}" if of else ""
-    raise ValueError(f"no group {word!r} {did_you_mean(word, known)}{advice}")
+    raise ValueError(f"no group {word!r} {did_you_mean(word, TITLES)}{advice}")
 
 
 def _only(name: str, group: str, components: Components) -> Components:

@@ -19,8 +19,6 @@ REGISTRIES = {
     "task": registry.tasks,
 }
 GROUPS = (*REGISTRIES, "trainer")
-# What `structnet list` shows besides: net.executor names one, without options.
-LISTED = (*GROUPS, "executor")
 # Groups of files only, in conf/ and in the user's folders.
 PRESETS = ("experiment", "debug")
 TOP_LEVEL: Mapping[str, Any] = {"seed": int, "run": str | None}
@@ -34,7 +32,17 @@ def groups() -> dict[str, dict[str, Any]]:
         for group, known in REGISTRIES.items()
     }
     listed["trainer"] = {"default": _described(TrainerOptions, options_of("trainer", "default"))}
-    listed["executor"] = {name: _executor(name) for name in registry.executors.names()}
+    return listed
+
+
+def executors() -> dict[str, Any]:
+    """Executor -> its description and what it takes, for `structnet list`."""
+    known, listed = registry.executors, {}
+    for name in known.names():
+        executor = find(name)
+        takes = [feature for feature in FEATURES if feature in executor.takes]
+        described = _described(known[name], known.options(name))
+        listed[name] = {**described, "takes": takes, "needs_gpu": executor.needs_gpu}
     return listed
 
 
@@ -92,13 +100,6 @@ def _described(component: Any, options: Options) -> dict[str, Any]:
             one["choices"] = choices(kind)
         described[name] = one
     return {"doc": first_line(component), "options": described}
-
-
-def _executor(name: str) -> dict[str, Any]:
-    known, executor = registry.executors, find(name)
-    described = _described(known[name], known.options(name))
-    takes = [feature for feature in FEATURES if feature in executor.takes]
-    return {**described, "takes": takes, "needs_gpu": executor.needs_gpu}
 
 
 def _check_trainer(choice: Any) -> None:
