@@ -63,9 +63,9 @@ def test_signatures_are_those_of_the_classes():
     assert not inspect.signature(sn.topologies["chain"]).parameters
 
 
-@pytest.mark.parametrize("kind", ["cells", "readouts"])
+@pytest.mark.parametrize("kind", ["cells", "topologies", "readouts"])
 def test_text_among_options_is_a_choice(kind):
-    """Nothing else is asked of a cell or a readout in words."""
+    """None of them takes a path, or a name of its own."""
     known = getattr(sn, kind)
     for name in known.names():
         for option, (type_, default) in known.options(name).items():

@@ -1,11 +1,14 @@
 """Types as an editor sees them: what is public is known, and a wrong use of it is found."""
 
+import ast
 import json
 import subprocess
 import sys
 
 import pytest
 from commands import ROOT
+
+import structnet
 
 USES = """
 import structnet as sn
@@ -46,3 +49,17 @@ def test_a_wrong_use_of_a_public_name_is_a_type_error(tmp_path):
 
 def test_the_distribution_says_that_it_has_types():
     assert (ROOT / "structnet" / "py.typed").is_file()
+
+
+def test_type_checkers_know_the_public_names_from_the_modules_that_have_them():
+    source = (ROOT / "structnet" / "__init__.py").read_text()
+    seen = {
+        alias.asname: node.module
+        for block in ast.parse(source).body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name == alias.asname
+    }
+    assert seen == structnet._HOME
