@@ -7,7 +7,8 @@ import torch
 import structnet as sn
 from structnet.data.batch import collate
 from structnet.plugins.grid.baselines import fit_pixels
-from structnet.plugins.grid.tasks.segmentation import FILE, places, windows
+from structnet.plugins.grid.tasks.segmentation import places, windows
+from structnet.plugins.scenes.files import FILE
 
 SWEEPS = sn.topologies.create("multidirectional")
 

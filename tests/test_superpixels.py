@@ -16,7 +16,7 @@ from structnet.plugins.graph.regions import (
     describe,
     superpixels,
 )
-from structnet.plugins.grid.tasks.segmentation import FILE
+from structnet.plugins.scenes.files import FILE
 
 REGIONS = np.array([[0, 0, 1, 1], [0, 2, 2, 1], [3, 3, 2, 1]])
 
