@@ -433,7 +433,7 @@ def test_batches_of_one_shape_are_planned_once():
         (torch.zeros(5, 2, 3), {"lengths": [5]}, r"each of 2 samples, got \[5\]"),
         (torch.zeros(5, 2, 3), {"lengths": [5.0, 2.0]}, "an integer for each"),
         (torch.zeros(5, 2, 3), {"lengths": [5, 0]}, "length of sample 1 is 0"),
-        (torch.zeros(5, 2, 3), {"lengths": [6, 5]}, "length of sample 0 is 6.* 1 to 5 steps"),
+        (torch.zeros(5, 2, 3), {"lengths": [6, 5]}, "of sample 0 is 6, .* 1 to the 5 steps"),
         (torch.zeros(5, 3), {"lengths": [5]}, "unbatched input has its own"),
         (pack_sequence([torch.zeros(5, 3)]), {"lengths": [5]}, "PackedSequence has its own"),
         (pack_sequence([torch.zeros(5, 4)]), {}, "input_size = 3, got 4"),

@@ -23,7 +23,7 @@ class Batches(Sampler[list[int]]):
         sizes: the samples' numbers of nodes.
         batch_nodes: the most nodes in a batch; a larger sample is a batch of its own.
         batch_size: the number of samples in a batch, in place of `batch_nodes`.
-        group: so many consecutive samples stay together, in the order given.
+        group: the number of consecutive samples that stay together, in the order given.
         pool: samples are sorted by size within pools of about this many batches; 1 mixes all sizes.
         shuffle: a new order in every epoch; else batches go from small to large samples.
         seed: the seed of the order.

@@ -1,4 +1,4 @@
-"""Batches of sequences in the forms that torch has for them, read as one and given back so.
+"""Batches of sequences in torch's forms: padded, packed, nested or unbatched.
 
 B: samples, L: steps of the longest, N: steps of all, I: features.
 """
@@ -15,14 +15,18 @@ from structnet.topology.order import reorder
 
 
 class SizeError(ValueError, RuntimeError):
-    """A tensor that does not fit: a ValueError, and what torch calls a RuntimeError."""
+    """A tensor of a wrong size: a ValueError, and a RuntimeError, which torch raises for it."""
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """`data` (N, I): the steps of the samples, one sample after the other.
+    """The steps of a batch of sequences.
 
-    `restore` puts outputs (N, O) in the form that the sequences came in.
+    Arguments:
+        data: all steps (N, I), one sample after the other.
+        lengths: the number of steps of each sample.
+        restore: brings outputs (N, O) into the form that the sequences were given in.
+        is_batched: whether it is not a single sequence without a batch dimension.
     """
 
     data: Tensor
@@ -38,19 +42,24 @@ class Sequences:
 def read_sequences(
     x: Tensor | PackedSequence, lengths: Sequence[int] | Tensor | None, batch_first: bool
 ) -> Sequences:
-    """Read padded (B, L, I) if `batch_first`, else (L, B, I), unbatched, packed or nested x.
+    """Read sequences in any of torch's forms.
 
-    ValueError for other dimensions, for lengths that are not one a sample from 1 to L, and where
-    they are given with a form that has its own. The output is contiguous as torch's is.
+    ValueError for another number of dimensions, and for lengths that are not one per sample, not
+    within 1 to L, or given for a form that has its own.
+
+    Arguments:
+        x: padded, (B, L, I) if `batch_first`, else (L, B, I); unbatched (L, I); packed; or nested.
+        lengths: the lengths of padded sequences (B,); by default all are L.
+        batch_first: whether the first dimension of padded sequences is the batch.
     """
     if isinstance(x, PackedSequence):
-        _refuse(lengths, "a PackedSequence")
+        _check_no(lengths, "a PackedSequence")
         return _read_packed(x)
     if x.is_nested:
-        _refuse(lengths, "a nested tensor")
+        _check_no(lengths, "a nested tensor")
         return _read_nested(x)
     if x.dim() == 2:
-        _refuse(lengths, "an unbatched input")
+        _check_no(lengths, "an unbatched input")
         whole = _read_padded(x[None], None, batch_first=True)
         return replace(whole, restore=lambda h: h, is_batched=False)
     if x.dim() != 3:
@@ -59,9 +68,11 @@ def read_sequences(
 
 
 def pack_order(lengths: Sequence[int], order: Tensor) -> tuple[Tensor, Tensor]:
-    """What packing does: the steps (N,) in packed order, and the `batch_sizes`.
+    """The indices of the steps in packed order (N,), and the `batch_sizes`.
 
-    `order` (B,) are the samples, longest first.
+    Arguments:
+        lengths: the number of steps of each sample.
+        order: the samples (B,), longest first.
     """
     sizes = torch.tensor(lengths, dtype=torch.long, device="cpu")
     step = torch.arange(max(lengths, default=0), device="cpu")[:, None]
@@ -76,9 +87,9 @@ def invert(order: Tensor) -> Tensor:
     return torch.empty_like(order).scatter_(0, order, places)
 
 
-def _refuse(lengths: Any, what: str) -> None:
+def _check_no(lengths: Any, what: str) -> None:
     if lengths is not None:
-        raise ValueError(f"lengths are for padded batches, {what} has its own; leave them out")
+        raise ValueError(f"lengths are for padded batches, but {what} has its own: leave them out")
 
 
 def _read_padded(x: Tensor, lengths: Sequence[int] | Tensor | None, batch_first: bool) -> Sequences:
@@ -114,22 +125,22 @@ def _checked(lengths: Sequence[int] | Tensor | None, count: int, longest: int) -
     sizes = given.cpu()
     if sizes.shape != (count,) or (count and (sizes.is_floating_point() or sizes.is_complex())):
         raise ValueError(
-            f"lengths are an integer for each of {count} samples, got {sizes.tolist()}; "
+            f"lengths must be an integer for each of {count} samples, got {sizes.tolist()}; "
             "batch_first says which dimension of the input is the batch"
         )
     wrong = ((sizes < 1) | (sizes > longest)).nonzero()
     if len(wrong):
         sample = int(wrong[0])
         raise ValueError(
-            f"the length of sample {sample} is {int(sizes[sample])}, the input has 1 to {longest} "
-            "steps"
+            f"the length of sample {sample} is {int(sizes[sample])}, but must be from 1 to the "
+            f"{longest} steps of the input"
         )
     return sizes
 
 
 def _read_packed(x: PackedSequence) -> Sequences:
     if x.data.dim() != 2:
-        raise SizeError(f"the data of a PackedSequence is (N, I), got {tuple(x.data.shape)}")
+        raise SizeError(f"the data of a PackedSequence must be (N, I), got {tuple(x.data.shape)}")
     count = int(x.batch_sizes[0])
     samples = torch.arange(count, device="cpu")
     order = samples if x.sorted_indices is None else x.sorted_indices.cpu()
@@ -154,7 +165,7 @@ def _read_nested(x: Any) -> Sequences:
 
     def restore(h: Tensor) -> Tensor:
         if x.layout is torch.jagged and x.is_contiguous():
-            # The offsets of x, so that torch knows that both are of the same ragged shape.
+            # With the offsets of x, torch knows that both have the same ragged shape.
             return torch.nested.nested_tensor_from_jagged(h, x.offsets())
         return torch.nested.as_nested_tensor(list(h.split(lengths)), layout=x.layout)
 

@@ -150,13 +150,13 @@ class Topology(metaclass=Checked):
 
     def _read(self, structure: Any) -> Any:
         if is_data(structure):
-            self._refuse_graph("torch_geometric", structure)
+            self._reject_graph("torch_geometric", structure)
             check_fields(structure)
         elif is_networkx(structure):
-            self._refuse_graph("networkx", structure)
+            self._reject_graph("networkx", structure)
         return self.predecessors(structure)
 
-    def _refuse_graph(self, of: str, structure: Any) -> None:
+    def _reject_graph(self, of: str, structure: Any) -> None:
         """ValueError if the topology does not take graphs."""
         if self.takes in ("sequence", "grid"):
             raise ValueError(
