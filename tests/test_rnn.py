@@ -361,7 +361,9 @@ def test_torchs_module_without_biases_gives_zero_biases():
 def test_what_torch_has_no_equal_of_is_refused(cell, options):
     rnn = sn.RNN(cell, 3, 4, **options)
     for call in (rnn.to_torch, rnn.torch_state_dict, lambda: rnn.load_torch(nn.LSTM(3, 4))):
-        with pytest.raises(ValueError, match=f"torch has no equal of RNN\\({cell}, 3, 4"):
+        with pytest.raises(
+            ValueError, match=f"torch has no module that computes RNN\\({cell}, 3, 4"
+        ):
             call()
 
 
@@ -473,9 +475,9 @@ def test_a_nested_tensor_that_does_not_fit_is_named():
         ({"dropout": -0.1}, "from 0 to 1, got -0.1"),
         ({"proj_size": 4}, "proj_size is 0 for none, or from 1 to below hidden_size = 4, got 4"),
         ({"proj_size": -1}, "from 1 to below hidden_size = 4, got -1"),
-        ({"proj_size": 2, "projection_size": 3}, "one option by two names, got 2 and 3"),
+        ({"proj_size": 2, "projection_size": 3}, "two names of one option, got 2 and 3"),
         ({"bias": False, "peephole": True}, "bias=False is for cells that torch has"),
-        ({"bias": False, "biases": 2}, "biases=2 goes with bias=True"),
+        ({"bias": False, "biases": 2}, "biases=2 needs bias=True"),
         ({"biases": 2, "peephole": True}, "biases=2 is for cells that torch has"),
         ({"biases": 3}, "biases is 1, 2 as torch has them, or None, got 3"),
         ({"executor": "quick"}, "no executor 'quick'"),

@@ -1,6 +1,6 @@
-"""RNN: any cell in layers over sequences, called as torch.nn.LSTM is.
+"""RNN: any cell in layers over sequences, called like torch.nn.LSTM.
 
-B: samples, L: steps, N: steps of all samples, I: input size, D: directions.
+B: samples, L: steps, I: input size, D: directions.
 """
 
 import warnings
@@ -20,7 +20,7 @@ from structnet.nn.recurrence import Recurrence
 from structnet.nn.rnn_options import check_options, has_torch_form
 from structnet.nn.rnn_pass import run, weights_of
 from structnet.nn.stack import Stack
-from structnet.nn.torch_weights import shared
+from structnet.nn.torch_weights import tied
 from structnet.nn.torch_weights.exchange import (
     arguments,
     flatten,
@@ -34,27 +34,28 @@ States = tuple[Tensor, ...]
 
 
 class RNN(nn.Module):
-    """Layers of a cell over sequences, in one direction or both, called as torch.nn.LSTM is.
+    """Layers of a cell over sequences, in one direction or both, called like torch.nn.LSTM.
 
-    `cell` is a name, or a callable (input size, hidden size, arity) -> Cell. Behind it stand the
-    arguments of torch's modules, in their order; `dropout` acts on what leaves every layer but the
-    last, `bias` and `proj_size` are for cells that torch has as well. `options` are those of
-    `Recurrence`, and of the cell, where it is named.
+    Cells that torch has as well (lstm, elman, and gru with reset="after") have torch's parameters
+    by default: their names, layout and two biases. Their initial values differ from torch's: Glorot
+    for weights of the input, orthogonal recurrent matrices, forget gates at 1. With executor auto
+    they run in torch's kernels where these are faster, unless hooks or computed weights prevent it.
+    `load_state_dict` takes the state dict of torch's module, or of an RNN with one bias.
 
-    What torch computes as well (lstm, gru with the reset gate after the product, elman) has torch's
-    parameters: their names, layout and two `biases`, so that it trains as torch's modules do, step
-    by step; with `biases=1` it has those of `Recurrence`. It starts otherwise than torch's: input
-    weights by Glorot, orthogonal recurrent matrices, forget gates at 1. It runs in torch's kernels
-    where they are faster, unless an `executor` is named or what is put on a cell keeps it from it.
-
-    The input is (L, B, I), (B, L, I) if `batch_first`, or (L, I); a PackedSequence; or a nested
-    tensor of (L, I). Padded batches may come with `lengths` (B,): what is behind them is not
-    computed, and zero in the output. The output is in the form of the input, with
-    D * output size features; beside it stand the final states, each (D * num_layers, B, size),
-    (D * num_layers, size) for (L, I): a tuple, or a tensor where the cell has one. Initial states
-    `hx` are given in this form. Layers come first in it, in each forward before backward.
-
-    `load_state_dict` takes what torch's module or an RNN of one bias has saved.
+    Arguments:
+        cell: a name, or a callable (input size, hidden size, arity) -> Cell.
+        input_size: the size of a step's input (I).
+        hidden_size: the size of the cell's states.
+        num_layers: the number of layers.
+        bias: whether there are biases; without is for cells that torch has.
+        batch_first: whether padded batches are (B, L, I), not (L, B, I).
+        dropout: the probability with which an output of a layer is dropped before the next layer.
+        bidirectional: whether every layer has a cell for each direction.
+        proj_size: the size that the output of cell lstm is projected to; 0 for no projection.
+        device: where the weights are made; torch's default device where None.
+        dtype: the dtype of the weights; torch's default where None.
+        biases: 2 as torch has them, or 1 as `Recurrence` has; None is 2 where torch has the cell.
+        options: those of `Recurrence`, and of the cell if it is given by name.
     """
 
     def __init__(
@@ -76,22 +77,22 @@ class RNN(nn.Module):
     ):
         """ValueError for an option out of range or unknown, KeyError for an unknown cell.
 
-        TypeError where torch has one: a size that is no integer, a bias that is no bool.
+        TypeError where torch raises one: a size that is not an int, a bias that is not a bool.
         """
         super().__init__()
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
         options = check_options(cell, sizes, bias, batch_first, dropout, proj_size, options)
         if dropout and num_layers == 1:
             warnings.warn(
-                f"dropout={dropout} acts between layers, and there is one; take num_layers=2 or "
-                "more, or leave it out",
+                f"dropout={dropout} acts between layers, and there is only one; take num_layers=2 "
+                "or more, or leave it out",
                 stacklevel=2,
             )
         self.cell, self.input_size, self.hidden_size = cell, input_size, hidden_size
         self.num_layers, self.batch_first, self.dropout = num_layers, batch_first, float(dropout)
         self.bidirectional, self.bias = bidirectional, bias
         self.proj_size = options.get("projection_size") or 0
-        # Torch has none that is as large as the hidden size.
+        # Torch has no projection to the hidden size itself.
         is_full = self.proj_size >= hidden_size
         self.counterpart = None if is_full else find_counterpart(cell, options)
         self.is_torch_form = has_torch_form(self.counterpart, cell, bias, biases)
@@ -112,14 +113,14 @@ class RNN(nn.Module):
         stack = Stack(layer, self.input_size, self.num_layers)
         self.layers, self.output_size = stack.layers, stack.output_size
         if self.is_torch_form:
-            for layer in self.layers:
-                own_order = find(layer.executor).reads_weights
-                layer.cells = nn.ModuleList(
+            assert self.counterpart is not None
+            for recurrence in self.layers:
+                own_order = find(recurrence.executor).reads_weights
+                recurrence.cells = nn.ModuleList(
                     adapt(TorchForm(cell, self.counterpart, self.bias, own_order), 1)
-                    for cell in layer.cells
+                    for cell in recurrence.cells
                 )
-        if self.is_torch_form:
-            shared.share(self)
+            tied.tie(self)
         elif self.counterpart is not None:
             self.register_load_state_dict_pre_hook(read_torch_names)
 
@@ -130,42 +131,55 @@ class RNN(nn.Module):
         *,
         lengths: Sequence[int] | Tensor | None = None,
     ) -> tuple[Any, Tensor | States]:
-        """The output and the final states; SizeError for sizes that don't fit."""
-        return (run if torch.compiler.is_exporting() else _run_apart)(self, input, hx, lengths)
+        """The output, in the form of the input, and the final states.
+
+        Arguments:
+            input: (L, B, I), (B, L, I) if `batch_first`, or (L, I); a PackedSequence; or a nested
+                tensor of (L, I). The output has D * output size features.
+            hx: the initial states, one tensor (D * num_layers, B, size) per state of the cell,
+                layer by layer, forward before backward; (D * num_layers, size) for an input (L, I);
+                a single tensor if the cell has one state. Zeros by default. The final states have
+                the same form.
+            lengths: the lengths (B,) of the sequences of a padded batch. Steps behind them are not
+                computed, and zero in the output.
+
+        SizeError for sizes that don't fit.
+        """
+        return (run if torch.compiler.is_exporting() else _run_untraced)(self, input, hx, lengths)
 
     def reset_parameters(self) -> None:
-        """Put all weights back to what a new RNN has, given the same random state."""
+        """Reset all weights to those of a new RNN, given the same random state."""
         if self.is_torch_form:
-            shared.reset(self)
+            tied.reset(self)
             return
         for layer in self.layers:
             layer.reset_parameters()
 
     def load_torch(self, source: nn.Module | Mapping[str, Tensor]) -> None:
-        """Take the weights of an nn.LSTM, nn.GRU or nn.RNN, or of its state dict.
+        """Load the weights of an nn.LSTM, nn.GRU or nn.RNN, or of its state dict.
 
-        The outputs are the same; with `biases=1` torch's two become one. ValueError where torch has
-        no equal of this cell and its options, or sizes differ.
+        The outputs are then the same; with `biases=1` torch's two are added. ValueError if torch
+        has no module that computes the same, or if sizes differ.
         """
         self.load_state_dict(read_weights(self, source))
 
     @torch.no_grad()
     def torch_state_dict(self) -> dict[str, Tensor]:
-        """The weights by the names that torch's module has; ValueError where there is none."""
-        self._settle()
+        """The state dict of torch's module with the same weights; ValueError if there is none."""
+        self._synchronise()
         return {
             f"{kind}_{suffix}": weight.clone()
-            for (_, suffix, _), weights in zip(self.places(), weights_of(self), strict=True)
+            for (_, suffix, _), weights in zip(self.named_cells(), weights_of(self), strict=True)
             for kind, weight in weights.items()
         }
 
     def to_torch(self) -> nn.RNNBase:
-        """torch's module with the same weights; ValueError where there is none."""
+        """Torch's module with the same weights; ValueError if there is none."""
         return make_torch(self)
 
     @classmethod
     def from_torch(cls, module: nn.Module) -> "RNN":
-        """What computes the same as an nn.LSTM, nn.GRU or nn.RNN; ValueError for others."""
+        """An RNN with the weights of an nn.LSTM, nn.GRU or nn.RNN; ValueError for other modules."""
         cell, options = options_of(module)
         rnn = cls(cell, **arguments(module), **options)
         rnn.to(next(module.parameters())).load_torch(module)
@@ -175,12 +189,12 @@ class RNN(nn.Module):
     def all_weights(self) -> list[list[Tensor]]:
         """The weights of every layer and direction, as torch's modules list them."""
         if self.counterpart is None:
-            raise AttributeError(f"RNN({self.extra_repr()}) has no weights as torch's modules have")
-        self._settle()
+            raise AttributeError(f"RNN({self.extra_repr()}) has no weights in torch's layout")
+        self._synchronise()
         return [list(weights.values()) for weights in weights_of(self)]
 
     def flatten_parameters(self) -> None:
-        """Lay torch's weights side by side on a GPU, as cuDNN wants them."""
+        """Lay the weights in one piece of GPU memory, as cuDNN wants them."""
         if self.is_torch_form:
             flatten(self)
 
@@ -189,9 +203,9 @@ class RNN(nn.Module):
         self.flatten_parameters()
         return self
 
-    def named_modules(self, *arguments: Any, **keywords: Any) -> Iterator[tuple[str, nn.Module]]:
-        # Whoever lists parameters goes through modules.
-        self._settle()
+    def named_modules(self, *arguments: Any, **keywords: Any) -> Any:
+        # Parameters are listed by going through the modules.
+        self._synchronise()
         return super().named_modules(*arguments, **keywords)
 
     def extra_repr(self) -> str:
@@ -202,21 +216,21 @@ class RNN(nn.Module):
         words = [f"{o}={value}" for o, value in values.items() if value != defaults[o]]
         return ", ".join([name, str(self.input_size), str(self.hidden_size), *words])
 
-    def _settle(self) -> None:
+    def _synchronise(self) -> None:
         if self.is_torch_form:
-            shared.settle(self)
+            tied.synchronise(self)
 
     @property
     def _topology(self) -> str:
         return "bichain" if self.bidirectional else "chain"
 
-    def places(self) -> Iterator[tuple[str, str, Any]]:
-        """Where each cell's parameters stand here and in torch's module, and the cell."""
+    def named_cells(self) -> Iterator[tuple[str, str, Any]]:
+        """The cells, each with its path here and the suffix of its weights in torch's module."""
         for depth, layer in enumerate(self.layers):
             for direction, cell in enumerate(layer.cells):
-                here = f"layers.{depth}.cells.{direction}."
-                yield here, f"l{depth}{'_reverse' * direction}", cell
+                path = f"layers.{depth}.cells.{direction}."
+                yield path, f"l{depth}{'_reverse' * direction}", cell
 
 
-# Torch's kernels and our sweeps are no graphs of operations that a compiler could take in.
-_run_apart = torch.compiler.disable(run)
+# torch.compile can trace neither torch's kernels nor our sweeps.
+_run_untraced: Callable[..., Any] = torch.compiler.disable(run)

@@ -1,4 +1,4 @@
-"""Arguments of an RNN that torch's modules have as well, and are checked as theirs are."""
+"""Arguments that an RNN has in common with torch's modules, checked as they check them."""
 
 import numbers
 from collections.abc import Mapping
@@ -16,7 +16,14 @@ def check_options(
     proj_size: int,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The options with `proj_size` among them; TypeError and ValueError where torch has them."""
+    """The options, with `proj_size` as the cell's option; errors of the types that torch raises.
+
+    Arguments:
+        cell: the name of the cell, or a callable that makes it.
+        sizes: the arguments that are sizes, by name.
+        bias, batch_first, dropout, proj_size: the arguments of these names.
+        options: options of the layers and the cell.
+    """
     for name, value in {"bias": bias, "batch_first": batch_first}.items():
         if not isinstance(value, bool):
             raise TypeError(f"{name} should be of type bool, got: {type(value).__name__}")
@@ -25,8 +32,8 @@ def check_options(
             raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
         if size < 1:
             raise ValueError(f"{name} must be greater than zero: {name} is at least 1, got {size}")
-    is_number = isinstance(dropout, numbers.Number) and not isinstance(dropout, bool)
-    if not is_number or not 0 <= dropout <= 1:
+    is_number = isinstance(dropout, numbers.Real) and not isinstance(dropout, bool)
+    if not is_number or not 0 <= float(dropout) <= 1:
         raise ValueError(f"dropout is a probability from 0 to 1, got {dropout!r}")
     if not proj_size:
         return dict(options)
@@ -39,8 +46,8 @@ def check_options(
         )
     if options.get("projection_size", proj_size) != proj_size:
         raise ValueError(
-            f"proj_size and projection_size are one option by two names, got {proj_size} and "
-            f"{options['projection_size']}"
+            "proj_size and projection_size are two names of one option, got "
+            f"{proj_size} and {options['projection_size']}; leave one of them out"
         )
     return {**options, "projection_size": proj_size}
 
@@ -48,17 +55,17 @@ def check_options(
 def has_torch_form(
     counterpart: Counterpart | None, cell: Any, bias: bool, biases: int | None
 ) -> bool:
-    """Whether the parameters are torch's; ValueError where biases are asked for otherwise."""
+    """Whether the parameters are torch's; ValueError for biases that the cell can't have."""
     if biases not in (None, 1, 2):
         raise ValueError(f"biases is 1, 2 as torch has them, or None, got {biases!r}")
     if counterpart is None:
         if not bias or biases == 2:
             asked = "biases=2" if bias else "bias=False"
             raise ValueError(
-                f"{asked} is for cells that torch has, {sorted(KINDS.values())} without other "
+                f"{asked} is for cells that torch has, {sorted(KINDS.values())} with torch's "
                 f"options, not for {cell!r} here; leave it out"
             )
         return False
     if not bias and biases is not None:
-        raise ValueError(f"biases={biases} goes with bias=True, got bias=False; leave one out")
+        raise ValueError(f"biases={biases} needs bias=True, got bias=False; leave one out")
     return biases != 1

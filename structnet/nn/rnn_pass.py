@@ -1,6 +1,6 @@
 """A pass of an RNN over sequences: in torch's kernels, or layer by layer in executors.
 
-B: samples, L: steps, N: steps of all samples, D: directions.
+B: samples, L: steps, N: steps of all samples, D: directions, P: output size.
 """
 
 import copy
@@ -15,43 +15,42 @@ from torch.nn.utils.rnn import PackedSequence
 
 from structnet import registry
 from structnet.cell.frame import autocast_type
+from structnet.cell.hooks import KINDS
 from structnet.data.sequences import Sequences, SizeError, read_sequences
 from structnet.execute.vendor.kernel import TorchKernel, takes_derivatives
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.stack import run_layers
-from structnet.nn.torch_weights import shared
+from structnet.nn.torch_weights import tied
 from structnet.nn.torch_weights.exchange import require_counterpart
-from structnet.nn.torch_weights.form import HOOKS
 from structnet.topology.plan import Plan, lasting
 
 States = tuple[Tensor, ...]
 
 
 def run(rnn: Any, input: Any, hx: Any, lengths: Any) -> tuple[Any, Tensor | States]:
+    """What a call of an RNN returns."""
     if rnn.is_torch_form:
-        shared.settle(rnn)
-    may = may_take_kernel(rnn)
-    if may and lengths is None and is_padded_for_kernel(input):
+        tied.synchronise(rnn)
+    may_take = may_take_kernel(rnn)
+    if may_take and lengths is None and is_padded_for_kernel(input):
         return _run_padded(rnn, input, hx)
     sequences = read_sequences(input, lengths, rnn.batch_first)
     _check(rnn, sequences.data)
     count = len(sequences.lengths)
     initial = None if hx is None else _read_states(rnn, hx, count, sequences.is_batched)
-    takes_kernel = may and is_faster(sequences.data, sequences.are_equally_long)
-    run_these = _run_kernel if takes_kernel else _run_layers
-    h, states = run_these(rnn, sequences, initial)
-    if not sequences.is_batched:
-        states = tuple(state.squeeze(1) for state in states)
-    return sequences.restore(h), states[0] if len(states) == 1 else states
+    takes_kernel = may_take and is_faster(sequences.data, sequences.are_equally_long)
+    run_sequences = _run_kernel if takes_kernel else _run_layers
+    h, states = run_sequences(rnn, sequences, initial)
+    return sequences.restore(h), _write_states(states, sequences.is_batched)
 
 
 def weights_of(rnn: Any) -> list[dict[str, Tensor]]:
-    """Torch's weights for one pass, a dict a cell, by kind."""
-    counterpart, cells = require_counterpart(rnn), [cell for _, _, cell in rnn.places()]
+    """Torch's weights for one pass: one dict per cell, by kind."""
+    counterpart, cells = require_counterpart(rnn), [cell for _, _, cell in rnn.named_cells()]
     if not rnn.is_torch_form:
         return [counterpart.export(dict(cell.named_parameters())) for cell in cells]
-    given = shared.given(rnn)
-    found = [cell.weights(own) for cell, own in zip(cells, given, strict=True)]
+    computed = tied.computed_weights(rnn)
+    found = [cell.weights(others) for cell, others in zip(cells, computed, strict=True)]
     return [{kind: one[kind] for kind in counterpart.kinds if kind in one} for one in found]
 
 
@@ -62,39 +61,39 @@ def may_take_kernel(rnn: Any) -> bool:
         return False
     if layer.truncate or any(vars(layer.noise).values()):
         return False
-    return all(_is_plain(rnn, cell) for _, _, cell in rnn.places()) and not any(
-        vars(module)[name] for module in rnn.layers for name in ("_forward_pre_hooks", *HOOKS)
+    return all(_is_plain(rnn, cell) for _, _, cell in rnn.named_cells()) and not any(
+        vars(layer)[name] for layer in rnn.layers for name in KINDS
     )
 
 
 def _is_plain(rnn: Any, cell: Any) -> bool:
-    """Whether a cell's weights are all there is to it."""
+    """Whether a cell has no hooks, and no weights that are computed from others."""
     if rnn.is_torch_form:
         return cell.is_plain
     names = {name for name, _ in cell.named_parameters()}
     return names == require_counterpart(rnn).own_names and not any(
-        vars(module)[name] for module in cell.modules() for name in ("_forward_pre_hooks", *HOOKS)
+        vars(module)[name] for module in cell.modules() for name in KINDS
     )
 
 
 def is_padded_for_kernel(input: Any) -> bool:
-    """Whether it is for torch's kernel as it is."""
+    """Whether an input is padded, and torch's kernel takes it as it is."""
     if isinstance(input, PackedSequence) or input.is_nested:
         return False
     return torch.compiler.is_exporting() or is_faster(input, are_equally_long=True)
 
 
 def is_faster(data: Tensor, are_equally_long: bool) -> bool:
-    """Whether torch's kernel is expected to take less time than executors do.
+    """Whether torch's kernel is expected to be faster than the executors.
 
-    Training an LSTM on a CPU it takes 1.4 times theirs for ragged sequences, 0.7 times for
-    equally long ones.
+    Training an LSTM on a CPU it takes 0.7 times their time for sequences of one length, and 1.4
+    times for packed ones.
     """
     return data.is_cuda or are_equally_long
 
 
 def _dtype(rnn: Any, other: Tensor) -> torch.dtype:
-    """The type of the weights, or that of another tensor where there are none."""
+    """The dtype of the weights, or of another tensor if there are none."""
     for weight in rnn._parameters.values():
         if weight is not None:
             return weight.dtype
@@ -115,11 +114,15 @@ def _check(rnn: Any, data: Tensor) -> None:
         )
 
 
-def _read_states(rnn: Any, hx: Any, samples: int, is_batched: bool) -> States:
-    """Initial states (D * num_layers, B, size), of the weights' type."""
-    sizes = rnn.layers[0].cells[0].state_sizes
+def _state_shapes(rnn: Any, *samples: int) -> list[tuple[int, ...]]:
+    """The shapes of the states of all layers, (D * num_layers, *samples, size)."""
     rows = rnn.num_layers * (1 + rnn.bidirectional)
-    shapes = [(rows, *([samples] if is_batched else []), size) for size in sizes]
+    return [(rows, *samples, size) for size in rnn.layers[0].cells[0].state_sizes]
+
+
+def _read_states(rnn: Any, hx: Any, samples: int, is_batched: bool) -> States:
+    """Initial states (D * num_layers, B, size), in the dtype of the weights."""
+    shapes = _state_shapes(rnn, *([samples] if is_batched else []))
     states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
     given = [tuple(state.shape) for state in states]
     if given != shapes:
@@ -128,21 +131,25 @@ def _read_states(rnn: Any, hx: Any, samples: int, is_batched: bool) -> States:
     return tuple((s if is_batched else s.unsqueeze(1)).to(dtype) for s in states)
 
 
+def _write_states(states: States, is_batched: bool) -> Tensor | States:
+    """Final states in the form of torch's modules."""
+    if not is_batched:
+        states = tuple(state.squeeze(1) for state in states)
+    return states[0] if len(states) == 1 else states
+
+
 def _zero_states(rnn: Any, like: Tensor, samples: int) -> States:
-    sizes = rnn.layers[0].cells[0].state_sizes
-    rows = rnn.num_layers * (1 + rnn.bidirectional)
-    return tuple(like.new_zeros(rows, samples, size) for size in sizes)
+    return tuple(like.new_zeros(shape) for shape in _state_shapes(rnn, samples))
 
 
 def _kernel(rnn: Any) -> TorchKernel:
     return TorchKernel(
-        require_counterpart(rnn), weights_of(rnn), rnn.num_layers, rnn.dropout,
-        rnn.training,
-    )  # fmt: skip
+        require_counterpart(rnn), weights_of(rnn), rnn.num_layers, rnn.dropout, rnn.training
+    )
 
 
 def _run_padded(rnn: Any, x: Tensor, hx: Any) -> tuple[Tensor, Tensor | States]:
-    """What torch's kernel gives for x as it is."""
+    """The output and the final states of a padded batch, in torch's kernel."""
     if x.dim() not in (2, 3):
         raise ValueError(f"input is of 3 dimensions, or of 2 unbatched, got shape {tuple(x.shape)}")
     _check(rnn, x)
@@ -157,12 +164,12 @@ def _run_padded(rnn: Any, x: Tensor, hx: Any) -> tuple[Tensor, Tensor | States]:
     else:
         initial = _read_states(rnn, hx, samples, is_batched)
     h, states = kernel.run(x, initial, rnn.batch_first)
-    if not is_batched:
-        h, states = h.squeeze(1 - rnn.batch_first), tuple(s.squeeze(1) for s in states)
-    return h, states[0] if len(states) == 1 else states
+    h = h if is_batched else h.squeeze(1 - rnn.batch_first)
+    return h, _write_states(states, is_batched)
 
 
 def _run_kernel(rnn: Any, sequences: Sequences, initial: States | None) -> tuple[Tensor, States]:
+    """The output (N, D * P) and the final states, in torch's kernel."""
     kernel, count = _kernel(rnn), len(sequences.lengths)
     initial = initial or _zero_states(rnn, kernel.weights[0]["weight_hh"], count)
     if not sequences.are_equally_long:
@@ -191,7 +198,7 @@ def _run_layers(rnn: Any, sequences: Sequences, initial: States | None) -> tuple
     if rnn.is_torch_form and max(sequences.lengths, default=0) < 2:
         # No step reads a state: recurrent weights get a gradient of zero, as torch's do.
         h = h + sum(cell.recurrent[:0].sum() for layer in layers for cell in layer.cells)
-    return _as_autocast_has(rnn, h, tuple(map(torch.cat, zip(*finals, strict=True))), sequences)
+    return _in_autocast_dtype(rnn, h, tuple(map(torch.cat, zip(*finals, strict=True))), sequences)
 
 
 def _by_layer(initial: States, directions: int) -> Iterator[States]:
@@ -204,19 +211,19 @@ def _current_layers(rnn: Any) -> list[Recurrence]:
     """The layers, their cells with the weights of one pass."""
     if not rnn.is_torch_form:
         return list(rnn.layers)
-    given, layers = iter(shared.given(rnn)), []
+    computed, layers = iter(tied.computed_weights(rnn)), []
     for layer in rnn.layers:
-        now = copy.copy(layer)
-        cells = nn.ModuleList(cell.current(next(given)) for cell in layer.cells)
-        now._modules = {**layer._modules, "cells": cells}
-        layers.append(now)
+        current = copy.copy(layer)
+        cells = nn.ModuleList(cell.current(next(computed)) for cell in layer.cells)
+        current._modules = {**layer._modules, "cells": cells}
+        layers.append(current)
     return layers
 
 
-def _as_autocast_has(
+def _in_autocast_dtype(
     rnn: Any, h: Tensor, states: States, sequences: Sequences
 ) -> tuple[Tensor, States]:
-    """Output and states in the types that torch's modules give under autocast."""
+    """Output and states in the dtypes that torch's modules return under autocast."""
     low = autocast_type(h.device)
     if low is None or not rnn.is_torch_form or rnn.layers[0].executor != "auto":
         return h, states
@@ -229,7 +236,7 @@ def _as_autocast_has(
 def _plans(
     topology: str, lengths: tuple[int, ...], device: torch.device
 ) -> tuple[tuple[Plan, ...], tuple[Tensor, Tensor]]:
-    """The plans of sequences, and the node that ends each, forward and backward; on the device."""
+    """The plans of sequences, and the indices (B,) of their last and first steps, on the device."""
     with lasting(), torch.device("cpu"):
         plans = registry.topologies.create(topology).plan(lengths)
         sizes = torch.tensor(lengths, dtype=torch.long)
@@ -239,6 +246,6 @@ def _plans(
 
 
 def _at_ends(state: Tensor, ends: Sequence[Tensor]) -> Tensor:
-    """(N, D * size) -> (D, B, size)."""
+    """The final states (D, B, size), of the states (N, D * size) of all steps."""
     parts = state.chunk(len(ends), dim=1)
     return torch.stack([part[end] for part, end in zip(parts, ends, strict=True)])

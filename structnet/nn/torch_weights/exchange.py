@@ -1,4 +1,4 @@
-"""Weights of an RNN from torch's modules, and back."""
+"""Weights of an RNN, read from torch's modules and written to them."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -15,22 +15,22 @@ ARGUMENTS = (
 
 
 def arguments(module: nn.Module) -> dict[str, Any]:
-    """What an RNN and torch's modules are both made with."""
+    """The arguments that an RNN and torch's modules have in common."""
     return {name: getattr(module, name) for name in ARGUMENTS}
 
 
 def require_counterpart(rnn: Any) -> Counterpart:
-    """ValueError where torch has no equal."""
+    """Torch's module that computes the same; ValueError if there is none."""
     if rnn.counterpart is None:
         raise ValueError(
-            f"torch has no equal of RNN({rnn.extra_repr()}) with its options; it has lstm, "
-            "elman, and gru with reset='after', other options being as they are by default"
+            f"torch has no module that computes RNN({rnn.extra_repr()}) with its options; it has "
+            "lstm, elman, and gru with reset='after', with default options otherwise"
         )
     return rnn.counterpart
 
 
 def read_weights(rnn: Any, source: nn.Module | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The state dict of a module, or as given; ValueError where it is not for this RNN."""
+    """The state dict of a module, or a given one; ValueError if it does not fit this RNN."""
     state = source.state_dict() if isinstance(source, nn.Module) else source
     squash = require_counterpart(rnn).options.get("nonlinearity")
     if isinstance(source, nn.RNN) and source.nonlinearity != squash:
@@ -60,8 +60,9 @@ def make_torch(rnn: Any) -> nn.RNNBase:
 
 
 def flatten(rnn: Any) -> None:
-    """What nn.RNNBase.flatten_parameters does, to the parameters that an RNN has by its names."""
-    names = [f"{kind}_{suffix}" for _, suffix, _ in rnn.places() for kind in rnn.counterpart.kinds]
+    """`nn.RNNBase.flatten_parameters` for the parameters that an RNN has under torch's names."""
+    kinds = rnn.counterpart.kinds
+    names = [f"{kind}_{suffix}" for _, suffix, _ in rnn.named_cells() for kind in kinds]
     names = [name for name in names if rnn.bias or not name.startswith("bias")]
     weights = [rnn._parameters.get(name) for name in names]
     own = {name: getattr(rnn, name) for name in (*ARGUMENTS, "mode", "proj_size")}
@@ -71,11 +72,11 @@ def flatten(rnn: Any) -> None:
 
 
 def read_torch_names(rnn: Any, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Put the cells' names for torch's into a state dict that is being loaded, for one bias."""
-    for here, suffix, cell in rnn.places():
+    """In a state dict that is being loaded, replace torch's names by the cells', with one bias."""
+    for own, suffix, cell in rnn.named_cells():
         names = {kind: f"{prefix}{kind}_{suffix}" for kind in rnn.counterpart.kinds}
         found = {kind: state_dict[name] for kind, name in names.items() if name in state_dict}
-        # What is missing or of another shape is left for torch to name.
+        # torch reports weights that are missing or of another shape.
         with torch.no_grad():
             weights = rnn.counterpart.export(dict(cell.named_parameters()))
         shapes = {kind: value.shape for kind, value in weights.items()}
@@ -87,4 +88,4 @@ def read_torch_names(rnn: Any, state_dict: dict[str, Tensor], prefix: str, *_: A
             for kind in found:
                 del state_dict[names[kind]]
             for name, value in rnn.counterpart.adopt(found).items():
-                state_dict[f"{prefix}{here}{name}"] = value
+                state_dict[f"{prefix}{own}{name}"] = value
