@@ -203,5 +203,5 @@ def test_wrong_choices_are_refused():
         sn.Recurrence("chain", "lstm", 3, 2, save="gate")
     with pytest.raises(ValueError, match=r"'auto' takes no save='recompute', only compiled does"):
         sn.Recurrence("chain", "lstm", 3, 2, save="recompute")
-    with pytest.raises(ValueError, match="save='windows' goes without truncate"):
+    with pytest.raises(ValueError, match="save='windows' excludes truncate"):
         sn.Recurrence("chain", "lstm", 3, 2, save="windows", zoneout=0.1)

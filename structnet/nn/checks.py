@@ -8,32 +8,33 @@ from torch import Tensor, nn
 from structnet.cell.base import Cell
 from structnet.topology.plan import Plan
 
-# What goes with save='gates' alone.
+# What needs save='gates'. These and `needs` are names in `FEATURES` of executors.
 WITH_GATES = ("truncate", "dropout", "zoneout", "weight_drop")
 
 
 def check_options(cells: Sequence[Cell], needs: frozenset[str], save: str, truncate: Any) -> None:
-    """ValueError for values out of range, and for options that exclude each other."""
+    """ValueError for a value out of range, and for options that exclude each other."""
     if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
         raise ValueError(f"option 'truncate' is at least 1 level, got {truncate!r}")
     if save == "gates":
         return
     if "edges" in needs:
-        raise ValueError(f"edge features go with save='gates', got {save!r}")
+        raise ValueError(f"edge features need save='gates', got {save!r}")
     if needs & set(WITH_GATES):
         raise ValueError(
-            f"save={save!r} goes without truncate, recurrent_dropout, zoneout and weight_drop"
+            f"save={save!r} excludes truncate, recurrent_dropout, zoneout and weight_drop; leave "
+            "them out, or take save='gates'"
         )
     for cell in cells:
         if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
             raise ValueError(
-                f"save={save!r} calls `project` on some nodes at a time, and the batch "
-                f"norm in {type(cell).__name__} is of all; take save='gates'"
+                f"save={save!r} calls `project` on some nodes at a time, and the batch norm in "
+                f"{type(cell).__name__} needs all; take save='gates'"
             )
 
 
 def check_own(cell: Cell, topology: Any) -> None:
-    """ValueError for a cell that reads states of its node where a topology has none."""
+    """ValueError for a cell that reads its own node's states on a topology that has none."""
     if cell.reads_own and topology.num_initial is not None:
         raise ValueError(
             f"{type(cell).__name__} with own=true reads a node's own states in the layer "
@@ -43,10 +44,10 @@ def check_own(cell: Cell, topology: Any) -> None:
 
 
 def check_given(layer: Any, x: Tensor, plans: Sequence[Plan]) -> None:
-    """ValueError for plans that are not this layer's, and for an input that is not theirs."""
+    """ValueError for plans that don't fit a layer, and for an input that doesn't fit the plans."""
     if isinstance(plans, Plan):
         raise ValueError("plans are a sequence with one for each direction, got a single Plan")
-    # A structure given for the plans may be a sequence as well, or refuse to be gone through.
+    # A structure given in place of plans may be a sequence too, or not iterable.
     for plan in plans if type(plans) in (list, tuple) else [plans]:
         if not isinstance(plan, Plan):
             raise ValueError(

@@ -1,9 +1,10 @@
-"""Features of edges, on their way into the gates that come once per predecessor.
+"""Features of edges as a term of the gates that come once per predecessor.
 
-E: edges of the batch, R: places in the rows of a plan.
+E: edges of the batch, R: entries of a plan's `rows`.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,14 +14,15 @@ from structnet.topology.plan import Plan
 
 
 class EdgeFeatures(nn.ModuleList):
-    """A projection (edge_size, edge_columns) without bias for the cell of every direction.
+    """For every direction, a linear map from an edge's features to the gates of its predecessor.
 
-    What comes of an edge's features is added to the gates of its predecessor. Places without an
-    edge get zeros.
+    Arguments:
+        edge_size: the number of features of an edge.
+        cells: the cells, one per direction.
     """
 
     def __init__(self, edge_size: int, cells: Sequence[Cell]):
-        """ValueError for a size below 1, cells without edge gates, ordered slots."""
+        """ValueError for a size below 1, and for cells without edge gates or with ordered slots."""
         if not isinstance(edge_size, int) or edge_size < 1:
             raise ValueError(f"edge_size is at least 1, got {edge_size!r}")
         for cell in cells:
@@ -31,19 +33,20 @@ class EdgeFeatures(nn.ModuleList):
         self._start()
 
     def reset_parameters(self) -> None:
-        """Put the projections back to what new ones have, given the same random state."""
-        for projection in self:
+        """Reset the projections to new ones, given the same random state."""
+        for projection in cast(list[nn.Linear], self):
             projection.reset_parameters()
         self._start()
 
     def _start(self) -> None:
-        for projection in self:
+        for projection in cast(list[nn.Linear], self):
             nn.init.xavier_uniform_(projection.weight)
 
     def forward(self, edge_x: Tensor, plans: Sequence[Plan]) -> list[Tensor]:
-        """What edges add to gates, (R, edge_columns) a direction, of their features (E, D)."""
+        """What edges of features (E, edge_size) add to gates: (R, edge_columns) per direction."""
         count = plans[0].num_edges
-        if any(plan.edges is None for plan in plans):
+        of_plans = [plan.edges for plan in plans if plan.edges is not None]
+        if len(of_plans) < len(plans):
             raise ValueError(
                 "a plan of ordered slots has no edges for edge features; plan sn.Edges with a "
                 "topology such as 'graph'"
@@ -54,8 +57,8 @@ class EdgeFeatures(nn.ModuleList):
                 f"got {tuple(edge_x.shape)}"
             )
         return [
-            F.pad(projection(edge_x), (0, 0, 0, 1)).index_select(0, plan.edges)
-            for projection, plan in zip(self, plans, strict=True)
+            F.pad(projection(edge_x), (0, 0, 0, 1)).index_select(0, edges)
+            for projection, edges in zip(self, of_plans, strict=True)
         ]
 
 

@@ -1,4 +1,4 @@
-"""Noise in a recurrence while it trains: dropout of states and weights, and zoneout.
+"""Noise in a recurrence in training: dropout of states and weights, and zoneout.
 
 All of it is drawn before the pass, so that every executor sees the same noise.
 
@@ -67,7 +67,7 @@ class Noise:
             )
 
     def masks(self, cell: Cell, plan: Plan, like: Tensor, training: bool) -> Masks:
-        """Masks for the nodes of a plan, on the device of a tensor."""
+        """Masks for a cell's states at the nodes of a plan, on the device of the tensor `like`."""
         dtype = autocast_type(like.device) or next(cell.parameters(), like).dtype
         dropout = zoneout = None
         if training and self.recurrent_dropout:
@@ -94,11 +94,11 @@ class Noise:
 
     @contextmanager
     def dropped_weights(self, cell: Cell, training: bool) -> Iterator[None]:
-        """The cell with entries of its recurrent weights dropped."""
+        """A context in which entries of the cell's recurrent weights are dropped, in training."""
         if not (training and self.weight_drop):
             yield
             return
-        _refuse_computed(cell)
+        _check_parameters(cell)
         dropped = {
             id(weight): nn.functional.dropout(weight, self.weight_drop)
             for name, weight in cell.named_parameters()
@@ -108,12 +108,12 @@ class Noise:
             yield
 
 
-def _refuse_computed(cell: nn.Module) -> None:
+def _check_parameters(cell: nn.Module) -> None:
     """ValueError for recurrent weights whose entries are not parameters."""
     for module in cell.modules():
         computed = [name for name, one in vars(module).items() if isinstance(one, Tensor)]
         for name in (*computed, *getattr(module, "parametrizations", ())):
-            # Pruning's are those of the parameter, some of them hidden.
+            # Pruning only masks entries of a parameter, which it calls `..._orig`.
             if is_recurrent(name) and f"{name}_orig" not in module._parameters:
                 raise ValueError(
                     f"option 'weight_drop' drops entries of parameters, and {name!r} of "

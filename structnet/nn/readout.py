@@ -1,4 +1,4 @@
-"""Readouts: node states to what is scored.
+"""Readouts: from node states to what the head scores.
 
 h: (N, directions * H) in node order; N nodes, B samples.
 """
@@ -21,7 +21,7 @@ def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
 
 
 def _max(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
-    # Zeros where a sample has no node, as the mean has.
+    # Zeros for a sample without nodes, like the mean.
     none = rows.new_zeros(num_samples, rows.shape[1])
     at = sample[:, None].expand_as(rows)
     return none.scatter_reduce(0, at, rows, "amax", include_self=False)
@@ -31,7 +31,14 @@ POOLS = {"mean": _mean, "max": _max}
 
 
 class Readout(Renewable):
-    """`readout(h, batch)` gives a row a sample, (B, output_size), or a row a node if `per_node`."""
+    """Called with node states h and a batch, returns what is scored.
+
+    One row per sample, (B, output_size), or one per node, (N, output_size), if `per_node`.
+
+    Arguments:
+        size: the size of a node's state, of all directions together.
+        directions: the number of directions.
+    """
 
     per_node: bool = False
 
@@ -56,15 +63,14 @@ class Every(Readout):
 
 @readouts.register("root")
 class Root(Readout):
-    """The state of the root in each direction: of the node that feeds no other.
+    """The state of the root in each direction: of the node that is no predecessor of another.
 
-    That is a tree's root, or a chain's last step, for which `last` is its name; of a graph with
-    direction both, its sinks and its sources, as in DAGNN (Thost and Chen 2021), which takes their
-    maximum. Where a sample has several such nodes, `pool` makes one of them: mean or max, component
-    by component.
+    A tree's root; a chain's last step, where it is also called `last`; of a graph with direction
+    both, its sinks and its sources, as in DAGNN (Thost and Chen 2021), which takes their maximum.
 
     Arguments:
-        pool: how the states of several such nodes become one: mean or max, component by component.
+        pool: how the states of a sample's roots are combined if there are several: mean or max,
+            component by component.
     """
 
     def __init__(self, size: int, directions: int, *, pool: Literal["mean", "max"] = "mean"):
@@ -84,7 +90,7 @@ class Root(Readout):
 
 @readouts.register("last")
 class Last(Root):
-    """The last step's state and, read backwards, the first's: `root` by its name for chains."""
+    """The state of the last step and, backwards, of the first: what `root` is called on chains."""
 
 
 @readouts.register("ends")
@@ -97,7 +103,7 @@ class Ends(Readout):
 
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
         ends = torch.stack([batch.ptr[:-1], batch.ptr[1:] - 1])
-        # Behind the nodes there is one more, of zeros.
+        # A row of zeros is appended for samples without nodes.
         ends = ends.where(batch.ptr.diff() > 0, len(h))
         first, last = nn.functional.pad(h, (0, 0, 0, 1))[ends]
         return torch.cat([first, last], dim=1)

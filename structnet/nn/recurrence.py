@@ -28,6 +28,8 @@ class Recurrence(nn.Module, metaclass=Checked):
 
     Called with x (N, input_size), one row per node in the order given, and the topology's plans, or
     a torch_geometric Batch or Data to plan, it returns (N, directions * output size) in that order.
+    A cell that `reads_own` states of its node needs a topology with one initial state per node: it
+    reads these, zeros by default.
 
     Arguments:
         topology: a name or an object.
@@ -47,12 +49,9 @@ class Recurrence(nn.Module, metaclass=Checked):
         device: where the weights are made; torch's default device where None.
         dtype: the dtype of the weights; torch's default where None.
         options: the cell's, where it is given by name.
-
-    A cell that `reads_own` states of its node is for topologies with one initial state per node:
-    these are the states, null states where none are given.
     """
 
-    # Is shown the pass of every direction before it runs, for diagnosis.
+    # Called with the pass of every direction before it runs, for diagnosis.
     observer: Callable[[Pass], None] | None = None
 
     def __init__(
@@ -140,7 +139,7 @@ class Recurrence(nn.Module, metaclass=Checked):
             edge_x: (E, edge_size), the features of the edges in the order that the samples list
                 them, where the layer has an `edge_size`; by default the `edge_attr` of a Data.
             initial: one tensor (M, directions * size) per state for the M initial states of the
-                plans (on chains one per sample, on ordered graphs one per node); zeros where None.
+                plans (on chains one per sample, on ordered graphs one per node); zeros by default.
             return_states: whether the states are returned.
             executor: what runs the cell, in place of the layer's own.
 
@@ -148,7 +147,7 @@ class Recurrence(nn.Module, metaclass=Checked):
         executor that does not take what the layer needs.
         """
         if getattr(self, "_is_replica", False):
-            _own_again(self)
+            _register_parameters(self)
         if is_data(plans) or is_networkx(plans):
             if self.edges is not None and edge_x is None:
                 edge_x = getattr(plans, "edge_attr", None)
@@ -227,14 +226,14 @@ class Recurrence(nn.Module, metaclass=Checked):
         return [tuple(chunk[direction] for chunk in chunks) for direction in range(count)]
 
 
-def _own_again(replica: nn.Module) -> None:
-    """Make parameters of what DataParallel put in their places, as executors ask cells for them."""
+def _register_parameters(replica: nn.Module) -> None:
+    """Register the parameters that a replica of DataParallel has as attributes, for executors."""
     for module in replica.modules():
         module._parameters.update(getattr(module, "_former_parameters", {}))
 
 
 def _with_own(cell: Cell, x: Tensor, initial: States | None) -> Tensor:
-    """The input, behind it the initial states of the nodes themselves where the cell reads them."""
+    """The input, followed by the initial states of the nodes themselves if the cell reads them."""
     if not cell.reads_own:
         return x
     if initial is None:
@@ -243,18 +242,18 @@ def _with_own(cell: Cell, x: Tensor, initial: States | None) -> Tensor:
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
 
 
 def _topology(topology: Any) -> Any:
-    """A topology that is given as it is, or by name."""
+    """A topology, given itself or by name."""
     from structnet.registry import topologies
 
     return topologies.create(topology) if isinstance(topology, str) else topology
 
 
 def _maker(cell: Any, options: dict[str, Any]) -> Callable[[int, int, int | None], nn.Module]:
-    """What makes cells: as it is given, or of a name with options."""
+    """A callable that makes cells, given itself or by name with options."""
     from structnet.registry import cells
 
     if isinstance(cell, str):

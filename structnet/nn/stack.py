@@ -127,7 +127,8 @@ def run_layers(
             state per node, layers above the first start from the states of the one below.
         keep: what is kept of a layer's states (N, directions * size); nothing where None.
     """
-    below, kept = None, []
+    below: Any = None
+    kept = []
     starts = repeat(None) if initial is None else initial
     for depth, (layer, start) in enumerate(zip(layers, starts, strict=False)):
         hands_on = layer.topology.num_initial is None
