@@ -1,5 +1,7 @@
 """Elman networks: h = g(z + sum_k U_k h_k)."""
 
+# Within kernels literals are constexpr.
+# pyright: reportArgumentType=false
 import triton
 import triton.language as tl
 

@@ -1,5 +1,7 @@
 """Gated recurrent units: n = tanh(n_x + s(r) (n_h + b)), h = n + s(u) (sum_k h_k - n)."""
 
+# Within kernels literals are constexpr.
+# pyright: reportArgumentType=false
 import triton
 import triton.language as tl
 

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
 
 # (start, count, slots, offset, row): nodes of so many ranks from `start` on, whose states are from
 # `row` on, each of which reads so many places, from `offset` on.
@@ -21,21 +20,21 @@ def launch(
     kernel: Any,
     step: Step,
     size: int,
-    given: Sequence[Tensor | int],
+    given: Sequence[Any],
     options: Mapping[str, Any],
 ) -> None:
     """Run a kernel over a level's tiles."""
     count = step[1]
     if not count:
         return
-    side = _side(count)
+    side, like = _side(count), given[0]
     grid = triton.cdiv(count, side), triton.cdiv(size, side)
     kernel[grid](
         *step,
         size,
         *given,
         **options,
-        TOTAL=tl.float64 if given[0].dtype == torch.float64 else tl.float32,
+        TOTAL=tl.float64 if like.dtype == torch.float64 else tl.float32,
         PRECISION=precision(),
         SIDE=side,
         DEPTH=DEPTH,

@@ -1,5 +1,7 @@
 """Long short-term memory: c = s(i) tanh(u) + sum_k s(f_k) c_k, h = s(o) tanh(c)."""
 
+# Within kernels literals are constexpr.
+# pyright: reportArgumentType=false
 import triton
 import triton.language as tl
 

@@ -27,8 +27,10 @@ class FusedSweep(sn.Sweep):
     """One forward pass of a cell over a plan, and its backward."""
 
     kernels: ClassVar[tuple[Any, Any]]
+    # The gates in the order of their columns in z.
+    gates: ClassVar[tuple[str, ...]]
     # The parameters of the recurrence.
-    names: ClassVar[tuple[str, ...]] = ("recurrent",)
+    names: tuple[str, ...] = ("recurrent",)
 
     def __init__(self, p: sn.Pass):
         super().__init__(p)

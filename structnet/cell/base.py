@@ -83,7 +83,9 @@ class Cell(Renewable):
         self.input_size, self.hidden_size, self.arity = input_size, hidden_size, arity
         size = len(self._gates) * hidden_size
         # Without gates of its own a cell gets the input as it is, unless it projects it itself.
-        self.input = Input(input_size, size, bias=not self.layer_norm) if size else nn.Identity()
+        self.input: Any = (
+            Input(input_size, size, bias=not self.layer_norm) if size else nn.Identity()
+        )
         if self.layer_norm:
             self.norm_gain = nn.Parameter(torch.ones(size))
             self.norm_bias = nn.Parameter(torch.zeros(size))

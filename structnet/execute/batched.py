@@ -46,8 +46,8 @@ class BatchedSweep(Sweep):
         self.computed = [one for one in learning if not ends_graphs(one)]
         self.stand_ins = stand_ins(self.computed)
         self.own = (*leaves, *self.stand_ins.values())
-        self.learns_edges = self.edges is not None and self.edges.requires_grad
-        self.learning = (*learning, self.edges) if self.learns_edges else learning
+        self.learning_edges = [p.edges] if p.edges is not None and p.edges.requires_grad else []
+        self.learning = (*learning, *self.learning_edges)
         # Of those computed, what the cell turned out to use: old ones may be left in it.
         self.used = set(map(id, leaves))
         self.tape = Tape(frozenset(self.own))
@@ -86,8 +86,7 @@ class BatchedSweep(Sweep):
     def parameters(self) -> tuple[Tensor, ...]:
         leaves = self.own[: len(self.own) - len(self.computed)]
         used = [one for one in self.computed if id(self.stand_ins[id(one)]) in self.used]
-        edges = [self.edges] if self.learns_edges else []
-        return (*leaves, *used, *edges)
+        return (*leaves, *used, *self.learning_edges)
 
     def _step(self, step: Step, z: Tensor, buffers: list[Tensor]) -> tuple[list[Tensor], States]:
         count = step.stop - step.start
@@ -122,9 +121,7 @@ class BatchedSweep(Sweep):
         """Gradients of z, the initial states and the parameters, in this order."""
         buffers = self.gradient_buffers(grads)
         grad_z = buffers[0].new_zeros(self.z_shape, dtype=self.z_dtype)
-        grad_edges = None
-        if self.learns_edges:
-            grad_edges = torch.zeros_like(self.edges)
+        grad_edges = [torch.zeros_like(one) for one in self.learning_edges]
         totals: dict[Tensor, Tensor] = {}
         products: defaultdict[Tensor, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for step, leaves, out, recorded in self._kept_backwards():
@@ -135,8 +132,8 @@ class BatchedSweep(Sweep):
             for buffer, grad in zip(buffers, read, strict=False):
                 if grad is not None:
                     buffer.index_add_(0, rows, grad.flatten(0, 1).to(buffer.dtype))
-            if grad_edges is not None and len(read) > len(buffers) and read[-1] is not None:
-                grad_edges[step.reads] = read[-1]
+            if grad_edges and len(read) > len(buffers) and read[-1] is not None:
+                grad_edges[0][step.reads] = read[-1]
             found = found[len(leaves) :]
             for (weight, x, _), grad in zip(recorded, found, strict=False):
                 if grad is not None:
@@ -149,8 +146,7 @@ class BatchedSweep(Sweep):
             grad = (x.T @ y).to(weight.dtype)
             totals[weight] = totals[weight] + grad if weight in totals else grad
         used = [one for one in self.own if id(one) in self.used]
-        edges = [grad_edges] if self.learns_edges else []
-        return grad_z, *self.initial_of(buffers), *map(totals.get, used), *edges
+        return grad_z, *self.initial_of(buffers), *map(totals.get, used), *grad_edges
 
     def _kept_backwards(self) -> Iterator[Kept]:
         """The steps' graphs, last first, each released when it has been used."""

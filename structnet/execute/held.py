@@ -38,7 +38,7 @@ class Held:
             own = vars(value)
             self._add_items(value._parameters, value._parameters.items())
             self._add_items(value._buffers, value._buffers.items())
-            if parametrize._cache_enabled and parametrize.is_parametrized(value):
+            if getattr(parametrize, "_cache_enabled", 0) and parametrize.is_parametrized(value):
                 self._add_cached(value)
             self._add_items(own, [(name, own[name]) for name in own.keys() - _OF_MODULES])
             for child in value._modules.values():

@@ -35,7 +35,8 @@ class Scan(Executor):
         return None
 
     def run(self, p: Pass) -> tuple[Tensor, States]:
-        cell, chains, z = p.cell, chains_of(p.plan), p.z
+        cell: Any = p.cell
+        chains, z = chains_of(p.plan), p.z
         compute_weights(cell)
         # The states before the first steps of ragged chains are not a block of their own.
         fits = p.initial is None or chains.are_abreast
@@ -55,7 +56,8 @@ def is_scannable(cell: Any) -> bool:
 
 def scan_states(p: Pass, chains: Chains) -> States:
     """The states of every node, by rank."""
-    a, b = p.cell.checked_coefficients(chains.by_time(p.z), 1)
+    cell: Any = p.cell
+    a, b = cell.checked_coefficients(chains.by_time(p.z), 1)
     # Under autocast the coefficients are of lower precision than the states have to be.
     b = b.to(p.dtype)
     a = a.to(p.dtype).squeeze(1).expand_as(b)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from structnet.cell.call import States
 from structnet.execute.executor import Pass
-from structnet.execute.transform import WAY_OUT, refuse_batches
+from structnet.execute.transform import WAY_OUT, keeps_graph, refuse_batches
 
 
 class Sweep(abc.ABC):
@@ -76,8 +76,7 @@ class Sweep(abc.ABC):
     @staticmethod
     def retains_graph() -> bool:
         """Whether the running backward pass was asked to retain the graph."""
-        asked = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
-        return asked is None or asked()
+        return keeps_graph()
 
     @staticmethod
     def released() -> RuntimeError:

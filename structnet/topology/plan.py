@@ -1,7 +1,7 @@
 """Plan: the execution order of a batch."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +16,9 @@ def lasting() -> Iterator[None]:
 
     Plans are cached: one made in validation or for a Jacobian is used in training later.
     """
-    with torch.inference_mode(False), torch._C._DisableFuncTorch():
+    # A private part of torch, which another version may not have.
+    aside = getattr(torch._C, "_DisableFuncTorch", nullcontext)
+    with torch.inference_mode(False), aside():
         yield
 
 

@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
@@ -48,7 +48,8 @@ class Kernel:
         self.inputs, self.fake, self.kind = inputs, fake, inputs[0].device.type
         self.graph = self._trace(function, inputs)
         self.graph.graph.eliminate_dead_code()
-        self.results: tuple[fx.Node | None, ...] = self.graph.graph.output_node().args[0]
+        (results,) = self.graph.graph.output_node().args
+        self.results: Any = results
         self.targets = [
             _target(index, node, index in adds)
             for index, node in enumerate(self.results)
@@ -141,7 +142,8 @@ def _pieces(node: fx.Node) -> list[fx.Node]:
     """What columns are put together of."""
     if node.target is not aten.cat.default or node.meta["val"].dim() != 2:
         return [node]
-    parts, dim = (*node.args, 0)[:2]
+    args: Any = node.args
+    parts, dim = args if len(args) > 1 else (*args, 0)
     return [piece for part in parts for piece in _pieces(part)] if dim in (1, -1) else [node]
 
 

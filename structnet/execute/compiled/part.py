@@ -81,7 +81,7 @@ class Chunk(Span):
         self.forget()
 
     def forget(self) -> None:
-        self.xs: list[Tensor | None] = []
+        self.xs: dict[int, Tensor] = {}
         self.ys: list[Tensor] = []
 
 
@@ -115,10 +115,11 @@ class Part:
                 chunk.forget()
 
     def _make_room(self, chunk: Chunk) -> None:
-        chunk.xs = [
-            None if one.state is not None else self._room(chunk, one, one.inner)
-            for one in self.products
-        ]
+        chunk.xs = {
+            j: self._room(chunk, one, one.inner)
+            for j, one in enumerate(self.products)
+            if one.state is None
+        }
         chunk.ys = [self._room(chunk, one, one.columns) for one in self.products]
 
     def _room(self, span: Span, product: Product, columns: int) -> Tensor:
@@ -216,10 +217,10 @@ class Part:
         yield from self._of_weights(grad_weights)
 
     def _factor(self, chunk: Chunk, j: int, buffers: Sequence[Tensor]) -> Tensor:
-        x, state = chunk.xs[j], self.products[j].state
-        if x is None:
-            x = self._read(chunk, buffers, [state])[state].view(-1, self.products[j].inner)
-        return x
+        state = self.products[j].state
+        if state is None:
+            return chunk.xs[j]
+        return self._read(chunk, buffers, [state])[state].view(-1, self.products[j].inner)
 
     def _back_through(
         self,

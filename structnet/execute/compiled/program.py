@@ -30,19 +30,20 @@ class Program:
         self.first_y = 1 + self.num_states + len(trace.tensors)
         self.weights = trace.weights()
         self.last = Kernel(self._results, self.inputs, trace.fake)
-        self.factors = [
-            None if product.state is not None else Kernel(self._factor(j), self.inputs, trace.fake)
+        self.factors = {
+            j: Kernel(self._factor(j), self.inputs, trace.fake)
             for j, product in enumerate(self.products)
-        ]
-        self.reads = self.gathered([self.last, *self.factors])
+            if product.state is None
+        }
+        self.reads = self.gathered([self.last, *self.factors.values()])
         self._backward: Backward | None = None
 
-    def gathered(self, kernels: Sequence[Kernel | None]) -> list[int]:
+    def gathered(self, kernels: Sequence[Kernel]) -> list[int]:
         """The states that are to be read for kernels which don't gather."""
         if self.trace.gathers:
             return []
         return [state for state in range(self.num_states)
-                if any(kernel and kernel.needs(2 + state) for kernel in kernels)]  # fmt: skip
+                if any(kernel.needs(2 + state) for kernel in kernels)]  # fmt: skip
 
     @property
     def backward(self) -> "Backward":
@@ -108,11 +109,16 @@ def _gradients(
 class Backward:
     """The kernels that lead back, with what is known beforehand of where they write.
 
-    `factors[j]` is None where x_j is what was read of a state; its gradient is then added to that
-    state's where `adds[j]`. Where `dead[j]` nothing depends on y_j; `shared` is the product whose y
-    has z's own gradient, None if there is none. `reads` are the states that gradients flow to,
-    `gathered` those that have to be read, `learns` the cell's tensors that kernels have gradients
-    for.
+    Arguments:
+        last: the kernel of the new states' gradients.
+        factors: by product, the kernels of the gradient of x_j, where that is computed; where it is
+            a state as it was read there is none, and its gradient is added to that state's where
+            `adds[j]`.
+        dead: whether nothing depends on y_j.
+        shared: the product whose y has the same gradient as z; None if there is none.
+        reads: the states that gradients flow to.
+        gathered: the states that have to be read.
+        learns: the cell's tensors that kernels have gradients for.
     """
 
     def __init__(self, program: Program):
@@ -125,7 +131,7 @@ class Backward:
             program.derivative(None), (*program.inputs, *like_states), trace.fake, tensors
         )
         written = set(self.last.writes)
-        self.factors: list[Kernel | None] = [None] * len(program.products)
+        self.factors: dict[int, Kernel] = {}
         self.adds, self.dead = ([False] * len(program.products) for _ in range(2))
         added: set[int] = set()
         for j in reversed(range(len(program.products))):
@@ -147,7 +153,7 @@ class Backward:
         self.learns = {index - 1 - count for index in written & tensors}
         self.reads = [state for state in range(count) if 1 + state in written]
         self.shared = self._find_shared(program, added)
-        self.gathered = program.gathered([self.last, *self.factors])
+        self.gathered = program.gathered([self.last, *self.factors.values()])
 
     def _find_shared(self, program: Program, added: set[int]) -> int | None:
         for j in range(len(program.products)):

@@ -102,7 +102,7 @@ class CompiledSweep(Sweep):
     def __init__(self, p: Pass, x: Tensor, project: Project | None):
         super().__init__(p)
         cell = p.cell
-        self.masks = tuple(0 if mask is None else mask.shape[1] for mask in p.masks)
+        self.masks = _columns(p.masks.dropout), _columns(p.masks.zoneout)
         held, given = Held(cell), tuple(tensors_of(cell).values())
         self.learning: States = tuple(one for one in given if one.requires_grad)
         self.constants = tuple(tensor for tensor in given if not tensor.requires_grad)
@@ -145,7 +145,7 @@ class CompiledSweep(Sweep):
         seen = {step.slots for step in steps}
         slots = getattr(cell, "arity", seen.pop() if len(seen) == 1 else None)
         counts = self.plan.counts is not None
-        columns = z.shape[1] - sum(self.masks), *self.masks
+        columns = (z.shape[1] - sum(self.masks), *self.masks)
         return Signature(columns, slots, alone, counts, z.dtype, self.dtype, z.device)
 
     def forward(self, x: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
@@ -165,7 +165,8 @@ class CompiledSweep(Sweep):
         for part in reversed(self.parts):
             for tensor, grad in part.backward(source, self.buffers, grad_states):
                 totals[tensor] = totals[tensor] + grad if tensor in totals else grad
-        grad_x, source.grad = source.grad, None
+        grad_x = source.grad
+        del source.grad
         if not self.retains_graph():
             self.source, self.buffers = None, []
             for part in self.parts:
@@ -174,7 +175,7 @@ class CompiledSweep(Sweep):
         return grad_x, *self.initial_of(grad_states), *map(totals.get, learning)
 
 
-_programs: dict[Hashable, Program] = {}
+_programs: dict[tuple[Hashable, ...], Program] = {}
 # Programs of one class and signature that are kept.
 MOST_ALIKE = 32
 
@@ -197,6 +198,10 @@ def find_program(cell: nn.Module, signature: Signature) -> Program:
                 del _programs[like[0]]
             _programs[key] = Program(cell, signature)
     return _programs[key]
+
+
+def _columns(mask: Tensor | None) -> int:
+    return 0 if mask is None else mask.shape[1]
 
 
 def _autocast(kind: str) -> torch.dtype | None:

@@ -20,31 +20,20 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 
 from structnet.cell.call import call
 from structnet.cell.frame import Frame, Tape
+from structnet.execute.compiled.graph import (
+    LINEAR,
+    VIEWS,
+    addmm,
+    copy,
+    expression,
+    factors_of,
+    source_of,
+)
 from structnet.execute.compiled.refusal import reason, refusal
 
 aten = torch.ops.aten
 # Stand-ins for sizes that vary.
 NODES, SLOTS, ROWS = 1021, 3, 4093
-# What leaves numbers as they are and in their order.
-VIEWS = {
-    aten.view.default,
-    aten._unsafe_view.default,
-    aten.squeeze.dim,
-    aten.unsqueeze.default,
-    aten.clone.default,
-    aten.alias.default,
-}
-# What makes zeros of zeros.
-LINEAR = VIEWS | {
-    aten.expand.default,
-    aten.sum.dim_IntList,
-    aten.mean.dim,
-    aten.permute.default,
-    aten.transpose.int,
-    aten.slice.Tensor,
-    aten.select.int,
-    aten._to_copy.default,
-}
 
 
 @dataclass(frozen=True)
@@ -81,7 +70,7 @@ class Product:
 class Trace:
     """The graph of a cell's step, with tensors without data to run it on."""
 
-    def __init__(self, cell: nn.Module, signature: Signature):
+    def __init__(self, cell: Any, signature: Signature):
         """ValueError for a cell that can't be traced."""
         self.signature, self.sizes = signature, tuple(cell.state_sizes)
         # Nodes without predecessors may read as many absent ones.
@@ -150,7 +139,7 @@ class Trace:
             try:
                 graph = make_fx(
                     torch.func.functionalize(step, remove="mutations"),
-                    decomposition_table={aten.addmm.default: _addmm, aten.copy.default: _copy},
+                    decomposition_table={aten.addmm.default: addmm, aten.copy.default: copy},
                 )(self.z, *states, *self.tensors, *self.counts)
             except Exception as error:
                 raise refusal(cell, reason(error)) from error
@@ -178,7 +167,7 @@ class Trace:
         for node in self.graph.graph.nodes:
             local[node] = node in self._local or any(map(local.get, node.all_input_nodes))
             if node.target is aten.mm.default:
-                x, w = node.args
+                x, w = factors_of(node)
                 if local[x] and not local[w] and self._rows_of(x):
                     if self._is_zero(x):
                         zeros.add(node)
@@ -188,23 +177,22 @@ class Trace:
 
     def _rows_of(self, node: fx.Node) -> int | None:
         """How many rows a node has; None if its rows are neither nodes nor predecessors."""
-        nodes, count = self.z.shape[0], _expression(node.meta["val"].shape[0])
-        if count == _expression(nodes):
+        nodes, count = self.z.shape[0], expression(node.meta["val"].shape[0])
+        if count == expression(nodes):
             return 1
-        return self.slots if count == _expression(nodes * self.rows.shape[1]) else None
+        return self.slots if count == expression(nodes * self.rows.shape[1]) else None
 
     def _is_zero(self, node: fx.Node) -> bool:
-        while node.target in LINEAR:
-            node = node.args[0]
+        node = source_of(node, LINEAR)
         return self.signature.alone and node in self._read
 
     def _product(self, node: fx.Node) -> Product:
-        x, w = node.args
+        x, w = factors_of(node)
         per_slot = self._rows_of(x) != 1
-        while x.target in VIEWS:
-            x = x.args[0]
+        x = source_of(x, VIEWS)
         state = self._read.index(x) if x in self._read and not self.signature.alone else None
-        return Product(*w.meta["val"].shape, node.meta["val"].dtype, per_slot, state)
+        inner, columns = w.meta["val"].shape
+        return Product(inner, columns, node.meta["val"].dtype, per_slot, state)
 
     def like_rows(self, product: Product, columns: int) -> Tensor:
         """A tensor without data, of as many rows as the product has."""
@@ -225,7 +213,7 @@ class Trace:
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self.graph.graph, copies)
-        graph.output(tuple(copies[node.args[1]] for node in self.cuts))
+        graph.output(tuple(copies[factors_of(node)[1]] for node in self.cuts))
         graph.eliminate_dead_code()
         return fx.GraphModule(self.graph, graph)
 
@@ -240,10 +228,10 @@ class _Replay(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         if n in self.ys:
-            self.xs.append(self.env[n.args[0]])
+            self.xs.append(self.env[factors_of(n)[0]])
             return self.ys[n]
         if n in self.zeros:
-            x, w = (self.env[arg] for arg in n.args)
+            x, w = (self.env[one] for one in factors_of(n))
             return x.new_zeros(1, 1).expand(x.shape[0], w.shape[1])
         return super().run_node(n)
 
@@ -274,16 +262,3 @@ def copy_of(module: nn.Module, made: dict[nn.Module, nn.Module] | None = None) -
             name: child and copy_of(child, made) for name, child in module._modules.items()
         }
     return made[module]
-
-
-def _expression(size: Any) -> Any:
-    return size.node.expr if isinstance(size, torch.SymInt) else size
-
-
-def _copy(into: Tensor, x: Tensor, non_blocking: bool = False) -> Tensor:
-    # That of a view's elements has no derivative.
-    return x.to(into.dtype).expand(into.shape)
-
-
-def _addmm(bias: Tensor, x: Tensor, w: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    return beta * bias + alpha * (x @ w)

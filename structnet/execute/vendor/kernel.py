@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import TransformType
-from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
-from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from structnet.cell.frame import autocast_type
 from structnet.data.sequences import Sequences, invert, pack_order
+from structnet.execute.transform import interpreters, is_forward_mode
 from structnet.execute.vendor.counterpart import Counterpart
 
 States = tuple[Tensor, ...]
@@ -70,7 +68,8 @@ class TorchKernel:
     def _takes_step(self, x: Tensor, batch_first: bool) -> bool:
         """Whether it is one step of an LSTM, for which oneDNN packs all weights anew."""
         is_lstm = self.counterpart.module is nn.LSTM and not self.counterpart.is_projected
-        if x.is_cuda or not is_lstm or torch.jit.is_tracing():
+        is_traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        if x.is_cuda or not is_lstm or is_traced:
             return False
         if torch.compiler.is_exporting() or autocast_type(x.device) is not None:
             return False
@@ -79,13 +78,12 @@ class TorchKernel:
     def _step(self, h: Tensor, initial: States) -> tuple[Tensor, States]:
         finals = []
         directions = len(self.weights) // self.num_layers
-        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         for depth in range(self.num_layers):
             new = []
             for cell in range(depth * directions, (depth + 1) * directions):
-                before = [state[cell] for state in initial]
-                weights = map(self.weights[cell].get, kinds)
-                new.append(torch.lstm_cell(h, before, *weights))
+                before, own = [state[cell] for state in initial], self.weights[cell]
+                biases = own.get("bias_ih"), own.get("bias_hh")
+                new.append(torch.lstm_cell(h, before, own["weight_ih"], own["weight_hh"], *biases))
             h = torch.cat([states[0] for states in new], dim=1) if directions > 1 else new[0][0]
             if depth < self.num_layers - 1:
                 h = F.dropout(h, self.dropout, self.training)
@@ -97,5 +95,4 @@ def takes_derivatives() -> bool:
     """Whether the kernels have the derivatives that are at work: those of backward passes."""
     if torch.compiler.is_exporting():
         return True
-    kinds = {one.key() for one in retrieve_all_functorch_interpreters()}
-    return kinds <= {TransformType.Grad} and forward_ad._current_level < 0
+    return {one.key().name for one in interpreters()} <= {"Grad"} and not is_forward_mode()
