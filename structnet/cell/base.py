@@ -5,6 +5,7 @@ n: nodes, K: slots, H: hidden size.
 
 import abc
 import inspect
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,36 +23,36 @@ Gates = tuple[Tensor, ...]
 
 
 class Cell(Renewable):
-    """One step at a node: `cell(z, *states)` gives the node's states.
+    """One step at a node: `cell(z, *states)` returns the node's new states.
 
-    z is the input's half of every gate (n, G), computed by `project` for all nodes at once. Each
-    state is (n, K, H), the states of the predecessors, zeros where one is absent; K is the arity,
-    or what a group of nodes has in common where the arity is None. Returns the new states, (n, H)
-    each (a tensor where there is one state), the output first.
+    z (n, G) is the input's half of every gate, computed by `project` for all nodes at once. Each of
+    `states` (n, K, H) holds a state of the predecessors, zeros where one is absent; K is the arity,
+    or the number of predecessors that the n nodes have in common where the arity is None. The new
+    states are (n, H) each, the output first; a single one may be returned without a tuple.
 
-    An absent predecessor adds nothing to a sum over slots, but a mean, a maximum or a share is of
-    those that are there: take `self.mean(h)` for `h.mean(1)`, and `self.present(h)` for others.
-
-    A subclass names its gates and writes its equations in `forward`. Node gates come once a node
-    and are linear in the input and all predecessors, edge gates come once per predecessor. Ordered
+    A subclass names its gates and writes its equations in `forward`. Node gates exist once per node
+    and are linear in the input and all predecessors, edge gates exist once per predecessor. Ordered
     slots have weights of their own, and an edge gate sees every slot (Tai et al. 2015, eq. 10);
-    unordered predecessors share their weights: node gates see their `aggregate`, which is the sum
-    unless the cell says otherwise, an edge gate its own predecessor (eq. 4).
+    unordered predecessors share weights: node gates see their `aggregate`, edge gates the one
+    predecessor that they belong to (eq. 4). Recurrent weights are `recurrent`, for unordered
+    predecessors also `recurrent_edge`, and those that a subclass names recurrent...
+
+    Absent predecessors add nothing to a sum over slots, but must be left out of a mean, a maximum
+    or a softmax: use `self.mean(h)` in place of `h.mean(1)`, and `self.present(h)` for others.
     """
 
-    # The names of the states that `forward` takes and returns, the output first; where a class does
-    # not say them they are those of its `forward`.
+    # The names of the states, the output first; by default the arguments of `forward` after z.
     states: tuple[str, ...] = ("h",)
-    # A subclass may set these for itself, or for an instance before it calls `__init__`.
+    # A subclass may set these, for an instance before it calls `__init__`.
     node_gates: tuple[str, ...] = ()
     edge_gates: tuple[str, ...] = ()
-    # The gates with columns in z, if not all those above and no others; `split` is for those only.
+    # The gates with columns in z, if not those above; `split` works only for those above.
     input_gates: tuple[str, ...] = ()
-    # Gates that see only their own unit of the predecessors.
+    # Gates whose recurrent matrix is diagonal.
     diagonal: tuple[str, ...] = ()
     # Whether every gate is normalised before its nonlinearity (Ba et al. 2016).
     layer_norm: bool = False
-    # What node gates read of unordered predecessors: a name in `AGGREGATES`.
+    # How unordered predecessors are combined for node gates: a name in `AGGREGATES`.
     aggregate: str = "sum"
     # The first state's size; None for the hidden size.
     output_size: Any = None
@@ -66,26 +67,20 @@ class Cell(Renewable):
                 cls.states = tuple(one.name for one in states)
 
     def __init__(self, input_size: int, hidden_size: int, arity: int | None):
-        """ValueError for a size below 1, and for an aggregate of ordered slots."""
+        """Raises ValueError for a size below 1 or an aggregate with ordered slots."""
         super().__init__()
         if self.output_size is None:
             self.output_size = hidden_size
-        sizes = {
-            "input_size": input_size,
-            "hidden_size": hidden_size,
-            "output_size": self.output_size,
-        }
-        for name, size in sizes.items():
-            if not isinstance(size, int):
+        self.input_size, self.hidden_size, self.arity = input_size, hidden_size, arity
+        for name in ("input_size", "hidden_size", "output_size"):
+            if not isinstance(size := getattr(self, name), int):
                 raise ValueError(f"{name} is a whole number, got {size!r}")
             if size < 1:
                 raise ValueError(f"{name} is at least 1, got {size}")
-        self.input_size, self.hidden_size, self.arity = input_size, hidden_size, arity
         size = len(self._gates) * hidden_size
-        # Without gates of its own a cell gets the input as it is, unless it projects it itself.
-        self.input: Any = (
-            Input(input_size, size, bias=not self.layer_norm) if size else nn.Identity()
-        )
+        # A cell without gates gets the input as it is, unless it projects it itself.
+        make = partial(Input, input_size, size, not self.layer_norm) if size else nn.Identity
+        self.input: Any = make()
         if self.layer_norm:
             self.norm_gain = nn.Parameter(torch.ones(size))
             self.norm_bias = nn.Parameter(torch.zeros(size))
@@ -127,14 +122,14 @@ class Cell(Renewable):
 
     @property
     def edge_columns(self) -> int:
-        """How many numbers an edge's features enter as: those of edge gates, then a score's."""
+        """The number of terms that an edge's features add: to edge gates, then to a score."""
         return len(self.edge_gates) * self.hidden_size + isinstance(self.pool, Attention)
 
     @abc.abstractmethod
     def forward(self, z: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]: ...
 
     def output(self, z: Tensor, *states: Tensor) -> Tensor:
-        """What a node gives to the layer above, (N, output_size), for all nodes at once."""
+        """The output (N, output_size) for the layer above, for all nodes at once."""
         return states[0]
 
     @property
@@ -144,16 +139,16 @@ class Cell(Renewable):
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """The size of every state; the first is the output's, unless `output` says otherwise."""
+        """The size of every state; the first is the output, unless `output` is overridden."""
         return (self.output_size, *(self.hidden_size,) * (len(self.states) - 1))
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Put parameters and buffers back to what a new cell has, given the same random state.
+        """Initialise parameters and buffers as a new cell does, given the same random state.
 
-        That is Glorot for inputs, orthogonal blocks for the recurrence, zero biases, and what
-        `__init__` does besides. ValueError where a tensor has been added, or is now computed in a
-        way that has no inverse.
+        Glorot for inputs, orthogonal blocks for recurrent weights, zero biases, and what `__init__`
+        does besides. Raises ValueError for a tensor that was added later, or that is now computed
+        in a way that has no inverse.
         """
         if isinstance(self.input, nn.Linear):
             nn.init.xavier_uniform_(self.input.weight, gain=self._gain())
@@ -169,7 +164,7 @@ class Cell(Renewable):
         return (together / (self.input_size + self.hidden_size)) ** 0.5
 
     def bias(self, gate: str) -> Tensor:
-        """The bias of a gate (H,), to be started at a value."""
+        """The bias of a gate (H,), for initialisation."""
         at = self._gates.index(gate) * self.hidden_size
         bias = self.norm_bias if self.layer_norm else self.input.bias
         return bias.data[at : at + self.hidden_size]
@@ -192,18 +187,18 @@ class Cell(Renewable):
         return self._shown(*self._normalise(*both)) if self.layer_norm else self._shown(*both)
 
     def split(self, z: Tensor) -> tuple[Gates, Gates]:
-        """Node gates (n, H) and edge gates (n, 1, H) of the input's half."""
+        """The input's half of node gates (n, H) and edge gates (n, 1, H)."""
         chunks = _chunks(z, self.hidden_size)
         count = len(self.node_gates)
         return self._shown(chunks[:count], tuple(chunk.unsqueeze(1) for chunk in chunks[count:]))
 
     def _shown(self, node: Gates, edge: Gates) -> tuple[Gates, Gates]:
-        """The gates, shown to whoever diagnoses the cell."""
+        """The gates, after showing them to an observer."""
         observe((*self.node_gates, *self.edge_gates), (*node, *edge))
         return node, edge
 
     def pooled(self, h: Tensor) -> Tensor:
-        """What node gates read: ordered slots (n, K, H), or unordered ones as one (n, 1, H)."""
+        """The input of node gates: ordered slots (n, K, H), or the aggregate (n, 1, H)."""
         if self.pool is None:
             return h
         if isinstance(self.pool, Attention) and (terms := edge_terms()) is not None:
@@ -211,9 +206,9 @@ class Cell(Renewable):
         return self.pool(h).unsqueeze(1)
 
     def recur(self, h: Tensor, pooled: Tensor | None = None) -> tuple[Gates, Gates]:
-        """Node gates (n, H) and edge gates (n, K, H) of the predecessors' half.
+        """The predecessors' half of node gates (n, H) and edge gates (n, K, H).
 
-        `pooled` is what the method of that name made of h, where the cell reads it as well.
+        `pooled` is `self.pooled(h)`, for a cell that has computed it already.
         """
         size = self.hidden_size
         pooled = self.pooled(h) if pooled is None else pooled
@@ -233,32 +228,31 @@ class Cell(Renewable):
         return self._shown(node, edge)
 
     def present(self, states: Tensor) -> Tensor:
-        """Which predecessors count in a mean, a maximum or a share, (n, K, 1) of true and false.
+        """A mask (n, K, 1) of the predecessors that count in a mean, a maximum or a softmax.
 
-        `states` (n, K, ...) are those of the nodes that the cell is called for. Those that are
-        there count, and where none is, one null state: a node without predecessors is the first
-        step of a chain. At least one does so at every node.
+        `states` (n, K, ...) are any of those that the cell was called with. Present predecessors
+        count; at a node without any, one null state does, as at the first step of a chain.
         """
         found = counted()
         return states.new_ones(*states.shape[:2], 1, dtype=torch.bool) if found is None else found
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean (n, S) of values (n, K, S), over the predecessors that are `present`."""
+        """The mean (n, S) of values (n, K, S) over the predecessors that are `present`."""
         return mean(values)
 
     def new_recurrent(self) -> nn.Parameter:
-        """A recurrent matrix for one more node gate, to be made in `_add_recurrent`."""
+        """The recurrent matrix of one more node gate, for use in `_add_recurrent`."""
         rows = (self.arity or 1) * self.output_size
         return nn.Parameter(torch.empty(rows, self.hidden_size))
 
     def recur_alone(self, h: Tensor, weight: Tensor) -> Tensor:
-        """One node gate's half (n, H) of what the cell made of the predecessors, as r * h."""
+        """The predecessors' half (n, H) of one node gate, of states such as r * h (n, K, H)."""
         return product(h.sum(1) if self.arity is None else h.flatten(1), weight)
 
     def _with_diagonal(
         self, h: Tensor, pooled: Tensor, node: Gates, edge: Gates
     ) -> tuple[Gates, Gates]:
-        """The gates of full matrices, and among them those of diagonal ones."""
+        """All gates in order, those with a diagonal matrix between those with a full one."""
         full = iter((*node, *edge))
         scale = dict(zip(self.diagonal, self.diagonal_recurrent.unbind(1), strict=True))
         gates, h, pooled = [], masked(h), masked(pooled)

@@ -1,9 +1,14 @@
 """The executor `compiled`."""
 
+import warnings
+
+import torch
 from torch import Tensor
 
 from structnet.cell.base import Cell
 from structnet.cell.call import States
+from structnet.execute.batched import Batched
+from structnet.execute.compiled.refusal import NoCompiler
 from structnet.execute.executor import Executor, Pass, Spec
 
 
@@ -13,10 +18,12 @@ class Compiled(Executor):
     takes = frozenset(
         ["states", "dropout", "zoneout", "weight_drop", "truncate", "windows", "recompute"]
     )
+    # Whether `batched` runs in its place, as torch lacks something.
+    is_replaced = False
 
     def refuses(self, spec: Spec) -> str | None:
         kind = type(spec.cell)
-        if "recompute" in spec.needs and getattr(kind, "output", Cell.output) is not Cell.output:
+        if "recompute" in spec.needs and kind.output is not Cell.output:
             return (
                 f"save='recompute' is for cells whose output is a state, not {kind.__name__}; "
                 "take save='windows'"
@@ -24,8 +31,43 @@ class Compiled(Executor):
         return None
 
     def run(self, p: Pass) -> tuple[Tensor, States]:
-        # What traces and compiles takes a while to import.
-        from structnet.execute.compiled.sweep import run_compiled
+        """ValueError for a cell that can't be compiled, RuntimeError without a C++ compiler.
 
-        states = run_compiled(p)
-        return (states[0], states) if p.save == "recompute" else p.with_output(states)
+        It stands on private parts of torch: in a version in which one is missing or has changed, it
+        warns once, and from then on `batched` runs in its place.
+        """
+        if not self.is_replaced:
+            try:
+                return _run(p)
+            except (torch.OutOfMemoryError, NoCompiler):
+                raise
+            except Exception as error:
+                if (cause := _cause(error, p)) is None:
+                    raise
+            self.is_replaced = True
+            warnings.warn(
+                f"executor 'compiled' does not work with torch {torch.__version__}, whose private "
+                f"parts it uses ({cause}); 'batched' runs in its place, with the same results",
+                stacklevel=2,
+            )
+        return Batched().run(p)
+
+
+def _run(p: Pass) -> tuple[Tensor, States]:
+    # What traces and compiles takes a while to import.
+    from structnet.execute.compiled.sweep import run_compiled
+
+    states = run_compiled(p)
+    return (states[0], states) if p.save == "recompute" else p.with_output(states)
+
+
+def _cause(error: Exception, p: Pass) -> str | None:
+    """What is wrong with torch; None where an error is due to the cell."""
+    try:
+        from structnet.execute.compiled.probe import probe
+
+        # Cells are refused before anything is compiled.
+        probe(p.x.device, compiles=not isinstance(error, ValueError))
+    except Exception as again:
+        return str(again.__cause__ or again).partition("\n")[0]
+    return None

@@ -15,6 +15,8 @@ from torch import Tensor, fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from structnet.execute.compiled.refusal import NoCompiler
+
 aten = torch.ops.aten
 # Tracing is not for several threads.
 _lock = threading.RLock()
@@ -76,14 +78,14 @@ class Kernel:
         self.targets = [target for target in self.targets if target.index != index]
 
     def __call__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
-        used, run = self._made or self._make()
+        used, run = self._made or self.make()
         given = [inputs[index] for index in used]
         for index, _, widths, _ in self.targets:
             output = outputs[index]
             given += output.split(widths, 1) if len(widths) > 1 else (output,)
         run(*given)
 
-    def _make(self) -> tuple[list[int], Callable]:
+    def make(self) -> tuple[list[int], Callable]:
         """The inputs that are used, and what takes them and the outputs' pieces.
 
         Made where it is first needed: what is never trained has no derivative.
@@ -172,7 +174,7 @@ def compile_function(
     except InductorError as error:
         if not isinstance(error.inner_exception, InvalidCxxCompiler):
             raise
-        raise RuntimeError(
+        raise NoCompiler(
             "executor 'compiled' needs a C++ compiler (g++ or clang++), none is found; "
             "install one, or take executor='batched'"
         ) from error

@@ -3,6 +3,10 @@
 from torch import nn
 
 
+class NoCompiler(RuntimeError):
+    """Inductor finds no C++ compiler."""
+
+
 def reason(error: Exception) -> str:
     """What torch says, or where that tells nothing, what it means."""
     said = str(error).partition("\n")[0]

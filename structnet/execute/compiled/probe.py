@@ -1,0 +1,21 @@
+"""Whether this version of torch has what `compiled` stands on."""
+
+import torch
+
+from structnet.cell.library.elman import Elman
+from structnet.execute.compiled.kernel import making
+from structnet.execute.compiled.program import Program
+from structnet.execute.compiled.trace import Signature
+
+
+def probe(device: torch.device, compiles: bool) -> None:
+    """Trace a cell that is a fixed graph of torch operations, and compile it if asked to.
+
+    Raises whatever error comes up where torch has changed.
+    """
+    kind = torch.float32
+    with making(), torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        cell = Elman(1, 1, 1).to(device, kind)
+        program = Program(cell, Signature((1, 0, 0), 1, False, False, kind, kind, device))
+        if compiles:
+            program.last.make()
