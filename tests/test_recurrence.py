@@ -124,10 +124,10 @@ class Misdeclared(sn.Cell):
 @pytest.mark.parametrize(
     ("give", "message"),
     [
-        (lambda z: None, "Misdeclared gives a state or several, got None"),
-        (lambda z: (z, z), r"Misdeclared gave states of shapes \[.*\(2,\) they are"),
-        (lambda z: z[:, :1], r"Misdeclared gave states of shapes \[\([13], 1\)\]"),
-        (lambda z: z.unsqueeze(1), "Misdeclared gave states of shapes"),
+        (lambda z: None, "Misdeclared has to return a tensor or a tuple of tensors, got None"),
+        (lambda z: (z, z), r"Misdeclared returned states of shapes \[.*, expected \["),
+        (lambda z: z[:, :1], r"Misdeclared returned states of shapes \[\([13], 1\)\]"),
+        (lambda z: z.unsqueeze(1), "Misdeclared returned states of shapes"),
     ],
 )
 def test_a_cell_that_gives_other_states_than_it_declares_is_named(executor, give, message):

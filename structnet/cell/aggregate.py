@@ -1,7 +1,7 @@
-"""Unordered predecessors as one: what node gates read where any number of nodes feed a node.
+"""Aggregates of unordered predecessors, which node gates read.
 
-n: nodes, K: predecessors, H: size of the output. h: the predecessors' outputs (n, K, H), the null
-state alone where there is none, of which every aggregate makes zero.
+n: nodes, K: predecessors, H: size of the output, h: the predecessors' outputs (n, K, H). Without
+predecessors that is the null state alone, whose aggregate is zero.
 """
 
 from typing import Literal
@@ -49,7 +49,7 @@ class Attention(nn.Module):
         self.score = nn.Parameter(nn.init.xavier_uniform_(torch.empty(size, 1)))
 
     def forward(self, h: Tensor, edge: Tensor | None = None) -> Tensor:
-        """`edge` (n, K, 1): what the edges add to the scores."""
+        """`edge` (n, K, 1): what edge features add to the scores."""
         score = product(h, self.score)
         if edge is not None:
             score = score + edge
@@ -81,7 +81,7 @@ AGGREGATES = {"sum": Sum, "mean": Mean, "max": Max, "attention": Attention, "gat
 
 
 def make_aggregate(name: str, size: int) -> nn.Module:
-    """The aggregate of outputs of a size; ValueError for an unknown name."""
+    """The aggregate of this name for outputs of this size; ValueError for an unknown name."""
     if name not in AGGREGATES:
         raise ValueError(
             f"option 'aggregate' is {' or '.join(map(repr, AGGREGATES))}, got {name!r}"

@@ -1,4 +1,4 @@
-"""One call of a cell by an executor: for some nodes, in their frame, checked.
+"""One call of a cell by an executor, with its results checked.
 
 n: nodes, K: slots, S: size of a state.
 """
@@ -26,12 +26,11 @@ def call(
     """The new states (n, S) of nodes whose predecessors have `states` (n, K, S).
 
     Arguments:
-        around: what the cell is told of the nodes beside its arguments.
-        zoneout: (n, S of all states), the share of the predecessors' mean that every unit keeps.
+        around: the context of the call.
+        zoneout: (n, sum of S), the share of the predecessors' mean that every unit keeps.
         tensors: parameters and buffers by name, in place of the cell's own.
 
-    ValueError where the states are not those that the cell declares, or where it does not use the
-    terms of edges.
+    Raises ValueError for states of undeclared shapes, and for a cell that ignores edge features.
     """
     with framed(around):
         given = (z, *states)
@@ -49,23 +48,25 @@ def call(
 
 
 def edges_of(terms: Tensor | None, slots: int) -> EdgeTerms | None:
-    """The terms of some nodes' edges (n * K, columns) as a frame takes them."""
+    """The terms (n * K, columns) of the edges of some nodes, as `Frame.edges`."""
     return None if terms is None else EdgeTerms(terms.unflatten(0, (-1, slots)))
 
 
 def checked_states(cell: Any, out: Any, z: Tensor) -> States:
-    """What a cell returned, as a tuple; ValueError if it is not the states that it declares."""
+    """What a cell returned, as a tuple; ValueError if the states are not as declared."""
     if not isinstance(out, Tensor | tuple | list):
-        raise ValueError(f"{type(cell).__name__} gives a state or several, got {out!r}")
+        raise ValueError(
+            f"{type(cell).__name__} has to return a tensor or a tuple of tensors, got {out!r}"
+        )
     out = as_states(out)
-    # Not len(z): where a cell is traced the number of nodes is a symbol.
+    # Not len(z): where a cell is traced, the number of nodes is symbolic.
     nodes = z.shape[0]
     wanted = [(nodes, size) for size in cell.state_sizes]
     given = [tuple(state.shape) for state in out]
     if given != wanted:
         raise ValueError(
-            f"{type(cell).__name__} gave states of shapes {given}; by its state_sizes "
-            f"{tuple(cell.state_sizes)} they are {wanted} for {nodes} nodes"
+            f"{type(cell).__name__} returned states of shapes {given}, expected {wanted} for "
+            f"{nodes} nodes and its state_sizes {tuple(cell.state_sizes)}"
         )
     return out
 
@@ -76,7 +77,7 @@ def as_states(out: Any) -> States:
 
 
 def _keep(new: Tensor, old: Tensor, mask: Tensor) -> Tensor:
-    """A new state (n, S), mixed by a mask with the mean of the predecessors' (n, K, S)."""
+    """Zoneout: a new state (n, S) mixed with the mean of the predecessors' (n, K, S)."""
     mask = mask.to(new.dtype)
     if no_predecessors():
         return new * (1 - mask)

@@ -1,6 +1,6 @@
-"""What an executor tells a cell of the nodes that it calls it for, beside the call's arguments.
+"""The context of a cell call: what an executor passes to a cell beside its arguments.
 
-A cell's equations need not know of it: the products, means and gates of the cell algebra ask.
+A cell's equations need not know of it; the products, means and gates of the cell algebra read it.
 
 n: nodes, K: slots, H: size of the output.
 """
@@ -14,19 +14,19 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-# A weight, the x it was multiplied with, and the result.
+# Of y = x @ weight: (weight, x, y).
 Product = tuple[Tensor, Tensor, Tensor]
 
 
 class Observer(Protocol):
-    """Is shown what a cell computes on the way, for diagnosis."""
+    """Is shown intermediate values of a cell, for diagnosis."""
 
     def gates(self, names: tuple[str, ...], values: tuple[Tensor, ...]) -> None:
         """Gates before their nonlinearity, (n, H) or (n, K, H) each."""
         ...
 
     def aside(self) -> AbstractContextManager[None]:
-        """Entered while a linear cell makes its coefficients, which is not looked into."""
+        """A context in which a linear cell computes its coefficients, unobserved."""
         ...
 
     def coefficients(self, a: Tensor) -> None:
@@ -36,10 +36,10 @@ class Observer(Protocol):
 
 @dataclass
 class Tape:
-    """The products with recurrent weights of a sweep, for their gradients after it.
+    """Records the products with recurrent weights of a pass, for the weights' gradients.
 
-    Only weights among `parameters` are recorded: any other is computed from them (weight norm,
-    pruning), and autograd has to see how.
+    Only products with `parameters` are recorded; autograd differentiates those with weights that
+    are computed from parameters (weight norm, pruning).
     """
 
     parameters: frozenset[Tensor] = frozenset()
@@ -47,7 +47,7 @@ class Tape:
     products: list[Product] = field(default_factory=list)
 
     def product(self, x: Tensor, weight: Tensor, skip: bool) -> Tensor:
-        """`x @ weight`, or zeros of its shape if it is to be skipped."""
+        """`x @ weight`, or zeros of its shape where `skip`."""
         constant = self._constant(weight, x)
         if skip:
             return constant.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
@@ -58,9 +58,9 @@ class Tape:
         return y
 
     def _constant(self, weight: Tensor, x: Tensor) -> Tensor:
-        """The weight without its graph, cast once per sweep.
+        """The weight, detached and cast once per pass.
 
-        As it is, if computed from others, or if no graph would lead through x to the product.
+        Not detached if it is computed from others, or if x requires no gradient.
         """
         if weight.requires_grad and not (x.requires_grad and weight in self.parameters):
             return autocast(weight)
@@ -76,22 +76,21 @@ class Tape:
 
 @dataclass
 class EdgeTerms:
-    """What features of edges add to gates, (n, K, columns), and whether the cell has used it."""
+    """What edge features add to gates, (n, K, columns), and whether the cell has used it."""
 
     terms: Tensor
     used: bool = False
 
 
 class Frame(NamedTuple):
-    """What surrounds one call of a cell.
+    """The context of one call of a cell.
 
     Arguments:
-        tape: records products with recurrent weights; None where autograd sees them itself.
-        alone: whether the nodes have no predecessors, so that products with their states are zero.
-        present: (n, K, 1), which slots count in means, maxima and shares; None if all do.
-        edges: what features of edges add to gates and scores.
-        dropout: (n, H), what the predecessors' outputs are multiplied with where they enter
-            products.
+        tape: records products with recurrent weights; None where autograd differentiates them.
+        alone: whether the nodes have no predecessors, so that recurrent products are zero.
+        present: (n, K, 1), which slots count in means, maxima and softmaxes; None if all do.
+        edges: what edge features add to gates and scores.
+        dropout: (n, H), the mask on the predecessors' outputs in recurrent products.
         observer: is shown gates and coefficients.
     """
 
@@ -108,13 +107,13 @@ _frame: ContextVar[Frame] = ContextVar("frame", default=NOTHING)
 
 
 def frame() -> Frame:
-    """What surrounds the call that is running."""
+    """The context of the running call."""
     return _frame.get()
 
 
 @contextmanager
 def framed(frame: Frame) -> Iterator[None]:
-    """Surround calls of a cell with a frame."""
+    """Call cells in a context."""
     token = _frame.set(frame)
     try:
         yield
@@ -124,19 +123,19 @@ def framed(frame: Frame) -> Iterator[None]:
 
 @contextmanager
 def counting(present: Tensor | None) -> Iterator[None]:
-    """Slots (n, K) that count while a cell is called, true or false; None if all do."""
+    """Call a cell with a mask (n, K) of the slots that count; None if all do."""
     with framed(frame()._replace(present=None if present is None else present.unsqueeze(2))):
         yield
 
 
 def observe(names: tuple[str, ...], values: tuple[Tensor, ...]) -> None:
-    """Show gates to whoever observes the call."""
+    """Show gates to the observer of the call, if any."""
     if (observer := _frame.get().observer) is not None:
         observer.gates(names, values)
 
 
 def edge_terms() -> Tensor | None:
-    """What features of edges add, (n, K, columns); None if there are none."""
+    """What edge features add, (n, K, columns); None without edge features."""
     edges = _frame.get().edges
     if edges is None:
         return None
@@ -145,7 +144,7 @@ def edge_terms() -> Tensor | None:
 
 
 def no_predecessors() -> bool:
-    """Whether the cell is being called for nodes without any, so that products are zero."""
+    """Whether the nodes of the running call have no predecessors."""
     return _frame.get().alone
 
 
@@ -156,7 +155,7 @@ def autocast(weight: Tensor) -> Tensor:
 
 
 def autocast_type(device: torch.device) -> torch.dtype | None:
-    """What autocast computes in on a device, None where it does not act."""
+    """The dtype that autocast computes in on a device; None where it is off."""
     kind = device.type
     if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
         return None

@@ -1,7 +1,7 @@
-"""Hooks of a cell, where it is used without being called.
+"""Hooks of a cell whose methods are used outside of calls.
 
-A call runs them first, and those of pruning and weight norm then set the weights that the cell
-works with. Its `project`, `output` and `coefficients` read these weights outside of calls.
+A call runs the hooks of pruning and weight norm, which set weights; `project`, `output` and
+`coefficients` read these weights without a call.
 """
 
 from typing import Any
@@ -16,14 +16,14 @@ KINDS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backwa
 
 
 def compute_weights(cell: Any) -> None:
-    """Have pruning, weight norm and spectral norm set the weights, as a call of the cell would."""
+    """Let pruning, weight norm and spectral norm set the weights, as a call of the cell does."""
     for hook in vars(cell).get("_forward_pre_hooks", {}).values():
         if isinstance(hook, COMPUTING):
             hook(cell, ())
 
 
 def has_hooks(cell: nn.Module) -> bool:
-    """Whether a call does anything that `compute_weights` and the cell's own code do not."""
+    """Whether the cell has any other hooks than those that `compute_weights` runs."""
     return any(
         not isinstance(hook, COMPUTING) for kind in KINDS for hook in vars(cell)[kind].values()
     )

@@ -5,10 +5,10 @@ from torch import nn
 
 
 class Input(nn.Linear):
-    """The input's half of all gates, whose start is its cell's.
+    """The input's half of all gates, which its cell initialises.
 
-    So where every module of a net is reset, one after the other, the cell finds the random state
-    that a new one finds.
+    Its own reset leaves the random state alone, so that where every module of a net is reset, one
+    after the other, the cell draws the same numbers as a new one.
     """
 
     def __init__(self, input_size: int, size: int, bias: bool = True):
@@ -16,7 +16,7 @@ class Input(nn.Linear):
         self.is_made = True
 
     def reset_parameters(self) -> None:
-        """Start as nn.Linear does, and leave the random state as it was."""
+        """Initialise as nn.Linear does, and leave the random state as it was."""
         devices = [self.weight.device] if self.weight.is_cuda else []
         with torch.random.fork_rng(devices, enabled=hasattr(self, "is_made")):
             super().reset_parameters()

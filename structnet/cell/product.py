@@ -1,7 +1,7 @@
-"""Recurrent products, the one part of a cell that executors treat on their own.
+"""Products with recurrent weights, whose gradients executors compute themselves.
 
-Within a sweep of the batched executor a product's weight is a constant of the level's graph; what
-its gradient needs is recorded on a tape, and after the sweep it is one product over all nodes.
+In the batched executor the weight is a constant in the autograd graph of a level; x and y are
+recorded on a tape, and the weight's gradient is one product over all nodes after the backward pass.
 
 x: inputs (..., I), y: outputs (..., O), weight: (I, O).
 """
@@ -12,10 +12,9 @@ from structnet.cell.frame import frame
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
-    """`x @ weight`, where x is zero for a node without predecessors.
+    """`x @ weight` for x that is zero without predecessors, such as h or r * h; level 0 skips it.
 
-    That holds for the states and whatever gates scale them by; level 0 skips the product. x is made
-    of the predecessors' outputs, and recurrent dropout acts on it.
+    Recurrent dropout is applied to x, which has to be made of the predecessors' outputs.
     """
     around, x = frame(), masked(x)
     return x @ weight if around.tape is None else around.tape.product(x, weight, around.alone)
@@ -28,7 +27,7 @@ def dense(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def masked(x: Tensor) -> Tensor:
-    """x (n, ..., multiple of H) of the predecessors' outputs, under recurrent dropout."""
+    """x (n, ..., multiple of H), made of the predecessors' outputs, under recurrent dropout."""
     mask = frame().dropout
     if mask is None:
         return x
@@ -37,5 +36,5 @@ def masked(x: Tensor) -> Tensor:
 
 
 def is_recurrent(parameter: str) -> bool:
-    """Whether a parameter is a matrix that states are multiplied with: by its name, recurrent..."""
+    """Whether a parameter is a recurrent weight: whether its name begins with `recurrent`."""
     return parameter.rpartition(".")[2].startswith("recurrent")

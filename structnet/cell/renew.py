@@ -1,4 +1,4 @@
-"""Start values: a module put back to what a new one has."""
+"""Resetting a module to the initial values of a new one."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class _Remembering(Checked):
-    """A class whose modules know what they were made with."""
+    """A class whose instances remember the arguments they were made with."""
 
     def __call__(cls: type[T], *args: Any, **options: Any) -> T:
         made: Any = super().__call__(*args, **options)
@@ -23,10 +23,10 @@ class _Remembering(Checked):
 
 
 class Renewable(nn.Module, metaclass=_Remembering):
-    """A module that can be put back to its start, by a new one made as it was made.
+    """A module that is reset by copying a new one, made with the same arguments.
 
-    So what its `__init__` sets, in a subclass too, needs to be said there alone. A
-    `reset_parameters` of a subclass's own acts while the module is made.
+    So initial values are given in `__init__` alone. A subclass's own `reset_parameters` is called
+    only while the module is made.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -35,15 +35,15 @@ class Renewable(nn.Module, metaclass=_Remembering):
             cls.reset_parameters = _while_it_is_made(own)
 
     def reset_parameters(self) -> None:
-        """Put parameters and buffers back to what a new module has, given the same random state.
+        """Initialise parameters and buffers as a new module does, given the same random state.
 
-        ValueError where one has been added or is now computed in a way that has no inverse.
+        Raises ValueError for one that was added later, or is computed in a way without an inverse.
         """
         _renew(self)
 
 
 def _while_it_is_made(start: Callable) -> Callable:
-    """`start` within `__init__`, afterwards what it and everything else there set."""
+    """`start` within `__init__`; a reset as of `Renewable` afterwards."""
 
     @wraps(start)
     def reset_parameters(self: Any) -> None:
@@ -56,7 +56,7 @@ def _while_it_is_made(start: Callable) -> Callable:
 
 
 def _renew(module: Any) -> None:
-    """Give a `Renewable` the parameters and buffers of a new one, made where its own are."""
+    """Copy the parameters and buffers of a new module, made on the same device."""
     made, args, options = module._made_with
     device = next((one.device for one in module.parameters()), torch.get_default_device())
     if "device" in options:
@@ -66,13 +66,13 @@ def _renew(module: Any) -> None:
     done = _take_over(module, fresh)
     left = [name for name, one in module.named_parameters() if id(one) not in done]
     if left:
-        raise ValueError(f"{made.__name__} was made without {left}, which have no start value here")
+        raise ValueError(f"a new {made.__name__} has no parameters {left}; reset them yourself")
 
 
 def reset(module: nn.Module) -> None:
-    """Reset a module, or what it holds, in its order, where it has no `reset_parameters`.
+    """Call a module's `reset_parameters`, or its children's in order where it has none.
 
-    ValueError for a module with parameters of its own and no such method.
+    Raises ValueError for a module with parameters of its own and no such method.
     """
     own: Any = module
     if hasattr(module, "reset_parameters"):
@@ -89,7 +89,7 @@ def reset(module: nn.Module) -> None:
 
 @torch.no_grad()
 def _take_over(module: nn.Module, fresh: nn.Module) -> set[int]:
-    """Copy a new module's parameters and buffers; the ids of what was written to."""
+    """Copy a new module's parameters and buffers; returns the ids of the tensors written to."""
     done: set[int] = set()
     for name, child in fresh.named_children():
         own = getattr(module, name)
@@ -112,7 +112,7 @@ def _shapes(module: nn.Module) -> dict[str, torch.Size]:
 
 @torch.no_grad()
 def put(module: Any, name: str, value: Tensor) -> set[int]:
-    """Put a tensor back to a value, through what computes it; the ids of what was written to."""
+    """Set a tensor, through its parametrization if any; the ids of the tensors written to."""
     if parametrize.is_parametrized(module, name):
         made_of = module.parametrizations[name]
         if not any(hasattr(step, "right_inverse") for step in made_of):
@@ -122,28 +122,18 @@ def put(module: Any, name: str, value: Tensor) -> set[int]:
         return {id(one) for one in made_of.parameters()}
     for values, at in ((module._parameters, name), (module._buffers, name),
                        (module._parameters, f"{name}_orig")):  # fmt: skip
-        # Pruning keeps what it masks under another name.
+        # Pruning renames the parameter that it masks.
         if (own := values.get(at)) is not None:
             own.copy_(value)
             return {id(own)}
     raise ValueError(
-        f"{type(module).__name__} no longer has {name!r} to put back; make the module anew, or "
+        f"{type(module).__name__} no longer has {name!r} to reset; make the module anew, or "
         "remove what computes it (such as weight norm) first"
     )
 
 
 def orthogonal_blocks_(weight: Tensor, rows: int, columns: int) -> None:
-    """Fill every block of so many rows and columns with an orthogonal matrix."""
+    """Fill every block of this size with an orthogonal matrix."""
     for band in weight.split(rows):
         for block in band.split(columns, dim=1):
             nn.init.orthogonal_(block)
-
-
-def chrono_(bias: Tensor, longest: int) -> None:
-    """Start a forget gate for dependencies of up to so many steps: b = log(U[1, longest - 1]).
-
-    Tallec and Ollivier (2018), eq. 16. ValueError for less than 2 steps.
-    """
-    if longest < 2:
-        raise ValueError(f"option 'chrono' is at least 2 steps, got {longest}")
-    bias.uniform_(1, longest - 1).log_()

@@ -1,6 +1,6 @@
-"""Means, maxima and shares over the predecessor slots that count.
+"""Means, maxima and softmaxes over the predecessor slots that count.
 
-The state of an absent predecessor is zero, so that sums need no mask; these do.
+The state of an absent predecessor is zero, so sums need no mask; these do.
 
 n: nodes, K: slots, S: size.
 """

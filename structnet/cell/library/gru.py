@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from structnet.cell.aggregate import Aggregate
 from structnet.cell.base import Cell
-from structnet.cell.renew import chrono_
+from structnet.cell.chrono import chrono_
 from structnet.registry import cells
 
 

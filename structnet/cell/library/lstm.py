@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from structnet.cell.aggregate import Aggregate
 from structnet.cell.base import Cell
+from structnet.cell.chrono import chrono_
 from structnet.cell.product import dense
-from structnet.cell.renew import chrono_
 from structnet.cell.slots import mean
 from structnet.registry import cells
 
