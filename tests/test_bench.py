@@ -443,8 +443,8 @@ def test_rows_of_the_suite_are_picked():
 
 WRONG = {
     "hiden_size=3": "did you mean 'hidden_size'",
-    "batch=0": "batch is a whole number from 1 on, got '0'",
-    "zoneout=much": "zoneout is a number from 0.0 on, got 'much'",
+    "batch=0": "batch must be a whole number, at least 1, got '0'",
+    "zoneout=much": "zoneout must be a number, at least 0.0, got 'much'",
     "size=9..4": "a range must not fall, got '9..4'",
     "size=many": "such as 4..64, got 'many'",
     "cell=lstn": "did you mean 'lstm'",

@@ -82,4 +82,4 @@ def test_a_picture_of_a_structure_is_bounded(tmp_path, words):
 
 def test_threads_are_bounded():
     message = refused("bench", "topology=chain", "size=3", "repeats=1", "threads=1000000")
-    assert "threads is at most" in message
+    assert "threads must be at most" in message

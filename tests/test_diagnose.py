@@ -429,7 +429,7 @@ def test_training_logs_the_gradient_and_learns_the_same(tmp_path):
 
 
 def test_a_callback_without_epochs_is_refused():
-    assert "option 'diagnose' of trainer is above 0" in refused(
+    assert "option 'diagnose' of trainer must be above 0" in refused(
         "train", f"task.root={code_folder()}", *SMALL, "trainer.diagnose=0", "run=nowhere"
     )
 

@@ -119,7 +119,7 @@ def test_the_upper_half_is_kept_and_everything_else_is_drawn(runs):
         (["colour=3"], "no option 'colour'"),
         (["temprature=2"], "did you mean 'temperature'"),
         (["height=0"], "got \\(0, 8\\)"),
-        (["out=a.jpg"], "out is a .png file, got a.jpg"),
+        (["out=a.jpg"], "out must be a .png file, got a.jpg"),
         (["out=/proc/a.png", "n=1"], "cannot write /proc/a.png"),
         (["complete=2", "class=3"], "complete=... is of test images: leave out class"),
         (["complete=99999"], "complete is at most 360"),

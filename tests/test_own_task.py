@@ -101,7 +101,7 @@ def test_a_task_with_a_target_a_node_gives_a_line_a_node(place):
     (one,) = json.loads(call(*words, "--json", "top=1").out)
     assert one["node"] == 0 and one["name"] == "the" and one["class"] in "abc"
     assert call(*words, "min=1").out == ""
-    assert "min is a probability" in refused(*words, "min=2")
+    assert "min must be a probability" in refused(*words, "min=2")
     for name, count in (("all.json", 3), ("all.csv", 4), ("all.txt", 3)):
         status, out, _ = call(*words, f"out={name}")
         assert status == 0 and name in out

@@ -100,14 +100,14 @@ DESCRIPTIONS = {
     "{}": "no 'vocabulary', but {}",
     "[" * 100_000: "nested too deep",
     '{"vocabulary": ' + "[" * 50_000: "nested too deep",
-    '{"vocabulary": 5}': "vocabulary maps names to numbers, got 5",
-    '{"vocabulary": ["a", "b"]}': "vocabulary maps names to numbers, got ['a', 'b']",
-    '{"vocabulary": {"a": [1]}}': "vocabulary, 'a' is a number, got [1]",
-    '{"vocabulary": {"a": true}}': "vocabulary, 'a' is a number, got True",
-    '{"vocabulary": {"a": 1.5}}': "vocabulary, 'a' is a count, got 1.5",
-    '{"vocabulary": {"a": -1}}': "vocabulary, 'a' is a count, got -1",
-    '{"vocabulary": {"a": 1e400}}': "vocabulary, 'a' is a count, got inf",
-    f'{{"vocabulary": {{"a": {10**400}}}}}': "vocabulary, 'a' is a number, got 1000",
+    '{"vocabulary": 5}': "vocabulary must map names to numbers, got 5",
+    '{"vocabulary": ["a", "b"]}': "vocabulary must map names to numbers, got ['a', 'b']",
+    '{"vocabulary": {"a": [1]}}': "vocabulary, 'a' must be a number, got [1]",
+    '{"vocabulary": {"a": true}}': "vocabulary, 'a' must be a number, got True",
+    '{"vocabulary": {"a": 1.5}}': "vocabulary, 'a' must be a count, got 1.5",
+    '{"vocabulary": {"a": -1}}': "vocabulary, 'a' must be a count, got -1",
+    '{"vocabulary": {"a": 1e400}}': "vocabulary, 'a' must be a count, got inf",
+    f'{{"vocabulary": {{"a": {10**400}}}}}': "vocabulary, 'a' must be a number, got 1000",
     f'{{"vocabulary": {{"a": {"9" * 9000}}}}}': "not JSON",
     '{"vocabulary": {"a": 1}}': "does not hold this net's weights",
     '{"vocabulary": null}': "neither",
@@ -147,7 +147,7 @@ def test_what_a_task_has_learned_is_checked(tmp_path, name, value):
     file.write_text(json.dumps({"vocabulary": None, "learned": good}))
     assert read_description(file, ("classes", "scale")) == (None, good)
     file.write_text(json.dumps({"vocabulary": None, "learned": {**good, name: value}}))
-    with pytest.raises(ValueError, match=rf"config\.json is not .*: learned, '{name}' is a"):
+    with pytest.raises(ValueError, match=rf"config\.json is not .*: learned, '{name}' must be a"):
         read_description(file, ("classes", "scale"))
     for learned in ([], None, {}, "classes"):
         file.write_text(json.dumps({"vocabulary": None, "learned": learned}))
@@ -162,13 +162,13 @@ METRICS = {
     "5": "got 5",
     "{": "not JSON",
     "[" * 100_000: "nested too deep",
-    '{"baselines": 3}': "baselines maps names to figures, got 3",
-    '{"baselines": [1]}': "baselines maps names to figures, got [1]",
-    '{"baselines": {"a": 1}}': "baselines, 'a' maps names to numbers, got 1",
-    '{"baselines": {"a": {"accuracy": "x"}}}': "'accuracy' is a number, got 'x'",
-    '{"baselines": {"a": {"accuracy": null}}}': "'accuracy' is a number, got None",
-    '{"test": 3}': "test maps names to numbers, got 3",
-    '{"train": {"seconds": []}}': "train, 'seconds' is a number, got []",
+    '{"baselines": 3}': "baselines must map names to figures, got 3",
+    '{"baselines": [1]}': "baselines must map names to figures, got [1]",
+    '{"baselines": {"a": 1}}': "baselines, 'a' must map names to numbers, got 1",
+    '{"baselines": {"a": {"accuracy": "x"}}}': "'accuracy' must be a number, got 'x'",
+    '{"baselines": {"a": {"accuracy": null}}}': "'accuracy' must be a number, got None",
+    '{"test": 3}': "test must map names to numbers, got 3",
+    '{"train": {"seconds": []}}': "train, 'seconds' must be a number, got []",
 }
 
 

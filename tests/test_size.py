@@ -36,7 +36,7 @@ def unread(monkeypatch):
         (["net.hidden_size=300000", "trainer.optimizer=sgd"], "the state of sgd"),
         (["net.num_layers=1000000"], "'num_layers' is at most 1000, got 1000000"),
         (["net.num_layers=1000000", "net.apart=true"], "'num_layers' is at most 1000"),
-        (["trainer.num_workers=100000"], "'num_workers' of trainer is at most .*, got 100000"),
+        (["trainer.num_workers=100000"], "'num_workers' of trainer must be at most .*, got 100000"),
     ],
 )
 def test_a_net_too_large_is_refused_before_data_is_read(unread, tmp_path, words, message):
@@ -89,7 +89,7 @@ CHANGES = [
     ("net", "num_layers", 900, "does not hold this net's weights: it has"),
     ("net", "parameters", 10**15, "does not hold this net's weights: it has"),
     ("net", "skip", "no.e", "option 'skip' is 'none' or"),
-    ("trainer", "num_workers", 100_000, "'num_workers' of trainer is at most"),
+    ("trainer", "num_workers", 100_000, "'num_workers' of trainer must be at most"),
 ]
 
 

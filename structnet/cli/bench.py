@@ -95,7 +95,7 @@ def _value(key: str, text: str, default: Any) -> Any:
         value = None
     if value is None or not least <= value < 2**32:
         number = "a whole number" if kind is int else "a number"
-        raise ValueError(f"{key} is {number} from {least} on, got {text!r}")
+        raise ValueError(f"{key} must be {number}, at least {least}, got {text!r}")
     return value
 
 
@@ -106,7 +106,7 @@ def _check(options: Options, device: str) -> None:
     except RuntimeError as error:
         raise ValueError(f"no device {device!r}; take cpu or cuda") from error
     if kind not in ("cpu", "cuda"):
-        raise ValueError(f"device is cpu or cuda, got {device!r}")
+        raise ValueError(f"device must be cpu or cuda, got {device!r}")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"no device {device!r} here: torch finds no GPU")
     if options["suite"] == "cuda" and kind != "cuda":
@@ -115,7 +115,7 @@ def _check(options: Options, device: str) -> None:
     if options["out"] and not (folder := out.absolute().parent).is_dir():
         raise FileNotFoundError(f"no folder {folder} for out={out}")
     if out.suffix == ".png":
-        raise ValueError(f"out is a JSON file, beside which the picture is saved, got {out}")
+        raise ValueError(f"out must be a JSON file, beside which the picture is saved, got {out}")
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def _threads(count: int) -> Iterator[None]:
     """Compute with the given number of threads; torch's own number if it is 0."""
     most = max(64, 4 * (os.cpu_count() or 1))
     if count > most:
-        raise ValueError(f"threads is at most {most} on this machine, got {count}")
+        raise ValueError(f"threads must be at most {most} on this machine, got {count}")
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

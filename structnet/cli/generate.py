@@ -17,7 +17,7 @@ def run(words: list[str]) -> int:
     out = Path(options.pop("out", directory / "samples.png"))
     run = Run.compose(saved(str(directory)), directory)
     if out.suffix.lower() != ".png" or out.is_dir():
-        raise ValueError(f"out is a .png file, got {out}")
+        raise ValueError(f"out must be a .png file, got {out}")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"no folder {out.parent} to write {out.name} to")
     made = generate(run, options)

@@ -51,7 +51,7 @@ def _share(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise ValueError(f"min is a probability from 0 to 1, got {text!r}")
+        raise ValueError(f"min must be a probability from 0 to 1, got {text!r}")
     return value
 
 

@@ -84,9 +84,9 @@ def check(config: Any) -> None:
             )
     seed = config.get("seed")
     if type(seed) is not int or not 0 <= seed < 2**32:
-        raise ValueError(f"seed is a whole number from 0 to {2**32 - 1}, got {seed!r}")
+        raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
     if not fits(config.get("run"), TOP_LEVEL["run"]):
-        raise ValueError(f"run is the name of a directory, got {config['run']!r}")
+        raise ValueError(f"run must be the name of a directory, got {config['run']!r}")
 
 
 def _described(component: Any, options: Options) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _described(component: Any, options: Options) -> dict[str, Any]:
 
 def _check_trainer(choice: Any) -> None:
     if not isinstance(choice, dict) or choice.get("name") != "default":
-        raise ValueError(f"trainer holds name=default and its options, got {choice!r}")
+        raise ValueError(f"trainer must hold name=default and its options, got {choice!r}")
     options = {name: value for name, value in choice.items() if name != "name"}
     check_options(TrainerOptions, options, "trainer")
     TrainerOptions(**options)
@@ -113,6 +113,6 @@ def _check_trainer(choice: Any) -> None:
 def _check_group(group: str, choice: Any) -> None:
     known = REGISTRIES[group]
     if not isinstance(choice, dict) or "name" not in choice:
-        raise ValueError(f"{group} holds a component's name and its options, got {choice!r}")
+        raise ValueError(f"{group} must hold a component's name and its options, got {choice!r}")
     options = {name: value for name, value in choice.items() if name != "name"}
     check_options(known[choice["name"]], options, called(group, choice["name"]))

@@ -87,7 +87,7 @@ def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
 def check_path(path: Path) -> None:
     """ValueError for a suffix that is no picture's, FileNotFoundError if the folder is missing."""
     if path.suffix not in FORMATS:
-        raise ValueError(f"a picture is a file in {' or '.join(FORMATS)}, got {str(path)!r}")
+        raise ValueError(f"a picture must be a file in {' or '.join(FORMATS)}, got {str(path)!r}")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"no folder {path.absolute().parent} for {path}")
 

@@ -92,10 +92,10 @@ def refuse_functions(value: Any, where: str) -> None:
 def refuse_other_numbers(value: Any, where: str) -> None:
     """ValueError unless the value is a mapping from names to numbers."""
     if not isinstance(value, dict):
-        raise ValueError(f"{where} maps names to numbers, got {shown(value)}")
+        raise ValueError(f"{where} must map names to numbers, got {shown(value)}")
     for name, number in value.items():
         if type(number) not in (int, float) or (type(number) is int and number.bit_length() > 63):
-            raise ValueError(f"{where}, {shown(name)} is a number, got {shown(number)}")
+            raise ValueError(f"{where}, {shown(name)} must be a number, got {shown(number)}")
 
 
 def is_finite(value: Any) -> bool:

@@ -37,9 +37,11 @@ def _refuse_other_choice(group: Any, choice: Any) -> None:
         large = isinstance(value, str) and len(value) > LONGEST
         large = large or (type(value) is int and value.bit_length() > 63)
         if large or not isinstance(value, bool | int | float | str | None):
-            raise ValueError(f"{where} is one plain value of limited size, got {shown(value)}")
+            raise ValueError(f"{where} must be one plain value of limited size, got {shown(value)}")
     if isinstance(choice, dict) and not isinstance(choice.get("name", ""), str):
-        raise ValueError(f"{group}.name is the name of a component, got {shown(choice['name'])}")
+        raise ValueError(
+            f"{group}.name must be the name of a component, got {shown(choice['name'])}"
+        )
 
 
 def read_metrics(directory: Path) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def _refuse_other_metrics(metrics: Any) -> None:
         if part in metrics:
             refuse_other_numbers(metrics[part], part)
     if not isinstance(metrics.get("baselines", {}), dict):
-        raise ValueError(f"baselines maps names to figures, got {shown(metrics['baselines'])}")
+        raise ValueError(f"baselines must map names to figures, got {shown(metrics['baselines'])}")
     for name, figures in metrics.get("baselines", {}).items():
         refuse_other_numbers(figures, f"baselines, {shown(name)}")
 
@@ -95,7 +97,7 @@ def _vocabulary(described: Any) -> dict[str, int] | None:
         refuse_other_numbers(counts, "vocabulary")
         for word, count in counts.items():
             if type(count) is not int or count < 0:
-                raise ValueError(f"vocabulary, {shown(word)} is a count, got {shown(count)}")
+                raise ValueError(f"vocabulary, {shown(word)} must be a count, got {shown(count)}")
     return counts
 
 
@@ -105,9 +107,9 @@ def _learned(described: dict[str, Any], name: str) -> Any:
         raise ValueError(f"learned has no {name!r}, but {shown(of)}")
     value = of[name]
     if name == "classes" and not (isinstance(value, list) and all(type(v) is str for v in value)):
-        raise ValueError(f"learned, 'classes' is a list of names, got {shown(value)}")
+        raise ValueError(f"learned, 'classes' must be a list of names, got {shown(value)}")
     if name == "scale" and not (
         isinstance(value, list) and len(value) == 2 and all(map(is_finite, value)) and value[1] > 0
     ):
-        raise ValueError(f"learned, 'scale' is a mean and a deviation, got {shown(value)}")
+        raise ValueError(f"learned, 'scale' must be a mean and a deviation, got {shown(value)}")
     return value

@@ -75,6 +75,6 @@ def check_workers(trainer: Mapping[str, Any]) -> None:
     most, workers = max(MOST_WORKERS, 4 * (os.cpu_count() or 1)), trainer.get("num_workers", 0)
     if workers > most:
         raise ValueError(
-            f"option 'num_workers' of trainer is at most {most} on a machine of {os.cpu_count()} "
-            f"cores, got {workers}"
+            f"option 'num_workers' of trainer must be at most {most} on a machine of "
+            f"{os.cpu_count()} cores, got {workers}"
         )

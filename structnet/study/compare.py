@@ -178,18 +178,18 @@ def _save(file: Path, text: str) -> None:
 def _check(section: Any) -> None:
     """ValueError for a section that is not as the module's docstring says."""
     if not isinstance(section, dict):
-        raise ValueError(f"compare has rows, columns and seeds, got {section!r}")
+        raise ValueError(f"compare must have rows, columns and seeds, got {section!r}")
     for part in section:
         _check_known("part", part, PARTS, "of compare")
     for part in ("rows", "columns"):
         named = section.get(part)
         if not isinstance(named, dict) or not named:
-            raise ValueError(f"compare.{part} maps names to lists of words, got {named!r}")
+            raise ValueError(f"compare.{part} must map names to lists of words, got {named!r}")
         for name, words in named.items():
             if not isinstance(name, str) or not NAME.fullmatch(name):
                 raise ValueError(f"{name!r} in compare.{part} can't be part of a directory's name")
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                raise ValueError(f"compare.{part}.{name} is a list of words, got {words!r}")
+                raise ValueError(f"compare.{part}.{name} must be a list of words, got {words!r}")
     for part in ("seeds", "folds"):
         if part == "seeds" or part in section:
             _check_repeats(part, section.get(part))
@@ -200,18 +200,20 @@ def _check(section: Any) -> None:
 def _check_repeats(part: str, values: Any) -> None:
     whole = isinstance(values, list) and all(type(v) is int and 0 <= v < 2**32 for v in values)
     if not whole or not values or len(set(values)) < len(values):
-        raise ValueError(f"compare.{part} is a list of different whole numbers, got {values!r}")
+        raise ValueError(
+            f"compare.{part} must be a list of different whole numbers, got {values!r}"
+        )
 
 
 def _check_others(section: Mapping[str, Any], part: str) -> None:
     """ValueError unless a part maps columns to figures of rows, or of other names."""
     others = section.get(part) or {}
     if not isinstance(others, dict):
-        raise ValueError(f"compare.{part} maps columns to figures, got {others!r}")
+        raise ValueError(f"compare.{part} must map columns to figures, got {others!r}")
     for column, figures in others.items():
         _check_known("column", column, section["columns"], f"for compare.{part}")
         if not isinstance(figures, dict):
-            raise ValueError(f"compare.{part}.{column} maps names to figures, got {figures!r}")
+            raise ValueError(f"compare.{part}.{column} must map names to figures, got {figures!r}")
         for name, figure in figures.items():
             if part == "published":
                 _check_known("row", name, section["rows"], f"for compare.published.{column}")
@@ -221,7 +223,7 @@ def _check_others(section: Mapping[str, Any], part: str) -> None:
                     "compare.published"
                 )
             if type(figure) not in (int, float):
-                raise ValueError(f"compare.{part}.{column}.{name} is a number, got {figure!r}")
+                raise ValueError(f"compare.{part}.{column}.{name} must be a number, got {figure!r}")
 
 
 def _check_known(what: str, name: Any, known: Collection[str], where: str) -> None:

@@ -106,7 +106,7 @@ class Sweep:
             found = read_json(file)
             listed = [(list(map(str, one["words"])), one["run"]) for one in found["runs"]]
             if not listed or not all(map(_is_place, (run for _, run in listed))):
-                raise TypeError("run is the name of a directory")
+                raise TypeError("run must be the name of a directory")
             folders = list(map(str, found["folders"]))
         except (TypeError, KeyError) as error:
             raise ValueError(f"{file} is no list of a sweep: {error!r}") from error

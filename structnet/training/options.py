@@ -78,7 +78,9 @@ class TrainerOptions:
                 continue
             least = "at least 0" if name in MAY_BE_ZERO else "above 0"
             if not 0 <= value < math.inf or (value == 0 and name not in MAY_BE_ZERO):
-                raise ValueError(f"option {name!r} of trainer is {least} and finite, got {value}")
+                raise ValueError(
+                    f"option {name!r} of trainer must be {least} and finite, got {value}"
+                )
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "TrainerOptions":
