@@ -135,7 +135,7 @@ def test_a_run_of_a_comparison_that_is_a_link_is_not_followed(finished, place):
     shutil.rmtree(place / "out" / "short_plain_0")
     (place / "precious").mkdir()
     (place / "out" / "short_plain_0").symlink_to(place / "precious")
-    assert "out/short_plain_0 is a link to elsewhere" in refused(*WORDS, "run=out")
+    assert "out/short_plain_0 is a symbolic link" in refused(*WORDS, "run=out")
     assert not list((place / "precious").iterdir())
 
 
@@ -161,7 +161,7 @@ def test_a_comparison_without_a_name_gets_a_directory_of_its_own(place):
     [
         (["cell.dropgate=forget"], "no option 'dropgate'"),
         (["tranier.max_epochs=1"], "'tranier'"),
-        (["topology=bichain"], "plain on short: Arithmetic is to predict the next character"),
+        (["topology=bichain"], "plain on short: Arithmetic predicts the next character"),
         (["cell.reset=before"], "reset"),
         (["seed=1"], "compare.seeds"),
         (["compare.seeds=[]"], "different whole numbers, got []"),
