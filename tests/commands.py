@@ -51,7 +51,7 @@ def call(*words: object) -> Result:
     """`structnet WORDS`, in this process; what it registers is forgotten afterwards."""
     out, err = io.StringIO(), io.StringIO()
     with isolated(), redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
-        warnings.filterwarnings("always", "passed over", UserWarning)
+        warnings.filterwarnings("always", "skipped", UserWarning)
         status = main([str(word) for word in words])
     return Result(status, out.getvalue(), err.getvalue())
 

@@ -179,7 +179,7 @@ def test_files_that_cannot_be_parsed_are_passed_over(code, tmp_path):
 
     folder = Path(shutil.copytree(code, tmp_path / "code"))
     (folder / "part_3.py").write_text("def (:\n")
-    with pytest.warns(sn.DataWarning, match=r"passed over .*part_3\.py"):
+    with pytest.warns(sn.DataWarning, match=r"skipped .*part_3\.py"):
         load(folder)
 
 

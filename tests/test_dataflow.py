@@ -167,7 +167,7 @@ def test_what_is_nested_too_deep_is_passed_over_and_named(tmp_path, monkeypatch)
         raise RecursionError
 
     monkeypatch.setattr(dataflow.Reader, "function", too_deep)
-    with pytest.warns(sn.DataWarning, match=r"passed over .*code\.py, line 1: nested too deep"):
+    with pytest.warns(sn.DataWarning, match=r"skipped .*code\.py, line 1: nested too deep"):
         assert read(tmp_path, "def f(a):\n    return a\n") == []
 
 

@@ -43,7 +43,7 @@ def test_files_that_do_not_parse_are_named_and_passed_over(project):
     _, out, err = call("predict", f"run={trained()}", "path=project")
     lines = err.splitlines()
     assert len(lines) == 2
-    assert all(line.startswith("structnet: passed over ") for line in lines)
+    assert all(line.startswith("structnet: skipped ") for line in lines)
     assert "project/binary.py" in lines[0] and "project/broken.py, line 1" in lines[1]
     assert "broken" not in out
 

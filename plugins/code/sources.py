@@ -91,7 +91,7 @@ def read_all(files: Sequence[Path], read: Callable[[Path], Iterable[Read]]) -> I
         try:
             found = list(read(file))
         except (SyntaxError, OSError) as error:
-            warnings.warn(f"passed over {error}", sn.DataWarning, stacklevel=2)
+            warnings.warn(f"skipped {error}", sn.DataWarning, stacklevel=2)
             skipped += 1
             continue
         yield from found

@@ -61,7 +61,7 @@ def functions(path: Path) -> Iterator[Function]:
             try:
                 reader.function(node)
             except RecursionError:
-                message = f"passed over {path}, line {node.lineno}: nested too deep"
+                message = f"skipped {path}, line {node.lineno}: nested too deep"
                 warnings.warn(message, sn.DataWarning, stacklevel=2)
                 continue
             uses = [use for use in reader.uses if use.name not in RECEIVERS]

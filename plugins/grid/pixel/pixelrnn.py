@@ -33,7 +33,7 @@ class PixelRNN(PixelNet):
             is set; all has one forget gate per slot (the 2-D LSTM of Graves et al. 2007).
     """
 
-    # What `**options` are beside those of the base class.
+    # The options in `**options` that the base class does not take.
     options_of: ClassVar = {sn.Recurrence: ("executor", "save")}
 
     def __init__(

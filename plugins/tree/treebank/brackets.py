@@ -83,7 +83,7 @@ def parse(text: str, path: Path, line: int) -> Bracketed:
         elif state[-1] == "label":
             words[stack[-1]], state[-1] = word, "word"
         else:
-            raise mistake(at, f"a second word or a word beside children: {word!r}")
+            raise mistake(at, f"a second word, or a word next to children: {word!r}")
     if stack:
         raise mistake(len(text.rstrip()), f"{len(stack)} brackets are not closed")
     if not labels:
