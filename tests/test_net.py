@@ -1,6 +1,7 @@
 """A net is an input layer, recurrences, a readout and a head."""
 
 import functools
+import inspect
 
 import numpy as np
 import pytest
@@ -136,6 +137,16 @@ def test_two_nets_of_one_seed_learn_alike():
 def test_a_bad_option_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         net_of(VOCABULARY, **options)
+
+
+def test_options_of_layers_are_arguments_of_a_net():
+    with pytest.raises(TypeError, match=r"Net has no argument 'zonout' .*did you mean 'zoneout'"):
+        sn.Net(FEATURES, "tree", "lstm", "root", zonout=0.1)
+    with pytest.raises(ValueError, match=r"Net: option 'save' is .* mean 'windows'"):
+        sn.Net(FEATURES, "tree", "lstm", "root", save="window")
+    net = sn.Net(FEATURES, "tree", "lstm", "root", zoneout=0.1, save="gates")
+    assert net.layers[0].noise.zoneout == 0.1
+    assert inspect.signature(sn.Net).parameters["truncate"].default is None
 
 
 def test_a_task_without_inputs_is_refused():
