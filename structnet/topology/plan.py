@@ -99,10 +99,7 @@ class Plan:
 
     @cached_property
     def chains(self) -> torch.Tensor | None:
-        """The ranks, chain after chain (N,).
-
-        None if a node has, or is, the predecessor of more than one.
-        """
+        """The ranks, chain after chain (N,); None if a node has or feeds more than one."""
         with lasting():
             return self._chains()
 
@@ -127,10 +124,8 @@ class Plan:
 
     @cached_property
     def readers(self) -> torch.Tensor:
-        """The rank of the node that reads each entry of `rows` (R,).
-
-        It is computed on the plan's device, without synchronising with it.
-        """
+        """The rank of the node that reads each entry of `rows` (R,)."""
+        # Computed on the plan's device, without synchronising with it.
         with lasting():
             steps = torch.tensor(self.steps, dtype=torch.int64).view(-1, 4)
             if self.rows.is_cuda:
@@ -165,10 +160,7 @@ class Plan:
         return self.map(torch.Tensor.pin_memory)
 
     def map(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Plan":
-        """The plan with a function applied to its tensors, at once if they share one storage.
-
-        They do as `schedule` makes them.
-        """
+        """Apply a function to all tensors, at once if they share a storage, as by `schedule`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors = {k: value for k, value in values.items() if isinstance(value, torch.Tensor)}
         with lasting():
