@@ -17,19 +17,9 @@ class Checked(abc.ABCMeta):
     def __call__(cls: type[T], *args: Any, **options: Any) -> T:
         if options:
             # Whoever follows a cell's call need not read how options are checked.
-            from structnet.registry.option_types import choices
-            from structnet.registry.signature import check_value, signature_of
-            from structnet.registry.suggest import did_you_mean
+            from structnet.registry.signature import check_keywords
 
-            known = signature_of(cls).parameters
-            takes_more = any(one.kind is one.VAR_KEYWORD for one in known.values())
-            for name, value in options.items():
-                if name not in known and not takes_more:
-                    raise TypeError(
-                        f"{cls.__name__} has no argument {name!r} {did_you_mean(name, known)}"
-                    )
-                if name in known and choices(known[name].annotation):
-                    check_value(value, known[name].annotation, name, cls.__name__)
+            check_keywords(cls, options)
         return super().__call__(*args, **options)
 
     @property

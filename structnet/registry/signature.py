@@ -107,6 +107,17 @@ def check_options(component: Callable, options: Mapping[str, Any], what: str) ->
         check_value(value, known[option][0], option, what)
 
 
+def check_keywords(made: type, keywords: Mapping[str, Any]) -> None:
+    """TypeError for an argument that a class does not take, ValueError for none of its choices."""
+    known = signature_of(made).parameters
+    takes_more = any(one.kind is one.VAR_KEYWORD for one in known.values())
+    for name, value in keywords.items():
+        if name not in known and not takes_more:
+            raise TypeError(f"{made.__name__} has no argument {name!r} {did_you_mean(name, known)}")
+        if name in known and choices(known[name].annotation):
+            check_value(value, known[name].annotation, name, made.__name__)
+
+
 def check_value(
     value: Any, option_type: Any, option: str, what: str, spell: Callable[[Any], str] = annotation
 ) -> None:
