@@ -198,6 +198,22 @@ def test_torchs_kernel_gives_what_executors_give(kind, bidirectional):
     assert_same(tensors_of(h, states), tensors_of(expected, expected_states), 1e-12)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
+@pytest.mark.parametrize("biases", [1, 2])
+def test_torchs_kernel_is_taken_by_its_name(kind, biases):
+    rnn, expected = (
+        our_rnn(kind, biases=biases, executor=executor) for executor in ("torch", "batched")
+    )
+    padded = torch.stack(samples(lengths=[4, 4]), 1)
+    for given in (padded, pack_sequence(samples(), enforce_sorted=False)):
+        assert_same(tensors_of(*rnn(given)), tensors_of(*expected(given)), 1e-12)
+    rnn.layers[0].cells[0].register_forward_hook(lambda *_: None)
+    with pytest.raises(
+        ValueError, match=r"executor 'torch' runs .* without hooks, .*take executor"
+    ):
+        rnn(given)
+
+
 def test_torchs_kernel_is_left_where_something_else_is_asked_for():
     x = torch.zeros(5, 2, 3)
     assert rnn_pass.is_padded_for_kernel(x)

@@ -32,13 +32,20 @@ def run(rnn: Any, input: Any, hx: Any, lengths: Any) -> tuple[Any, Tensor | Stat
     if rnn.is_torch_form:
         tied.synchronise(rnn)
     may_take = may_take_kernel(rnn)
+    if rnn.layers[0].executor == "torch" and not may_take:
+        raise ValueError(
+            "executor 'torch' runs cells that torch has, with a linear input layer and without "
+            "hooks, outside of vmap and forward-mode derivatives; take executor='auto'"
+        )
     if may_take and lengths is None and is_padded_for_kernel(input):
         return _run_padded(rnn, input, hx)
     sequences = read_sequences(input, lengths, rnn.batch_first)
     _check(rnn, sequences.data)
     count = len(sequences.lengths)
     initial = None if hx is None else _read_states(rnn, hx, count, sequences.is_batched)
-    takes_kernel = may_take and is_faster(sequences.data, sequences.are_equally_long)
+    takes_kernel = may_take and (
+        rnn.layers[0].executor == "torch" or is_faster(sequences.data, sequences.are_equally_long)
+    )
     run_sequences = _run_kernel if takes_kernel else _run_layers
     h, states = run_sequences(rnn, sequences, initial)
     return sequences.restore(h), _write_states(states, sequences.is_batched)
@@ -57,7 +64,9 @@ def weights_of(rnn: Any) -> list[dict[str, Tensor]]:
 def may_take_kernel(rnn: Any) -> bool:
     """Whether torch's kernel computes what the cells and their layers do."""
     layer = rnn.layers[0]
-    if rnn.counterpart is None or layer.executor != "auto" or not takes_derivatives():
+    if rnn.counterpart is None or layer.executor not in ("auto", "torch"):
+        return False
+    if not takes_derivatives():
         return False
     if layer.truncate or any(vars(layer.noise).values()):
         return False
