@@ -88,7 +88,7 @@ def isolated() -> Iterator[None]:
     from hydra.core.config_store import ConfigStore
 
     # Registers all that is built in, which then stays.
-    import structnet.config.compose  # noqa: F401
+    import structnet.config.composing  # noqa: F401
 
     kinds = [registry.cells, registry.topologies, registry.readouts, registry.nets, registry.tasks]
     for kind in kinds:
@@ -204,7 +204,7 @@ def _kept() -> Path:
 
 def opened(directory: Path | str):
     """The run that a directory holds."""
-    from structnet.config.compose import saved
+    from structnet.config.composing import saved
     from structnet.run.run import Run
 
     return Run.compose(saved(str(directory)), Path(directory))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import SMALL, call, isolated, refused
 
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 
 SECTION = """\
 # @package _global_

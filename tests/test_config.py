@@ -8,7 +8,7 @@ from commands import ROOT, isolated, run_python
 
 import structnet as sn
 from structnet.cell.library.elman import Elman
-from structnet.config.compose import compose, override, sweep
+from structnet.config.composing import compose, override, sweep
 from structnet.config.groups import GROUPS, groups
 from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
 from structnet.training.options import OptimizerName, ScheduleName

@@ -9,7 +9,7 @@ from commands import call, refused
 
 from structnet import registry
 from structnet.cell.library.elman import Elman
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 from structnet.config.groups import GROUPS, REGISTRIES, groups, names_of
 from structnet.execute.executor import find
 from structnet.registry.meanings import meanings

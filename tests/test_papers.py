@@ -7,7 +7,7 @@ import torch
 from conftest import assert_same, randomise, recurrence
 
 import structnet as sn
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 from structnet.registry import topologies
 
 SIZE = 4

@@ -106,7 +106,7 @@ def install(monkeypatch, tmp_path):
         monkeypatch.setattr(plugin.metadata, "entry_points", entry_points)
         monkeypatch.setattr(registry, "_loaded", False)
 
-    from structnet.config.compose import GROUPS  # noqa: F401
+    from structnet.config.composing import GROUPS  # noqa: F401
 
     with isolated():
         for state in ("_failed", "_lost"):

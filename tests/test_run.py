@@ -7,7 +7,7 @@ import yaml
 from commands import code_folder, copy_of_trained, isolated, opened, trained
 from safetensors.torch import load_file
 
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 from structnet.run.components import create
 from structnet.run.directories import locked
 from structnet.run.run import Run

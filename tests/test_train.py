@@ -8,7 +8,7 @@ import torch
 from commands import SMALL, code_folder, isolated, logged
 
 import structnet as sn
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 from structnet.run.run import Run
 from structnet.training.fit import train_run
 from structnet.training.module import OPTIMIZERS

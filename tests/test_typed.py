@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structnet import DataWarning
-from structnet.config.compose import compose, override, sweep
+from structnet.config.composing import compose, override, sweep
 from structnet.config.groups import defaults_of
 
 ODD = (

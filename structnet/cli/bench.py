@@ -15,7 +15,7 @@ from structnet.bench.rows import Mark
 from structnet.bench.suite import run_suite
 from structnet.bench.tables import machine, print_composition, print_suite
 from structnet.bench.workload import Figures, Setting, Work, measure_case
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 from structnet.data.synthetic import SizeRange
 from structnet.registry.suggest import did_you_mean
 from structnet.system.files import write

@@ -9,7 +9,7 @@ from structnet.system.words import take_flag, take_options
 def run(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
     options = take_options(words, required=("run",))
-    from structnet.config.compose import saved
+    from structnet.config.composing import saved
     from structnet.diagnosis.gradients import diagnose, largest_batch
     from structnet.diagnosis.picture import draw_diagnosis
     from structnet.diagnosis.report import print_diagnosis, save_diagnosis

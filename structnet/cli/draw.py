@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from structnet.config.compose import compose, saved
+from structnet.config.composing import compose, saved
 from structnet.config.fitting import fitting_words
 from structnet.draw.picture import check_path, draw, example, sizes_of
 from structnet.draw.samples import find_samples, look_of_data, look_of_run

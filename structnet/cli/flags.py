@@ -34,7 +34,7 @@ def _instead(command: str, name: str, value: str) -> str | None:
         return f"{name}={value or 'VALUE'}"
     if command != "train":
         return None
-    from structnet.config.compose import find_option
+    from structnet.config.composing import find_option
 
     found = find_option(name)
     return f"{found}={value or ('NAME' if found == name else 'VALUE')}" if found else None

@@ -8,7 +8,7 @@ from structnet.system.words import take_options
 
 def run(words: list[str]) -> int:
     options = take_options(words, required=("run",), optional=None)
-    from structnet.config.compose import saved
+    from structnet.config.composing import saved
     from structnet.run.run import Run
     from structnet.system.files import write
     from structnet.training.generate import generate

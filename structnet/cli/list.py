@@ -49,7 +49,7 @@ def run(words: list[str]) -> int:
 
 def _components(group: str, folders: Sequence[str]) -> Components:
     """The components of a group, and its configuration files."""
-    from structnet.config.compose import presets
+    from structnet.config.composing import presets
     from structnet.config.groups import GROUPS, executors, groups
 
     if group == "executor":

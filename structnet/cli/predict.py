@@ -17,7 +17,7 @@ def run(words: list[str]) -> int:
     options = take_options(words, required=("run", "path"), optional=("top", "min", "out"))
     top = whole(options["top"], "top") if "top" in options else None
     least = _share(options.get("min", "0"))
-    from structnet.config.compose import saved
+    from structnet.config.composing import saved
     from structnet.run.run import Run
     from structnet.training.predict import predict
 

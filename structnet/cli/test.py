@@ -9,7 +9,7 @@ def run(words: list[str]) -> int:
     data = [word for word in words if word.startswith("task.")]
     others = [word for word in words if word not in data]
     options = take_options(others, required=("run",), also=("task.root",))
-    from structnet.config.compose import override, saved
+    from structnet.config.composing import override, saved
     from structnet.run.run import Run
     from structnet.training.report import print_table
     from structnet.training.samples import load_samples, warn_of_run

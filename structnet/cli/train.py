@@ -22,7 +22,7 @@ def run(words: list[str]) -> int:
     if resumed:
         words.remove(resumed[0])
         return _resume(home(resumed[0].removeprefix("resume=")), words)
-    from structnet.config.compose import compose, sweep
+    from structnet.config.composing import compose, sweep
     from structnet.config.fitting import fitting_words
     from structnet.study.compare import Comparison
 
@@ -72,7 +72,7 @@ def _resume_run(directory: str, words: list[str]) -> int:
     """Train a run from its newest checkpoint, with options of the trainer changed by the words."""
     if not directory:
         raise ValueError("resume= takes the directory of a run")
-    from structnet.config.compose import override, saved
+    from structnet.config.composing import override, saved
     from structnet.run.run import Run
     from structnet.training.resume import (
         check_changes,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from structnet import registry
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 from structnet.data.task import Task
 from structnet.run.components import create
 

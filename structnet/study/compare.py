@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 from structnet.registry.suggest import did_you_mean
 from structnet.run.components import Config
 from structnet.run.directories import new_directory, remove_empty

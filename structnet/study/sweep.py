@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from structnet.config.compose import compose
+from structnet.config.composing import compose
 from structnet.registry.plugin import blame, describe
 from structnet.run.components import Config
 from structnet.run.directories import check_directory, new_directory
