@@ -7,7 +7,7 @@ import torch
 from conftest import assert_same
 
 import structnet as sn
-from structnet.plugins.grid.pixel.likelihood import (
+from structnet.plugins.grid.likelihood import (
     Bernoulli,
     Logistics,
     Softmax,

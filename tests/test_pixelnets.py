@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import structnet as sn
+from structnet.plugins.grid.likelihood import create_likelihood
 from structnet.plugins.grid.pixel.canvas import Whole
 from structnet.plugins.grid.pixel.condition import Classes, Small
 from structnet.plugins.grid.pixel.layout import Layout
-from structnet.plugins.grid.pixel.likelihood import create_likelihood
 from structnet.plugins.grid.pixel.sampling import Sampler, sample
 
 # One channel, and colours whose order counts; an output for every rank.

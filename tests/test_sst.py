@@ -9,7 +9,7 @@ from commands import SST, WORDS, needs_sst, write_sst
 
 import structnet as sn
 from structnet.data.batch import collate
-from structnet.plugins.tree.treebank.brackets import parse, read_brackets
+from structnet.plugins.tree.brackets import parse, read_brackets
 
 HERE = Path("trees.txt")
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.grid.likelihood import Likelihood
 from structnet.plugins.grid.pixel.condition import Classes, Small
-from structnet.plugins.grid.pixel.likelihood import Likelihood
 from structnet.plugins.grid.pixel.net import PixelNet
 from structnet.plugins.grid.pixel.sampling import Step, sample
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 import structnet as sn
+from structnet.plugins.grid.likelihood import Likelihood
 from structnet.plugins.grid.pixel.canvas import Front, Reach
 from structnet.plugins.grid.pixel.layout import Layout
 from structnet.plugins.grid.pixel.layout import layout as find_layout
-from structnet.plugins.grid.pixel.likelihood import Likelihood
 from structnet.plugins.grid.pixel.net import PixelNet
 
 

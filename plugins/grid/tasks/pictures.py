@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 import structnet as sn
 from structnet.plugins.files.images import image_files, read_image
+from structnet.plugins.grid.likelihood import create_likelihood, scaled
 from structnet.plugins.grid.pixel.condition import Classes, Small
 from structnet.plugins.grid.pixel.generation import blank, completions, draw, generate, sheet
-from structnet.plugins.grid.pixel.likelihood import create_likelihood, scaled
 from structnet.plugins.grid.pixel.net import PixelNet
 
 Image = NDArray[np.uint8]

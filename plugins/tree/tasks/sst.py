@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 import structnet as sn
-from structnet.plugins.tree.treebank.brackets import Bracketed, read_brackets
+from structnet.plugins.tree.brackets import Bracketed, read_brackets
 
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 FINE = ("very negative", "negative", "neutral", "positive", "very positive")
@@ -79,7 +79,7 @@ class SST(sn.Task):
             yield self._sample(tree, topology, self.vocabulary, labelled=False)
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        from structnet.plugins.tree.treebank.baselines import fit_sentences
+        from structnet.plugins.tree.baselines import fit_sentences
 
         return fit_sentences(*(self._sentences(split) for split in ("train", "test")))
 
