@@ -221,8 +221,14 @@ def test_an_option_of_the_other_component_that_is_typed_stays_a_mistake():
         compose(words)
 
 
-@pytest.mark.parametrize("word", ["task.root=", "net.before="])
-def test_no_value_is_not_the_default_one(word):
-    with pytest.raises(ValueError, match=f"{word} takes a value, or null for none"):
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("task.root=", "task.root= takes a value, or null for none"),
+        ("net.before=", "option 'before' is .* or null, got ''"),
+    ],
+)
+def test_no_value_is_not_the_default_one(word, message):
+    with pytest.raises(ValueError, match=message):
         compose([word])
     assert compose(["task.root=null"])["task"]["root"] is None
