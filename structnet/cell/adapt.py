@@ -8,9 +8,9 @@ from structnet.cell.base import Cell
 
 
 def adapt(cell: nn.Module, arity: int | None) -> Cell:
-    """The module itself, with what an `sn.Cell` has beside `project`, `state_sizes`, `forward`.
+    """The module itself, with the attributes of an `sn.Cell` that it lacks, set to their defaults.
 
-    ValueError for a module without these.
+    Raises ValueError for a module without `project` and `state_sizes`.
     """
     if isinstance(cell, Cell):
         return cell
@@ -26,11 +26,20 @@ def adapt(cell: nn.Module, arity: int | None) -> Cell:
         "output_size": own.state_sizes[0],
         "edge_columns": 0,
         "reads_own": False,
+        "node_gates": (),
+        "edge_gates": (),
+        "input_gates": (),
+        "hidden_size": 0,
     }
     for name, default in defaults.items():
         if not hasattr(cell, name):
             setattr(cell, name, default)
     return own
+
+
+def outputs_state(cell: Cell) -> bool:
+    """Whether the output is the first state itself."""
+    return getattr(cell.output, "__func__", cell.output) in (Cell.output, _first)
 
 
 def _first(z: Tensor, *states: Tensor) -> Tensor:

@@ -107,8 +107,7 @@ class _Watch(TorchFunctionMode):
     def __init__(self, cell: Cell):
         super().__init__()
         self.cell: Any = cell
-        node, edge = (getattr(cell, kind, ()) for kind in ("node_gates", "edge_gates"))
-        self.names = (*node, *edge)
+        self.names = (*cell.node_gates, *cell.edge_gates)
         self.counts: dict[str, tuple[str, Tensor]] = {}
         self.largest: dict[str, float] = {}
 
@@ -116,7 +115,7 @@ class _Watch(TorchFunctionMode):
         """Call the cell for nodes whose predecessors (n, K) are present or not."""
         self.present, self.unnamed, self.counting = present, 0, True
         given: Any = z
-        given.gates = getattr(self.cell, "input_gates", ()) or self.names
+        given.gates = self.cell.input_gates or self.names
         with self:
             out = as_states(self.cell(z, *states))
             self.cell.output(z, *out)
@@ -226,7 +225,7 @@ def _diagonal_radii(cell: Any, weight: Tensor) -> Iterator[Radius]:
 
 
 def _block_radii(cell: Any, name: str, weight: Tensor) -> Iterator[Radius]:
-    height, width = (getattr(cell, size, 0) or 0 for size in ("output_size", "hidden_size"))
+    height, width = cell.output_size, cell.hidden_size
     is_blocks = weight.dim() == 2 and height > 0 and width > 0
     if not is_blocks or len(weight) % height or weight.shape[1] % width:
         yield Radius(name, None, None, "entry", weight.abs().max().item())

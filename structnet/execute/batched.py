@@ -13,13 +13,19 @@ from torch import Tensor
 
 from structnet.cell.call import States, call, edges_of
 from structnet.cell.frame import Frame, Product, Tape
+from structnet.execute.cell_tensors import (
+    CellTensors,
+    is_plain_leaf,
+    leaf_copies,
+    leaves_of,
+    unknown_tensor,
+)
 from structnet.execute.executor import Executor, Pass
-from structnet.execute.held import Held, ends_graphs, foreign, leaves_below, stand_ins
 from structnet.execute.sweep import Sweep
 from structnet.topology.plan import Step
 
-# A step, its leaves (z, what it read of each state, its edges' terms), the states, its products.
-Kept = tuple[Step, list[Tensor], States, list[Product]]
+# A step, its inputs (z, the predecessors' states, edge terms), the new states, its products.
+StepGraph = tuple[Step, list[Tensor], States, list[Product]]
 
 
 class Batched(Executor):
@@ -39,28 +45,28 @@ class BatchedSweep(Sweep):
     def __init__(self, p: Pass):
         super().__init__(p)
         self.cell, self.edges, self.masks = p.cell, p.edges, p.masks
-        self.held = Held(self.cell)
-        learning = [one for one in self.held.tensors if one.requires_grad]
-        leaves = [one for one in learning if ends_graphs(one)]
-        # Computed from others, as by functional_call: a step's graph must end there.
-        self.computed = [one for one in learning if not ends_graphs(one)]
-        self.stand_ins = stand_ins(self.computed)
-        self.own = (*leaves, *self.stand_ins.values())
+        self.cell_tensors = CellTensors(self.cell)
+        learning = [one for one in self.cell_tensors.tensors if one.requires_grad]
+        leaves = [one for one in learning if is_plain_leaf(one)]
+        # Computed from others, as by functional_call: graphs of steps have to end at copies.
+        self.computed = [one for one in learning if not is_plain_leaf(one)]
+        self.copies = leaf_copies(self.computed)
+        self.own = (*leaves, *self.copies.values())
         self.learning_edges = [p.edges] if p.edges is not None and p.edges.requires_grad else []
         self.learning = (*learning, *self.learning_edges)
-        # Of those computed, what the cell turned out to use: old ones may be left in it.
+        # What the cell turns out to use: it may hold outdated tensors.
         self.used = set(map(id, leaves))
         self.tape = Tape(frozenset(self.own))
-        self.kept: list[Kept] = []
+        self.graphs: list[StepGraph] = []
         self.asks_for_gradients = torch.is_grad_enabled()
 
     def forward(self, z: Tensor, initial: States, keep: bool) -> States:
         self.z_shape, self.z_dtype = z.shape, z.dtype
         buffers = self.state_buffers(initial, z)
         self.keep, first = keep, self.plan.first_row
-        with self.held.replaced(self.stand_ins):
+        with self.cell_tensors.replaced(self.copies):
             for step in self.plan.steps:
-                # Even if no known tensor needs a gradient: an unknown one would show up here.
+                # Even if no known tensor needs a gradient, so that unknown ones are noticed.
                 with torch.set_grad_enabled(self.asks_for_gradients):
                     leaves, out = self._step(step, z, buffers)
                 for buffer, state in zip(buffers, out, strict=True):
@@ -68,29 +74,29 @@ class BatchedSweep(Sweep):
                 recorded = self.tape.take()
                 self._note_used(leaves, out, recorded)
                 if keep:
-                    self.kept.append((step, leaves, out, recorded))
+                    self.graphs.append((step, leaves, out, recorded))
         return tuple(buffer[first:] for buffer in buffers)
 
     def _note_used(self, leaves: list[Tensor], out: States, recorded: list[Product]) -> None:
-        """ValueError if the cell uses a tensor whose gradient the sweep would lose."""
+        """Raises ValueError if the cell uses a tensor whose gradient would be lost."""
         inputs = set(map(id, leaves))
         self.used.update(id(weight) for weight, _, _ in recorded)
-        for leaf in leaves_below(out):
+        for leaf in leaves_of(out):
             if id(leaf) in inputs or id(leaf) in self.used:
                 continue
             if not any(leaf is one for one in self.own):
-                raise foreign(leaf)
+                raise unknown_tensor(leaf)
             self.used.add(id(leaf))
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
         leaves = self.own[: len(self.own) - len(self.computed)]
-        used = [one for one in self.computed if id(self.stand_ins[id(one)]) in self.used]
+        used = [one for one in self.computed if id(self.copies[id(one)]) in self.used]
         return (*leaves, *used, *self.learning_edges)
 
     def _step(self, step: Step, z: Tensor, buffers: list[Tensor]) -> tuple[list[Tensor], States]:
         count = step.stop - step.start
-        # An edge from an initial state has its say, even where the state is not given.
+        # The features of an edge from an initial state count, even where the state is not given.
         is_edge = self.edges is not None and self.plan.num_initial > 0
         alone = not self.has_initial and step.stop <= self.plan.levels[1] and not is_edge
         leaf = z[step.nodes].detach().requires_grad_(self.keep)
@@ -118,13 +124,12 @@ class BatchedSweep(Sweep):
 
     @torch.no_grad()
     def backward(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-        """Gradients of z, the initial states and the parameters, in this order."""
         buffers = self.gradient_buffers(grads)
         grad_z = buffers[0].new_zeros(self.z_shape, dtype=self.z_dtype)
         grad_edges = [torch.zeros_like(one) for one in self.learning_edges]
         totals: dict[Tensor, Tensor] = {}
         products: defaultdict[Tensor, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        for step, leaves, out, recorded in self._kept_backwards():
+        for step, leaves, out, recorded in self._graphs_backwards():
             found = self._step_gradients(step, leaves, out, recorded, buffers)
             if found[0] is not None:
                 grad_z[step.nodes] = found[0]
@@ -148,15 +153,15 @@ class BatchedSweep(Sweep):
         used = [one for one in self.own if id(one) in self.used]
         return grad_z, *self.initial_of(buffers), *map(totals.get, used), *grad_edges
 
-    def _kept_backwards(self) -> Iterator[Kept]:
-        """The steps' graphs, last first, each released when it has been used."""
-        if len(self.kept) < len(self.plan.steps):
+    def _graphs_backwards(self) -> Iterator[StepGraph]:
+        """The steps' graphs, last first, each released after use."""
+        if len(self.graphs) < len(self.plan.steps):
             raise self.released()
         if self.retains_graph():
-            yield from reversed(self.kept)
+            yield from reversed(self.graphs)
             return
-        while self.kept:
-            yield self.kept.pop()
+        while self.graphs:
+            yield self.graphs.pop()
 
     def _step_gradients(
         self,
@@ -166,7 +171,7 @@ class BatchedSweep(Sweep):
         recorded: list[Product],
         buffers: list,
     ) -> tuple[Tensor | None, ...]:
-        """Gradients of the step's leaves, of its products and of the parameters."""
+        """The gradients of a step's inputs, of its products and of the parameters."""
         first = self.plan.first_row
         rows = slice(first + step.start, first + step.stop)
         pairs = [

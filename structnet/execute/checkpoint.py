@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from structnet.cell.call import States
-from structnet.execute.again import Recalled
+from structnet.execute.cell_tensors import CellTensors, check_leaves, leaf_copies, leaves_of
 from structnet.execute.executor import Executor, Pass
-from structnet.execute.held import Held, leaves_below, refuse_foreign, stand_ins
+from structnet.execute.snapshot import Snapshot
 from structnet.execute.transform import refuse_batches
 from structnet.execute.windows import windows
 from structnet.topology.plan import Plan
@@ -28,17 +28,17 @@ Run = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
 def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
     """What the executor gives, window by window; states only where they are wanted."""
     plan, cell = p.plan, p.cell
-    inside = Held(cell)
+    inside = CellTensors(cell)
     initial = p.initial or tuple(
         next(cell.parameters(), p.x).new_zeros(plan.num_initial, size) for size in cell.state_sizes
     )
     p = replace(p, initial=initial)
     if not any(one.requires_grad for one in (p.x, *initial, *inside.tensors)):
         # No backward, unless the cell uses a tensor that it does not hold.
-        return executor.run(p)
+        return executor.result(p)
 
     def run(window: Plan, x: Tensor, given: States) -> tuple[Tensor, States]:
-        return executor.run(Pass(cell, window, x, given))
+        return executor.result(Pass(cell, window, x, given))
 
     length = max(1, isqrt(len(plan.levels) - 1))
     first = plan.first_row
@@ -76,7 +76,7 @@ def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Te
 
 
 def _without_unused(
-    held: Held, run: Run, plan: Plan, x: Tensor, initial: Sequence[Tensor]
+    held: CellTensors, run: Run, plan: Plan, x: Tensor, initial: Sequence[Tensor]
 ) -> list[Tensor]:
     """The tensors held; without a graph those computed ones that the window makes no use of.
 
@@ -85,11 +85,11 @@ def _without_unused(
     computed = [one for one in held.tensors if not one.is_leaf]
     if not computed:
         return held.tensors
-    leaves = stand_ins(computed)
+    leaves = leaf_copies(computed)
     others = {key: leaf.view_as(leaf) for key, leaf in leaves.items()}
     with held.replaced(others), torch.random.fork_rng():
         output, states = run(plan, x.detach(), tuple(state.detach() for state in initial))
-    used = set(map(id, leaves_below([output, *states])))
+    used = set(map(id, leaves_of([output, *states])))
     unused = {key for key, leaf in leaves.items() if id(leaf) not in used}
     return [one.detach() if id(one) in unused else one for one in held.tensors]
 
@@ -104,7 +104,7 @@ class _Recomputed(torch.autograd.Function):
     def forward(
         ctx: Any,
         run: Run,
-        held: Held,
+        held: CellTensors,
         plan: Plan,
         num_states: int,
         x: Tensor,
@@ -112,7 +112,7 @@ class _Recomputed(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.plan, ctx.num_states = plan, num_states
         ctx.save_for_backward(x, *others)
-        ctx.recalled = Recalled(held, run, x.device)
+        ctx.recalled = Snapshot(held, run, x.device)
         output, states = run(plan, x, others[:num_states])
         return output, *states
 
@@ -128,8 +128,8 @@ class _Recomputed(torch.autograd.Function):
         # All as leaves: some may be computed from others.
         inputs = [one.detach().requires_grad_(one.requires_grad) for one in (x, *others)]
         given, tensors = inputs[: 1 + ctx.num_states], inputs[1 + ctx.num_states :]
-        output, states = ctx.recalled.again(tensors, ctx.plan, given[0], tuple(given[1:]))
-        refuse_foreign([output, *states], inputs)
+        output, states = ctx.recalled.repeat(tensors, ctx.plan, given[0], tuple(given[1:]))
+        check_leaves([output, *states], inputs)
         pairs = [
             (value, grad)
             for value, grad in zip((output, *states), grads, strict=True)

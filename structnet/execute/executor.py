@@ -1,7 +1,7 @@
 """What an executor is: an object that runs a pass, and says what it takes and what it refuses.
 
-N: nodes, I: input size, G: columns of all gates, M: initial states, R: places in the plan's rows,
-H: size of the output, S: size of all states.
+N: nodes, I: input size, G: columns of all gates, M: initial states, R: length of the plan's rows,
+H: size of the output, S: size of all states. By rank: in the order of `plan.order`.
 """
 
 import abc
@@ -19,7 +19,7 @@ from structnet.cell.hooks import compute_weights
 from structnet.registry.suggest import did_you_mean
 from structnet.topology.plan import Plan
 
-# What a layer may need of an executor, and what messages call it.
+# What a layer may need of an executor, and its name in messages.
 FEATURES = {
     "states": "states of every node",
     "edges": "edge features",
@@ -38,8 +38,8 @@ class Masks(NamedTuple):
     """Noise of a pass, by rank.
 
     Arguments:
-        dropout: (N, H), what the predecessors' outputs are multiplied with in recurrent products.
-        zoneout: (N, S), the share of the predecessors' mean that every unit of a state keeps.
+        dropout: (N, H), a factor on the predecessors' outputs in recurrent products.
+        zoneout: (N, S), the share of the predecessors' mean in every unit of a new state.
     """
 
     dropout: Tensor | None = None
@@ -57,15 +57,16 @@ class Pass:
     """One direction of one layer on one batch: all that an executor needs.
 
     Arguments:
-        cell: the cell.
-        plan: the order of the nodes.
+        cell: the cell, called as `cell(z, *states)`.
+        plan: the execution order; row r of `plan.rows` is null for 0, else initial state r - 1 or,
+            from `plan.first_row` on, the node of rank r - first_row.
         x: the input by rank, (N, I).
-        initial: the initial states (M, size), one per state of the cell; zeros where None.
-        edges: what features of edges add to gates, (R, edge_columns).
+        initial: the initial states (M, size), one tensor per state of the cell; zeros where None.
+        edges: what edge features add to gates, (R, edge_columns); None without edge features.
         masks: dropout and zoneout.
         save: what is stored for backward: gates, recompute or windows.
-        truncate: the levels that gradients flow back through; all where None.
-        with_states: whether the states of every node are wanted, and not the output alone.
+        truncate: the number of levels that gradients flow back through; all where None.
+        with_states: whether the states of every node are wanted, not only the output.
     """
 
     cell: Cell
@@ -90,12 +91,12 @@ class Pass:
         return next(self.cell.parameters(), self.x).dtype
 
     def with_output(self, states: States) -> tuple[Tensor, States]:
-        """The output and the states, of the states by rank."""
+        """The result of a pass, given the states of every node by rank."""
         compute_weights(self.cell)
         return self.cell.output(self.z, *states), states
 
     def window(self, plan: Plan, nodes: slice, initial: States | None, **others: object) -> "Pass":
-        """The pass over some of the nodes, as a plan of their own."""
+        """The pass over some of the nodes, which have a plan of their own."""
         masks = self.masks.at(nodes)
         part = replace(self, plan=plan, x=self.x[nodes], initial=initial, masks=masks, **others)
         if "z" in vars(self):
@@ -109,9 +110,9 @@ class Spec(NamedTuple):
 
     Arguments:
         cell: the cell.
-        needs: names in `FEATURES`.
+        needs: the features that the layer uses, by their names in `Executor.takes`.
         plan: the plan; None while a layer is made.
-        x: the input; None while a layer is made.
+        x: the input by rank; None while a layer is made.
     """
 
     cell: Cell
@@ -121,32 +122,54 @@ class Spec(NamedTuple):
 
 
 class Executor(abc.ABC):
-    """Runs a cell over a plan; registered by `@sn.executors.register(name)`.
+    """Runs a cell over a plan. A subclass is registered by `@sn.executors.register(name)`.
 
-    `takes` are the names in `FEATURES` of what it can do beside that. `reads_weights` says that it
-    does not call the cell, but computes with its weights in the layout of `sn.Cell`, `needs_gpu`
-    that a run begun with it goes on with `auto` where there is no GPU.
+    A layer that uses a feature that is not in `takes` is rejected: states (`p.with_states`), edges
+    (`p.edges`), dropout and zoneout (`p.masks`), weight_drop (weights that are no parameters but
+    computed), truncate and windows (`run` is called for a few levels at a time), recompute
+    (`p.save`), transforms (torch.func and forward-mode derivatives).
     """
 
     name: str = ""
     takes: ClassVar[frozenset[str]] = frozenset()
+    # Whether it computes with the weights of `sn.Cell` in place of calling the cell.
     reads_weights: ClassVar[bool] = False
+    # Whether a run that was begun with it continues with `auto` where there is no GPU.
     needs_gpu: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if unknown := sorted(set(cls.takes) - set(FEATURES)):
+            known = ", ".join(FEATURES)
+            raise ValueError(f"{cls.__name__}.takes has unknown {unknown}; take some of {known}")
+
     def refuses(self, spec: Spec) -> str | None:
-        """Why it can't run what is asked for; None where it can."""
+        """The reason why it can't run a layer's cell, plan or input; None where it can."""
         return None
 
     @abc.abstractmethod
     def run(self, p: Pass) -> tuple[Tensor, States]:
-        """The output (N, H) and the states of every node (N, size), by rank.
+        """The output (N, H) and the states of every node, (N, size) each, by rank.
 
         States may be left out (an empty tuple) where `p.with_states` is false.
         """
 
+    def result(self, p: Pass) -> tuple[Tensor, States]:
+        """What `run` returns; ValueError for tensors of other shapes than the cell's."""
+        output, states = self.run(p)
+        nodes, size, sizes = p.plan.num_nodes, p.cell.output_size, p.cell.state_sizes
+        found = tuple(output.shape), [tuple(state.shape) for state in states]
+        wanted = (nodes, size), [(nodes, size) for size in sizes]
+        if found != wanted and (p.with_states or found != (wanted[0], [])):
+            raise ValueError(
+                f"executor {self.name!r} returned the output and states in shapes {found}, "
+                f"expected {wanted} for {nodes} nodes; correct its `run`, or take another executor"
+            )
+        return output, states
+
 
 class Auto(Executor):
-    """The first of `ORDER` that takes what a layer needs."""
+    """The first of torch, scan, batched and reference that takes what a layer needs."""
 
     takes = frozenset(FEATURES) - {"recompute"}
 
@@ -154,10 +177,10 @@ class Auto(Executor):
         return reason(find(ORDER[-1]), spec)
 
     def run(self, p: Pass) -> tuple[Tensor, States]:
-        raise AssertionError("`choose` gives the executor that it stands for")
+        raise AssertionError("`choose` returns the executor that it stands for")
 
 
-# Of these `auto` takes the first that refuses nothing.
+# `auto` is the first of these that refuses nothing.
 ORDER = ("torch", "scan", "batched", "reference")
 _made: dict[str, Executor] = {}
 

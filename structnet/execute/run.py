@@ -14,14 +14,10 @@ def run(executor: Executor, p: Pass) -> tuple[Tensor, States]:
         from structnet.execute.windows import run_truncated
 
         return run_truncated(executor, p)
-    # Checkpoints only save memory.
-    if (
-        p.save == "windows"
-        and p.plan.num_nodes
-        and torch.is_grad_enabled()
-        and not is_transformed()
-    ):
+    # Checkpoints only save memory, in backward.
+    learns = torch.is_grad_enabled() and not is_transformed()
+    if p.save == "windows" and p.plan.num_nodes and learns:
         from structnet.execute.checkpoint import run_checkpointed
 
         return run_checkpointed(executor, p)
-    return executor.run(p)
+    return executor.result(p)

@@ -13,14 +13,14 @@ from structnet.execute.transform import WAY_OUT, keeps_graph, refuse_batches
 
 
 class Sweep(abc.ABC):
-    """One forward pass over a plan and its backward.
+    """One forward pass over a plan and its backward, for executors that don't use autograd inside.
 
-    `learning` are tensors that it may have gradients for beside z and the initial states. After
-    `forward`, `parameters` are those that it does have gradients for, and `constants` what else
-    must not change before `backward`.
+    A subclass implements `forward`, `backward` and `parameters`; `run` calls them.
     """
 
+    # Tensors beside z and the initial states that may need gradients.
     learning: Sequence[Tensor] = ()
+    # Other tensors that must not be changed in place before `backward`.
     constants: tuple[Tensor, ...] = ()
 
     def __init__(self, p: Pass):
@@ -29,15 +29,16 @@ class Sweep(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def parameters(self) -> tuple[Tensor, ...]: ...
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The tensors that `backward` returns gradients of; read after `forward`."""
 
     @abc.abstractmethod
     def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
-        """The states by rank; `keep` what backward needs."""
+        """The states by rank; `keep`: whether `backward` will be called."""
 
     @abc.abstractmethod
     def backward(self, grads: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
-        """Gradients of z, the initial states and the parameters, in this order."""
+        """The gradients of z, the initial states and the parameters, in this order."""
 
     def run(self, z: Tensor, initial: States | None) -> States:
         """The states by rank, differentiable in z, the initial states and the parameters."""
@@ -46,11 +47,10 @@ class Sweep(abc.ABC):
         keep = torch.is_grad_enabled() and learns
         with torch.no_grad():
             found = self.forward(z, initial or (), keep)
-        # What it has gradients for is known now.
         return _Autograd.apply(self, found, *given, *self.parameters) if keep else found
 
     def state_buffers(self, initial: Sequence[Tensor], like: Tensor) -> list[Tensor]:
-        """One buffer per state: the null row, the initial states, the nodes by rank."""
+        """One buffer per state: the null state, the initial states, the nodes by rank."""
         first, count = self.plan.first_row, self.plan.first_row + self.plan.num_nodes
         buffers = [like.new_empty(count, size, dtype=self.dtype) for size in self.sizes]
         for buffer in buffers:
@@ -60,7 +60,7 @@ class Sweep(abc.ABC):
         return buffers
 
     def gradient_buffers(self, grads: Sequence[Tensor | None]) -> list[Tensor]:
-        """The gradients of the nodes' states, in the layout of the states' buffers."""
+        """The gradients of the nodes' states, in the layout of the state buffers."""
         plan, device = self.plan, self.plan.rows.device
         count = plan.first_row + plan.num_nodes
         buffers = [torch.zeros(count, k, dtype=self.dtype, device=device) for k in self.sizes]
@@ -70,7 +70,7 @@ class Sweep(abc.ABC):
         return buffers
 
     def initial_of(self, buffers: Sequence[Tensor]) -> list[Tensor]:
-        """The rows of the initial states, where there are any."""
+        """The rows of the initial states in buffers, if they were given."""
         return [one[1 : self.plan.first_row] for one in buffers] if self.has_initial else []
 
     @staticmethod
@@ -80,7 +80,7 @@ class Sweep(abc.ABC):
 
     @staticmethod
     def released() -> RuntimeError:
-        """The error of a second backward pass."""
+        """The error for a second backward pass."""
         return RuntimeError(
             "second backward through a recurrence whose graph is released; "
             "pass retain_graph=True to the first"
@@ -92,7 +92,7 @@ class _Autograd(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, sweep: Sweep, found: States, *given: Tensor) -> States:
-        """What the sweep has found, given these."""
+        """The states that the sweep has computed already, of these tensors."""
         ctx.sweep = sweep
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*given, *sweep.constants)
@@ -101,10 +101,10 @@ class _Autograd(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         refuse_batches(grads)
-        # Torch looks whether they have been changed in place.
+        # Raises an error if one has been changed in place.
         given = ctx.saved_tensors
         found = tuple(
-            # Hooks are called in any case, and count on a tensor.
+            # Hooks are called in any case, and expect a tensor.
             torch.zeros_like(one) if grad is None and one._backward_hooks else grad
             for one, grad in zip(given, ctx.sweep.backward(grads), strict=False)
         )
@@ -117,7 +117,7 @@ class _Autograd(torch.autograd.Function):
 
 
 class _NoSecondDerivative(torch.autograd.Function):
-    """The identity on the first `count` tensors, whose derivative is refused."""
+    """The identity on the first `count` tensors; its backward raises RuntimeError."""
 
     @staticmethod
     def forward(ctx: Any, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:

@@ -31,7 +31,7 @@ def run_truncated(executor: Executor, p: Pass) -> tuple[Tensor, States]:
         edges = None if p.edges is None else p.edges[place : place + len(window.rows)]
         place += len(window.rows)
         part = p.window(window, slice(start, stop), given, edges=edges, with_states=True)
-        output, states = executor.run(part)
+        output, states = executor.result(part)
         # Like states: under vmap there are several of each.
         known = known or [one.new_zeros(first + p.plan.num_nodes, one.shape[1]) for one in states]
         for buffer, state in zip(known, states, strict=True):
@@ -39,7 +39,7 @@ def run_truncated(executor: Executor, p: Pass) -> tuple[Tensor, States]:
         outputs.append(output)
         parts.append(states)
     if not parts:
-        return executor.run(p)
+        return executor.result(p)
     states = tuple(torch.cat(state) for state in zip(*parts, strict=True))
     is_state = all(output is part[0] for output, part in zip(outputs, parts, strict=True))
     return states[0] if is_state else torch.cat(outputs), states

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cell.base import Cell
-from structnet.cell.renew import reset
+from structnet.cell.reset import reset
 from structnet.data.batch import Batch, Vocabulary
 from structnet.nn.convolution import Convolution, Kind
 from structnet.nn.embedding import Embedding

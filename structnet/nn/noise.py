@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from structnet.cell.base import Cell
 from structnet.cell.frame import autocast_type
 from structnet.cell.product import is_recurrent
+from structnet.execute.cell_tensors import CellTensors
 from structnet.execute.executor import Masks
-from structnet.execute.held import Held
 from structnet.topology.plan import Plan
 
 
@@ -104,7 +104,7 @@ class Noise:
             for name, weight in cell.named_parameters()
             if is_recurrent(name)
         }
-        with Held(cell).replaced(dropped):
+        with CellTensors(cell).replaced(dropped):
             yield
 
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from structnet.cell.adapt import adapt
 from structnet.cell.base import Cell
 from structnet.cell.call import States
-from structnet.cell.renew import reset
 from structnet.execute.executor import Pass, Spec, check, choose
 from structnet.execute.run import run
 from structnet.execute.transform import is_transformed
@@ -115,6 +114,8 @@ class Recurrence(nn.Module, metaclass=Checked):
 
     def reset_parameters(self) -> None:
         """Reset all weights to what a new layer has, given the same random state."""
+        from structnet.cell.reset import reset
+
         reset(self.cells)
         if self.edges is not None:
             self.edges.reset_parameters()

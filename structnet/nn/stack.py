@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from structnet.cell.call import States
-from structnet.cell.renew import reset
+from structnet.cell.reset import reset
 from structnet.nn.recurrence import Recurrence
 from structnet.registry.checked import Checked
 from structnet.topology.base import Topology

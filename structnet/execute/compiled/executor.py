@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from structnet.cell.base import Cell
+from structnet.cell.adapt import outputs_state
 from structnet.cell.call import States
 from structnet.execute.batched import Batched
 from structnet.execute.compiled.refusal import NoCompiler
@@ -22,10 +22,10 @@ class Compiled(Executor):
     is_replaced = False
 
     def refuses(self, spec: Spec) -> str | None:
-        kind = type(spec.cell)
-        if "recompute" in spec.needs and kind.output is not Cell.output:
+        if "recompute" in spec.needs and not outputs_state(spec.cell):
+            name = type(spec.cell).__name__
             return (
-                f"save='recompute' is for cells whose output is a state, not {kind.__name__}; "
+                f"save='recompute' is for cells whose output is a state, not {name}; "
                 "take save='windows'"
             )
         return None

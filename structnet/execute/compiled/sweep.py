@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cell.call import States
-from structnet.execute.again import Recalled
+from structnet.execute.cell_tensors import CellTensors, check_leaves, is_plain_leaf, leaf_copies
 from structnet.execute.compiled.fingerprint import fingerprint
 from structnet.execute.compiled.kernel import making
 from structnet.execute.compiled.part import Part
 from structnet.execute.compiled.program import Program
 from structnet.execute.compiled.trace import Signature, tensors_of
 from structnet.execute.executor import Pass
-from structnet.execute.held import Held, ends_graphs, refuse_foreign, stand_ins
+from structnet.execute.snapshot import Snapshot
 from structnet.execute.sweep import Sweep
 from structnet.topology.plan import Step
 
@@ -65,23 +65,23 @@ class _Given:
 class _Projected:
     """z as a function of x, made where it is needed."""
 
-    def __init__(self, x: Tensor, held: Held, project: Project, own: Mapping[int, Tensor]):
+    def __init__(self, x: Tensor, held: CellTensors, project: Project, own: Mapping[int, Tensor]):
         self.x, self.held, self.project = x, held, project
         self.tensors = [own.get(id(tensor), tensor) for tensor in held.tensors]
         self.parameters = [tensor for tensor in own.values() if tensor.requires_grad]
-        self.found: dict[int, Recalled] = {}
+        self.found: dict[int, Snapshot] = {}
 
     def start_back(self) -> None:
         self.grad = torch.zeros_like(self.x)
 
     def z(self, nodes: slice, again: bool = False) -> Tensor:
         if not again:
-            self.found[nodes.start] = Recalled(self.held, self.project, self.x.device)
+            self.found[nodes.start] = Snapshot(self.held, self.project, self.x.device)
             with torch.no_grad():
                 return self.project(self.x[nodes]).contiguous()
         self.own = self.x[nodes].detach().requires_grad_()
-        self.made = self.found[nodes.start].again(self.tensors, self.own)
-        refuse_foreign([self.made], [self.own, *self.parameters])
+        self.made = self.found[nodes.start].repeat(self.tensors, self.own)
+        check_leaves([self.made], [self.own, *self.parameters])
         return self.made.detach().contiguous()
 
     def grad_z(self, nodes: slice) -> Tensor:
@@ -103,12 +103,12 @@ class CompiledSweep(Sweep):
         super().__init__(p)
         cell = p.cell
         self.masks = _columns(p.masks.dropout), _columns(p.masks.zoneout)
-        held, given = Held(cell), tuple(tensors_of(cell).values())
+        held, given = CellTensors(cell), tuple(tensors_of(cell).values())
         self.learning: States = tuple(one for one in given if one.requires_grad)
         self.constants = tuple(tensor for tensor in given if not tensor.requires_grad)
         # What is computed from others is a leaf here, as by functional_call.
-        own = {id(one): one for one in given if ends_graphs(one)}
-        own |= stand_ins(one for one in given if not ends_graphs(one))
+        own = {id(one): one for one in given if is_plain_leaf(one)}
+        own |= leaf_copies(one for one in given if not is_plain_leaf(one))
         self.tensors = tuple(own[id(one)] for one in given)
         self.save = project is None
         self.source: _Given | _Projected | None = (
@@ -120,10 +120,10 @@ class CompiledSweep(Sweep):
         if project is not None:
             with held.replaced(own):
                 z = project(x[:1].detach())
-            refuse_foreign([z], self.tensors)
+            check_leaves([z], self.tensors)
         for alone, steps in self._split(cell):
             if steps:
-                program = find_program(cell, self._signature(cell, z, steps, alone))
+                program = find_program(cell, self._signature(cell, z, alone))
                 self.parts.append(Part(program, p.plan, steps, self.tensors))
 
     @property
@@ -136,17 +136,15 @@ class CompiledSweep(Sweep):
         if self.has_initial or not steps:
             return [(False, steps)]
         # Initial states that are not given are zeros, but several are no single predecessor.
-        alike = getattr(cell, "arity", steps[0].slots) or 1
+        alike = cell.arity or 1
         last = self.plan.levels[1]
         count = sum(step.stop <= last and step.slots == alike for step in steps)
         return [(True, steps[:count]), (False, steps[count:])]
 
-    def _signature(self, cell: Any, z: Tensor, steps: Sequence[Step], alone: bool) -> Signature:
-        seen = {step.slots for step in steps}
-        slots = getattr(cell, "arity", seen.pop() if len(seen) == 1 else None)
+    def _signature(self, cell: Any, z: Tensor, alone: bool) -> Signature:
         counts = self.plan.counts is not None
         columns = (z.shape[1] - sum(self.masks), *self.masks)
-        return Signature(columns, slots, alone, counts, z.dtype, self.dtype, z.device)
+        return Signature(columns, cell.arity, alone, counts, z.dtype, self.dtype, z.device)
 
     def forward(self, x: Tensor, initial: Sequence[Tensor], keep: bool) -> States:
         self.buffers = self.state_buffers(initial, x)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from structnet.cell.renew import put
-from structnet.cell.renew import reset as reset_module
+from structnet.cell.reset import put
+from structnet.cell.reset import reset as reset_module
 from structnet.nn.torch_weights.form import TorchForm, read_own_form
 
 

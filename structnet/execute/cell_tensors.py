@@ -1,8 +1,8 @@
-"""The tensors that a cell holds, wherever it holds them, and others in their places.
+"""The tensors that a cell holds, and replacing them for a while.
 
-A recurrent weight may be a parameter, or what a wrapper, a hypernetwork or `functional_call`
-computed and put there. Where an executor has a backward of its own, it has to know them all:
-a tensor that it does not know would lose its gradient.
+A recurrent weight may be a parameter, or computed by a wrapper, a hypernetwork or
+`functional_call`. An executor with a backward of its own has to know all of them: a tensor that it
+does not know would lose its gradient.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,19 +12,18 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-# What every module has beside its tensors, modules and own attributes.
+# The attributes that every module has.
 _OF_MODULES = frozenset(vars(nn.Module()))
 
 
-class Held:
+class CellTensors:
     """A module's parameters, buffers and other tensors, also those in its lists and dicts.
 
-    `tensors` are all of them, each once; `places` say where they are.
+    `tensors` has each of them once, `places` all containers and keys where they are found.
     """
 
     def __init__(self, module: nn.Module):
         self.module = module
-        # The container, the key there and the tensor.
         self.places: list[tuple[Any, Any, Tensor]] = []
         self._seen: set[int] = set()
         self._add(module)
@@ -49,7 +48,7 @@ class Held:
             self._add_items(value, value.items())
 
     def _add_cached(self, module: Any) -> None:
-        """What parametrizations give under `parametrize.cached`, where it is kept."""
+        """The results of parametrizations under `parametrize.cached`."""
         for name in module.parametrizations:
             value = getattr(module, name)
             self.places.append((parametrize._cache, (id(module), name), value))
@@ -63,10 +62,10 @@ class Held:
 
     @contextmanager
     def replaced(self, others: Mapping[int, Tensor]) -> Iterator[None]:
-        """Within, `others` by the ids of tensors stand in their places."""
+        """A context in which `others`, by the ids of tensors, replace these."""
         changed = []
         for container, key, tensor in self.places:
-            # What was there may be gone, or another be there by now.
+            # The place may be empty, or hold another tensor by now.
             if id(tensor) in others and _has(container, key):
                 changed.append((container, key, container[key], others[id(tensor)]))
                 container[key] = others[id(tensor)]
@@ -74,7 +73,7 @@ class Held:
             yield
         finally:
             for container, key, before, other in changed:
-                # A hook may have set what it computes in the meantime.
+                # A hook may have set a tensor in the meantime.
                 if _has(container, key) and container[key] is other:
                     container[key] = before
 
@@ -83,21 +82,18 @@ def _has(container: Any, key: Any) -> bool:
     return key < len(container) if isinstance(container, list) else key in container
 
 
-def ends_graphs(tensor: Tensor) -> bool:
-    """Whether graphs of steps may end at a tensor: at a leaf, unless it has hooks.
-
-    They are called wherever a graph ends, and are for the whole gradient.
-    """
+def is_plain_leaf(tensor: Tensor) -> bool:
+    """Whether it is a leaf without hooks, which would be called with parts of its gradient."""
     return tensor.is_leaf and not tensor._backward_hooks
 
 
-def stand_ins(tensors: Iterable[Tensor]) -> dict[int, Tensor]:
-    """Leaves of the same values, by the tensors' ids."""
+def leaf_copies(tensors: Iterable[Tensor]) -> dict[int, Tensor]:
+    """Leaves of the same values, by the ids of the tensors."""
     return {id(one): one.detach().requires_grad_(one.requires_grad) for one in tensors}
 
 
-def leaves_below(outputs: Sequence[Tensor]) -> Iterator[Tensor]:
-    """The leaves that outputs were computed from and whose gradients are asked for."""
+def leaves_of(outputs: Sequence[Tensor]) -> Iterator[Tensor]:
+    """The leaves that require gradients and that outputs were computed from."""
     nodes = [one.grad_fn for one in outputs if one.grad_fn is not None]
     yield from (one for one in outputs if one.grad_fn is None and one.requires_grad)
     seen = set(nodes)
@@ -111,8 +107,8 @@ def leaves_below(outputs: Sequence[Tensor]) -> Iterator[Tensor]:
             yield leaf
 
 
-def foreign(tensor: Tensor) -> ValueError:
-    """The refusal of a tensor whose gradient would be lost."""
+def unknown_tensor(tensor: Tensor) -> ValueError:
+    """The error for a tensor whose gradient would be lost."""
     return ValueError(
         f"the cell uses a tensor {tuple(tensor.shape)} that requires grad and is neither an input "
         "nor held by it; make it a parameter or an attribute of the cell, a state or part of the "
@@ -120,9 +116,9 @@ def foreign(tensor: Tensor) -> ValueError:
     )
 
 
-def refuse_foreign(outputs: Sequence[Tensor], known: Iterable[Tensor]) -> None:
-    """ValueError if outputs depend on leaves that are not known."""
+def check_leaves(outputs: Sequence[Tensor], known: Iterable[Tensor]) -> None:
+    """Raises ValueError if outputs depend on other leaves than the known ones."""
     ids = set(map(id, known))
-    for leaf in leaves_below(outputs):
+    for leaf in leaves_of(outputs):
         if id(leaf) not in ids:
-            raise foreign(leaf)
+            raise unknown_tensor(leaf)
