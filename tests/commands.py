@@ -90,7 +90,7 @@ def isolated() -> Iterator[None]:
     # Registers all that is built in, which then stays.
     import structnet.config.composing  # noqa: F401
 
-    kinds = [registry.cells, registry.topologies, registry.readouts, registry.nets, registry.tasks]
+    kinds = registry.KINDS
     for kind in kinds:
         kind.names()
     registered = [(dict(kind._components), dict(kind._owners)) for kind in kinds]

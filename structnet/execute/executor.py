@@ -187,12 +187,13 @@ _made: dict[str, Executor] = {}
 
 def find(name: str) -> Executor:
     """The executor of a name; ValueError where there is none."""
-    if name not in _made:
-        # Plugins may register others.
-        from structnet.registry import executors
+    # Plugins may register others.
+    from structnet.registry import executors
 
-        if name not in executors:
-            raise ValueError(f"no executor {name!r} {did_you_mean(name, executors.names())}")
+    if name not in executors:
+        raise ValueError(f"no executor {name!r} {did_you_mean(name, executors.names())}")
+    # A class may be registered again, as in a notebook.
+    if type(_made.get(name)) is not executors[name]:
         _made[name] = executors.create(name)
         _made[name].name = name
     return _made[name]
