@@ -36,7 +36,7 @@ def test_one_component_is_listed_with_default_type_meaning_and_choices():
     out = call("list", "cell", "lstm").out
     assert out.startswith("cells\n  lstm")
     assert '    drop_gate = null (null or "input" or "forget" or "output")\n' in out
-    assert "    forget_bias = 1.0 (float)\n        where the forget gates' biases start" in out
+    assert "    forget_bias = 1.0 (float)\n        the initial biases of the forget gates" in out
     assert "gru" not in out.split("\n", 2)[2]
     assert max(map(len, out.splitlines())) <= 100
     listed = json.loads(call("list", "cell", "gru", "--json").out)["cells"]["gru"]["options"]

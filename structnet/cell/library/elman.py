@@ -10,19 +10,17 @@ from structnet.registry import cells
 
 @cells.register("elman")
 class Elman(Cell):
-    """Elman network: the new state is a squashed sum of input and previous states.
+    """Elman network: a nonlinearity of a linear map of the input and the previous states.
 
     h = g(W x + sum_k U_k h_k + b), g the nonlinearity, tanh or relu. Elman (1990), "Finding
-    structure in time", figure 2; on one slot it is torch.nn.RNN. `init` says how every U_k starts:
-    orthogonal or the identity, which with relu is the IRNN of Le et al. (2015); their W
-    starts smaller than ours, at a Gaussian of deviation 0.001. Unordered predecessors enter as one
-    h_k, their `aggregate`: sum, mean, max, attention or gated.
+    structure in time", figure 2; on one slot it is torch.nn.RNN. The recurrent weights U_k are
+    `recurrent`. With identity and relu it is the IRNN of Le et al. (2015); their W is initialised
+    smaller than ours, as a Gaussian of standard deviation 0.001.
 
     Arguments:
-        nonlinearity: g, which squashes the new state: tanh or relu.
-        init: how every U_k starts: orthogonal, or identity, which with relu is the IRNN.
-        aggregate: what of unordered predecessors is read as one: their sum, mean, max, attention or
-            gated.
+        nonlinearity: g: tanh or relu.
+        init: the initial U_k: orthogonal, or identity.
+        aggregate: how unordered predecessors are combined: sum, mean, max, attention or gated.
     """
 
     node_gates = ("h",)

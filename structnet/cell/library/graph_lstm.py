@@ -19,18 +19,20 @@ class GraphLSTM(Cell):
     m = sum_j g_j m_j / K + g m_i + u c, h = tanh(s(o) m).
 
     Liang et al. (2016), eq. 1 and 2; their neighbours not yet visited are initial states here.
-    `aggregate` is what stands in place of the mean of the h_j where neighbours have no order: mean,
-    sum, max, attention or gated; memories enter as their mean in any case.
+    `aggregate` replaces the mean of the h_j of unordered neighbours; memories enter as their mean in
+    any case.
 
-    With `own`, h_i and m_i are read, on topologies that give a node its states of the layer below,
-    null states in the first layer; without, there are none. On ordered slots an edge gate sees
-    every slot, and K counts those that are there.
+    With `own`, the terms in h_i and m_i are included, on topologies that give a node its states of
+    the layer below (null states in the first layer). On ordered slots an edge gate sees every slot,
+    and K is the number of neighbours that are present. The recurrent weights are `recurrent` (Un),
+    `recurrent_edge` (Uf_n) for unordered neighbours, and with `own` U and Uf.
 
     Arguments:
         own: whether a node reads states of its own from the layer below.
         aggregate: how the neighbours' states h_j are combined: mean, sum, max, attention or gated.
     """
 
+    states = ("h", "m")
     node_gates = ("u", "o", "c")
     edge_gates = ("f",)
     aggregate = "mean"

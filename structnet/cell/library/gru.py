@@ -16,27 +16,25 @@ class GRU(Cell):
     r = s(r), u = s(u), n = tanh(n_x + r (n_h + b)), h = (1 - u) n + u sum_k h_k, where r, u and n
     are node gates, n_x the input's and n_h the predecessors' half of n, s the logistic function.
     Cho et al. (2014), eq. 5-8, with the reset gate applied after the product as cuDNN and
-    torch.nn.GRU do; `reset="before"` is the paper's n = tanh(n_x + sum_k U_k (r h_k)). `chrono` is
-    the longest dependency in steps, by which the update gate's bias starts at
-    log(U[1, chrono - 1]): Tallec and Ollivier (2018), eq. 16, for the gate that keeps the memory.
+    torch.nn.GRU do; `reset="before"` is the paper's n = tanh(n_x + sum_k U_k (r h_k)).
 
-    Ordered slots enter with weights of their own, and their sum is kept. Unordered predecessors
-    enter as one h, both in the gates and in u h: their `aggregate`, which is sum, mean, max,
-    attention or gated. With attention this is the layer of DAGNN, h_v = GRU(x_v, sum_k a_k h_k), a
-    the softmax of w'h_k (Thost and Chen 2021); with gated that of D-VAE,
+    Ordered slots have weights of their own, and u multiplies their sum. Unordered predecessors are
+    replaced by their `aggregate`, in the gates and in u h. The recurrent weights are `recurrent`,
+    and with `reset="before"` `recurrent_candidate` (n).
+
+    With attention this is the layer of DAGNN, h_v = GRU(x_v, sum_k a_k h_k), a the softmax of w'h_k (Thost and Chen 2021); with gated that of D-VAE,
     h_v = GRU(x_v, sum_k g(h_k) m(h_k)) (Zhang et al. 2019, eq. 5-6; their code gives g and m the
     one-hot number of vertex k beside h_k, which is left out here). Both pass over a graph forward
-    and backward, topology.direction=both, with layers of their own a direction, net.apart=true.
+    and backward, topology.direction=both, with separate layers per direction, net.apart=true.
     DAGNN scores the maximum over sinks and sources of all layers, readout=root readout.pool=max
     net.skip=dense; D-VAE the sink and the source, readout=root.
 
     Arguments:
         reset: whether the reset gate comes after the product of the candidate, as cuDNN's, or
             before it.
-        chrono: the longest dependency in steps, by which the update gate's bias starts; null starts
-            it at 0.
-        aggregate: what of unordered predecessors is read as one: their sum, mean, max, attention or
-            gated.
+        chrono: the longest dependency in steps, for an initial bias log(U[1, chrono - 1]) of the
+            update gate (Tallec and Ollivier 2018, eq. 16); 0 where null.
+        aggregate: how unordered predecessors are combined: sum, mean, max, attention or gated.
     """
 
     # With the reset gate before the product, n has a recurrence of its own.

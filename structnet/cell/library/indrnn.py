@@ -11,14 +11,14 @@ NONLINEARITIES = {"relu": torch.relu, "tanh": torch.tanh, "none": lambda h: h}
 
 @cells.register("indrnn")
 class IndRNN(LinearCell):
-    """Independently recurrent network: a unit sees nothing of its predecessors but itself.
+    """Independently recurrent network: a unit sees only itself in the predecessors.
 
-    h = g(W x + sum_k u_k * h_k + b): Li et al. (2018), eq. 2. u starts uniform in [0, 1], over
-    K ordered slots in [0, 1 / K]. `nonlinearity` is g: relu (theirs), tanh or none, where the
-    recurrence is linear. Unbounded ones grow with the number of paths that lead to a node.
+    h = g(W x + sum_k u_k * h_k + b): Li et al. (2018), eq. 2. The recurrent weights u are
+    `diagonal_recurrent`, initialised uniformly in [0, 1], with K ordered slots in [0, 1 / K].
+    Without a bounded g states grow with the number of paths that lead to a node.
 
     Arguments:
-        nonlinearity: g, which squashes the new state: relu, tanh or none, which makes it linear.
+        nonlinearity: g: relu (the paper's), tanh, or none, which makes the recurrence linear.
     """
 
     node_gates = ("h",)

@@ -8,13 +8,14 @@ from structnet.registry import cells
 
 @cells.register("jordan")
 class Jordan(Cell):
-    """Jordan network: what is fed back is the previous output instead of the hidden units.
+    """Jordan network: the previous output is fed back in place of the hidden units.
 
     h = tanh(W x + sum_k U_k y_k + b), y = tanh(V h + a), and the state is y. Jordan (1986),
     "Attractor dynamics and parallelism in a connectionist sequential machine", with tanh for
     logistic units and without the state units' decaying sum of past outputs.
     """
 
+    states = ("y",)
     node_gates = ("h",)
 
     def __init__(self, input_size: int, hidden_size: int, arity: int | None):

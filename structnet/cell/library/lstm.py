@@ -22,19 +22,22 @@ class LSTM(Cell):
     Tree-LSTM of Tai et al. (2015), eq. 9-14 and 2-8; on a grid the 2-D LSTM of Graves et al.
     (2007).
 
-    With features of edges, W e is added to f_k. Peng et al. (2017), "Cross-sentence n-ary relation
+    The recurrent weights are `recurrent` (all gates), for unordered predecessors `recurrent_edge`
+    (f), and with `diagonal` `diagonal_recurrent`.
+
+    With edge features e, W e is added to f_k. Peng et al. (2017), "Cross-sentence n-ary relation
     extraction with graph LSTMs", is this cell on topology ordered_graph with order=id,
     unvisited=nothing and direction=both, a text's graph as two DAGs, with the one-hot kind of an
     edge for its features; where they have a matrix U for every kind of edge, here the kind shifts
     the forget gate.
 
     Arguments:
-        forget_bias: where the forget gates' biases start (Jozefowicz et al. 2015).
-        chrono: the longest dependency in steps, by which they start at b_f = log(U[1, chrono - 1])
-            and the input gate's at -b_f instead (Tallec and Ollivier 2018, eq. 16).
+        forget_bias: the initial biases of the forget gates (Jozefowicz et al. 2015).
+        chrono: the longest dependency in steps, for initial biases b_f = log(U[1, chrono - 1]) of
+            the forget gates and -b_f of the input gate (Tallec and Ollivier 2018, eq. 16).
         peephole: the gates see the memory, i + sum_k p_ik c_k, f_k + p_fk c_k, o + p_o c (Gers and
             Schmidhuber 2000; on a grid Graves et al. 2007).
-        coupled: the input gate is 1 - mean_k s(f_k), over the predecessors that are there (Greff
+        coupled: the input gate is 1 - mean_k s(f_k), over the predecessors that are present (Greff
             et al. 2015, CIFG).
         drop_gate: input, forget or output, a gate that is fixed to 1 (Jozefowicz et al. 2015,
             LSTM-i, -f and -o).
@@ -45,10 +48,11 @@ class LSTM(Cell):
         diagonal: the recurrent matrices of i, o and f are diagonal, f_k sees h_k alone.
         forget: the ordered slot that memory is carried from, c = s(i) tanh(u) + s(f) c_forget, with
             one forget gate that sees all slots (PixelRNN: van den Oord et al. 2016, eq. 3).
-        aggregate: what i, o and u read of unordered predecessors: their sum, mean, max, attention
-            or gated.
+        aggregate: how the h_k of unordered predecessors are combined for i, o and u: sum, mean,
+            max, attention or gated.
     """
 
+    states = ("h", "c")
     peephole_i: Tensor
     peephole_f: Tensor
     peephole_o: Tensor
@@ -150,8 +154,8 @@ class LSTM(Cell):
 def _check_gates(coupled: bool, drop_gate: str | None, chrono: int | None) -> None:
     if coupled and drop_gate in ("input", "forget"):
         raise ValueError(
-            "option 'coupled' makes the input gate of the forget gate, so that 'drop_gate' is None "
-            f"or 'output' beside it, got {drop_gate!r}"
+            "option 'coupled' computes the input gate from the forget gate, so that 'drop_gate' is "
+            f"None or 'output' beside it, got {drop_gate!r}"
         )
     if chrono is not None and drop_gate == "forget":
         raise ValueError(

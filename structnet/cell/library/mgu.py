@@ -11,12 +11,12 @@ class MGU(Cell):
 
     f = s(W_f x + sum_k U_fk h_k + b_f), n = tanh(W x + sum_k U_k (f h_k) + b),
     h = (1 - f) sum_k h_k + f n, s the logistic function. Zhou et al. (2016), "Minimal gated unit
-    for recurrent neural networks"; unordered predecessors enter as one, their `aggregate`, as in
-    `gru`. Both biases are single vectors, as in the paper, where other code has two of each.
+    for recurrent neural networks"; unordered predecessors are replaced by their `aggregate`, as in
+    `gru`. Each gate has one bias, as in the paper, where other code has two. The recurrent weights
+    are `recurrent` (f) and `recurrent_candidate` (n).
 
     Arguments:
-        aggregate: what of unordered predecessors is read as one: their sum, mean, max, attention or
-            gated.
+        aggregate: how unordered predecessors are combined: sum, mean, max, attention or gated.
     """
 
     node_gates = ("f",)

@@ -14,20 +14,24 @@ class MLSTM(Cell):
 
     q = W_q x + b_q, k = W_k x / sqrt(d) + b_k, v = W_v x + b_v; C = e^i v k^T + sum_k f_k C_k,
     n = e^i k + sum_k f_k n_k, h = s(o) C q / max(|n^T q|, 1), in each of `heads` heads of size
-    d = hidden_size / heads; s is the logistic function, i and f_k are one number a head, and
+    d = hidden_size / heads; s is the logistic function, i and f_k are one number per head, and
     f_k = s(f_k), or exp(f_k) with `forget` exp. C and n are kept divided by e^m as in `SLSTM`.
     Beck et al. (2024), "xLSTM", eq. 19-27. Ordered slots have forget weights of their own. An
-    input layer put in the place of `input` has no b_k, unless it has a `bias`.
+    input layer that replaces `input` has no b_k, unless it has a `bias`. There are no recurrent
+    weights.
 
-    Forget biases start at `forget_bias`, all others at zero, gate weights as every cell's do. The
-    authors' code starts forget biases evenly from 3 to 6 over the heads, input biases at Gaussians
-    of deviation 0.1 and the weights of both gates at zero; it scales b_k as well.
+    Forget biases are initialised at `forget_bias`, all others at zero, gate weights as in every
+    cell. The authors' code initialises forget biases evenly from 3 to 6 over the heads, input
+    biases as Gaussians of standard deviation 0.1 and the weights of both gates at zero; it scales
+    b_k as well.
 
     Arguments:
         heads: the number of heads, which divides hidden_size.
         forget: the forget gate's function: sigmoid or exp.
-        forget_bias: where forget biases start.
+        forget_bias: the initial forget biases.
     """
+
+    states = ("C", "n", "m")
 
     def __init__(
         self,

@@ -12,8 +12,9 @@ class MUT1(Cell):
     z = s(W_z x + b_z), r = s(W_r x + sum_k U_rk h_k + b_r),
     n = tanh(sum_k U_k (r h_k) + tanh(x) + b), h = z n + (1 - z) sum_k h_k, s the logistic function.
     Jozefowicz et al. (2015), "An empirical exploration of recurrent network architectures". x is
-    added to a state: where it has another size, a learned V x stands for it, which the paper leaves
-    open. Several predecessors enter as their sum, as in `gru`.
+    added to a state; where the sizes differ it is replaced by a learned V x, which the paper leaves
+    open. Several predecessors enter as their sum, as in `gru`. The recurrent weights are
+    `recurrent` (r) and `recurrent_candidate` (n).
     """
 
     node_gates = ("r",)
@@ -41,7 +42,7 @@ class MUT1(Cell):
 
 
 def as_state(input_size: int, hidden_size: int) -> nn.Module:
-    """x as it is where it has the size of a state, else a projection of it."""
+    """The identity for inputs of the size of a state, otherwise a linear projection."""
     if input_size == hidden_size:
         return nn.Identity()
     projection = nn.Linear(input_size, hidden_size, bias=False)

@@ -13,8 +13,9 @@ class MUT2(Cell):
     z = s(W_z x + sum_k U_zk h_k + b_z), r = s(x + sum_k U_rk h_k + b_r),
     n = tanh(sum_k U_k (r h_k) + W x + b), h = z n + (1 - z) sum_k h_k, s the logistic function.
     Jozefowicz et al. (2015), "An empirical exploration of recurrent network architectures". x is
-    added to a state: where it has another size, a learned V x stands for it, which the paper leaves
-    open. Several predecessors enter as their sum, as in `gru`.
+    added to a state; where the sizes differ it is replaced by a learned V x, which the paper leaves
+    open. Several predecessors enter as their sum, as in `gru`. The recurrent weights are
+    `recurrent` (z, r) and `recurrent_candidate` (n).
     """
 
     node_gates = ("z", "r")

@@ -8,18 +8,19 @@ from structnet.registry import cells
 
 @cells.register("recursive")
 class Recursive(Cell):
-    """Recursive network: a parent is a squashed map of its children side by side.
+    """Recursive network: a parent is tanh of a linear map of its concatenated children.
 
     p = tanh(W c + W_x x + b), c = [c_1; ...; c_K]. Socher et al. (2011), "Semi-supervised recursive
     autoencoders", eq. 2. With `tensor`, p = tanh(c^T V c + W c + W_x x + b), V a matrix for every
-    unit: the recursive neural tensor network of Socher et al. (2013), section 4.3. Unordered
-    predecessors are one c, their sum.
+    unit: the recursive neural tensor network of Socher et al. (2013), section 4.3. With
+    unordered predecessors c is their sum. The recurrent weights are `recurrent` (W) and with
+    `tensor` also `slices` (V).
 
     The papers' leaves are word vectors and their parents have no input; here a leaf is
     tanh(W_x x + b), and a parent whose x is zero is theirs.
 
     Arguments:
-        tensor: whether products of pairs of children are added, V, as in the RNTN.
+        tensor: whether products of pairs of children, c^T V c, are added, as in the RNTN.
     """
 
     node_gates = ("p",)
@@ -38,7 +39,7 @@ class Recursive(Cell):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Small values for the tensor, beside what every cell does."""
+        """Initialise V uniformly with small values, and all else as every cell does."""
         super().reset_parameters()
         if self.tensor:
             bound = 0.5 / len(self.slices)

@@ -18,15 +18,17 @@ class SLSTM(Cell):
     al. (2024), "xLSTM", eq. 8-17: on one slot m is theirs, on several it is the logarithm of a sum,
     which unlike the largest term keeps n from growing with the number of paths through a graph.
 
-    Forget biases start at `forget_bias`, all others at zero, weights as every cell's do. The
-    authors' code starts forget biases along a power law, from 5 down to -7 over the units of a
-    head, and recurrent weights at zero.
+    Forget biases are initialised at `forget_bias`, all others at zero, weights as in every cell.
+    The authors' code initialises forget biases along a power law, from 5 down to -7 over the units
+    of a head, and recurrent weights at zero. The recurrent weights are `recurrent` (z, i, o, f) and
+    for unordered predecessors `recurrent_edge` (f).
 
     Arguments:
         forget: the forget gate's function: sigmoid or exp.
-        forget_bias: where forget biases start.
+        forget_bias: the initial forget biases.
     """
 
+    states = ("h", "c", "n", "m")
     node_gates = ("z", "i", "o")
     edge_gates = ("f",)
 

@@ -13,7 +13,7 @@ class SRU(LinearCell):
     h = r c' + (1 - r) x, s the logistic function: Lei et al. (2018), eq. 1-4, without the scaling
     constant of their section 3.2. The terms in v, which starts at zero, come with `peephole`, and
     with them the state's nonlinearity; without, it is the unit of their first version (2017). Where
-    the sizes differ, h takes a projection of x. The state is c, and with `peephole` r beside it.
+    the sizes differ, h takes a projection of x. The state is c, and with `peephole` also r.
 
     Several predecessors: the weights of W x and of every c_k are the softmax of 0 and the gates
     f_k before s; r sees sum_k v_rk c_k.
@@ -22,6 +22,7 @@ class SRU(LinearCell):
         peephole: whether the gates see the memory, v, as in the second version of the paper.
     """
 
+    states = ("c",)
     node_gates = ("r",)
     edge_gates = ("f",)
 
@@ -29,6 +30,8 @@ class SRU(LinearCell):
         self, input_size: int, hidden_size: int, arity: int | None, *, peephole: bool = False
     ):
         super().__init__(input_size, hidden_size, arity)
+        if peephole:
+            self.states = ("c", "r")
         same = input_size == hidden_size
         self.candidate = nn.Linear(input_size, hidden_size, bias=False)
         self.highway = nn.Identity() if same else nn.Linear(input_size, hidden_size, bias=False)
@@ -37,10 +40,6 @@ class SRU(LinearCell):
     @property
     def is_linear(self) -> bool:
         return self.peephole is None
-
-    @property
-    def state_sizes(self) -> tuple[int, ...]:
-        return (self.hidden_size,) * (1 if self.is_linear else 2)
 
     def project(self, x: Tensor) -> Tensor:
         return torch.cat([self.input(x), self.candidate(x), self.highway(x)], dim=1)

@@ -11,32 +11,32 @@ from structnet.cell.linear import LinearCell, Selection
 from structnet.cell.slots import counted, mean
 from structnet.registry import cells
 
-# Between which the step of a channel starts (Gu et al. 2022, section 4; Gu and Dao 2023, 3.6).
+# The range of a channel's initial step (Gu et al. 2022, section 4; Gu and Dao 2023, 3.6).
 STEPS = 0.001, 0.1
 
 
 @cells.register("ssm")
 class SSM(LinearCell):
-    """Diagonal state space model: `state_size` linear states a channel, read by a linear map.
+    """Diagonal state space model: `state_size` linear states per channel, read by a linear map.
 
-    u = W x is the channels' input, A < 0 starts at -1, ..., -N in every channel (S4D-Real), a
-    step d at log-uniform values in [0.001, 0.1]; h = exp(d A) h + b, y = C h + D u.
+    u = W x is the channels' input, A < 0 is initialised as -1, ..., -N in every channel (S4D-Real),
+    a step d log-uniformly in [0.001, 0.1]; h = exp(d A) h + b, y = C h + D u.
 
     `selective`: d = softplus(p + W_d u), B = W_B u, C = W_C u, b = d B u, as S6 of Gu and Dao
     (2023), algorithm 2, where W_d is of full rank. Otherwise B, C and d = softplus(p) are
     parameters, and b = (exp(d A) - 1) / A B u, the zero-order hold, as S4D of Gu et al. (2022),
     "On the parameterization and initialization of diagonal state space models"; where S4D learns
-    log d, here p is learned: steps start alike, and their gradients differ. The state is h,
-    (N, H) of a node, the output y.
+    log d, here p is learned: initial steps are the same, and their gradients differ. The state is
+    h, (N, H) per node, the output y.
 
-    Several predecessors: d_k is of the slot's own p and W_d, shared where they are unordered, and
-    b takes the mean of what the d_k give. `combine` is mean or sum over exp(d_k A) h_k: a sum grows
-    with the number of paths that lead to a node, one in a tree and 10^15 in a 28 x 28 grid.
+    Several predecessors: d_k has p and W_d of the slot, shared where predecessors are unordered,
+    and b is the mean of those of the d_k. `combine` is the mean or the sum of exp(d_k A) h_k: a sum
+    grows with the number of paths that lead to a node, one in a tree, 10^15 in a 28 x 28 grid.
 
     Arguments:
         selective: whether step, B and C are computed from the input (S6) or are parameters (S4D).
-        state_size: the number of states a channel.
-        combine: how the states of several predecessors are put together: mean or sum.
+        state_size: the number of states per channel.
+        combine: how the states of several predecessors are combined: mean or sum.
     """
 
     node_gates = ("u",)
