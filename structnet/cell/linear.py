@@ -13,7 +13,7 @@ from structnet.cell.slots import hide
 
 
 class Selection(NamedTuple):
-    """What a selective state space model makes of its input, where a node has one predecessor.
+    """The coefficients of a selective state space model, where nodes have one predecessor.
 
     Of every node n: `u` and `step` (n, H), `write` and `read` (n, N); of the model: `rate` (N, H)
     and `direct` (H,). Its states are a h + b, with a = exp(-rate step) and b = write step u all
@@ -32,36 +32,36 @@ class Selection(NamedTuple):
 
 
 class LinearCell(Cell):
-    """c = sum_k a_k * c_k + b, with coefficients of the input alone.
+    """c = sum_k a_k * c_k + b, with coefficients that depend on the input alone.
 
-    A subclass says `coefficients` and, where the output is not the state itself, `output`. Edge
-    gates have a weight of the input for every ordered slot, as there are no recurrent weights.
+    A subclass implements `coefficients` and, where the output is not the state itself, `output`.
+    There are no recurrent weights; edge gates have an input weight for every ordered slot.
     """
 
     @property
     def is_linear(self) -> bool:
-        """Whether `coefficients` are all there is to a step."""
+        """Whether a step is given by `coefficients` alone."""
         return True
 
     @property
     def scans(self) -> bool:
-        """Whether it is linear, by a class that knows its `forward`."""
+        """Whether it is linear, and no subclass has overridden `forward` without `is_linear`."""
         return self.is_linear and _knows(type(self), "is_linear", "forward")
 
     @property
     def selects(self) -> bool:
-        """Whether its `selection`, if any, is by a class that knows what else tells of it."""
+        """Whether no subclass has overridden `coefficients` or `output` without `selection`."""
         return _knows(type(self), "selection", "coefficients", "output")
 
     @abc.abstractmethod
     def coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
-        """a (n, slots, S) and b (n, S) of z (n, G), for nodes that have so many predecessors.
+        """a (n, slots, S) and b (n, S) of z (n, G), for nodes with this number of predecessors.
 
         A dimension of a may be 1 where it is the same for all nodes or slots.
         """
 
     def selection(self, z: Tensor) -> Selection | None:
-        """What `coefficients` on one slot and `output` are made of, where it is a `Selection`."""
+        """The `Selection` that `coefficients` on one slot and `output` compute with, if any."""
         return None
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class LinearCell(Cell):
         return (a * c).sum(1) + b
 
     def checked_coefficients(self, z: Tensor, slots: int) -> tuple[Tensor, Tensor]:
-        """ValueError for coefficients of other shapes than a sum over slots takes."""
+        """The coefficients; ValueError for other shapes than documented."""
         observer = frame().observer
         with nullcontext() if observer is None else observer.aside():
             a, b = self.coefficients(z, slots)
@@ -109,7 +109,7 @@ class LinearCell(Cell):
 
 
 def _knows(cell: type, name: str, *others: str) -> bool:
-    """Whether a class says `name` at least as far down as all the others."""
+    """Whether `name` is defined in the same class as each of the others, or in a subclass of it."""
 
     def says(method: str) -> type:
         return next(one for one in cell.__mro__ if method in vars(one))

@@ -12,10 +12,11 @@ from structnet.topology.plan import Plan
 
 @dataclass(frozen=True)
 class Chains:
-    """Where the nodes of a plan's chains stand in time.
+    """The order in time of the nodes of a plan's chains.
 
-    Chains of one length lie side by side as they are, `width` nodes a step. Others stand one after
-    the other: `order` is the ranks of their nodes, and the inverse of it. `heads` begin the chains.
+    Chains of equal length are side by side in the plan already, `width` nodes per step. Others are
+    put one after the other by `order`, the ranks of their nodes and its inverse. `heads` are the
+    first nodes of the chains.
     """
 
     plan: Plan
@@ -51,12 +52,12 @@ class Chains:
         return x if self.order is None else reorder(x, *self.order[::-1])
 
     def before(self, initial: Tensor) -> Tensor:
-        """The states that the heads read, zeros where there are none."""
+        """The states before the first nodes, zeros where there are none."""
         return F.pad(initial, (0, 0, 1, 0))[self.plan.rows[: len(self.heads)]]
 
 
 def chains_of(plan: Plan) -> Chains:
-    """The chains of a plan that consists of chains."""
+    """The chains of a plan that has `chains`."""
     order = plan.chains
     assert order is not None
     # Level 0, if there is a level.

@@ -1,8 +1,8 @@
-"""Checkpoints over levels: a sweep in windows, of which only what later ones read is kept.
+"""Gradient checkpointing over levels: a pass in windows that stores only states later ones read.
 
-The way back runs every window again (Chen et al. 2016, "Training deep nets with sublinear memory
-cost", section 4). With windows of sqrt(L) of L levels, what is kept beside input and output grows
-with sqrt(L) on chains and grids.
+Backward runs every window again (Chen et al. 2016, "Training deep nets with sublinear memory cost",
+section 4). With windows of sqrt(L) of L levels, the memory beside input and output grows with
+sqrt(L) on chains and grids.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,19 +21,19 @@ from structnet.execute.transform import refuse_batches
 from structnet.execute.windows import windows
 from structnet.topology.plan import Plan
 
-# Of a window's plan, its x by rank and its initial states: the output and the states.
+# (a window's plan, its x by rank, its initial states) -> (output, states).
 Run = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
 
 
 def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
-    """What the executor gives, window by window; states only where they are wanted."""
+    """The executor's result, window by window; states only where they are wanted."""
     plan, cell = p.plan, p.cell
-    inside = CellTensors(cell)
+    own = CellTensors(cell)
     initial = p.initial or tuple(
         next(cell.parameters(), p.x).new_zeros(plan.num_initial, size) for size in cell.state_sizes
     )
     p = replace(p, initial=initial)
-    if not any(one.requires_grad for one in (p.x, *initial, *inside.tensors)):
+    if not any(one.requires_grad for one in (p.x, *initial, *own.tensors)):
         # No backward, unless the cell uses a tensor that it does not hold.
         return executor.result(p)
 
@@ -43,23 +43,23 @@ def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
     length = max(1, isqrt(len(plan.levels) - 1))
     first = plan.first_row
     # The rows that later windows read, and their states.
-    live, held = plan.rows[:0], [state[:0] for state in initial]
+    live, stored = plan.rows[:0], [state[:0] for state in initial]
     outputs, states = [], []
     cuts = list(windows(plan, length))
     for (start, stop, window, carried), later in zip(cuts, _later(plan, cuts), strict=True):
         own_at = carried[carried < first] - 1
         at = torch.searchsorted(live, carried[carried >= first])
         given = [
-            torch.cat([own[own_at], kept[at]]) for own, kept in zip(initial, held, strict=True)
+            torch.cat([start[own_at], one[at]]) for start, one in zip(initial, stored, strict=True)
         ]
-        tensors = _without_unused(inside, run, window, p.x[start:stop], given)
+        tensors = _without_unused(own, run, window, p.x[start:stop], given)
         output, *new = _Recomputed.apply(
-            run, inside, window, len(given), p.x[start:stop], *given, *tensors
+            run, own, window, len(given), p.x[start:stop], *given, *tensors
         )
         rows = torch.cat([live, torch.arange(first + start, first + stop, device=live.device)])
         place = torch.isin(rows, later)
         live = rows[place]
-        held = [torch.cat([old, one])[place] for old, one in zip(held, new, strict=True)]
+        stored = [torch.cat([old, one])[place] for old, one in zip(stored, new, strict=True)]
         outputs.append(output)
         if p.with_states:
             states.append(new)
@@ -67,7 +67,7 @@ def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
 
 
 def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Tensor]:
-    """The rows that windows after each one read; initial states are at hand throughout."""
+    """The rows of nodes that windows after each one read."""
     first = plan.first_row
     found = [plan.rows[:0]]
     for _, _, _, carried in reversed(cuts[1:]):
@@ -76,35 +76,35 @@ def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Te
 
 
 def _without_unused(
-    held: CellTensors, run: Run, plan: Plan, x: Tensor, initial: Sequence[Tensor]
+    own: CellTensors, run: Run, plan: Plan, x: Tensor, initial: Sequence[Tensor]
 ) -> list[Tensor]:
-    """The tensors held; without a graph those computed ones that the window makes no use of.
+    """The cell's tensors, detached those computed ones that the window does not use.
 
-    What a hook computes anew at every call stays where it is until then, its graph long gone.
+    What a hook computes at every call remains in the cell until the next, its graph released.
     """
-    computed = [one for one in held.tensors if not one.is_leaf]
+    computed = [one for one in own.tensors if not one.is_leaf]
     if not computed:
-        return held.tensors
+        return own.tensors
     leaves = leaf_copies(computed)
     others = {key: leaf.view_as(leaf) for key, leaf in leaves.items()}
-    with held.replaced(others), torch.random.fork_rng():
+    with own.replaced(others), torch.random.fork_rng():
         output, states = run(plan, x.detach(), tuple(state.detach() for state in initial))
     used = set(map(id, leaves_of([output, *states])))
     unused = {key for key, leaf in leaves.items() if id(leaf) not in used}
-    return [one.detach() if id(one) in unused else one for one in held.tensors]
+    return [one.detach() if id(one) in unused else one for one in own.tensors]
 
 
 class _Recomputed(torch.autograd.Function):
-    """A window that keeps what it was given, and runs again on the way back.
+    """A window that stores its inputs, and runs again in backward.
 
-    torch.utils.checkpoint does so where autograd saves tensors; a sweep saves its own.
+    torch.utils.checkpoint does so for tensors that autograd saves; a sweep saves its own.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         run: Run,
-        held: CellTensors,
+        own: CellTensors,
         plan: Plan,
         num_states: int,
         x: Tensor,
@@ -112,7 +112,7 @@ class _Recomputed(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.plan, ctx.num_states = plan, num_states
         ctx.save_for_backward(x, *others)
-        ctx.recalled = Snapshot(held, run, x.device)
+        ctx.snapshot = Snapshot(own, run, x.device)
         output, states = run(plan, x, others[:num_states])
         return output, *states
 
@@ -128,7 +128,7 @@ class _Recomputed(torch.autograd.Function):
         # All as leaves: some may be computed from others.
         inputs = [one.detach().requires_grad_(one.requires_grad) for one in (x, *others)]
         given, tensors = inputs[: 1 + ctx.num_states], inputs[1 + ctx.num_states :]
-        output, states = ctx.recalled.repeat(tensors, ctx.plan, given[0], tuple(given[1:]))
+        output, states = ctx.snapshot.repeat(tensors, ctx.plan, given[0], tuple(given[1:]))
         check_leaves([output, *states], inputs)
         pairs = [
             (value, grad)

@@ -1,9 +1,9 @@
-"""Selective state space models on chains: a scan that need not keep the states.
+"""Selective state space models on chains: a scan that need not store the states.
 
-The states are many times larger than what they are made of and than what is read of them, and
-memory is slower than making them. So a sequence is swept in blocks that fit in a cache, and on the
-way back the states of a block are made again, of its selection and the state before it: Gu and Dao
-(2023), section 3.3.2, with a cache for their SRAM.
+The states are many times larger than input and output, and reading them from memory is slower than
+computing them. So a sequence is processed in blocks that fit in a cache, and backward recomputes
+the states of a block from its selection and the state before it: Gu and Dao (2023), section 3.3.2,
+with a cache for their SRAM.
 
 n: nodes, by time; N: states of a channel, H: channels.
 """
@@ -24,8 +24,8 @@ from structnet.execute.executor import Pass
 from structnet.execute.linear_recurrence import CHUNK, linear_recurrence, recur
 from structnet.execute.transform import refuse_batches
 
-# Bytes of a block's states. On a CPU several such buffers fit in a cache, and the calls for a block
-# are few beside its work; other devices want blocks that keep them busy.
+# Bytes of a block's states: several such buffers fit in a CPU's cache; other devices need larger
+# blocks to be busy.
 CPU_BLOCK = 2**21
 BLOCK = 2**28
 
@@ -109,13 +109,13 @@ def _in_one(layout: Layout, start: Tensor | None, of: Selection) -> tuple[Tensor
 
 
 class _Sweep:
-    """A pass over the nodes of a selection, and the way back, block by block."""
+    """A pass over the nodes of a selection and its backward, block by block."""
 
     def __init__(self, layout: Layout, keep: bool, of: Selection):
         self.layout, self.width, self.keep, self.of = layout, layout.width, keep, of
         size = CPU_BLOCK if of.rate.device.type == "cpu" else BLOCK
         step = self.width * of.rate.numel() * of.rate.element_size()
-        # One step more than whole chunks: so many are between its first and its last.
+        # One step more than whole chunks, which lie between its first and its last step.
         rows = (max(1, size // step // CHUNK) * CHUNK + 1) * self.width
         count = len(of.u)
         self.blocks = [slice(first, min(first + rows, count)) for first in range(0, count, rows)]

@@ -1,4 +1,4 @@
-"""Truncated backpropagation: a sweep in windows of levels.
+"""Truncated backpropagation: a pass in windows of levels.
 
 A window reads the states of earlier ones as initial states, through which no gradient flows back
 (Williams and Peng 1990, "truncated backpropagation through time"; here through levels, so on trees,
@@ -17,7 +17,7 @@ from structnet.topology.plan import Plan, Step
 
 
 def run_truncated(executor: Executor, p: Pass) -> tuple[Tensor, States]:
-    """What the executor gives, window by window of `p.truncate` levels."""
+    """The executor's result, in windows of `p.truncate` levels."""
     assert p.truncate is not None
     first, place, _ = p.plan.first_row, 0, p.z
     like = next(p.cell.parameters(), p.z)
@@ -57,9 +57,10 @@ def _carried(
 
 
 def windows(plan: Plan, length: int) -> Iterator[tuple[int, int, Plan, Tensor]]:
-    """Of each window the ranks from start to stop, its plan, and the rows it reads from outside.
+    """Windows of `length` levels: (start, stop, plan, rows) each.
 
-    These, initial states of the plan and then nodes of earlier windows, are its initial states.
+    Ranks start:stop are its nodes. Its initial states are those rows of the whole plan that it
+    reads from outside: initial states, then nodes of earlier windows.
     """
     first = plan.first_row
     bounds = [*plan.levels[:-1:length], plan.levels[-1]]

@@ -19,8 +19,8 @@ class GraphLSTM(Cell):
     m = sum_j g_j m_j / K + g m_i + u c, h = tanh(s(o) m).
 
     Liang et al. (2016), eq. 1 and 2; their neighbours not yet visited are initial states here.
-    `aggregate` replaces the mean of the h_j of unordered neighbours; memories enter as their mean in
-    any case.
+    `aggregate` replaces the mean of the h_j of unordered neighbours; memories always enter as
+    their mean.
 
     With `own`, the terms in h_i and m_i are included, on topologies that give a node its states of
     the layer below (null states in the first layer). On ordered slots an edge gate sees every slot,

@@ -22,7 +22,8 @@ class GRU(Cell):
     replaced by their `aggregate`, in the gates and in u h. The recurrent weights are `recurrent`,
     and with `reset="before"` `recurrent_candidate` (n).
 
-    With attention this is the layer of DAGNN, h_v = GRU(x_v, sum_k a_k h_k), a the softmax of w'h_k (Thost and Chen 2021); with gated that of D-VAE,
+    With attention this is the layer of DAGNN, h_v = GRU(x_v, sum_k a_k h_k), a the softmax of
+    w'h_k (Thost and Chen 2021); with gated that of D-VAE,
     h_v = GRU(x_v, sum_k g(h_k) m(h_k)) (Zhang et al. 2019, eq. 5-6; their code gives g and m the
     one-hot number of vertex k beside h_k, which is left out here). Both pass over a graph forward
     and backward, topology.direction=both, with separate layers per direction, net.apart=true.
