@@ -84,7 +84,7 @@ FILES = {
     "an alias": ("run: &a x\nseed: *a\n", "*a is an alias"),
     "a merge": ("net: &a {skip: none}\ncell:\n  <<: *a\n", "*a is an alias"),
     "depth": ("run: " + "[" * 20_000, "nested too deep"),
-    "size": ("# " + "x" * 70_000, "65.5 kB at most"),
+    "size": ("# " + "x" * 70_000, "at most 65.5 kB"),
     "a tag": ("run: !!python/object/apply:os.system [ls]", "not plain YAML"),
     "bytes": ("run: \0", "not plain YAML"),
 }

@@ -287,12 +287,7 @@ FILES = {
 }
 
 
-# Their data takes long to read, or they train many nets.
-LONG = ("cell_comparison", "nci1", "pixelrnn_mnist", "superpixels")
-EXPERIMENTS = [
-    pytest.param(path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
-    for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
-]
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -385,7 +380,14 @@ def test_a_python_block_of_the_readme_runs(block, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+# Benchmarks take long, even of small sizes.
+CALLS = [
+    pytest.param(line, marks=[pytest.mark.slow] if line.startswith("structnet bench") else [])
+    for line in COMMANDS
+]
+
+
+@pytest.mark.parametrize("line", CALLS)
 def test_a_command_of_the_readme_works(traced, line, tmp_path, monkeypatch):
     command, *words = shlex.split(line, comments=True)[1:]
     if "task=enas" in words and not os.environ.get("STRUCTNET_DATA"):

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import triton
-import triton.language as tl
+import triton  # pyright: ignore[reportMissingImports]
+import triton.language as tl  # pyright: ignore[reportMissingImports]
 
 # (start, count, slots, offset, row): nodes of so many ranks from `start` on, whose states are from
 # `row` on, each of which reads so many places, from `offset` on.

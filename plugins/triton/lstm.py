@@ -2,8 +2,8 @@
 
 # Within kernels literals are constexpr.
 # pyright: reportArgumentType=false
-import triton
-import triton.language as tl
+import triton  # pyright: ignore[reportMissingImports]
+import triton.language as tl  # pyright: ignore[reportMissingImports]
 
 from structnet.plugins.triton.launch import FIXED
 from structnet.plugins.triton.tile import (

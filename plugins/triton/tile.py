@@ -5,8 +5,8 @@ weights DEPTH columns at a time. Sums are of type TOTAL, PRECISION says how floa
 Of ORDERED predecessors every slot has rows of the weight to itself, unordered ones are summed.
 """
 
-import triton
-import triton.language as tl
+import triton  # pyright: ignore[reportMissingImports]
+import triton.language as tl  # pyright: ignore[reportMissingImports]
 
 
 @triton.jit
