@@ -1,9 +1,12 @@
 """Elman networks: h = g(z + sum_k U_k h_k)."""
 
+# Where Triton is not installed, nothing is known of it.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
 # Within kernels literals are constexpr.
 # pyright: reportArgumentType=false
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+import triton
+import triton.language as tl
 
 from structnet.plugins.triton.launch import FIXED
 from structnet.plugins.triton.tile import before, feeds, read, recur, recur_back, tanh, write

@@ -1,9 +1,12 @@
 """Gated recurrent units: n = tanh(n_x + s(r) (n_h + b)), h = n + s(u) (sum_k h_k - n)."""
 
+# Where Triton is not installed, nothing is known of it.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
 # Within kernels literals are constexpr.
 # pyright: reportArgumentType=false
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+import triton
+import triton.language as tl
 
 from structnet.plugins.triton.launch import FIXED
 from structnet.plugins.triton.tile import (

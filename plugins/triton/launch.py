@@ -1,11 +1,14 @@
 """How the kernel of a level is launched: its blocks, and how float32 is multiplied."""
 
+# Where Triton is not installed, nothing is known of it.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+import triton
+import triton.language as tl
 
 # (start, count, slots, offset, row): nodes of so many ranks from `start` on, whose states are from
 # `row` on, each of which reads so many places, from `offset` on.

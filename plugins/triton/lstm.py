@@ -1,9 +1,12 @@
 """Long short-term memory: c = s(i) tanh(u) + sum_k s(f_k) c_k, h = s(o) tanh(c)."""
 
+# Where Triton is not installed, nothing is known of it.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
 # Within kernels literals are constexpr.
 # pyright: reportArgumentType=false
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+import triton
+import triton.language as tl
 
 from structnet.plugins.triton.launch import FIXED
 from structnet.plugins.triton.tile import (

@@ -5,8 +5,11 @@ weights DEPTH columns at a time. Sums are of type TOTAL, PRECISION says how floa
 Of ORDERED predecessors every slot has rows of the weight to itself, unordered ones are summed.
 """
 
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+# Where Triton is not installed, nothing is known of it.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
+import triton
+import triton.language as tl
 
 
 @triton.jit
