@@ -10,10 +10,10 @@ import torch
 import triton
 import triton.language as tl
 
-# (start, count, slots, offset, row): nodes of so many ranks from `start` on, whose states are from
-# `row` on, each of which reads so many places, from `offset` on.
+# (start, count, slots, offset, row): `count` nodes from rank `start` on, whose states are in rows
+# from `row` on; each reads `slots` places, the first from place `offset` on.
 Step = tuple[int, int, int, int, int]
-# Columns of what is multiplied at a time.
+# Columns that are multiplied at a time.
 DEPTH = 32
 # A kernel is compiled once, not for every size of a level.
 FIXED = ["start", "count", "slots", "offset", "row"]
@@ -45,16 +45,16 @@ def launch(
 
 
 def _side(count: int) -> int:
-    """Nodes, and as many units, of a tile.
+    """The number of nodes, and of units, of a tile.
 
-    Of a small level there are more tiles, or most of a GPU would have nothing to do; in larger ones
-    compiled for compute capability 9.0 registers of an LSTM spill.
+    Small levels have smaller tiles, so that more of the GPU is busy; with larger tiles than 32 the
+    registers of an LSTM spill, compiled for compute capability 9.0.
     """
     return 16 if count <= 64 else 32
 
 
 def precision() -> str:
-    """How float32 is multiplied on a GPU: "ieee" or "tf32", as torch was told to."""
+    """How float32 is multiplied on a GPU, as set in torch: "ieee" or "tf32"."""
     matmul = torch.backends.cuda.matmul
     # Older versions have the one, newer ones may refuse it when the other was set.
     told = matmul.fp32_precision if hasattr(matmul, "fp32_precision") else matmul.allow_tf32

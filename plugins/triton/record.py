@@ -1,4 +1,4 @@
-"""What is run on a GPU, recorded as a CUDA graph."""
+"""Recording of what runs on a GPU, as a CUDA graph."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 Function = Callable[[], Sequence[Tensor]]
-# Of a function its results, and what computes them anew where they are.
+# The results of a function, and what computes them again in place.
 Recorded = tuple[Sequence[Tensor], Callable[[], Any]]
 Record = Callable[[Function], Recorded]
 # Torch records on one stream.
@@ -16,7 +16,7 @@ _lock = threading.Lock()
 
 
 def record_cuda(function: Function) -> Recorded:
-    """As a CUDA graph, after a run that loads and compiles what there is to."""
+    """Record a CUDA graph, after a run that loads and compiles kernels."""
     with _lock:
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())

@@ -1,9 +1,8 @@
 """Passes over plans of repeated shape: recorded once, then replayed.
 
-On a GPU a level of few nodes takes less time than its launch. Where the same steps come again, as
-for chains and grids of one size, the launches of a whole pass are recorded as a CUDA graph. That
-reads and writes where it did when it was recorded, so what it is given is copied there, and what it
-gives is copied from there.
+On a GPU, launching the kernel of a level with few nodes takes longer than running it. Where steps
+repeat, as for chains and grids of one size, the launches of a whole pass are recorded as a CUDA
+graph. A graph reads and writes fixed addresses, so inputs are copied there and results from there.
 """
 
 import threading
@@ -22,15 +21,15 @@ from structnet.plugins.triton.record import Record, Recorded
 from structnet.plugins.triton.sweep import FusedSweep, sweep_of
 
 Make = Callable[[sn.Plan], FusedSweep]
-# Recordings of a cell, shapes of its passes that are known to have come before, and after how many
-# passes a recording that nobody asked for gives way to another.
+# The most recordings of a cell, the most shapes of passes that are remembered, and the number of
+# passes after which an unused recording is replaced.
 MOST_RECORDED, MOST_SEEN, IDLE = 8, 256, 256
 
 
 class Recording:
-    """A pass over plans of one shape, and the way back once it was asked for."""
+    """A recorded pass over plans of one shape, and its backward once that was called."""
 
-    # What is made under inference mode could not be written to outside of it.
+    # Tensors made in inference mode can't be written to outside of it.
     @torch.inference_mode(False)
     @torch.no_grad()
     def __init__(
@@ -43,7 +42,7 @@ class Recording:
         record: Record,
     ):
         plan = replace(plan, rows=plan.rows.clone())
-        # They are copied from the host, which a recording must not read again.
+        # Computed here, as a recording must not copy from the host.
         _ = plan.readers
         self.record, self.sweep = record, make(plan)
         z, initial = z.clone(), [state.clone() for state in initial]
@@ -54,13 +53,13 @@ class Recording:
 
     @torch.no_grad()
     def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        """Of rows, z and initial states."""
+        """The states, given rows, z and initial states."""
         for own, one in zip(self.given, given, strict=True):
             own.copy_(one)
         self.run()
         return tuple(state.clone() for state in self.out)
 
-    # A graph of the gradients would hold whoever asks for them, and a recording is for others too.
+    # An autograd graph of the gradients would outlive its pass in a recording.
     @torch.no_grad()
     def backward(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
         for own, one in zip(self.grads, grads, strict=True):
@@ -73,18 +72,18 @@ class Recording:
 
 
 class Recordings:
-    """Those of one cell, by shape: free ones, and how many there are with those in use."""
+    """The recordings of one cell by shape: the free ones, and the number of all."""
 
     def __init__(self) -> None:
         self.seen: OrderedDict[Hashable, None] = OrderedDict()
         self.count = self.passes = 0
-        # Shape, recording and the pass after which it was put here; the longest here first.
+        # Shape, recording and the pass after which it became free; the oldest first.
         self.free: list[tuple[Hashable, Recording, int]] = []
-        # The garbage collector puts back what is gone, whatever is being done here.
+        # The garbage collector may free a recording at any time, within these methods too.
         self.lock = threading.RLock()
 
     def take(self, shape: Hashable) -> Recording | None:
-        """One that nobody is on the way back in."""
+        """A free recording of a shape, if there is one."""
         with self.lock:
             self.passes += 1
             for place, (known, recording, _) in enumerate(self.free):
@@ -94,7 +93,7 @@ class Recordings:
         return None
 
     def add(self) -> None:
-        """One more is in use."""
+        """Count one more recording, which is in use."""
         with self.lock:
             self.count += 1
 
@@ -103,10 +102,10 @@ class Recordings:
             self.free.append((shape, recording, self.passes))
 
     def is_wanted(self, shape: Hashable) -> bool:
-        """Whether to record it: it came before, and there is room.
+        """Whether to record a shape: it occurred before, and there is room.
 
-        Shapes of random trees hardly come again, and shapes that outnumber the room would drive
-        each other out before any is replayed.
+        Shapes of random trees hardly repeat, and too many shapes would replace each other before
+        any is replayed.
         """
         with self.lock:
             is_new = shape not in self.seen
@@ -127,12 +126,12 @@ _recordings: weakref.WeakKeyDictionary[nn.Module, Recordings] = weakref.WeakKeyD
 
 
 class ReplayedSweep(sn.Sweep):
-    """One pass of a cell over a plan and the way back, replayed where its shape has come before."""
+    """A pass of a cell over a plan and its backward, replayed where its shape repeats."""
 
     def __init__(self, p: sn.Pass, record: Record):
         super().__init__(p)
         self.record = record
-        # Neither the pass nor its tensors outlive it in a recording.
+        # A recording must not hold the pass or its tensors.
         given = sn.Pass(p.cell, p.plan, p.x[:0], p.initial and tuple(one[:0] for one in p.initial))
         self.make = partial(_make, given)
         self.plain = self.make(p.plan)
@@ -152,7 +151,7 @@ class ReplayedSweep(sn.Sweep):
                 return self.plain.forward(z, initial, keep)
             recording = Recording(self.make, self.plan, z, initial, keep, self.record)
             self.recordings.add()
-        # It is free again after the way back, or when nobody can go back any more.
+        # It is free again after backward, or when backward can't be called any more.
         self.done = weakref.finalize(self, self.recordings.put, shape, recording)
         self.done.atexit = False
         self.back = recording.backward
@@ -172,7 +171,7 @@ class ReplayedSweep(sn.Sweep):
         return found
 
     def _shape(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> Hashable:
-        """What a recording depends on, beside the numbers in the tensors that it is given."""
+        """What a recording depends on, beside the values of its inputs."""
         plain = self.plain
         return (
             self.plan.steps,

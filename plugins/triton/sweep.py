@@ -1,9 +1,9 @@
-"""A pass of an LSTM, GRU or Elman network over a plan, one Triton kernel a level.
+"""A pass of an LSTM, GRU or Elman network over a plan, with one Triton kernel per level.
 
 Where executor `batched` adds gradients to those of the predecessors, a node here gathers them from
-who read it: no two programs add to one place, so the result is the same bits from run to run.
+its successors: no two programs add to one address, so results are bitwise reproducible.
 
-N: nodes, R: places in the plan's rows, K: slots, H: hidden size.
+N: nodes, R: length of the plan's rows, K: slots, H: hidden size. A place is an index of the rows.
 """
 
 import abc
@@ -19,8 +19,8 @@ from structnet.plugins.triton.gru import gru_backward, gru_forward
 from structnet.plugins.triton.launch import Step, launch
 from structnet.plugins.triton.lstm import lstm_backward, lstm_forward
 
-# What a kernel is given beside its step: tensors and sizes, and what it is compiled for.
-Given = tuple[Sequence[Tensor | int], dict[str, Any]]
+# Kernel arguments beside its step: tensors and sizes, and compile-time options.
+Arguments = tuple[Sequence[Tensor | int], dict[str, Any]]
 
 
 class FusedSweep(sn.Sweep):
@@ -44,7 +44,7 @@ class FusedSweep(sn.Sweep):
         self.first_node = 0 if self.has_initial or not plan.num_nodes else plan.levels[1]
         places = (step.offset for step in plan.steps if step.start >= self.first_node)
         self.first_place = next(places, len(plan.rows))
-        # What kernels are compiled for, beside the plan.
+        # Compile-time options of the kernels.
         self.options: dict[str, Any] = {}
         self.buffers: list[Tensor] = []
         self.saved: tuple[Tensor, ...] = ()
@@ -54,24 +54,24 @@ class FusedSweep(sn.Sweep):
         return tuple(self.learning)
 
     @abc.abstractmethod
-    def going(self, z: Tensor, keep: bool) -> Given:
-        """What the forward kernel is given; what it is to `keep` for the way back is `saved`."""
+    def forward_arguments(self, z: Tensor, keep: bool) -> Arguments:
+        """Arguments of the forward kernel; what it stores for backward, if `keep`, is `saved`."""
 
     @abc.abstractmethod
-    def coming_back(
+    def backward_arguments(
         self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
-    ) -> Given:
-        """What the backward kernel is given: where it finds and leaves the states' gradients."""
+    ) -> Arguments:
+        """Arguments of the backward kernel; `grads` are the states' gradients, updated in place."""
 
     @abc.abstractmethod
     def weight_gradients(self, grad_z: Tensor) -> Sequence[Tensor]:
-        """Those of `names`, when all levels are done."""
+        """The gradients of `names`, after all levels."""
 
     def forward(self, z: Tensor, initial: Sequence[Tensor], keep: bool) -> tuple[Tensor, ...]:
         # Under autocast z is of lower precision than the states have to be.
         self.weights = [weight.detach().to(z.dtype).contiguous() for weight in self.used]
         self.buffers = self.state_buffers(initial, z)
-        given, options = self.going(z, keep)
+        given, options = self.forward_arguments(z, keep)
         options = {**options, "ORDERED": self.slots is not None}
         for step in self._steps():
             launch(self.kernels[0], step, self.size, given, options)
@@ -87,7 +87,7 @@ class FusedSweep(sn.Sweep):
 
     @torch.no_grad()
     def gradients(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
-        """Those of z, the initial states and the parameters, given those of the states."""
+        """The gradients of z, the initial states and the parameters, given those of the states."""
         with torch.autocast(self.plan.rows.device.type, enabled=False):
             return self._gradients(grads)
 
@@ -96,7 +96,7 @@ class FusedSweep(sn.Sweep):
         of_states = self.gradient_buffers(grads)
         grad_z = self.room(plan.num_nodes, len(self.gates))
         links = *_readers(plan.rows, keys, self.plan.first_row + plan.num_nodes), plan.readers
-        given, options = self.coming_back(grad_z, of_states, links)
+        given, options = self.backward_arguments(grad_z, of_states, links)
         options = {**options, "KEYS": keys}
         for step in reversed(self._steps()):
             launch(self.kernels[1], step, self.size, given, {**options, "GATES": True})
@@ -110,7 +110,7 @@ class FusedSweep(sn.Sweep):
         return grad_z, *initial, *own
 
     def _steps(self) -> list[Step]:
-        """(start, count, slots, offset, row): who has no predecessors has no slots."""
+        """(start, count, slots, offset, row); nodes without predecessors have no slots."""
         return [
             (
                 start,
@@ -123,19 +123,19 @@ class FusedSweep(sn.Sweep):
         ]
 
     def room(self, rows: int, gates: int) -> Tensor:
-        """(rows, gates * H), to be written to."""
+        """An uninitialised tensor (rows, gates * H)."""
         return self.weights[0].new_empty(rows, gates * self.size)
 
     def read(self) -> Tensor:
-        """What nodes read of the first state, by place, (R', H)."""
+        """The predecessors' first state by place, (R', H)."""
         return self.buffers[0].index_select(0, self.plan.rows[self.first_place :])
 
     def by_slots(self, values: Tensor) -> Tensor:
-        """By place (R', H) to those of a node side by side, (N', K * H)."""
+        """Values by place (R', H) as (N', K * H), by node."""
         return values.view(-1, self.slots * self.size)
 
     def of_weight(self, pooled: Tensor, *grads: Tensor) -> Tensor:
-        """x.T @ grads, side by side; x is what nodes read, by slots or as it was `pooled`."""
+        """x.T @ grads, concatenated; x: predecessor states by slot, or their sum `pooled`."""
         grads = tuple(grad[self.first_node :] for grad in grads)
         x = pooled[self.first_node :] if self.slots is None else self.by_slots(self.read())
         x = x.to(grads[0].dtype).T
@@ -153,15 +153,15 @@ class FusedElman(FusedSweep):
         cell: Any = p.cell
         self.options = {"TANH": cell.nonlinearity == "tanh"}
 
-    def going(self, z: Tensor, keep: bool) -> Given:
+    def forward_arguments(self, z: Tensor, keep: bool) -> Arguments:
         keep = keep and self.slots is None
         self.saved = (self.room(len(z) if keep else 0, 1),)
         given = z, self.plan.rows, *self.buffers, *self.weights, *self.saved
         return given, {"KEEP": keep, **self.options}
 
-    def coming_back(
+    def backward_arguments(
         self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
-    ) -> Given:
+    ) -> Arguments:
         return (*self.buffers, *self.weights, *links, *grads, grad_z), self.options
 
     def weight_gradients(self, grad_z: Tensor) -> Sequence[Tensor]:
@@ -175,14 +175,14 @@ class FusedGRU(FusedSweep):
     names = "recurrent", "candidate_bias"
     gates = "r", "u", "n"
 
-    def going(self, z: Tensor, keep: bool) -> Given:
+    def forward_arguments(self, z: Tensor, keep: bool) -> Arguments:
         nodes = len(z) if keep else 0
         self.saved = self.room(nodes, 4), self.room(nodes, 1)
         return (z, self.plan.rows, *self.buffers, *self.weights, *self.saved), {"KEEP": keep}
 
-    def coming_back(
+    def backward_arguments(
         self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
-    ) -> Given:
+    ) -> Arguments:
         self.grad_n_h = self.room(len(grad_z), 1)
         carried = grads[0][self.plan.first_row :]
         given = self.weights[0], *self.saved, *links, *grads, carried, grad_z, self.grad_n_h
@@ -208,21 +208,21 @@ class FusedLSTM(FusedSweep):
         self.options = {"ORDERED": p.cell.arity is not None}
 
     def _both(self) -> tuple[Tensor, Tensor, int]:
-        """The weights of node gates and of the forget gates, and how wide a row of them is."""
+        """The weights of node gates and of the forget gates, and the length of their rows."""
         weight = self.weights[0]
         edge = weight[:, 3 * self.size :] if self.slots else self.weights[1]
         return weight, edge, weight.shape[1]
 
-    def going(self, z: Tensor, keep: bool) -> Given:
+    def forward_arguments(self, z: Tensor, keep: bool) -> Arguments:
         nodes, places = (len(z), len(self.plan.rows)) if keep else (0, 0)
         pooled = 0 if self.slots else nodes
         self.saved = self.room(nodes, 3), self.room(places, 1), self.room(pooled, 1)
         given = z, self.plan.rows, *self.buffers, *self._both(), *self.saved
         return given, {"KEEP": keep}
 
-    def coming_back(
+    def backward_arguments(
         self, grad_z: Tensor, grads: Sequence[Tensor], links: Sequence[Tensor]
-    ) -> Given:
+    ) -> Arguments:
         self.grad_f = self.room(len(self.plan.rows), 1)
         carried, (gates, forgets, _) = grads[1][self.plan.first_row :], self.saved
         given = (
@@ -250,7 +250,7 @@ def sweep_of(p: sn.Pass) -> FusedSweep:
 
 
 def _readers(rows: Tensor, keys: int, num_rows: int) -> tuple[Tensor, Tensor]:
-    """Where the places that read a row in a slot begin, (num_rows * keys + 1,), and the places."""
+    """Places sorted by (row, slot) that they read, after their offsets (num_rows * keys + 1,)."""
     place = torch.arange(len(rows), device=rows.device)
     ordered, places = torch.sort(rows * keys + place % keys, stable=True)
     every = torch.arange(num_rows * keys + 1, device=rows.device)

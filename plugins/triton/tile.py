@@ -1,8 +1,8 @@
-"""Tiles of a level in Triton: products with what its nodes' predecessors and successors have.
+"""Tiles of a level in Triton: products of predecessors' states and successors' gradients.
 
-A program makes a tile of nodes by units, (SIDE, SIDE), and goes through what is multiplied with
-weights DEPTH columns at a time. Sums are of type TOTAL, PRECISION says how float32 is multiplied.
-Of ORDERED predecessors every slot has rows of the weight to itself, unordered ones are summed.
+A program computes a tile of nodes by units, (SIDE, SIDE), and multiplies DEPTH columns at a time
+with weights. Sums are of type TOTAL, PRECISION says how float32 is multiplied. ORDERED predecessors
+have rows of the weight per slot, unordered ones are summed.
 """
 
 # Where Triton is not installed, nothing is known of it.
@@ -37,7 +37,7 @@ def write(values, width, index, is_one, column, is_column, tile):
 
 @triton.jit
 def before(h, size, rows, place, slots, is_node, unit, is_unit, TOTAL: tl.constexpr):
-    """The sum of what is read at so many places, one after the other."""
+    """The sum of the states read at `slots` consecutive places."""
     tile = tl.zeros((place.shape[0], unit.shape[0]), TOTAL)
     for slot in range(slots):
         row = tl.load(rows + place + slot, mask=is_node, other=0)
@@ -81,7 +81,7 @@ def recur_three(
     first, second, third, h, size, rows, place, slots, is_node, weight, width, column, is_column,
     ORDERED: tl.constexpr, PRECISION: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """As `recur`, of three gates whose columns follow each other; what is read is read once."""
+    """As `recur`, for three gates with consecutive columns; states are loaded once."""
     for slot in range(slots if ORDERED else tl.minimum(slots, 1)):
         for start in range(0, size, DEPTH):
             unit = start + tl.arange(0, DEPTH)
@@ -105,7 +105,7 @@ def recur_three(
 
 @triton.jit
 def feeds(first, key, keys, is_node):
-    """Where the places of so many keys begin and end, and how many one node has at most."""
+    """Begin and end of the places of `keys` keys, and the most that a node has."""
     low = tl.load(first + key, mask=is_node, other=0)
     high = tl.load(first + key + keys, mask=is_node, other=0)
     return low, high, tl.max(high - low)
@@ -116,9 +116,9 @@ def after(
     grads, width, shift, places, readers, low, high, most, column, is_column,
     BY_PLACE: tl.constexpr, TOTAL: tl.constexpr,
 ):  # fmt: skip
-    """The sum of the gradients that come from the places which read a node.
+    """The sum of gradients over the places that read a node.
 
-    Either of the node that reads there, or of the place itself, and then of one so far from it.
+    BY_PLACE: of the place at distance `shift` from each; otherwise of the node that reads there.
     """
     tile = tl.zeros((low.shape[0], column.shape[0]), TOTAL)
     for number in range(most):
@@ -135,7 +135,7 @@ def recur_back(
     weight, width, first_column, row, is_row,
     BY_PLACE: tl.constexpr, PRECISION: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """total + the successors' gradients @ weight.T, of so many columns from the first one on."""
+    """total + the successors' gradients @ weight.T, for `columns` columns from the first on."""
     for start in range(0, tl.where(most > 0, columns, 0), DEPTH):
         column = start + tl.arange(0, DEPTH)
         is_column = column < columns

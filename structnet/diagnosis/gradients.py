@@ -21,7 +21,7 @@ from structnet.topology.plan import Plan
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was measured of one layer in one direction.
+    """Measurements of one layer in one direction.
 
     `gradient[d]` is the gradient d levels before the last nodes, as a share of the gradient at
     these; see `gradient_by_distance`.
@@ -34,9 +34,9 @@ class Diagnosis:
 
 
 def diagnose(net: nn.Module, batch: Batch) -> list[Diagnosis]:
-    """Measure every recurrence of a net on a batch, without the noise of training.
+    """Measure every recurrence of a net on a batch, in evaluation mode.
 
-    The net is left as it was. ValueError if it has no recurrence.
+    The net is not changed. Raises ValueError if it has no recurrence.
     """
     layers = [module for module in net.modules() if isinstance(module, Recurrence)]
     if not layers:
@@ -58,9 +58,9 @@ def diagnose(net: nn.Module, batch: Batch) -> list[Diagnosis]:
 def largest_batch(
     samples: Sequence[Sample], topology: Topology, batch_nodes: int, group: int = 1
 ) -> Batch:
-    """The batch of the largest structures, where a gradient has farthest to go.
+    """The batch of the largest structures, with the longest paths of gradients.
 
-    ValueError if there are no samples.
+    Raises ValueError if there are no samples.
     """
     batches = list(Batches([sample.num_nodes for sample in samples], batch_nodes, group=group))
     if not batches:
@@ -103,26 +103,25 @@ class _Probe:
 
 
 def gradient_by_distance(p: Pass) -> tuple[list[float], States]:
-    """The gradient of the last nodes' output with respect to the states, by distance; the states.
+    """The gradient of the last nodes' output with respect to states, by distance; and the states.
 
-    Last are the nodes of a sample's highest
-    level: the root of a tree, the last step of a chain, the deepest leaves on the way down. Their
-    outputs y are weighted with random signs v, so that the squared norm of d(v y) / d(all states of
-    a node) is in the mean that of the Jacobian (Hutchinson 1990). Its root mean square over the
-    nodes at a distance is given relative to distance 0. It is the recurrence's own: loss, readout
-    and the layers above do not enter, so that it means the same for every task, and the loss of
-    nodes on the way does not hide what is lost.
+    The last nodes are those of a sample's highest level: the root of a tree, the last step of a
+    chain, in direction down the deepest leaves. Their outputs y are weighted with random signs v,
+    so that the expected squared norm of d(v y) / d(all states of a node) is that of the Jacobian
+    (Hutchinson 1990). Returned is its root mean square over the nodes at each distance, relative to
+    distance 0. Loss, readout and the layers above do not enter, so that it means the same for every
+    task.
 
-    Distance is the number of levels on the shortest way to a last node, and not a difference of
-    levels: for a leaf right below the root of a deep tree it is 1, as many steps as its gradient
-    takes. Nodes without a way there are left out.
+    The distance is the number of levels on the shortest path to a last node, not a difference of
+    levels: for a leaf right below the root of a deep tree it is 1. Nodes without a path are left
+    out.
     """
     distance = distances(p.plan)
     nudge = p.z.new_zeros(len(p.z), sum(p.cell.state_sizes), requires_grad=True)
     with torch.enable_grad():
         states = _run_nudged(p, nudge)
         output = p.cell.output(p.z.detach(), *states)[distance == 0]
-        # A generator of its own: a diagnosis between epochs leaves their noise as it is.
+        # A generator of its own: a diagnosis between epochs must not change their random numbers.
         random = torch.Generator().manual_seed(0)
         signs = torch.randint(2, output.shape, generator=random).to(output) * 2 - 1
         (gradient,) = torch.autograd.grad(output, nudge, signs)
@@ -130,13 +129,13 @@ def gradient_by_distance(p: Pass) -> tuple[list[float], States]:
     distance = distance[distance >= 0]
     total = squared.new_zeros(int(distance.max()) + 1).index_add(0, distance, squared)
     norm = (total / torch.bincount(distance)).sqrt()
-    # Where the output reads none of the states, nothing is lost: it is all zero.
+    # All zero where the output depends on none of the states.
     relative = norm / norm[0] if norm[0] > 0 else norm
     return relative.tolist(), tuple(state.detach() for state in states)
 
 
 def distances(plan: Plan) -> Tensor:
-    """The levels (N,), by rank, on the shortest way to a last node of the sample; -1 for none."""
+    """Levels on the shortest path to a last node of the sample, by rank (N,); -1 for none."""
     sizes = torch.tensor(plan.level_sizes, device=plan.rows.device)
     level = torch.repeat_interleave(sizes)
     sample = torch.bucketize(plan.order, plan.ptr[1:], right=True)
@@ -152,16 +151,16 @@ def distances(plan: Plan) -> Tensor:
 
 
 def _run_nudged(p: Pass, nudge: Tensor) -> States:
-    """The states, to each of which a nudge is added that gradients reach."""
+    """The states, to each of which a nudge is added, for gradients with respect to states."""
     z = torch.cat([p.z.detach(), nudge], dim=1)
     nudged: Any = _Nudged(p.cell)
-    # Batched, whatever the layer runs with: the numbers are the same, and it takes any cell.
+    # Whatever executor the layer uses: the numbers are the same, and batched takes any cell.
     _, states = find("batched").run(replace(p, cell=adapt(nudged, p.cell.arity), x=z))
     return states
 
 
 class _Nudged(nn.Module):
-    """A cell to whose states is added what travels behind z's own columns."""
+    """A cell that adds to its states the columns behind those of z."""
 
     def __init__(self, cell: Any):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A cell seen from its gates: how saturated they are, how far their recurrent matrices stretch.
+"""The gates of a cell: their saturation, and the spectral radii of their recurrent matrices.
 
 n: nodes, K: slots, H: hidden size.
 """
@@ -23,7 +23,7 @@ from structnet.topology.plan import Plan
 
 # Activations by the names of torch's functions, and where they count as saturated.
 ACTIVATIONS = {"sigmoid": "sigmoid", "log_sigmoid": "sigmoid", "tanh": "tanh"}
-# What is left of a gate after these is another one: 1 - f is open where f is closed.
+# Functions whose result is another gate: 1 - f is open where f is closed.
 TURNED = {"neg", "__neg__", "negative", "rsub", "__rsub__"}
 LOW = {"sigmoid": 0.1, "coefficient": 0.1, "tanh": -0.9}
 HIGH = 0.9
@@ -33,8 +33,8 @@ class Saturation(NamedTuple):
     """The share of a gate's values, over nodes and units, below `LOW` and above `HIGH`.
 
     Left- and right-saturated in Karpathy et al. (2015), "Visualizing and understanding recurrent
-    networks", section 4.2, who look at gates; candidates behind a tanh are counted alike at -0.9
-    and 0.9. `largest` is the largest of all |values|.
+    networks", section 4.2, for gates; the bounds of candidates behind a tanh are -0.9 and 0.9.
+    `largest` is the largest of all |values|.
     """
 
     activation: str
@@ -44,12 +44,15 @@ class Saturation(NamedTuple):
 
 
 class Radius(NamedTuple):
-    """How far one block of a recurrent matrix stretches.
+    """The spectral radius of one block of a recurrent matrix.
 
-    It is of `gate`, of its slot `slot` where it is a gate once per slot, and reads slot `reads`
-    where there are several. The `measure` is the spectral radius, the largest |eigenvalue|; "norm",
-    the largest singular value, where a block is not square; "entry", the largest |entry|, where it
-    is diagonal, which is its spectral radius too.
+    Arguments:
+        gate: the gate.
+        slot: its slot, where it exists once per slot.
+        reads: the slot that the block multiplies, where there are several.
+        measure: "spectral radius", the largest |eigenvalue|; "norm", the largest singular value,
+            for a block that is not square; "entry", the largest |entry|, for a diagonal matrix.
+        value: the value.
     """
 
     gate: str
@@ -67,12 +70,11 @@ def gate_saturation(
     initial: States | None,
     edges: Tensor | None = None,
 ) -> dict[str, Saturation]:
-    """Gate -> its saturation, given z, the states of all nodes by rank and what edges add to gates.
+    """Gate -> its saturation, given z, the states of all nodes by rank and terms of edge features.
 
-    A gate has its name where the cell takes it from the gate algebra; logistic functions of other
-    tensors are gates 1, 2, ... in the order of their calls. What a linear cell makes its
-    coefficients of is not looked into: they are counted themselves, as |a|. Gates for predecessors
-    that a node does not have are left out.
+    Gates of the gate algebra have their names; sigmoids of other tensors are gates 1, 2, ... in the
+    order of their calls. For linear cells the coefficients |a| are counted, not the gates that they
+    are computed from. Gates for absent predecessors are left out.
     """
     first = plan.first_row
     buffers = [torch.cat([state.new_zeros(first, state.shape[1]), state]) for state in states]
@@ -99,9 +101,9 @@ def gate_saturation(
 
 
 class _Watch(TorchFunctionMode):
-    """Follows gates from where a cell gets them to their activation.
+    """Follows gates from `Cell.gates` to their activation.
 
-    A tensor that is a gate has its name in an attribute `gate`; z has its gates' in `gates`.
+    A tensor that is a gate has its name in an attribute `gate`; z has the names in `gates`.
     """
 
     def __init__(self, cell: Cell):
@@ -112,7 +114,7 @@ class _Watch(TorchFunctionMode):
         self.largest: dict[str, float] = {}
 
     def call(self, z: Tensor, states: list[Tensor], present: Tensor) -> None:
-        """Call the cell for nodes whose predecessors (n, K) are present or not."""
+        """Call the cell for nodes with a mask (n, K) of present predecessors."""
         self.present, self.unnamed, self.counting = present, 0, True
         given: Any = z
         given.gates = self.cell.input_gates or self.names
@@ -171,7 +173,7 @@ class _Watch(TorchFunctionMode):
         self.largest[name] = max(self.largest.get(name, 0.0), values.abs().max().item())
 
     def saturation(self) -> dict[str, Saturation]:
-        """In the cell's order of gates, then in the order of calls."""
+        """The saturation by gate, in the cell's order of gates, then in the order of calls."""
         found = {}
         for name in dict.fromkeys([*self.names, *self.counts]):
             if name in self.counts:
@@ -185,8 +187,8 @@ class _Watch(TorchFunctionMode):
 def spectral_radii(cell: Any, saturation: dict[str, Saturation]) -> list[Radius]:
     """The radius of every block of the cell's parameters whose names begin with "recurrent".
 
-    The recurrence of a linear cell is the diagonal matrix of its coefficients, of which
-    `saturation` knows the largest.
+    For a linear cell that is the diagonal matrix of its coefficients, whose largest entry is in
+    `saturation`.
     """
     if isinstance(cell, LinearCell) and cell.is_linear and "a" in saturation:
         return [Radius("a", None, None, "entry", saturation["a"].largest)]
@@ -200,9 +202,9 @@ def spectral_radii(cell: Any, saturation: dict[str, Saturation]) -> list[Radius]
 
 
 def _weights(cell: Any) -> Iterator[tuple[str, Tensor]]:
-    """Names and values of all tensors that the cell's modules learn, as a call has them.
+    """Names and values of the parameters of a cell's modules, as a call uses them.
 
-    Under pruning, weight norm and parametrizations they are computed from those that learn.
+    Under pruning, weight norm and parametrizations they are computed from the parameters.
     """
     for module in cell.modules():
         if isinstance(module, parametrize.ParametrizationList):
@@ -216,7 +218,7 @@ def _weights(cell: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def _diagonal_radii(cell: Any, weight: Tensor) -> Iterator[Radius]:
-    """Of a diagonal a slot and gate, (K, gates, H), or a slot, (K, H)."""
+    """The radii of diagonal weights (K, gates, H) or (K, H)."""
     gates = cell.diagonal or cell.node_gates
     for slot, values in enumerate(weight.abs().amax(-1).reshape(len(weight), -1).tolist()):
         reads = slot if len(weight) > 1 else None

@@ -1,4 +1,4 @@
-"""What tells cells apart that a program is made for."""
+"""Which cells share a program: a key of class, attributes and shapes."""
 
 from collections.abc import Hashable
 from functools import cache
@@ -13,7 +13,7 @@ from structnet.cell.base import Cell
 def fingerprint(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Hashable:
     """Equal for modules that do the same to their tensors: type, attributes, shapes.
 
-    What is met again is the place where it was met first: tensors may be tied.
+    Of a value that occurs again, such as a tied tensor, the position of its first occurrence.
     """
     if isinstance(value, Hashable) and not _is_looked_into(value):
         return value

@@ -1,7 +1,7 @@
-"""Graphs of torch operations that write where they are told to, compiled for any number of nodes.
+"""Compiled graphs of torch operations that write into given tensors, for any number of nodes.
 
-Inductor makes one loop of what a graph does to a node; a result that is put together of several is
-written piece by piece where it belongs, so that nothing is copied.
+Inductor fuses the operations on a node into one loop; the parts of a concatenated result are
+written into its columns directly, so that nothing is copied.
 """
 
 import threading
@@ -34,7 +34,7 @@ class Target(NamedTuple):
 
 
 class Kernel:
-    """Writes the results of a function into contiguous tensors that it is given.
+    """Writes the results of a function into given contiguous tensors.
 
     `function` takes `inputs`, tensors without data of `fake`, and gives a tuple of tensors, with
     None where there is nothing to write. Results in `adds` are added to what their tensor holds.
@@ -60,7 +60,7 @@ class Kernel:
         self._made: tuple[list[int], Callable] | None = None
 
     def _trace(self, function: Callable, given: Sequence[Tensor]) -> fx.GraphModule:
-        # What a cell's graph is of, autocast has cast.
+        # A cell's graph has autocast's casts already.
         with self.fake, torch.autocast(self.kind, enabled=False):
             return make_fx(function)(*given)
 
@@ -129,7 +129,7 @@ class Kernel:
 
 @contextmanager
 def making() -> Iterator[None]:
-    """One at a time, and no inference mode: what is made in it could never be trained with."""
+    """One thread at a time, and no inference mode, whose tensors can't be used in training."""
     with _lock, torch.inference_mode(False):
         yield
 
@@ -141,7 +141,7 @@ def _target(index: int, node: fx.Node, adds: bool) -> Target:
 
 
 def _pieces(node: fx.Node) -> list[fx.Node]:
-    """What columns are put together of."""
+    """The parts that columns are concatenated of."""
     if node.target is not aten.cat.default or node.meta["val"].dim() != 2:
         return [node]
     args: Any = node.args

@@ -1,8 +1,7 @@
-"""The part of a sweep that one program runs: kernels step by step, products level by level.
+"""The part of a pass that one program runs: kernels step by step, products level by level.
 
-A level's rows of z, of the states and of what is multiplied lie side by side, whatever the
-in-degrees of its nodes; so do those of a chunk of levels, which has one product for the gradient of
-a weight.
+The rows of a level are contiguous in z, states, x and y, whatever the in-degrees of its nodes; so
+are those of a chunk of levels, which has one product for the gradient of a weight.
 """
 
 from bisect import bisect
@@ -17,7 +16,7 @@ from structnet.execute.compiled.program import Program
 from structnet.execute.compiled.trace import Product
 from structnet.topology.plan import Plan, Step
 
-# The nodes that a chunk has at least, unless it is the last.
+# The least number of nodes of a chunk, unless it is the last.
 CHUNK = 4096
 
 
@@ -31,12 +30,12 @@ class Source(Protocol):
         ...
 
     def hand_back(self, nodes: slice, grad: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
-        """Takes the gradient; gives those of parameters that z was made with."""
+        """Takes the gradient of z; returns those of the parameters that z was computed with."""
         ...
 
 
 class Span:
-    """Steps side by side: their nodes, and the places in a plan's rows that they read."""
+    """Consecutive steps: their nodes, and the part of a plan's rows that they read."""
 
     def __init__(self, steps: Sequence[Step]):
         self.nodes = slice(steps[0].start, steps[-1].stop)
@@ -72,7 +71,7 @@ class Level(Span):
 
 
 class Chunk(Span):
-    """Levels, and their x and y while these are kept; no x where it is what was read."""
+    """Levels, with their y and their x, as far as it is computed, while these are stored."""
 
     def __init__(self, steps: Sequence[Step], bounds: Sequence[int], products: Sequence[Product]):
         super().__init__(steps)
@@ -128,13 +127,13 @@ class Part:
         return torch.empty(shape, dtype=product.dtype, device=self.plan_rows.device)
 
     def _rows_of(self, span: Span, buffers: Sequence[Tensor]) -> list[Tensor]:
-        """Of the nodes, in buffers of states or of their gradients."""
+        """The rows of the nodes in buffers of states or of their gradients."""
         return [buffer[_shift(span.nodes, -self.first_row)] for buffer in buffers]
 
     def _multiply(
         self, chunk: Chunk, level: Level, z: Tensor, buffers: Sequence[Tensor]
     ) -> list[list[Tensor]]:
-        """Fills in a level's x and y; gives what kernels take."""
+        """Computes a level's x and y; returns the kernel inputs."""
         rows = self.plan_rows[level.reads]
         read = self._read(level, buffers, self.program.reads)
         given = self._inputs(chunk, level, z, buffers, read)
@@ -165,7 +164,7 @@ class Part:
         buffers: Sequence[Tensor],
         read: dict[int, Tensor],
     ) -> list[list[Tensor]]:
-        """What kernels take, step by step; `read` is what they don't gather themselves."""
+        """Kernel inputs, step by step; `read` are the states that kernels don't gather."""
         given, gathers = [], self.program.trace.gathers
         for group in level.groups:
             states = [
@@ -183,7 +182,7 @@ class Part:
     def backward(
         self, source: Source, buffers: Sequence[Tensor], grad_states: Sequence[Tensor]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Fills in the gradients of the states; gives those of the cell's tensors."""
+        """Computes the gradients of the states; returns those of the cell's tensors."""
         back = self.program.backward
         grads = [
             # A parameter need not be contiguous, what a kernel writes is.
@@ -232,7 +231,7 @@ class Part:
         grads: Sequence[Tensor | None],
         grad_ys: Sequence[Tensor],
     ) -> None:
-        """From a level's new states to what was read for them."""
+        """From the gradients of a level's new states to those of the states that it read."""
         back, rows = self.program.backward, self.plan_rows[level.reads]
         read = {state: grad_states[state].new_empty(len(rows), grad_states[state].shape[1])
                 for state in back.reads}  # fmt: skip
@@ -267,7 +266,7 @@ class Part:
             grad_states[state].index_add_(0, rows, grad)
 
     def _of_weights(self, grads: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Gradients of the tensors that weights are made of."""
+        """Gradients of the tensors that weights are computed from."""
         dead = self.program.backward.dead
         pairs = [
             (weight, grad)

@@ -13,11 +13,10 @@ from structnet.execute.compiled.trial import check
 class Program:
     """The kernels of a step.
 
-    They take (z, rows (n, K), *state buffers, *the cell's tensors, *y), or what was read of the
-    states instead of their buffers, if the program doesn't gather, and behind these which slots
-    count (n, K), if that is said. Those of derivatives take the
-    gradients of what they derive as well, and write those of (z, *what was read of the states, *the
-    cell's tensors, *y), of which the last are from `first_y` on.
+    Kernel inputs: z, row indices (n, K), state buffers (or the gathered states, if the trace's
+    `gathers` is false), the cell's tensors, the y, and a mask (n, K) of the slots that count, if
+    there is one. Kernels of derivatives also take the gradients of what they differentiate, and
+    write the gradients of z, the gathered states, the cell's tensors and the y (from `first_y`).
     """
 
     def __init__(self, cell: nn.Module, signature: Signature):
@@ -39,7 +38,7 @@ class Program:
         self._backward: Backward | None = None
 
     def gathered(self, kernels: Sequence[Kernel]) -> list[int]:
-        """The states that are to be read for kernels which don't gather."""
+        """The states that have to be gathered for kernels that don't gather themselves."""
         if self.trace.gathers:
             return []
         return [state for state in range(self.num_states)
@@ -53,7 +52,7 @@ class Program:
         return self._backward
 
     def _part(self, given: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """The y of a kernel's inputs, and what the trace takes: z, the states read and so on."""
+        """The y among a kernel's inputs, and the inputs of the trace."""
         z, rows, *others = given
         states = self.trace.read(z, rows, others[: self.num_states])
         first = self.first_y - 1
@@ -73,7 +72,7 @@ class Program:
         return factor
 
     def derivative(self, j: int | None) -> Callable:
-        """Of x_j, or of the new states."""
+        """The derivative of x_j, or of the new states where j is None."""
 
         def derivative(*given: Tensor) -> tuple[Tensor | None, ...]:
             inputs, grads = given[: len(self.inputs)], given[len(self.inputs) :]
@@ -107,7 +106,7 @@ def _gradients(
 
 
 class Backward:
-    """The kernels that lead back, with what is known beforehand of where they write.
+    """The kernels of the backward pass, and which gradients they write.
 
     Arguments:
         last: the kernel of the new states' gradients.

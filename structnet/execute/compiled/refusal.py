@@ -1,4 +1,4 @@
-"""Why a cell can't be compiled, in words for whoever wrote it."""
+"""Why a cell can't be compiled, in terms of its code."""
 
 from torch import nn
 
@@ -8,7 +8,7 @@ class NoCompiler(RuntimeError):
 
 
 def reason(error: Exception) -> str:
-    """What torch says, or where that tells nothing, what it means."""
+    """The message of torch's error, or a plainer one where it is known."""
     said = str(error).partition("\n")[0]
     for sign, reason in {
         "convert all Tensors to FakeTensors": "it has a tensor that is no parameter and no buffer",

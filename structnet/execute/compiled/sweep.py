@@ -1,7 +1,7 @@
 """Level by level with compiled kernels between the products.
 
-Kept for the way back are the states and, unless they are to be computed again, the products'
-results; what else the kernels of the derivatives need they make of these.
+Stored for backward are the states and, unless they are to be recomputed, the products' results;
+the kernels of the derivatives recompute all else from these.
 """
 
 import warnings
@@ -30,7 +30,7 @@ def run_compiled(p: Pass) -> States:
     """The states of every node, by rank.
 
     Where `p.save` is recompute, neither z nor the products' results are stored for backward, which
-    makes them again of x. ValueError for a cell that is no fixed graph of torch operations,
+    recomputes them from x. Raises ValueError for a cell that is no fixed graph of torch operations,
     RuntimeError without a compiler.
     """
     if p.save == "recompute":
@@ -43,8 +43,8 @@ def run_compiled(p: Pass) -> States:
     return CompiledSweep(p, z, None).run(z, p.initial)
 
 
-class _Given:
-    """z as it is given."""
+class _StoredInput:
+    """z, stored for backward."""
 
     def __init__(self, z: Tensor):
         self.given = z
@@ -62,25 +62,25 @@ class _Given:
         return ()
 
 
-class _Projected:
-    """z as a function of x, made where it is needed."""
+class _RecomputedInput:
+    """z as a function of x, computed where it is needed and again in backward."""
 
-    def __init__(self, x: Tensor, held: CellTensors, project: Project, own: Mapping[int, Tensor]):
-        self.x, self.held, self.project = x, held, project
-        self.tensors = [own.get(id(tensor), tensor) for tensor in held.tensors]
+    def __init__(self, x: Tensor, cell: CellTensors, project: Project, own: Mapping[int, Tensor]):
+        self.x, self.cell_tensors, self.project = x, cell, project
+        self.tensors = [own.get(id(tensor), tensor) for tensor in cell.tensors]
         self.parameters = [tensor for tensor in own.values() if tensor.requires_grad]
-        self.found: dict[int, Snapshot] = {}
+        self.snapshots: dict[int, Snapshot] = {}
 
     def start_back(self) -> None:
         self.grad = torch.zeros_like(self.x)
 
     def z(self, nodes: slice, again: bool = False) -> Tensor:
         if not again:
-            self.found[nodes.start] = Snapshot(self.held, self.project, self.x.device)
+            self.snapshots[nodes.start] = Snapshot(self.cell_tensors, self.project, self.x.device)
             with torch.no_grad():
                 return self.project(self.x[nodes]).contiguous()
         self.own = self.x[nodes].detach().requires_grad_()
-        self.made = self.found[nodes.start].repeat(self.tensors, self.own)
+        self.made = self.snapshots[nodes.start].repeat(self.tensors, self.own)
         check_leaves([self.made], [self.own, *self.parameters])
         return self.made.detach().contiguous()
 
@@ -103,22 +103,22 @@ class CompiledSweep(Sweep):
         super().__init__(p)
         cell = p.cell
         self.masks = _columns(p.masks.dropout), _columns(p.masks.zoneout)
-        held, given = CellTensors(cell), tuple(tensors_of(cell).values())
+        own_tensors, given = CellTensors(cell), tuple(tensors_of(cell).values())
         self.learning: States = tuple(one for one in given if one.requires_grad)
         self.constants = tuple(tensor for tensor in given if not tensor.requires_grad)
-        # What is computed from others is a leaf here, as by functional_call.
+        # Tensors that are computed from others, as by functional_call, are replaced by leaves.
         own = {id(one): one for one in given if is_plain_leaf(one)}
         own |= leaf_copies(one for one in given if not is_plain_leaf(one))
         self.tensors = tuple(own[id(one)] for one in given)
         self.save = project is None
-        self.source: _Given | _Projected | None = (
-            _Given(x) if project is None else _Projected(x, held, project, own)
+        self.source: _StoredInput | _RecomputedInput | None = (
+            _StoredInput(x) if project is None else _RecomputedInput(x, own_tensors, project, own)
         )
         self.parts = []
-        # As z is where there is one node.
+        # z of one node, for its shape and dtype.
         z = x
         if project is not None:
-            with held.replaced(own):
+            with own_tensors.replaced(own):
                 z = project(x[:1].detach())
             check_leaves([z], self.tensors)
         for alone, steps in self._split(cell):
@@ -131,11 +131,11 @@ class CompiledSweep(Sweep):
         return self.learning
 
     def _split(self, cell: Any) -> list[tuple[bool, Sequence[Step]]]:
-        """The steps of nodes without predecessors, and the others."""
+        """(True, steps of nodes without predecessors), (False, the others)."""
         steps = self.plan.steps
         if self.has_initial or not steps:
             return [(False, steps)]
-        # Initial states that are not given are zeros, but several are no single predecessor.
+        # Initial states that are not given are zeros, but their number may not be the arity.
         alike = cell.arity or 1
         last = self.plan.levels[1]
         count = sum(step.stop <= last and step.slots == alike for step in steps)
@@ -174,12 +174,12 @@ class CompiledSweep(Sweep):
 
 
 _programs: dict[tuple[Hashable, ...], Program] = {}
-# Programs of one class and signature that are kept.
+# The largest number of programs of one class and signature.
 MOST_ALIKE = 32
 
 
 def find_program(cell: nn.Module, signature: Signature) -> Program:
-    """The program of cells like this one."""
+    """The program of cells with this one's class, attributes and shapes."""
     kind = type(cell), signature, _autocast(signature.device.type)
     key = *kind, fingerprint(cell)
     with making():

@@ -1,9 +1,8 @@
 """Cells as graphs, cut at their products with weights.
 
-A cell is called once, on tensors without data, and cut at every product with a matrix that is made
-of parameters alone: x_j is what is multiplied there, y_j what comes of it. What remains are
-functions of z, the predecessors' states, the parameters and the y: one gives each x_j, the last one
-the new states.
+A cell is called once, on tensors without data, and its graph is cut at every product y_j = x_j w_j
+with a matrix that is computed from parameters alone. What remains are functions of z, the
+predecessors' states, the parameters and the y: one for each x_j, and one for the new states.
 
 n: nodes, K: slots, S: size of a state.
 """
@@ -32,16 +31,22 @@ from structnet.execute.compiled.graph import (
 from structnet.execute.compiled.refusal import reason, refusal
 
 aten = torch.ops.aten
-# Stand-ins for sizes that vary.
+# Values of the symbolic sizes while tracing.
 NODES, SLOTS, ROWS = 1021, 3, 4093
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a cell is traced for: nodes without predecessors (`alone`), or those that read states.
+    """What a cell is traced for.
 
-    `columns` are those of z and of the masks of dropout and zoneout behind it; `slots` is None
-    where their number varies; `counts`, whether the call says which of them count.
+    Arguments:
+        columns: the columns of z, and of the masks of dropout and zoneout beside it.
+        slots: the number of predecessors; None where it varies.
+        alone: whether the nodes have no predecessors.
+        counts: whether a mask says which slots count.
+        dtype: the dtype of z.
+        state_dtype: the dtype of the states.
+        device: the device.
     """
 
     columns: tuple[int, int, int]
@@ -55,9 +60,13 @@ class Signature:
 
 @dataclass(frozen=True)
 class Product:
-    """y = x w with a row a node, or `per_slot` a row a predecessor.
+    """y = x w, x (rows, inner), y (rows, columns).
 
-    x is what was read of `state`, side by side, or computed where that is None.
+    Arguments:
+        inner, columns: the shape of w.
+        dtype: the dtype of y.
+        per_slot: whether there is one row per predecessor, in place of one per node.
+        state: the state of the predecessors that x consists of; None where x is computed.
     """
 
     inner: int
@@ -73,7 +82,7 @@ class Trace:
     def __init__(self, cell: Any, signature: Signature):
         """ValueError for a cell that can't be traced."""
         self.signature, self.sizes = signature, tuple(cell.state_sizes)
-        # Nodes without predecessors may read as many absent ones.
+        # Nodes without predecessors may read any number of absent ones.
         self.slots = signature.slots or (1 if signature.alone else SLOTS)
         self.fake = FakeTensorMode(shape_env=ShapeEnv())
         named = tensors_of(cell)
@@ -113,9 +122,10 @@ class Trace:
 
     @property
     def gathers(self) -> bool:
-        """Whether kernels take the buffers of the states, rather than what was read of them.
+        """Whether kernels read the predecessors' states from buffers themselves.
 
-        A loop over a fixed number of slots is unrolled, one over any number spoils vectors.
+        A loop over a fixed number of slots is unrolled; one over a varying number prevents
+        vectorisation.
         """
         return self.signature.slots is not None
 
@@ -127,7 +137,7 @@ class Trace:
         return [zero.expand(-1, -1, size) for size in self.sizes]
 
     def _trace(self, cell: nn.Module, names: Sequence[str]) -> fx.GraphModule:
-        """A graph of z, the states read, the cell's tensors and what counts, to the new states."""
+        """A graph from z, the predecessors' states, the cell's tensors and masks to new states."""
 
         def step(z: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
             states, others = others[: len(self.sizes)], others[len(self.sizes) :]
@@ -148,7 +158,7 @@ class Trace:
     def call(
         self, cell: nn.Module, tensors: dict[str, Tensor], z: Tensor, *read: Tensor
     ) -> tuple[Tensor, ...]:
-        """The new states that the cell itself gives, with these for its own tensors."""
+        """The new states that the cell itself returns, with these in place of its own tensors."""
         states, counts = read[: len(self.sizes)], read[len(self.sizes) :]
         dropout = zoneout = None
         if any(self.signature.columns[1:]):
@@ -161,7 +171,7 @@ class Trace:
         return call(cell, z, *states, around=around, zoneout=zoneout, tensors=tensors)
 
     def _find_products(self) -> tuple[list[fx.Node], set[fx.Node]]:
-        """Products of what belongs to nodes with what parameters make up alone; those of zeros."""
+        """The products of values of nodes with weights, and those of them whose x is zero."""
         local: dict[fx.Node, bool] = {}
         cuts, zeros = [], set()
         for node in self.graph.graph.nodes:
@@ -176,7 +186,7 @@ class Trace:
         return cuts, zeros
 
     def _rows_of(self, node: fx.Node) -> int | None:
-        """How many rows a node has; None if its rows are neither nodes nor predecessors."""
+        """Rows of a graph's node per node of the plan; None if they are not those of nodes."""
         nodes, count = self.z.shape[0], expression(node.meta["val"].shape[0])
         if count == expression(nodes):
             return 1
@@ -195,7 +205,7 @@ class Trace:
         return Product(inner, columns, node.meta["val"].dtype, per_slot, state)
 
     def like_rows(self, product: Product, columns: int) -> Tensor:
-        """A tensor without data, of as many rows as the product has."""
+        """A tensor without data, with the rows of the product."""
         rows = self.z.shape[0] * (self.rows.shape[1] if product.per_slot else 1)
         with self.fake:
             return torch.empty(rows, columns, dtype=product.dtype, device=self.signature.device)
@@ -203,13 +213,13 @@ class Trace:
     def evaluate(
         self, ys: Sequence[Tensor], *given: Tensor
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Every x_j, and the new states, of what the graph takes."""
+        """Every x_j and the new states, given every y_j and the graph's inputs."""
         replay = _Replay(self.graph, dict(zip(self.cuts, ys, strict=True)), self._zeros)
         out = replay.run(*given)
         return replay.xs, out
 
     def weights(self) -> fx.GraphModule:
-        """The matrices w_j as a function of what the graph takes, of which it uses the tensors."""
+        """The matrices w_j as a function of the graph's inputs, using the cell's tensors alone."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self.graph.graph, copies)
@@ -219,7 +229,7 @@ class Trace:
 
 
 class _Replay(fx.Interpreter):
-    """A trace with the results of its products given."""
+    """Runs a graph with given results of its products."""
 
     def __init__(self, graph: fx.GraphModule, ys: dict[fx.Node, Tensor], zeros: set[fx.Node]):
         super().__init__(graph)
@@ -251,10 +261,10 @@ def tensors_of(cell: nn.Module) -> dict[str, Tensor]:
 
 
 def copy_of(module: nn.Module, made: dict[nn.Module, nn.Module] | None = None) -> nn.Module:
-    """A module with the same tensors, on which nothing that is set reaches the original."""
+    """A shallow copy of a module and its children, with the same tensors."""
     made = {} if made is None else made
     if module not in made:
-        # Some modules refuse to be copied in the usual way.
+        # Some modules can't be copied in the usual way.
         made[module] = new = object.__new__(type(module))
         new.__dict__.update(vars(module))
         new._parameters, new._buffers = dict(module._parameters), dict(module._buffers)

@@ -1,7 +1,7 @@
-"""A trace on trial: does its graph stand for the cell, at every size and call?
+"""Checks that a trace is the cell's function, for every size and call.
 
-Branches on the number of slots, hooks and torch.no_grad leave nothing in a graph: what it says is
-put beside what the cell says, on tensors with data.
+Branches on the number of slots, hooks and torch.no_grad leave no trace in a graph: its results are
+compared with those of the cell, on tensors with data.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ COARSE = 0.1
 
 
 def check(trace: Trace, cell: nn.Module) -> None:
-    """ValueError where a trace does not stand for the cell at every size and call."""
+    """Raises ValueError where a trace is not the cell's function for every size and call."""
     try:
         why = _flaw(trace) or _difference(trace, copy_of(cell))
     except RuntimeError as error:
@@ -71,7 +71,7 @@ def _difference(trace: Trace, cell: nn.Module) -> str | None:
 
 
 def _draw(trace: Trace, cell: nn.Module, slots: int, seeds: torch.Generator) -> list[Tensor]:
-    """What the graph takes: parameters near those the cell has, as zeros hide much."""
+    """Random inputs of the graph, with parameters near the cell's, as zeros would hide errors."""
     s, learns = trace.signature, {id(one) for one in cell.parameters()}
     own = [*cell.parameters(), *cell.buffers()]
     z = torch.randn(NODES, sum(s.columns), generator=seeds).to(s.device, s.dtype)
@@ -94,7 +94,7 @@ def _draw(trace: Trace, cell: nn.Module, slots: int, seeds: torch.Generator) -> 
 def _results(
     trace: Trace, cell: nn.Module, given: Sequence[Tensor], learns: bool, by_graph: bool
 ) -> list[Tensor | None]:
-    """The new states, and with `learns` the gradients of what is given."""
+    """The new states, and with `learns` the gradients of the inputs."""
     count = 1 + len(trace.sizes)
     learning = [True] * count + trace.learns + [False] * len(trace.counts)
     given = [
