@@ -1,16 +1,15 @@
 """Linear recurrences in parallel over time.
 
-h_t = a_t h_{t-1} + b_t. Chains of one length lie side by side, as their levels do; others stand
-one after the other as one long sequence, in which a is zero at every head, so that nothing is
-padded. A sequence is cut into chunks that are stepped through side by side, twice: from zero, for
-what a chunk makes of the state before it, which is a shorter recurrence of the same kind from chunk
-to chunk (Blelloch 1990, section 1.4); then from the state it finds. So every state is the very step
-of a loop over time. Products of coefficients are formed as they are, never divided by, which is
-what the papers take logarithms for. What is not finite stays so to the end of its sequence: where
-an end is not finite, the states are computed again by a loop in which sequences don't meet, as zero
-times infinity or NaN would reach the sequence behind.
+h_t = a_t h_{t-1} + b_t. Chains of equal length are processed side by side; others are concatenated
+into one sequence in which a is zero at every head, so that nothing is padded. A sequence is cut
+into chunks that are stepped through in parallel, twice: first from zero, which gives a shorter
+recurrence of the same kind from chunk to chunk (Blelloch 1990, section 1.4); then from the state
+before each chunk. So every state is computed by the same step as in a loop over time. Products of
+coefficients are never divided by, so that no logarithms are needed. Values that are not finite
+remain so to the end of their sequence: where an end is not finite, the states are computed again by
+a loop over separate sequences, as zero times infinity or NaN would reach the next one.
 
-T: length of the sequence, S: size of the state, or of those side by side.
+T: length of the sequence, S: size of the state, times the number of chains side by side.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,8 +30,8 @@ def linear_recurrence(
 ) -> Tensor:
     """h (T, S) with h_t = a_t h_{t-1} + b_t and h_{-1} = 0, differentiable any number of times.
 
-    `reverse` is from the end: h_t = a_t h_{t+1} + b_t. Sequences begin at the rows `starts`,
-    ascending from 0 on, and a is zero where one would reach into another.
+    With `reverse`, h_t = a_t h_{t+1} + b_t. Sequences begin at the rows `starts`, ascending from 0;
+    a has to be zero between them.
     """
     return _Recurrence.apply(a, b, reverse, starts)
 

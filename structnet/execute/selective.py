@@ -64,7 +64,7 @@ class Layout:
 
 
 class _Scan(torch.autograd.Function):
-    """The output (n, H) and, if they are to be kept, the states (n, N H)."""
+    """The output (n, H) and, if they are wanted, the states (n, N H)."""
 
     @staticmethod
     def forward(

@@ -1,4 +1,4 @@
-"""Modules of torch that compute what a cell computes on chains: how weights lie there, kernels.
+"""Modules of torch that compute what a cell computes on chains: their weights and kernels.
 
 G: gates times hidden size, I: input size, H: hidden size, P: output size.
 """
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from structnet import registry
 
 KINDS = {nn.LSTM: "lstm", nn.GRU: "gru", nn.RNN: "elman"}
-# Options that say where weights start, and those that torch has as well.
+# Options of initialisation, and those that torch has as well.
 STARTS = {"forget_bias", "chrono", "init"}
 SHARED = {"projection_size", "nonlinearity"}
-# Options without which a cell is not what torch computes.
+# Options that a cell needs to compute what torch does.
 NEEDED = {"gru": {"reset": "after"}}
 
 
