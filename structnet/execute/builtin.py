@@ -5,7 +5,7 @@ from structnet.execute.compiled.executor import Compiled
 from structnet.execute.executor import Auto
 from structnet.execute.reference import Reference
 from structnet.execute.scan import Scan
-from structnet.execute.vendor.executor import Torch
+from structnet.execute.torch_layer.executor import Torch
 from structnet.registry import executors
 
 executors.register("auto")(Auto)

@@ -15,7 +15,7 @@ from structnet import registry
 from structnet.cell.adapt import adapt
 from structnet.cell.base import Cell
 from structnet.execute.executor import find
-from structnet.execute.vendor.counterpart import find_counterpart, options_of
+from structnet.execute.torch_layer.counterpart import find_counterpart, options_of
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.rnn_options import check_options, has_torch_form
 from structnet.nn.rnn_pass import run, weights_of

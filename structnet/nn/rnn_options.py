@@ -4,7 +4,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
-from structnet.execute.vendor.counterpart import KINDS, Counterpart
+from structnet.execute.torch_layer.counterpart import KINDS, Counterpart
 
 
 def check_options(

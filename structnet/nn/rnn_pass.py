@@ -17,7 +17,7 @@ from structnet import registry
 from structnet.cell.frame import autocast_type
 from structnet.cell.hooks import KINDS
 from structnet.data.sequences import Sequences, SizeError, read_sequences
-from structnet.execute.vendor.kernel import TorchKernel, takes_derivatives
+from structnet.execute.torch_layer.kernel import TorchKernel, takes_derivatives
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.stack import run_layers
 from structnet.nn.torch_weights import tied

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from structnet.execute.vendor.counterpart import Counterpart
+from structnet.execute.torch_layer.counterpart import Counterpart
 
 ARGUMENTS = (
     "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional",

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from structnet.cell.base import Cell
 from structnet.cell.hooks import KINDS
 from structnet.cell.library.lstm import LSTM
-from structnet.execute.vendor.counterpart import Counterpart
+from structnet.execute.torch_layer.counterpart import Counterpart
 
 # Hooks that run when the cell is called; forward pre-hooks run once before a pass.
 HOOKS = KINDS[1:]

@@ -12,8 +12,8 @@ from structnet.cell.library.lstm import LSTM
 from structnet.data.sequences import Sequences
 from structnet.execute.chains import chains_of
 from structnet.execute.executor import Executor, Pass, Spec
-from structnet.execute.vendor.counterpart import Counterpart, find_counterpart
-from structnet.execute.vendor.kernel import TorchKernel
+from structnet.execute.torch_layer.counterpart import Counterpart, find_counterpart
+from structnet.execute.torch_layer.kernel import TorchKernel
 
 # The cells that torch has, and what their attributes are where the equations are torch's.
 EQUATIONS: dict[type, dict[str, Any]] = {

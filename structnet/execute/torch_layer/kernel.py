@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from structnet.cell.frame import autocast_type
 from structnet.data.sequences import Sequences, invert, pack_order
+from structnet.execute.torch_layer.counterpart import Counterpart
 from structnet.execute.transform import interpreters, is_forward_mode
-from structnet.execute.vendor.counterpart import Counterpart
 
 States = tuple[Tensor, ...]
 
