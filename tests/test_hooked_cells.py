@@ -139,3 +139,36 @@ def test_weight_drop_is_refused_where_the_weights_are_computed():
     with pytest.raises(ValueError, match=r"'recurrent' of .* is computed from others"):
         layer(x, plans)
     layer.eval()(x, plans)
+
+
+class Doubled(nn.Linear):
+    def forward(self, input):
+        return 2 * super().forward(input)
+
+
+@pytest.mark.parametrize("cell", [("lstm", {}), ("gru", {"reset": "after"}), ("elman", {})])
+def test_an_input_layer_of_another_class_is_called_on_chains_of_one_length(cell):
+    layer, _, _ = layer_of("chain", cell)
+    plain = layer.cells[0].input
+    layer.cells[0].input = Doubled(plain.in_features, plain.out_features).double()
+    plans = layer.topology.plan([3, 3])
+    x = features(plans)
+    assert_same(layer(x, plans).detach(), layer(x, plans, executor="reference").detach())
+    with pytest.raises(ValueError, match="the input layer is a Doubled; take executor='auto'"):
+        layer(x, plans, executor="torch")
+
+
+@pytest.mark.parametrize("method", ["forward", "project"])
+@pytest.mark.parametrize("cell", [("lstm", {}), ("elman", {}), ("fo", {}), ("mingru", {})])
+def test_a_method_replaced_on_the_cell_itself_is_called(cell, method):
+    layer, _, _ = layer_of("chain", cell)
+    own, original = layer.cells[0], getattr(layer.cells[0], method)
+
+    def other(*given):
+        found = original(*given)
+        return tuple(one / 2 for one in found) if isinstance(found, tuple) else found / 2
+
+    setattr(own, method, other)
+    plans = layer.topology.plan([3, 3])
+    x = features(plans)
+    assert_same(layer(x, plans).detach(), layer(x, plans, executor="reference").detach())

@@ -27,3 +27,8 @@ def has_hooks(cell: nn.Module) -> bool:
     return any(
         not isinstance(hook, COMPUTING) for kind in KINDS for hook in vars(cell)[kind].values()
     )
+
+
+def replaced_methods(cell: nn.Module) -> list[str]:
+    """The methods of its class that the cell has others for, as attributes of its own."""
+    return [name for name in vars(cell) if callable(getattr(type(cell), name, None))]

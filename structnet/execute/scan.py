@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from structnet.cell.call import States
-from structnet.cell.hooks import compute_weights, has_hooks
+from structnet.cell.hooks import compute_weights, has_hooks, replaced_methods
 from structnet.cell.linear import LinearCell
 from structnet.execute.chains import Chains, chains_of
 from structnet.execute.executor import Executor, Pass, Spec
@@ -51,7 +51,7 @@ def is_scannable(cell: Any) -> bool:
     """Whether there are plans that the cell can be scanned over."""
     is_linear = isinstance(cell, LinearCell) and cell.scans and cell.arity in (1, None)
     # A scan does not call the cell.
-    return is_linear and not has_hooks(cell)
+    return is_linear and not has_hooks(cell) and not replaced_methods(cell)
 
 
 def scan_states(p: Pass, chains: Chains) -> States:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from structnet.cell.call import States
 from structnet.cell.frame import autocast_type
+from structnet.cell.hooks import replaced_methods
+from structnet.cell.input import Input
 from structnet.cell.library.elman import Elman
 from structnet.cell.library.gru import GRU
 from structnet.cell.library.lstm import LSTM
@@ -85,6 +87,10 @@ def _not_torchs(spec: Spec) -> str | None:
     names = {name for name, _ in cell.named_parameters()}
     if names != _counterpart(cell).own_names:
         return f"reads parameters, and some weights of {name} are computed from others"
+    if type(cell.input) not in (Input, nn.Linear):
+        return f"does not call the cell, and the input layer is a {type(cell.input).__name__}"
+    if replaced := replaced_methods(cell):
+        return f"does not call the cell, and {name} has another {replaced[0]!r}"
     if any(vars(module)[hooks] for module in cell.modules() for hooks in HOOKS):
         return f"does not call the cell, and {name} has hooks"
     return None
