@@ -33,7 +33,7 @@ class Compiled(Executor):
     def run(self, p: Pass) -> tuple[Tensor, States]:
         """ValueError for a cell that can't be compiled, RuntimeError without a C++ compiler.
 
-        It stands on private parts of torch: in a version in which one is missing or has changed, it
+        It uses private parts of torch: in a version in which one is missing or has changed, it
         warns once, and from then on `batched` runs in its place.
         """
         if not self.is_replaced:

@@ -1,4 +1,4 @@
-"""Whether this version of torch has what `compiled` stands on."""
+"""Whether this version of torch has the private parts that `compiled` uses."""
 
 import torch
 
