@@ -1,4 +1,4 @@
-"""What is kept for the way back: the same numbers in less memory."""
+"""What is stored for backward: the same numbers in less memory."""
 
 import pytest
 import torch

@@ -23,8 +23,8 @@ def compute_weights(cell: Any) -> None:
 
 
 def has_hooks(cell: nn.Module) -> bool:
-    """Whether the cell has any other hooks than those that `compute_weights` runs."""
-    return any(
+    """Whether a call runs any other hooks than those that `compute_weights` runs."""
+    return has_global_hooks() or any(
         not isinstance(hook, COMPUTING) for kind in KINDS for hook in vars(cell)[kind].values()
     )
 
@@ -32,3 +32,8 @@ def has_hooks(cell: nn.Module) -> bool:
 def replaced_methods(cell: nn.Module) -> list[str]:
     """The methods of its class that the cell has others for, as attributes of its own."""
     return [name for name in vars(cell) if callable(getattr(type(cell), name, None))]
+
+
+def has_global_hooks() -> bool:
+    """Whether there are hooks of all modules."""
+    return any(getattr(nn.modules.module, f"_global{kind}", None) for kind in KINDS)

@@ -147,6 +147,10 @@ class Executor(abc.ABC):
         """The reason why it can't run a layer's cell, plan or input; None where it can."""
         return None
 
+    def is_slow(self, spec: Spec) -> bool:
+        """Whether `auto` should prefer the next executor, though this one can run."""
+        return False
+
     @abc.abstractmethod
     def run(self, p: Pass) -> tuple[Tensor, States]:
         """The output (N, H) and the states of every node, (N, size) each, by rank.
@@ -156,7 +160,13 @@ class Executor(abc.ABC):
 
     def result(self, p: Pass) -> tuple[Tensor, States]:
         """What `run` returns; ValueError for tensors of other shapes than the cell's."""
-        output, states = self.run(p)
+        found = self.run(p)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise ValueError(
+                f"executor {self.name!r} returned a {type(found).__name__}, expected the output "
+                "and a tuple of states; correct its `run`"
+            )
+        output, states = found
         nodes, size, sizes = p.plan.num_nodes, p.cell.output_size, p.cell.state_sizes
         found = tuple(output.shape), [tuple(state.shape) for state in states]
         wanted = (nodes, size), [(nodes, size) for size in sizes]
@@ -232,7 +242,7 @@ def choose(name: str, spec: Spec) -> Executor:
         check(name, [spec])
         return find(name)
     for other in map(find, ORDER):
-        if spec.needs <= other.takes and other.refuses(spec) is None:
+        if spec.needs <= other.takes and other.refuses(spec) is None and not other.is_slow(spec):
             return other
     check("auto", [spec])
     raise AssertionError(f"none of {ORDER} runs {spec}")

@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 from structnet.cell.call import States
 from structnet.cell.frame import autocast_type
-from structnet.cell.hooks import replaced_methods
+from structnet.cell.hooks import has_global_hooks, replaced_methods
 from structnet.cell.input import Input
 from structnet.cell.library.elman import Elman
 from structnet.cell.library.gru import GRU
 from structnet.cell.library.lstm import LSTM
 from structnet.data.sequences import Sequences
 from structnet.execute.chains import chains_of
-from structnet.execute.executor import Executor, Pass, Spec
+from structnet.execute.executor import Executor, Pass, Spec, find
 from structnet.execute.torch_layer.counterpart import Counterpart, find_counterpart
 from structnet.execute.torch_layer.kernel import TorchKernel
 
@@ -49,7 +49,20 @@ class Torch(Executor):
         why = _not_torchs(spec) or _not_sequences(spec)
         return why and f"executor 'torch' {why}; take executor='auto'"
 
+    def is_slow(self, spec: Spec) -> bool:
+        """On a CPU, sequences that differ much in length are faster level by level."""
+        plan, x = spec.plan, spec.x
+        if plan is None or x is None or x.is_cuda:
+            return False
+        if not plan.num_nodes:
+            return True
+        padded = (len(plan.levels) - 1) * plan.levels[1]
+        most = MOST_PADDING if _is_bounded(spec.cell) else 1
+        return padded > most * plan.num_nodes
+
     def run(self, p: Pass) -> tuple[Tensor, States]:
+        if not p.plan.num_nodes:
+            return find("batched").run(p)
         cell, counterpart = p.cell, _counterpart(p.cell)
         weights = [counterpart.export(dict(cell.named_parameters()))]
         kernel = TorchKernel(counterpart, weights, 1, 0.0, cell.training)
@@ -60,7 +73,7 @@ class Torch(Executor):
             x = p.x.unflatten(0, (-1, chains.width))
             h, _ = kernel.run(x, initial, batch_first=False)
             h = h.flatten(0, 1)
-        elif p.x.is_cuda:
+        elif p.x.is_cuda or not _is_bounded(cell):
             sequences = Sequences(chains.by_time(p.x), chains.lengths, lambda h: h)
             h = chains.by_rank(kernel.run_packed(sequences, initial)[0])
         else:
@@ -77,8 +90,11 @@ def _not_torchs(spec: Spec) -> str | None:
     """Why a cell computes something else than torch's layers."""
     cell: Any = spec.cell
     name = type(cell).__name__
-    if type(cell) not in EQUATIONS or cell.arity != 1:
-        return f"runs LSTM, GRU and Elman networks of one predecessor, not {name} here"
+    if type(cell) not in EQUATIONS:
+        return f"runs LSTM, GRU and Elman networks, not {name}"
+    if cell.arity != 1:
+        several = "any number of" if cell.arity is None else cell.arity
+        return f"runs chains, and nodes have {several} predecessors here"
     for option, value in EQUATIONS[type(cell)].items():
         if getattr(cell, option) != value:
             return f"runs {name} with {option}={value!r}, got {getattr(cell, option)!r}"
@@ -91,27 +107,29 @@ def _not_torchs(spec: Spec) -> str | None:
         return f"does not call the cell, and the input layer is a {type(cell.input).__name__}"
     if replaced := replaced_methods(cell):
         return f"does not call the cell, and {name} has another {replaced[0]!r}"
-    if any(vars(module)[hooks] for module in cell.modules() for hooks in HOOKS):
+    if has_global_hooks() or any(
+        vars(module)[hooks] for module in cell.modules() for hooks in HOOKS
+    ):
         return f"does not call the cell, and {name} has hooks"
     return None
 
 
 def _not_sequences(spec: Spec) -> str | None:
-    """Why a plan and its input are not for torch's layers, or faster without them."""
+    """Why a plan and its input are not for torch's layers."""
     if spec.plan is None or spec.x is None:
         return None
-    if not spec.plan.num_nodes or spec.plan.chains is None:
+    if spec.plan.chains is None:
         return "runs chains, and nodes of this plan have several slots or feed several nodes"
     if autocast_type(spec.x.device) is not None:
         return "has states of lower precision under autocast"
-    padded = (len(spec.plan.levels) - 1) * spec.plan.levels[1]
-    if not spec.x.is_cuda and padded > MOST_PADDING * spec.plan.num_nodes:
-        return "takes longer on a CPU than level by level where sequences differ much in length"
-    # Behind the ends they may grow without bounds.
-    is_bounded = getattr(spec.cell, "nonlinearity", "tanh") == "tanh"
-    if not spec.x.is_cuda and padded > spec.plan.num_nodes and not is_bounded:
-        return "pads sequences of different lengths on a CPU, where states are bounded"
+    if spec.x.dtype != (dtype := next(spec.cell.parameters()).dtype):
+        return f"reads an input of the weights' dtype, {dtype}, got {spec.x.dtype}"
     return None
+
+
+def _is_bounded(cell: Any) -> bool:
+    """Whether states stay finite behind the end of a sequence."""
+    return not isinstance(cell, Elman) or cell.nonlinearity == "tanh"
 
 
 def _counterpart(cell: Any) -> Counterpart:
