@@ -267,7 +267,7 @@ def test_create_graph_gives_the_right_first_derivatives(small):
 def test_second_derivatives_are_refused_not_silently_wrong(of, allow_unused):
     topology = sn.topologies.create("chain")
     plans = topology.plan([3, 2])
-    layer, x = recurrence(topology, "lstm"), features(plans)
+    layer, x = recurrence(topology, "lstm", executor="batched"), features(plans)
     initial = initial_states(layer, plans)
     inputs = {"x": [x], "weights": list(layer.parameters()), "initial": initial}
     loss = layer(x, plans, initial=initial).square().sum()
@@ -292,7 +292,7 @@ def test_the_reference_has_second_derivatives(small):
 
 def deep_chain(levels, cell="elman"):
     topology = sn.topologies.create("chain")
-    layer = recurrence(topology, cell, input_size=3, hidden_size=5)
+    layer = recurrence(topology, cell, input_size=3, hidden_size=5, executor="batched")
     plans = topology.plan([levels, 2])
     return layer, plans, features(plans)
 

@@ -148,6 +148,21 @@ def test_an_empty_batch_has_an_empty_output():
     assert layer(features(plans), plans, executor="torch").shape == (0, layer.output_size)
 
 
+@pytest.mark.parametrize("lengths", [[3, 3], [3, 2]], ids=str)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
+def test_torchs_layer_has_second_derivatives(cell, lengths):
+    chain = sn.topologies.create("chain")
+    layer, plans = recurrence(chain, cell), chain.plan(lengths)
+    x, found = features(plans), {}
+    inputs = [x, *layer.parameters()]
+    for executor in ("auto", "reference"):
+        loss = layer(x, plans, executor=executor).sin().sum()
+        first = torch.autograd.grad(loss, inputs, create_graph=True)
+        penalty = sum(grad.square().sum() for grad in first)
+        found[executor] = torch.autograd.grad(penalty, inputs)
+    assert_same(*(dict(enumerate(second)) for second in found.values()))
+
+
 def test_an_input_of_another_dtype_is_named():
     layer = sn.Recurrence("chain", "gru", 3, 2).double()
     plans = layer.topology.plan([2, 2])
