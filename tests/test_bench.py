@@ -421,6 +421,7 @@ def test_a_composition_is_measured_as_json(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
 
 
+@pytest.mark.slow
 def test_a_table_is_printed_for_a_person():
     status, out, err = call("bench", "topology=chain", "cell=elman", *SMALL)
     assert status == 0, err

@@ -110,6 +110,7 @@ def test_the_input_alone_needs_gradients():
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 def test_what_windows_keep_grows_with_the_square_root_of_the_depth():
     topology = sn.topologies.create("chain")
     layer = recurrence(topology, "lstm", 1, 64, dtype=torch.float32, executor="batched")

@@ -182,6 +182,7 @@ def test_the_curve_is_a_png():
     assert width > 400 and height > 200
 
 
+@pytest.mark.slow
 def test_a_run_speaks_in_plain_lines_where_there_is_no_terminal(place):
     done = call_anew(*TINY, "trainer.max_epochs=2", "run=out", cwd=place)
     assert done.status == 0

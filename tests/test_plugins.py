@@ -78,6 +78,7 @@ def test_its_components_are_listed_with_all_options(installed):
     assert {"lstm", "gru", "elman"} <= set(listed["cells"])
 
 
+@pytest.mark.slow
 def test_its_components_train_from_the_command_line_and_are_missed_without_it(installed, tmp_path):
     words = ("topology=skipping", "topology.stride=3", "cell=echo", "cell.gain=0.25",
              "cell.loud=true", "debug=steps", "run=out")  # fmt: skip

@@ -32,6 +32,7 @@ def test_an_options_text_is_taken_as_typed(name):
     assert compose(["task=sst", f"task.root={name}"])["task"]["root"] == name
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 @settings(max_examples=20, deadline=None)
 def test_any_text_is_taken_as_typed(name):
