@@ -142,7 +142,9 @@ def test_a_tensor_of_another_kind_is_named(place, at, changed):
     run = copy_of_trained(place)
     change(run, "last", changed, at)
     message = refused("train", f"resume={run}", "trainer.max_epochs=3")
-    assert "last.ckpt is no checkpoint of this run's net" in message and "move it away" in message
+    assert (
+        "last.ckpt is not a checkpoint of this run's net" in message and "move it away" in message
+    )
     assert "\n" not in message and len(message) < 500
 
 
@@ -180,7 +182,7 @@ def test_a_best_checkpoint_of_another_net_is_named_before_it_is_trained_on(place
     run = copy_of_trained(place)
     change(run, "best", lambda value: value[:1], "weights")
     message = refused("train", f"resume={run}", "trainer.max_epochs=3")
-    assert "best.ckpt is no checkpoint of this run's net" in message
+    assert "best.ckpt is not a checkpoint of this run's net" in message
     (run / "checkpoints" / "best.ckpt").unlink()
     assert resumed(run).status == 0
 
@@ -237,7 +239,7 @@ def test_counts_and_scores_that_are_none_are_named(place, changed):
     alter(run, changed)
     status, _, err = resumed(run)
     assert status == 0 and err.count("\n") == 1
-    assert "last.ckpt is no checkpoint to go on from" in err
+    assert "last.ckpt is not a checkpoint to go on from" in err
 
 
 def test_a_name_of_another_in_a_checkpoint_stays_on_its_line(place):

@@ -87,7 +87,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(place, monkeypatch):
     assert out.count("finished already") == 1 and out.count("epoch 1/1") == 2
     assert seen[1] == seen[2]
     (directory / "sweep.json").write_text("[3]")
-    assert "sweep.json is no list of a sweep" in refused("train", f"resume={directory}")
+    assert "sweep.json is not the list of a sweep" in refused("train", f"resume={directory}")
 
 
 def test_the_run_that_a_sweep_was_stopped_in_goes_on_from_its_checkpoint(place, monkeypatch):
@@ -160,7 +160,7 @@ def test_a_sweep_that_has_moved_finds_its_runs(place):
 def test_a_list_that_is_none_is_named(place, runs):
     (place / "mine").mkdir()
     (place / "mine" / "sweep.json").write_text(json.dumps({"folders": [], "runs": runs}))
-    assert "mine/sweep.json is no list of a sweep" in refused("train", "resume=mine")
+    assert "mine/sweep.json is not the list of a sweep" in refused("train", "resume=mine")
 
 
 def test_damaged_figures_of_a_run_are_named(place):

@@ -84,7 +84,7 @@ def flatten(
 
 
 def _children(node: ast.AST) -> list[ast.AST]:
-    """The child nodes in source order; operators, contexts and signs are no nodes."""
+    """The child nodes in source order; operators, contexts and signs are not nodes."""
     below = []
     for name in _fields(type(node)):
         value = getattr(node, name)

@@ -122,7 +122,7 @@ def _silence() -> Iterator[None]:
 
 
 def _unknown(name: str, words: Sequence[str]) -> str:
-    """What to type in place of a word that is no command."""
+    """What to type in place of a word that is not a command."""
     from structnet.registry.suggest import did_you_mean
 
     if name.startswith("-") and (found := [word for word in words if word in COMMANDS]):

@@ -84,7 +84,7 @@ def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]
             assign(config, word)
     plain = _resolved(config)
     try:
-        # Not the section of a comparison: it is no part of a run's configuration.
+        # A run's configuration has no `compare` section.
         check({key: value for key, value in plain.items() if key != "compare"})
     except ValueError as error:
         several = [word for word in typed if "," in word.text and word.text in str(error)]

@@ -223,7 +223,7 @@ def _unknown(config: Mapping[str, Any], word: Word, options: Collection[str], wh
 
 
 def _nowhere(config: Mapping[str, Any], word: Word) -> str:
-    """The error for a word whose key is no group."""
+    """The error for a word whose key is not a group."""
     if found := elsewhere(config, word.key):
         return f"no group or option {word.key!r}; write {found}={word.text}"
     choices = (*GROUPS, *TOP_LEVEL, *PRESETS, "resume")

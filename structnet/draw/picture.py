@@ -85,7 +85,7 @@ def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
 
 
 def check_path(path: Path) -> None:
-    """ValueError for a suffix that is no picture's, FileNotFoundError if the folder is missing."""
+    """ValueError if the suffix is not a picture's, FileNotFoundError if the folder is missing."""
     if path.suffix not in FORMATS:
         raise ValueError(f"a picture must be a file in {' or '.join(FORMATS)}, got {str(path)!r}")
     if not path.absolute().parent.is_dir():

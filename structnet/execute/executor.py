@@ -125,7 +125,7 @@ class Executor(abc.ABC):
     """Runs a cell over a plan. A subclass is registered by `@sn.executors.register(name)`.
 
     A layer that uses a feature that is not in `takes` is rejected: states (`p.with_states`), edges
-    (`p.edges`), dropout and zoneout (`p.masks`), weight_drop (weights that are no parameters but
+    (`p.edges`), dropout and zoneout (`p.masks`), weight_drop (weights that are not parameters but
     computed), truncate and windows (`run` is called for a few levels at a time), recompute
     (`p.save`), transforms (torch.func and forward-mode derivatives).
     """

@@ -63,7 +63,7 @@ class Every(Readout):
 
 @readouts.register("root")
 class Root(Readout):
-    """The state of the root in each direction: of the node that is no predecessor of another.
+    """The state of the root in each direction: the node that no other node reads.
 
     A tree's root; a chain's last step, where it is also called `last`; of a graph with direction
     both, its sinks and its sources, as in DAGNN (Thost and Chen 2021), which takes their maximum.

@@ -94,7 +94,7 @@ def read(manifest: Manifest, name: str) -> Saved:
         return _understood(name, state)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{file} is no checkpoint to go on from: {reason}") from error
+        raise ValueError(f"{file} is not a checkpoint to go on from: {reason}") from error
 
 
 def read_plain(manifest: Manifest, name: str) -> dict[str, Any]:

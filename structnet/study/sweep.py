@@ -109,7 +109,7 @@ class Sweep:
                 raise TypeError("run must be the name of a directory")
             folders = list(map(str, found["folders"]))
         except (TypeError, KeyError) as error:
-            raise ValueError(f"{file} is no list of a sweep: {error!r}") from error
+            raise ValueError(f"{file} is not the list of a sweep: {error!r}") from error
         parts = [
             Part(words, compose(words, folders), _place_now(run, Path(directory)))
             for words, run in listed

@@ -60,7 +60,7 @@ class Plan:
         levels: level l has the ranks `levels[l]:levels[l + 1]`.
         rows: the rows of the state buffer that nodes read, in the order of their ranks (R,).
         steps: the batched cell calls, in order.
-        sinks: the nodes that are no predecessor of another, ascending.
+        sinks: the nodes that no other node reads, ascending.
         num_initial: the number of initial states.
         ptr: sample b owns the nodes `ptr[b]:ptr[b + 1]` (B + 1,).
         edges: if predecessors were given as edges, the edge that each entry of `rows` stands for

@@ -25,7 +25,7 @@ WIDE = 100
 
 
 class PlainLines(Callback):
-    """Prints one line per epoch, where stdout is no terminal that a bar could be drawn on."""
+    """Prints one line per epoch if stdout is not a terminal, where no progress bar can be drawn."""
 
     def __init__(self) -> None:
         self.line: str | None = None

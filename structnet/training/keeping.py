@@ -90,8 +90,8 @@ def restored(run: Run, module: Module, saved: Saved) -> dict[str, Any]:
             checked_weights(read(run.manifest, BEST).state["state_dict"], module.state_dict())
     except ValueError as error:
         raise ValueError(
-            f"{run.directory / name} is no checkpoint of this run's net: {error}; move it away to "
-            "resume from another checkpoint, if there is one"
+            f"{run.directory / name} is not a checkpoint of this run's net: {error}; move it away "
+            "to resume from another checkpoint, if there is one"
         ) from error
     # The gradient scaler of 16-mixed precision.
     scaler = {

@@ -55,7 +55,7 @@ def check_changes(
     try:
         optimizer = name_of(found.state["optimizer_states"])
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{file} is no checkpoint to go on from: {error}") from error
+        raise ValueError(f"{file} is not a checkpoint to go on from: {error}") from error
     if options["optimizer"] != optimizer:
         raise ValueError(
             f"trainer.optimizer={options['optimizer']}: {file} holds the state of {optimizer}, "

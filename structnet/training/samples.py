@@ -39,7 +39,7 @@ def warn_of_run(run: Run, samples: Sequence[Sample], what: str) -> None:
 
 
 def load_samples(run: Run) -> Splits:
-    """What the run's task loads; ValueError where it is no splits, or not what the net learned."""
+    """What the run's task loads; ValueError if that is not splits, or not what the net learned."""
     name, task = run.config["task"]["name"], run.task
     learned = _learned(task)
     with named(run, f"task {name!r} failed to load its data"):

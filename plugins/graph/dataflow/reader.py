@@ -9,7 +9,7 @@ from typing import Any
 from structnet.plugins.code.sources import Place, place_of
 from structnet.plugins.code.syntax import node_words
 
-# Uses of these are no questions: their names alone decide them.
+# Uses of these are not asked about: their names alone decide them.
 RECEIVERS = {"self", "cls"}
 
 # The definitions of every variable that may reach a place.

@@ -50,7 +50,7 @@ def _is_looked_into(value: Any) -> bool:
 
 @cache
 def _constants(kind: type) -> tuple[str, ...]:
-    """The names of a class's attributes that are no methods."""
+    """The names of a class's attributes that are not methods."""
     framework = {object, nn.Module, *Cell.__mro__}
     return tuple(
         name

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from structnet.cell.call import States
 from structnet.cell.frame import autocast_type
-from structnet.cell.hooks import has_global_hooks, replaced_methods
+from structnet.cell.hooks import KINDS, has_global_hooks, replaced_methods
 from structnet.cell.input import Input
 from structnet.cell.library.elman import Elman
 from structnet.cell.library.gru import GRU
@@ -27,17 +27,16 @@ EQUATIONS: dict[type, dict[str, Any]] = {
         "forget": None,
         "layer_norm": False,
         "peephole": False,
-        # On CPUs they are left out of oneDNN, which the kernels are fast by.
+        # oneDNN, which makes the kernels fast on a CPU, has no projections.
         "projected": False,
         "node_gates": ("i", "o", "u"),
         "edge_gates": ("f",),
     },
 }
-# Steps of a batch that is padded to its longest sequence, as a multiple of those that are there, up
-# to which torch's kernels are faster than a sweep level by level. They take 0.4 to 0.7 of its time
-# per step (LSTM, GRU and Elman networks of 128 units, batches of 4 to 32).
+# The most steps of a padded batch, as a multiple of the actual steps, for which torch's kernels are
+# faster than a sweep level by level: per step they take 0.4 to 0.7 of its time (LSTM, GRU and Elman
+# networks of 128 units, batches of 4 to 32).
 MOST_PADDING = 1.5
-HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
 class Torch(Executor):
@@ -107,9 +106,7 @@ def _not_torchs(spec: Spec) -> str | None:
         return f"does not call the cell, and the input layer is a {type(cell.input).__name__}"
     if replaced := replaced_methods(cell):
         return f"does not call the cell, and {name} has another {replaced[0]!r}"
-    if has_global_hooks() or any(
-        vars(module)[hooks] for module in cell.modules() for hooks in HOOKS
-    ):
+    if has_global_hooks() or any(vars(module)[kind] for module in cell.modules() for kind in KINDS):
         return f"does not call the cell, and {name} has hooks"
     return None
 

@@ -195,7 +195,7 @@ class TorchForm(nn.Module):
 
 
 class _Linear(nn.Module):
-    """x W^T + b with the weights of one pass, which are no parameters."""
+    """x W^T + b with the weights of one pass, which are not parameters."""
 
     weight: Tensor
     bias: Tensor | None
