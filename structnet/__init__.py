@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from structnet.data.task import IGNORE as IGNORE
     from structnet.data.task import Task as Task
     from structnet.data.task import data_folder as data_folder
+    from structnet.data.vectors import Vectors as Vectors
+    from structnet.data.vectors import read_vectors as read_vectors
     from structnet.execute.executor import Executor as Executor
     from structnet.execute.executor import Pass as Pass
     from structnet.execute.executor import Spec as Spec
@@ -83,6 +85,7 @@ _HOME = {
     "Task": "structnet.data.task",
     "Tokens": "structnet.data.batch",
     "Topology": "structnet.topology.base",
+    "Vectors": "structnet.data.vectors",
     "Vocabulary": "structnet.data.batch",
     "ancestors": "structnet.data.ancestors",
     "as_bytes": "structnet.system.memory",
@@ -99,6 +102,7 @@ _HOME = {
     "node_loader": "structnet.data.node_loader",
     "read_bytes": "structnet.system.reading",
     "read_text": "structnet.system.reading",
+    "read_vectors": "structnet.data.vectors",
     "readouts": "structnet.registry",
     "schedule": "structnet.topology.schedule",
     "tasks": "structnet.registry",
