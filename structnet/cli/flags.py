@@ -4,12 +4,12 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from structnet.cli.usage import FLAGS, HELP
+from structnet.cli.commands import Command
 
 
-def check_flags(command: str, words: Sequence[str]) -> None:
+def check_flags(command: Command, words: Sequence[str]) -> None:
     """ValueError for a flag that the command does not have, with what to write instead."""
-    known = FLAGS[command]
+    known = command.flags
     for at, word in enumerate(words):
         flag, equals, value = word.partition("=")
         if not word.startswith("-") or flag in known:
@@ -19,20 +19,20 @@ def check_flags(command: str, words: Sequence[str]) -> None:
         value = value if equals or "=" in after else after
         meant = _instead(command, name, value)
         raise ValueError(
-            f"no flag {flag!r} of {command}; write {shlex.quote(meant)}"
+            f"no flag {flag!r} of {command.name}; write {shlex.quote(meant)}"
             if meant
-            else f"no flag {flag!r} of {command}, which has {', '.join(known)}; "
-            f"see structnet help {command}"
+            else f"no flag {flag!r} of {command.name}, which has {', '.join(known)}; "
+            f"see structnet help {command.name}"
         )
 
 
-def _instead(command: str, name: str, value: str) -> str | None:
+def _instead(command: Command, name: str, value: str) -> str | None:
     """The argument that does what the flag was probably meant to do, if there is one."""
     if not name.isidentifier():
         return None
-    if re.search(rf"\b{name}=", HELP[command]):
+    if re.search(rf"\b{name}=", command.help):
         return f"{name}={value or 'VALUE'}"
-    if command != "train":
+    if command.name != "train":
         return None
     from structnet.config.composing import find_option
 

@@ -1,6 +1,5 @@
 """The command line: runs commands, and prints usage, errors and warnings."""
 
-import importlib
 import os
 import sys
 import warnings
@@ -10,9 +9,9 @@ from typing import Any
 
 import structnet
 from structnet import DataWarning
-from structnet.cli import COMMANDS
+from structnet.cli import commands
 from structnet.cli.flags import check_flags
-from structnet.cli.usage import HELP, USAGE
+from structnet.cli.usage import USAGE
 from structnet.registry.plugin import PluginWarning, blame, load_file
 from structnet.system.memory import shortage
 from structnet.system.signals import Stopped, stoppable
@@ -93,7 +92,7 @@ def _missing(error: BaseException) -> str | None:
 
 def _command(words: list[str]) -> int:
     if not words or words[0] in HELP_FLAGS or words == ["help"]:
-        print(USAGE, end="")
+        print(USAGE + commands.listed(), end="")
         return 0 if words else 2
     if words in (["--version"], ["-V"], ["version"]):
         print(f"structnet {structnet.__version__}")
@@ -101,17 +100,18 @@ def _command(words: list[str]) -> int:
     name = words.pop(0)
     if name == "help":
         name, words = words[0], ["--help"]
-    if name not in COMMANDS:
+    command = commands.find(name)
+    if command is None:
         raise ValueError(_unknown(name, words))
     if any(word in HELP_FLAGS for word in words):
-        print(HELP[name], end="")
+        print(command.help, end="")
         return 0
-    check_flags(name, words)
-    command = importlib.import_module(f"structnet.cli.{name}").run
+    check_flags(command, words)
+    run = command.load()
     for plugin in take_values(words, "--plugin"):
         load_file(plugin)
     with _silence() if take_flag(words, "--quiet") else nullcontext():
-        return command(words) or 0
+        return run(words) or 0
 
 
 @contextmanager
@@ -125,16 +125,17 @@ def _unknown(name: str, words: Sequence[str]) -> str:
     """What to type in place of a word that is not a command."""
     from structnet.registry.suggest import did_you_mean
 
-    if name.startswith("-") and (found := [word for word in words if word in COMMANDS]):
+    known = commands.names()
+    if name.startswith("-") and (found := [word for word in words if word in known]):
         others = [word for word in (name, *words) if word != found[0]]
         return f"the command comes first: {command_line(found[0], *others)}"
     if "=" in name and not name.startswith("-"):
         command = "train" if not name.startswith("run=") else "test"
         return (
-            f"no command {name!r} among {sorted(COMMANDS)}; "
+            f"no command {name!r} among {sorted(known)}; "
             f"for example: {command_line(command, name, *words)}"
         )
-    return f"no command {name!r} {did_you_mean(name, COMMANDS)}"
+    return f"no command {name!r} {did_you_mean(name, known)}"
 
 
 @contextmanager

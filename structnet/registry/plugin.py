@@ -57,6 +57,8 @@ class Plugin:
 
 
 _known: list[Plugin] = []
+# Commands that were imported.
+_commands: list[Plugin] = []
 _loading: list[Plugin] = []
 
 
@@ -75,14 +77,20 @@ def plugin_files() -> list[str]:
     return [plugin.name for plugin in _known if plugin.distribution is None]
 
 
-def installed() -> dict[Plugin, Callable[[], Any]]:
-    """The plugins of all installed distributions, each with the function that imports it."""
-    found = {}
-    for entry_point in metadata.entry_points(group=PLUGIN_GROUP):
+def entry_points(group: str) -> Iterator[tuple[Plugin, metadata.EntryPoint]]:
+    """The entry points of all installed distributions in a group, with what each names."""
+    for entry_point in metadata.entry_points(group=group):
         owner = entry_point.dist
         named = (owner.name, owner.version) if owner else ("an unnamed distribution", None)
         module = entry_point.value.split(":")[0].strip()
-        found[Plugin(entry_point.name, module, *named)] = entry_point.load
+        yield Plugin(entry_point.name, module, *named), entry_point
+
+
+def installed() -> dict[Plugin, Callable[[], Any]]:
+    """The plugins of all installed distributions, each with the function that imports it."""
+    found: dict[Plugin, Callable[[], Any]] = {
+        plugin: entry_point.load for plugin, entry_point in entry_points(PLUGIN_GROUP)
+    }
     # All have to be known before the first is imported, as one may import another.
     _known.extend(plugin for plugin in found if plugin not in _known)
     return found
@@ -115,6 +123,13 @@ def load(plugin: Plugin, run: Callable[[], Any]) -> None:
             _loading.pop()
             if not printed.closed:
                 sys.stderr.write(printed.getvalue())
+
+
+def load_command(plugin: Plugin, run: Callable[[], Any]) -> None:
+    """Import the module of a command, as `load` does; what it imports has the owner it has."""
+    installed()
+    load(plugin, run)
+    _commands.append(plugin)
 
 
 def load_file(name: str) -> Plugin:
@@ -207,15 +222,20 @@ def _interrupts() -> Iterator[list[int]]:
 def blame(error: BaseException) -> str | None:
     """A message with the plugin that raised an error, the cause and its location, or None.
 
-    None for errors outside of plugins, and for those of the operating system, which name a file.
+    None for errors outside of plugins, for those of the operating system, which name a file, and
+    for a plugin's command that refuses its arguments.
     """
     if isinstance(error, OSError | PluginError):
         return None
     modules = [
         frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
     ]
+    if isinstance(error, ValueError) and any(p.module in modules for p in _commands):
+        return None
     for module in reversed(modules):
-        plugin = next((p for p in _known if f"{module}.".startswith(f"{p.module}.")), None)
+        plugin = next(
+            (p for p in (*_known, *_commands) if f"{module}.".startswith(f"{p.module}.")), None
+        )
         if plugin is not None and not plugin.module.startswith("structnet."):
             return f"{plugin} failed: {describe(error, plugin.module)}"
     return None
