@@ -31,6 +31,7 @@ KNOWN_AS = {
     "num_epochs": "max_epochs",
     "n_epochs": "max_epochs",
     "steps": "max_steps",
+    "max_time": "minutes",
     "batch": "batch_size",
     "bs": "batch_size",
     "workers": "num_workers",

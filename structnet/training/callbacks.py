@@ -106,7 +106,7 @@ class Illustrate(Callback):
 
 
 class Left(ProgressColumn):
-    """The time left for all epochs, estimated from the mean time of the steps done."""
+    """The time left: of all steps at the mean time of those done, or until the time limit."""
 
     seconds: float | None = None
 
@@ -136,7 +136,8 @@ class Bar(RichProgressBar):
     ) -> None:
         done = trainer.global_step - self.first_step
         per_step_s = (time.monotonic() - self.started) / max(1, done)
-        self.left.seconds = per_step_s * max(0, pl_module.steps - trainer.global_step)
+        steps_left = max(0, pl_module.steps - trainer.global_step)
+        self.left.seconds = min(per_step_s * steps_left, pl_module.left_s)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:

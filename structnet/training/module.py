@@ -1,6 +1,7 @@
 """The LightningModule: a net with the loss and metrics of its task, and an optimizer."""
 
 import time
+from math import inf
 from typing import Any, cast
 
 import torch
@@ -79,6 +80,18 @@ class Module(LightningModule):
         """Seconds of training, including those before the run was resumed."""
         return self.wall + time.monotonic() - self.begun
 
+    @property
+    def left_s(self) -> float:
+        """Seconds until the limit of training time; infinite if there is none."""
+        most = self.options.minutes
+        return inf if most is None else max(0.0, 60 * most - self.wall_s)
+
+    @property
+    def done(self) -> float:
+        """The share of training that is done, from 0 to 1: of the steps, or of the minutes."""
+        most, steps = self.options.minutes, self.trainer.global_step / self.steps
+        return min(1.0, steps if most is None else max(steps, self.wall_s / (60 * most)))
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set Lightning's counters of epochs and steps to those of the checkpoint."""
         saved, loop = self.resumed, self.trainer.fit_loop
@@ -88,7 +101,7 @@ class Module(LightningModule):
             epochs.ready = epochs.started = epochs.processed = epochs.completed = saved.epochs
         steps = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
         steps.ready = steps.completed = loop.epoch_loop._batches_that_stepped = saved.step
-        self.trainer.should_stop = self._is_last_step
+        self.trainer.should_stop = self._is_over
 
     def on_train_start(self) -> None:
         """Give the optimizer the options of this run, in place of the checkpoint's."""
@@ -111,11 +124,10 @@ class Module(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.started = time.monotonic()
-        step = self.trainer.global_step
         # Noise depends on the seed and the step alone: a resumed run draws the same.
-        torch.manual_seed(self.seed * 1_000_003 + step)
+        torch.manual_seed(self.seed * 1_000_003 + self.trainer.global_step)
         given = self.options.learning_rate
-        rate = given * SCHEDULES[self.options.schedule](step / self.steps)
+        rate = given * SCHEDULES[self.options.schedule](self.done)
         for group in self.trainer.optimizers[0].param_groups:
             group.update(lr=rate, initial_lr=given)
 
@@ -131,13 +143,13 @@ class Module(LightningModule):
         self.log("nodes_per_s", self.nodes / self.seconds, prog_bar=True, batch_size=1)
         self.done_batches = self.first + batch_idx + 1
         # Set here, so that Lightning still validates at the end of the epoch.
-        if self._is_last_step:
+        if self._is_over:
             self.trainer.should_stop = True
 
     @property
-    def _is_last_step(self) -> bool:
+    def _is_over(self) -> bool:
         most = self.options.max_steps
-        return most is not None and self.trainer.global_step >= most
+        return self.left_s == 0 or (most is not None and self.trainer.global_step >= most)
 
     @property
     def _sampler(self) -> Batches:
@@ -185,6 +197,7 @@ class Module(LightningModule):
         self._measure(batch)
 
     def on_validation_epoch_end(self) -> None:
+        self.log("minutes", self.wall_s / 60)
         self._log_metrics("validation")
 
     def on_test_epoch_end(self) -> None:

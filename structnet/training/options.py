@@ -20,6 +20,8 @@ class TrainerOptions:
     Arguments:
         max_epochs: the number of passes over the training data.
         max_steps: the maximum number of optimizer steps; null for no limit.
+        minutes: the maximum time of training, validation included; the steps it has time for differ
+            from run to run, so results can't be repeated to the bit; null for no limit.
         limit_batches: the number of batches taken from each split; null for all of them.
         batch_nodes: the maximum number of nodes in a batch.
         batch_size: the number of samples in a batch, in place of batch_nodes.
@@ -29,7 +31,8 @@ class TrainerOptions:
         optimizer: the optimizer, one of torch.optim's.
         learning_rate: the learning rate at the start.
         weight_decay: the weight decay, decoupled from the gradient with adamw.
-        schedule: the learning rate over the steps: cosine falls to 0, constant stays.
+        schedule: the learning rate over the steps, or over the minutes where their limit is closer:
+            cosine falls to 0, constant stays.
         clip_norm: the maximum norm of the gradient; null for no clipping.
         clip_value: the maximum absolute value of a gradient's entries, in place of clip_norm.
         patience: training stops after this many epochs without a better validation figure; null
@@ -51,6 +54,7 @@ class TrainerOptions:
 
     max_epochs: int = 4
     max_steps: int | None = None
+    minutes: float | None = None
     limit_batches: int | None = None
     batch_nodes: int = 2048
     batch_size: int | None = None
