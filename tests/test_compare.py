@@ -65,7 +65,7 @@ def finished(tmp_path_factory):
 def test_every_row_runs_on_every_column_with_every_seed(finished):
     directory, out = finished
     assert {path.name for path in directory.iterdir()} == {
-        *RUNS, "comparison.yaml", "table.json", "table.md",
+        *RUNS, "comparison.yaml", "table.json", "table.md", "curves.png",
     }  # fmt: skip
     for name in RUNS:
         config = yaml.safe_load((directory / name / "config.yaml").read_text())

@@ -117,7 +117,8 @@ def _compare(comparison: "Comparison") -> None:
     directory, summary = comparison.run(lambda run: _finish(run, None))
     print_rows(*table(summary))
     print(*differences(summary), sep="\n")
-    print(f"comparison: {visible(str(directory))} (table.md, table.json, one directory per run)")
+    made = "table.md, table.json, curves.png, one directory per run"
+    print(f"comparison: {visible(str(directory))} ({made})")
 
 
 def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:

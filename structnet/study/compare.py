@@ -11,6 +11,7 @@ compare:
 DIR/comparison.yaml        the section
 DIR/COLUMN_ROW_SEED/       one directory per run; COLUMN_ROW_FOLD_SEED if there are folds
 DIR/table.json, table.md   the figures of all runs, and where their order differs from the published
+DIR/curves.png             validation figures over minutes of training
 """
 
 import json
@@ -29,6 +30,7 @@ from structnet.run.components import Config
 from structnet.run.directories import new_directory, remove_empty
 from structnet.run.run import Run
 from structnet.run.saved import read_metrics, saved_config
+from structnet.study.curves import draw_curves
 from structnet.study.ranking import Key, Monitor, markdown, summarise
 from structnet.system.files import check_own_folder, write
 
@@ -128,6 +130,7 @@ class Comparison:
         summary = summarise(figures, self.monitors, *others)
         _save(directory / "table.json", json.dumps(summary, indent=1) + "\n")
         _save(directory / "table.md", markdown(summary))
+        draw_curves(directory / "curves.png", places, self.monitors)
         return summary
 
     def _open(self) -> Path:
