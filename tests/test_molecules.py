@@ -192,7 +192,7 @@ def test_a_bad_smiles_is_named_by_file_line_and_text(tmp_path, smiles, capfd):
      (f"{SMILES},{TARGET}\nC,high\n", "line 2: 'high', expected a number"),
      (f"{SMILES},{TARGET}\nC,inf\n", "line 2: 'inf', expected a number"),
      (f"{SMILES},{TARGET}\nC\n", "line 2: 'C', expected 2 columns, got 1"),
-     (f"{SMILES},{TARGET}\nC\rC,1\n", "line 2: no row of comma-separated values"),
+     (f"{SMILES},{TARGET}\nC\rC,1\n", "line 2: not a row of comma-separated values"),
      ("", "expected a column named 'smiles'")],
 )  # fmt: skip
 def test_a_wrong_table_is_named(tmp_path, text, message):

@@ -1,6 +1,5 @@
 """The solubility of molecules in water."""
 
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.files.lines import Line, read_lines
+from structnet.plugins.files.lines import Line
+from structnet.plugins.files.tables import read_rows
 from structnet.plugins.graph.molecules.smiles import ATOM_SIZE, BOND_SIZE, Molecule, read_molecule
 
 FILE = "delaney-processed.csv"
@@ -104,7 +104,7 @@ def read_compounds(path: Path, labelled: bool = False) -> Iterator[Compound]:
     With `labelled`, each must have a number in the column of solubilities. ValueError names file,
     line, value and what was expected.
     """
-    rows = _rows(path)
+    rows = read_rows(path)
     _, names = next(rows, (1, []))
     for name in (SMILES, TARGET) if labelled else (SMILES,):
         if name not in names:
@@ -118,18 +118,6 @@ def read_compounds(path: Path, labelled: bool = False) -> Iterator[Compound]:
         at = Line(path, number, smiles)
         solubility = _number(cells[TARGET], at) if labelled else math.nan
         yield Compound(read_molecule(smiles, at), solubility, at)
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file, each with the number of its last line."""
-    rows = csv.reader(line.text for line in read_lines(path))
-    try:
-        for row in rows:
-            yield rows.line_num, row
-    except csv.Error as error:
-        raise ValueError(
-            f"{path}, line {rows.line_num}: no row of comma-separated values: {error}"
-        ) from error
 
 
 def _number(text: str, line: Line) -> float:

@@ -1,0 +1,1 @@
+"""Text, as tasks over words, characters and sub-words read it."""
