@@ -1,0 +1,1 @@
+"""Language models: streams of text, their measures, and the n-gram models to compare with."""
