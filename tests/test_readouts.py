@@ -49,6 +49,11 @@ def in_a_loop(name, kind, readout, states):
         case "attention":
             weights = [readout.score(h).exp() for h in states]
             return sum(w * h for w, h in zip(weights, states, strict=True)) / sum(weights)
+        case "self_attentive":
+            shares = shares_in_a_loop(readout, states)
+            return torch.cat(
+                [sum(a * h for a, h in zip(row, states, strict=True)) for row in shares]
+            )
     # The root, or the last step; in the other direction the leaves, or the first step.
     root = 2 if len(states) == 3 else 0
     leaves = {4: [1, 3], 1: [0], 3: [0, 1]}[len(states)]
@@ -62,8 +67,17 @@ def in_a_loop(name, kind, readout, states):
     raise AssertionError(kind)
 
 
+def shares_in_a_loop(readout, states):
+    """The matrix A of one sample: a row of shares for every mean."""
+    hidden, out = readout.score[0].weight, readout.score[2].weight
+    return torch.stack([row.exp() / row.exp().sum() for row in out @ (hidden @ states.T).tanh()])
+
+
+POOLING = ["mean", "max", "ends", "attention", "self_attentive", "root", "last"]
+
+
 @every_kind
-@pytest.mark.parametrize("name", ["mean", "max", "ends", "attention", "root", "last"])
+@pytest.mark.parametrize("name", POOLING)
 def test_a_readout_is_a_loop_over_the_samples_in_values_and_gradients(name, kind):
     topology, batch, h = batch_of(kind)
     readout = readout_of(name, topology)
@@ -132,15 +146,65 @@ def test_every_is_every_nodes_state():
     assert readout.per_node and readout(h, batch) is h
 
 
-def test_attention_stands_scores_of_any_size():
+@every_kind
+@pytest.mark.parametrize("hops", [1, 3])
+def test_the_penalty_is_how_much_the_means_of_a_sample_overlap(kind, hops):
+    topology, batch, h = batch_of(kind)
+    options = {"hops": hops, "scores": 5, "penalty": 0.3}
+    readout = sn.readouts.create("self_attentive", SIZE, len(topology.directions), **options)
+    randomise(readout.double())(h, batch)
+    expected = []
+    for states in h.split(batch.ptr.diff().tolist()):
+        shares = shares_in_a_loop(readout, states)
+        expected.append(((shares @ shares.T - torch.eye(hops)) ** 2).sum())
+    expected = 0.3 * sum(expected) / len(expected)
+    assert_same(readout.penalty.detach(), expected.detach())
+    inputs = (h, *readout.parameters())
+    for ours, theirs in zip(
+        torch.autograd.grad(readout.penalty, inputs),
+        torch.autograd.grad(expected, inputs),
+        strict=True,
+    ):
+        assert_same(ours, theirs)
+    readout.eval()(h, batch)
+    assert readout.penalty is None
+
+
+@pytest.mark.parametrize("name", sn.readouts.names())
+def test_a_readout_that_weighs_nodes_tells_their_shares(name):
     topology, batch, h = batch_of("bichain")
-    readout = readout_of("attention", topology)
+    readout = readout_of(name, topology)
+    shares = readout.weights(h, batch)
+    assert (shares is not None) == (name in ("attention", "self_attentive"))
+    if shares is not None:
+        parts = zip(*(one.split(batch.ptr.diff().tolist()) for one in (shares, h)), strict=True)
+        means = [(share[:, :, None] * states[:, None]).sum(0) for share, states in parts]
+        assert_same(readout(h, batch).detach(), torch.stack(means).flatten(1).detach())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hops": 0}, "option 'hops' is at least 1, got 0"),
+        ({"scores": -1}, "option 'scores' is at least 1, got -1"),
+        ({"penalty": -0.1}, "option 'penalty' is at least 0, got -0.1"),
+    ],
+)
+def test_an_option_out_of_range_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        sn.readouts.create("self_attentive", SIZE, 1, **options)
+
+
+@pytest.mark.parametrize("name", ["attention", "self_attentive"])
+def test_attention_stands_scores_of_any_size(name):
+    topology, batch, h = batch_of("bichain")
+    readout = readout_of(name, topology)
     with torch.no_grad():
         readout.score[2].weight.mul_(1e4)
     found = readout(h, batch)
     assert found.isfinite().all()
     best = [
-        states[readout.score(states)[:, 0].argmax()]
+        states[readout.score(states).argmax(0)].flatten()
         for states in h.split(batch.ptr.diff().tolist())
     ]
     assert_same(found.detach(), torch.stack(best).detach(), 1e-6)

@@ -14,8 +14,12 @@ from structnet.data.batch import Batch
 from structnet.registry import readouts
 
 
+def _sum(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
+    return rows.new_zeros(num_samples, *rows.shape[1:]).index_add(0, sample, rows)
+
+
 def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
-    total = rows.new_zeros(num_samples, rows.shape[1]).index_add(0, sample, rows)
+    total = _sum(rows, sample, num_samples)
     count = torch.bincount(sample, minlength=num_samples).to(rows.dtype)
     return total / count.clamp(min=1)[:, None]
 
@@ -38,9 +42,14 @@ class Readout(Renewable):
     Arguments:
         size: the size of a node's state, of all directions together.
         directions: the number of directions.
+
+    Attributes:
+        per_node: whether there is a row per node.
+        penalty: what the last call in training adds to the training loss, (); None for nothing.
     """
 
     per_node: bool = False
+    penalty: Tensor | None = None
 
     def __init__(self, size: int, directions: int):
         super().__init__()
@@ -49,6 +58,13 @@ class Readout(Renewable):
 
     @abc.abstractmethod
     def forward(self, h: Tensor, batch: Batch) -> Tensor: ...
+
+    def weights(self, h: Tensor, batch: Batch) -> Tensor | None:
+        """The share of each node in its sample's row, for each of the weighted means in it.
+
+        (N, means), which add up to 1 over a sample; None for a readout that does not weigh nodes.
+        """
+        return None
 
 
 @readouts.register("every")
@@ -125,6 +141,15 @@ class Max(Readout):
         return _max(h, batch.sample_of_node(), batch.num_samples)
 
 
+def _shares(score: Tensor, sample: Tensor, num_samples: int) -> Tensor:
+    """The softmax of scores (N, means) over each sample's nodes."""
+    at = sample[:, None].expand_as(score)
+    largest = score.new_full((num_samples, score.shape[1]), -torch.inf)
+    largest = largest.scatter_reduce(0, at, score.detach(), "amax")
+    weight = (score - largest[sample]).exp()
+    return weight / _sum(weight, sample, num_samples)[sample]
+
+
 @readouts.register("attention")
 class Attention(Readout):
     """A mean weighted by a softmax of learned scores.
@@ -136,11 +161,55 @@ class Attention(Readout):
         super().__init__(size, directions)
         self.score = nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False))
 
+    def weights(self, h: Tensor, batch: Batch) -> Tensor:
+        return _shares(self.score(h), batch.sample_of_node(), batch.num_samples)
+
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
-        sample, score = batch.sample_of_node(), self.score(h)[:, 0]
-        largest = score.new_full((batch.num_samples,), -torch.inf)
-        largest = largest.scatter_reduce(0, sample, score.detach(), "amax")
-        weight = (score - largest[sample]).exp()
-        total = weight.new_zeros(batch.num_samples).index_add(0, sample, weight)
-        weighted = h * (weight / total[sample])[:, None]
-        return h.new_zeros(batch.num_samples, h.shape[1]).index_add(0, sample, weighted)
+        return _sum(h * self.weights(h, batch), batch.sample_of_node(), batch.num_samples)
+
+
+@readouts.register("self_attentive")
+class SelfAttentive(Readout):
+    """Several means side by side, each weighted by a softmax of learned scores of its own.
+
+    A = softmax over the sample of W2 tanh(W1 H'), M = A H; Lin et al. (2017), eq. 6-7. Their
+    penalty keeps the means apart: the squared Frobenius norm of A A' - I, eq. 8, as the mean over
+    the samples of a batch.
+
+    Arguments:
+        hops: the number of means; r in the paper.
+        scores: the size of the hidden layer of the scores; d_a in the paper.
+        penalty: the coefficient of the penalty in the training loss.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        directions: int,
+        *,
+        hops: int = 4,
+        scores: int = 64,
+        penalty: float = 0.1,
+    ):
+        super().__init__(size, directions)
+        for option, value in (("hops", hops), ("scores", scores)):
+            if value < 1:
+                raise ValueError(f"option {option!r} is at least 1, got {value}")
+        if penalty < 0:
+            raise ValueError(f"option 'penalty' is at least 0, got {penalty}")
+        self.output_size, self.coefficient = hops * size, penalty
+        self.score = nn.Sequential(
+            nn.Linear(size, scores, bias=False), nn.Tanh(), nn.Linear(scores, hops, bias=False)
+        )
+
+    def weights(self, h: Tensor, batch: Batch) -> Tensor:
+        return _shares(self.score(h), batch.sample_of_node(), batch.num_samples)
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        sample, weights = batch.sample_of_node(), self.weights(h, batch)
+        self.penalty = None
+        if self.training and self.coefficient:
+            overlap = _sum(weights[:, :, None] * weights[:, None], sample, batch.num_samples)
+            apart = overlap - torch.eye(weights.shape[1], dtype=h.dtype, device=h.device)
+            self.penalty = self.coefficient * apart.square().sum((1, 2)).mean()
+        return _sum(weights[:, :, None] * h[:, None], sample, batch.num_samples).flatten(1)
