@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from structnet.registry import tasks as tasks
     from structnet.registry import topologies as topologies
     from structnet.run.run import Run as Run
+    from structnet.system.files import write as write
     from structnet.system.memory import as_bytes as as_bytes
     from structnet.system.memory import keep_memory as keep_memory
     from structnet.system.memory import total_memory as total_memory
@@ -52,6 +53,11 @@ if TYPE_CHECKING:
     from structnet.system.reading import check_file as check_file
     from structnet.system.reading import read_bytes as read_bytes
     from structnet.system.reading import read_text as read_text
+    from structnet.system.terminal import print_rows as print_rows
+    from structnet.system.terminal import visible as visible
+    from structnet.system.words import take_flag as take_flag
+    from structnet.system.words import take_options as take_options
+    from structnet.system.words import whole as whole
     from structnet.topology.base import Topology as Topology
     from structnet.topology.edges import Edges as Edges
     from structnet.topology.plan import Plan as Plan
@@ -100,14 +106,20 @@ _HOME = {
     "loader": "structnet.data.loader",
     "nets": "structnet.registry",
     "node_loader": "structnet.data.node_loader",
+    "print_rows": "structnet.system.terminal",
     "read_bytes": "structnet.system.reading",
     "read_text": "structnet.system.reading",
     "read_vectors": "structnet.data.vectors",
     "readouts": "structnet.registry",
     "schedule": "structnet.topology.schedule",
+    "take_flag": "structnet.system.words",
+    "take_options": "structnet.system.words",
     "tasks": "structnet.registry",
     "topologies": "structnet.registry",
     "total_memory": "structnet.system.memory",
+    "visible": "structnet.system.terminal",
+    "whole": "structnet.system.words",
+    "write": "structnet.system.files",
 }
 __all__ = sorted((*_HOME, "DataWarning"))  # pyright: ignore[reportUnsupportedDunderAll]
 

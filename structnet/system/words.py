@@ -72,7 +72,7 @@ def take_options(
         options[key] = home(value)
     for key in required:
         if key not in options:
-            raise ValueError(f"{key}=... is missing: write {key}={WANTED[key]}")
+            raise ValueError(f"{key}=... is missing: write {key}={WANTED.get(key, 'VALUE')}")
     return options
 
 
