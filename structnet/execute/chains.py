@@ -62,13 +62,13 @@ def chains_of(plan: Plan) -> Chains:
     assert order is not None
     # Level 0, if there is a level.
     width = plan.levels[:2][-1]
-    if _are_abreast(plan):
+    if are_abreast(plan):
         return Chains(plan, width, torch.arange(width, device=order.device))
     position = torch.argsort(order)
     return Chains(plan, 1, position[:width], (order, position))
 
 
-def _are_abreast(plan: Plan) -> bool:
+def are_abreast(plan: Plan) -> bool:
     """Whether every level continues the one before, node by node: chains of one length."""
     width, length = plan.levels[:2][-1], len(plan.levels) - 1
     first = plan.first_row

@@ -31,6 +31,7 @@ FEATURES = {
     "recompute": "save='recompute'",
     "transforms": "transformations of torch.func (vmap, grad, jvp, jacrev) and forward-mode "
     "derivatives",
+    "finals": "final states",
 }
 
 
@@ -124,7 +125,8 @@ class Spec(NamedTuple):
 class Executor(abc.ABC):
     """Runs a cell over a plan. A subclass is registered by `@sn.executors.register(name)`.
 
-    A layer that uses a feature that is not in `takes` is rejected: states (`p.with_states`), edges
+    A layer that uses a feature that is not in `takes` is rejected: states (`p.with_states`), finals
+    (`final_states`, which whatever takes states has as well), edges
     (`p.edges`), dropout and zoneout (`p.masks`), weight_drop (weights that are not parameters but
     computed), truncate and windows (`run` is called for a few levels at a time), recompute
     (`p.save`), transforms (torch.func and forward-mode derivatives).
@@ -139,6 +141,8 @@ class Executor(abc.ABC):
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
+        if "states" in cls.takes:
+            cls.takes = cls.takes | {"finals"}
         if unknown := sorted(set(cls.takes) - set(FEATURES)):
             known = ", ".join(FEATURES)
             raise ValueError(f"{cls.__name__}.takes has unknown {unknown}; take some of {known}")
@@ -157,6 +161,13 @@ class Executor(abc.ABC):
 
         States may be left out (an empty tuple) where `p.with_states` is false.
         """
+
+    def final_states(self, p: Pass) -> tuple[Tensor, States] | None:
+        """The output (N, H) by rank, and the states at the plan's sinks, (sinks, size) each.
+
+        None where they are taken from the states of every node, as by default.
+        """
+        return None
 
     def result(self, p: Pass) -> tuple[Tensor, States]:
         """What `run` returns; ValueError for tensors of other shapes than the cell's."""

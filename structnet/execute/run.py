@@ -1,5 +1,7 @@
 """How the chosen executor runs a pass: as a whole, or in windows of levels."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -21,3 +23,14 @@ def run(executor: Executor, p: Pass) -> tuple[Tensor, States]:
 
         return run_checkpointed(executor, p)
     return executor.result(p)
+
+
+def run_to_finals(executor: Executor, p: Pass) -> tuple[Tensor, States]:
+    """The output by rank, and the states at the plan's sinks, (sinks, size) each."""
+    if p.truncate is None and p.save != "windows":
+        found = executor.final_states(p)
+        if found is not None:
+            return found
+    output, states = run(executor, replace(p, with_states=True))
+    at = p.plan.rank.index_select(0, p.plan.sinks)
+    return output, tuple(state.index_select(0, at) for state in states)

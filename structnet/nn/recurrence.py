@@ -11,7 +11,7 @@ from structnet.cell.adapt import adapt
 from structnet.cell.base import Cell
 from structnet.cell.call import States
 from structnet.execute.executor import Pass, Spec, check, choose
-from structnet.execute.run import run
+from structnet.execute.run import run, run_to_finals
 from structnet.execute.transform import is_transformed
 from structnet.nn.checks import check_given, check_options, check_own
 from structnet.nn.edge_features import EdgeFeatures
@@ -102,10 +102,11 @@ class Recurrence(nn.Module, metaclass=Checked):
         check(self.executor, [Spec(cell, needs) for cell in self.cells])
         self.noise.check(self.cells[0])
 
-    def _needs(self, training: bool, with_states: bool = False) -> frozenset[str]:
+    def _needs(self, training: bool, with_states: bool | str = False) -> frozenset[str]:
         """What an executor has to take, by the names in `FEATURES`."""
         found = {
-            "states": with_states,
+            "states": with_states is True,
+            "finals": with_states == "final",
             "edges": self.edges is not None,
             "truncate": training and self.truncate is not None,
             self.save: self.save != "gates",
@@ -129,7 +130,7 @@ class Recurrence(nn.Module, metaclass=Checked):
         *,
         edge_x: Tensor | None = None,
         initial: Sequence[Tensor] | None = None,
-        return_states: bool = False,
+        return_states: bool | Literal["final"] = False,
         executor: str | None = None,
     ) -> Any:
         """The output h, or (h, states) with every state (N, directions * size) of the cell.
@@ -141,7 +142,8 @@ class Recurrence(nn.Module, metaclass=Checked):
                 them, where the layer has an `edge_size`; by default the `edge_attr` of a Data.
             initial: one tensor (M, directions * size) per state for the M initial states of the
                 plans (on chains one per sample, on ordered graphs one per node); zeros by default.
-            return_states: whether the states are returned.
+            return_states: whether the states are returned; final for those of every sample's last
+                node alone, (B, directions * size): on chains what the next window starts from.
             executor: what runs the cell, in place of the layer's own.
 
         ValueError for sizes that don't fit the plans, for what `Topology.plan` rejects, and for an
@@ -154,6 +156,8 @@ class Recurrence(nn.Module, metaclass=Checked):
                 edge_x = getattr(plans, "edge_attr", None)
             plans = [plan.to(x.device) for plan in self.topology.plan(plans)]
         check_given(self, x, plans)
+        if return_states not in (False, True, "final"):
+            raise ValueError(f"return_states is False, True or 'final', got {return_states!r}")
         starts = self._split_initial(initial, plans)
         edges = self._edge_terms(edge_x, plans)
         found = [
@@ -161,7 +165,7 @@ class Recurrence(nn.Module, metaclass=Checked):
             for cell, plan, start, terms in zip(self.cells, plans, starts, edges, strict=True)
         ]
         outputs, states = zip(*found, strict=True)
-        is_state = all(state and h is state[0] for h, state in found)
+        is_state = return_states is True and all(state and h is state[0] for h, state in found)
         if not (is_state or return_states):
             # Executors of different directions may have left their states out or not.
             return _side_by_side(outputs)
@@ -177,8 +181,8 @@ class Recurrence(nn.Module, metaclass=Checked):
         initial: States | None,
         edges: Tensor | None,
         executor: str,
-        with_states: bool,
-    ) -> tuple[Tensor, list[Tensor]]:
+        with_states: bool | str,
+    ) -> tuple[Tensor, Sequence[Tensor]]:
         """One direction: the output and the states in node order, states only if wanted."""
         x = reorder(_with_own(cell, x, initial), plan.order, plan.rank)
         needs = self._needs(self.training, with_states)
@@ -187,11 +191,13 @@ class Recurrence(nn.Module, metaclass=Checked):
         chosen = choose(executor, Spec(cell, needs, plan, x))
         truncate = self.truncate if self.training else None
         masks = self.noise.masks(cell, plan, x, self.training)
-        p = Pass(cell, plan, x, initial, edges, masks, self.save, truncate, with_states)
+        p = Pass(cell, plan, x, initial, edges, masks, self.save, truncate, with_states is True)
         if self.observer is not None:
             self.observer(p)
         with self.noise.dropped_weights(cell, self.training):
-            output, states = run(chosen, p)
+            output, states = (run_to_finals if with_states == "final" else run)(chosen, p)
+        if with_states == "final":
+            return reorder(output, plan.rank, plan.order), states
         is_state = bool(states) and output is states[0]
         wanted = states if with_states else states[: int(is_state)]
         ordered = [reorder(state, plan.rank, plan.order) for state in wanted]

@@ -12,7 +12,7 @@ from structnet.cell.library.elman import Elman
 from structnet.cell.library.gru import GRU
 from structnet.cell.library.lstm import LSTM
 from structnet.data.sequences import Sequences
-from structnet.execute.chains import chains_of
+from structnet.execute.chains import are_abreast, chains_of
 from structnet.execute.executor import Executor, Pass, Spec, find
 from structnet.execute.torch_layer.counterpart import Counterpart, find_counterpart
 from structnet.execute.torch_layer.kernel import TorchKernel
@@ -42,7 +42,7 @@ MOST_PADDING = 1.5
 class Torch(Executor):
     """Torch's own layer (oneDNN, cuDNN) for LSTM, GRU and Elman networks on chains."""
 
-    takes = frozenset(["states", "weight_drop"])
+    takes = frozenset(["states", "finals", "weight_drop"])
 
     def refuses(self, spec: Spec) -> str | None:
         why = _not_torchs(spec) or _not_sequences(spec)
@@ -62,6 +62,21 @@ class Torch(Executor):
     def run(self, p: Pass) -> tuple[Tensor, States]:
         if not p.plan.num_nodes:
             return find("batched").run(p)
+        h, _ = self._run(p)
+        # The memories of an LSTM stay inside.
+        return h, (h,) if len(p.cell.state_sizes) == 1 else ()
+
+    def final_states(self, p: Pass) -> tuple[Tensor, States] | None:
+        if not p.plan.num_nodes or len(p.cell.state_sizes) == 1:
+            return None
+        h, finals = self._run(p)
+        # The last nodes of chains of equal length are side by side at the end.
+        width = finals[0].shape[1]
+        at = p.plan.rank.index_select(0, p.plan.sinks) - (p.plan.num_nodes - width)
+        return h, tuple(state[0].index_select(0, at) for state in finals)
+
+    def _run(self, p: Pass) -> tuple[Tensor, States]:
+        """The output by rank, and the kernel's final states, valid for chains of equal length."""
         cell, counterpart = p.cell, _counterpart(p.cell)
         weights = [counterpart.export(dict(cell.named_parameters()))]
         kernel = TorchKernel(counterpart, weights, 1, 0.0, cell.training)
@@ -70,19 +85,19 @@ class Torch(Executor):
         initial = tuple(chains.before(state.to(p.x.dtype))[None] for state in given)
         if chains.are_abreast:
             x = p.x.unflatten(0, (-1, chains.width))
-            h, _ = kernel.run(x, initial, batch_first=False)
+            h, finals = kernel.run(x, initial, batch_first=False)
             h = h.flatten(0, 1)
         elif p.x.is_cuda or not _is_bounded(cell):
             sequences = Sequences(chains.by_time(p.x), chains.lengths, lambda h: h)
-            h = chains.by_rank(kernel.run_packed(sequences, initial)[0])
+            h, finals = kernel.run_packed(sequences, initial)
+            h = chains.by_rank(h)
         else:
             place, size = chains.padding()
             x = p.x.new_zeros(size[0] * size[1], p.x.shape[1])
             x = x.index_copy(0, place, chains.by_time(p.x)).unflatten(0, size)
-            h, _ = kernel.run(x, initial, batch_first=True)
+            h, finals = kernel.run(x, initial, batch_first=True)
             h = chains.by_rank(h.flatten(0, 1).index_select(0, place))
-        # The memories of an LSTM stay inside.
-        return h, (h,) if len(cell.state_sizes) == 1 else ()
+        return h, finals
 
 
 def _not_torchs(spec: Spec) -> str | None:
@@ -117,6 +132,9 @@ def _not_sequences(spec: Spec) -> str | None:
         return None
     if spec.plan.chains is None:
         return "runs chains, and nodes of this plan have several slots or feed several nodes"
+    several = len(spec.cell.state_sizes) > 1 and spec.plan.num_nodes > 0
+    if "finals" in spec.needs and several and not are_abreast(spec.plan):
+        return "gives the final memories of chains of one length"
     if autocast_type(spec.x.device) is not None:
         return "has states of lower precision under autocast"
     if spec.x.dtype != (dtype := next(spec.cell.parameters()).dtype):
