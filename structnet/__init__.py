@@ -33,13 +33,17 @@ if TYPE_CHECKING:
     from structnet.execute.executor import Pass as Pass
     from structnet.execute.executor import Spec as Spec
     from structnet.execute.sweep import Sweep as Sweep
+    from structnet.nn.head import Head as Head
+    from structnet.nn.head import Scores as Scores
     from structnet.nn.net import Net as Net
-    from structnet.nn.net import Sizes as Sizes
     from structnet.nn.readout import Readout as Readout
     from structnet.nn.recurrence import Recurrence as Recurrence
     from structnet.nn.rnn import RNN as RNN
+    from structnet.nn.sizes import Sizes as Sizes
+    from structnet.nn.stepper import Stepper as Stepper
     from structnet.registry import cells as cells
     from structnet.registry import executors as executors
+    from structnet.registry import heads as heads
     from structnet.registry import nets as nets
     from structnet.registry import readouts as readouts
     from structnet.registry import tasks as tasks
@@ -72,6 +76,7 @@ _HOME = {
     "Cell": "structnet.cell.base",
     "Edges": "structnet.topology.edges",
     "Executor": "structnet.execute.executor",
+    "Head": "structnet.nn.head",
     "IGNORE": "structnet.data.task",
     "LinearCell": "structnet.cell.linear",
     "Net": "structnet.nn.net",
@@ -84,9 +89,11 @@ _HOME = {
     "Regression": "structnet.data.regression",
     "Run": "structnet.run.run",
     "Sample": "structnet.data.batch",
-    "Sizes": "structnet.nn.net",
+    "Scores": "structnet.nn.head",
+    "Sizes": "structnet.nn.sizes",
     "Spec": "structnet.execute.executor",
     "Splits": "structnet.data.splits",
+    "Stepper": "structnet.nn.stepper",
     "Sweep": "structnet.execute.sweep",
     "Task": "structnet.data.task",
     "Tokens": "structnet.data.batch",
@@ -102,6 +109,7 @@ _HOME = {
     "counting": "structnet.cell.frame",
     "data_folder": "structnet.data.task",
     "executors": "structnet.registry",
+    "heads": "structnet.registry",
     "keep_memory": "structnet.system.memory",
     "loader": "structnet.data.loader",
     "nets": "structnet.registry",

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune, skip_init
 
 import structnet as sn
+from structnet.nn.apart import stacked
 from structnet.nn.convolution import Convolution, Kind
-from structnet.nn.stack import Skip, Stack, stacked
+from structnet.nn.stack import Skip, Stack
 
 ARITIES = [1, 2, None]
 STARTS = {

@@ -209,7 +209,7 @@ def test_a_net_is_as_large_as_its_task_says():
     run = Run.new(small("readout=mean"))
     run.task.keep(run.task.load(run.topology))
     net = run.build_net()
-    assert net.head.out_features == run.task.num_outputs
+    assert net.head.num_outputs == run.task.num_outputs
     assert net.input.num_embeddings == len(run.task.vocabulary)
 
 

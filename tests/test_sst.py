@@ -322,7 +322,8 @@ def test_binary_sentences_are_as_many_as_published():
 def test_a_few_steps_on_the_real_treebank_lower_the_loss():
     from functools import partial
 
-    from structnet.nn.net import Net, Sizes
+    from structnet.nn.net import Net
+    from structnet.nn.sizes import Sizes
 
     topology = sn.topologies.create("tree")
     task, splits = create(SST)

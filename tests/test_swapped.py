@@ -204,7 +204,8 @@ def test_a_tree_of_another_arity_is_refused(options):
 def net_for(task, topology, cell="lstm", readout="root"):
     from functools import partial
 
-    from structnet.nn.net import Net, Sizes
+    from structnet.nn.net import Net
+    from structnet.nn.sizes import Sizes
 
     torch.manual_seed(0)
     sizes = Sizes(task.vocabulary, None, task.num_outputs)

@@ -13,6 +13,7 @@ TITLES = {
     "cells": "cell",
     "topologies": "topology",
     "readouts": "readout",
+    "heads": "head",
     "nets": "net",
     "tasks": "task",
     "trainers": "trainer",
@@ -21,7 +22,7 @@ TITLES = {
     "debug": "debug",
 }
 # Without a word, all but the groups of files only.
-COMPONENTS = ("cell", "topology", "readout", "net", "task", "trainer", "executor")
+COMPONENTS = ("cell", "topology", "readout", "head", "net", "task", "trainer", "executor")
 Components = Mapping[str, Mapping[str, Any]]
 
 

@@ -20,7 +20,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet list [GROUP [NAME]]                               components, their options, choices
   structnet help COMMAND                                      all arguments of a command
 
-Groups: task, topology, cell, net, readout, trainer, experiment, debug. Without arguments,
+Groups: task, topology, cell, net, readout, head, trainer, experiment, debug. Without arguments,
 `structnet train` trains a Tree-LSTM to find swapped operands in Python code.
 
   seed=N          seed of the weights and of the order of samples (0)
@@ -39,7 +39,8 @@ HELP = {
     "train": """\
 structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]: train a net and test it
 
-  GROUP=NAME            a component: task, topology, cell, net, readout; see structnet list GROUP
+  GROUP=NAME            a component: task, topology, cell, net, readout, head; see
+                        structnet list GROUP
   GROUP.OPTION=VALUE    an option of a component; see structnet list GROUP NAME
   trainer.OPTION=VALUE  an option of training; see structnet list trainer
   experiment=NAME       the settings in conf/experiment; other arguments change them
@@ -147,7 +148,7 @@ Measures a training step of a composition, its floor (the matrix products alone)
     "list": """\
 structnet list [GROUP [NAME]]: components, with default, type and meaning of their options
 
-  GROUP           task, topology, cell, net, readout, trainer, executor, experiment or debug
+  GROUP           task, topology, cell, net, readout, head, trainer, executor, experiment or debug
   NAME            one component of the group, as in structnet list cell lstm
   --json          machine-readable output
   --config-dir D  a folder with your own configuration files

@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from structnet import DataWarning
 from structnet.config.groups import (
     GROUPS,
+    OPTIONAL,
     PRESETS,
     REGISTRIES,
     check,
@@ -75,8 +76,8 @@ def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]
         for word in chosen.values():
             if word.key in GROUPS and word.text in names_of(word.key):
                 _take(config, word, chosen, folders)
-            elif word.line == "readout=null":
-                config.pop("readout", None)
+            elif word.text == "null" and word.key in OPTIONAL:
+                config.pop(word.key, None)
     for word in typed:
         if word.group == "compare":
             change_comparison(config, word)
@@ -202,7 +203,7 @@ def _load(chosen: Mapping[str, Word], folders: Sequence[str]) -> dict[str, Any]:
 
 
 def _check_name(word: Word, folders: Sequence[str]) -> None:
-    if word.text == "null" and word.key in ("readout", *PRESETS):
+    if word.text == "null" and word.key in (*OPTIONAL, *PRESETS):
         return
     names = [*GlobalHydra.instance().config_loader().get_group_options(word.key)]
     names += [

@@ -15,10 +15,13 @@ REGISTRIES = {
     "cell": registry.cells,
     "topology": registry.topologies,
     "readout": registry.readouts,
+    "head": registry.heads,
     "net": registry.nets,
     "task": registry.tasks,
 }
 GROUPS = (*REGISTRIES, "trainer")
+# Groups of which the task names a component, where the configuration does not.
+OPTIONAL = ("readout", "head")
 # Groups of files only, in conf/ and in the user's folders.
 PRESETS = ("experiment", "debug")
 TOP_LEVEL: Mapping[str, Any] = {"seed": int, "run": str | None}

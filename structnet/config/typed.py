@@ -243,7 +243,7 @@ def _nowhere(config: Mapping[str, Any], word: Word) -> str:
 def elsewhere(config: Mapping[str, Any], option: str) -> str | None:
     """`GROUP.OPTION` for the chosen component that has an option of this name."""
     for name in (option, KNOWN_AS.get(option.casefold())):
-        for group in ("net", "cell", "topology", "readout", "task", "trainer"):
+        for group in ("net", "cell", "topology", "readout", "head", "task", "trainer"):
             choice = config.get(group)
             if choice and name in options_of(group, choice["name"]):
                 return f"{group}.{name}"

@@ -95,6 +95,8 @@ class Batch:
         condition: (B, ...), or None.
         shapes: the structures if they are sizes, as those of grids; else ().
         edge_x: the features of all samples' edges (E, D), or None.
+        follows: None where samples stand alone. For windows of texts, whether every sample goes on
+            where the same sample of the batch before ended: False for a text's first window.
     """
 
     x: Any
@@ -105,6 +107,7 @@ class Batch:
     condition: Tensor | None = None
     shapes: tuple[tuple[int, ...], ...] = ()
     edge_x: Tensor | None = None
+    follows: bool | None = None
 
     @property
     def num_nodes(self) -> int:

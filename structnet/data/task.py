@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch, Sample, Tokens, Vocabulary
+from structnet.data.loader import loader
 from structnet.data.splits import Splits
 from structnet.registry import topologies
 from structnet.registry.checked import Checked
@@ -146,6 +148,29 @@ class Task(metaclass=Checked):
         """The readout, if the configuration names none."""
         return "every" if self.scores_nodes(topology) else "root"
 
+    def head(self, topology: Topology) -> str:
+        """The head, if the configuration names none."""
+        return "softmax"
+
+    def loader(
+        self, samples: Sequence[Sample], topology: Topology, **options: Any
+    ) -> DataLoader[Any]:
+        """The batches of a split, by `sn.loader`; a task may make others.
+
+        Its `batch_sampler` has what `sn.Batches` has: `set_epoch`, `take`, `taken`, a length.
+
+        Arguments:
+            samples: the split, as `load` returned it.
+            topology: plans the samples.
+            options: those of `sn.loader` but for `group`, as the trainer has them; `shuffle` for
+                the training split.
+        """
+        return loader(samples, topology, group=self.group, **options)
+
+    def prepare(self, net: nn.Module, batch: Batch, done: float) -> Batch:
+        """A training batch as the net gets it, `done` being the share of training that is done."""
+        return batch
+
     def baselines(self) -> dict[str, dict[str, float]]:
         """Test metrics of models to compare with, fitted to what was `loaded`: name -> metrics."""
         return {}
@@ -171,27 +196,31 @@ class Task(metaclass=Checked):
             return output
         return output[batch.plans[0].sinks]
 
-    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+    def loss(self, output: Any, batch: Batch) -> Tensor:
+        """The loss of the net's output: scores, or `sn.Scores`."""
         self._check_targets(output, batch)
         return self.cross_entropy(output, batch.y)
 
-    def cross_entropy(self, output: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+    def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """The mean cross entropy over known targets; 0, without gradients, if none is known.
 
         Arguments:
-            output: scores (n, C).
+            output: scores (n, C), or `sn.Scores`.
             y: targets (n,), IGNORE if not known.
             weights: the weight of each class in the mean (C,).
         """
         known = y != IGNORE
         counted = known if weights is None else weights[y.where(known, 0)] * known
         total = counted.sum()
+        if not isinstance(output, Tensor):
+            each = output[known].cross_entropy(y[known])
+            return (each * counted[known]).sum() / total.where(total > 0, 1)
         summed = nn.functional.cross_entropy(
             output, y, weights, ignore_index=IGNORE, reduction="sum"
         )
         return summed / total.where(total > 0, 1)
 
-    def _check_targets(self, output: Tensor, batch: Batch) -> None:
+    def _check_targets(self, output: Any, batch: Batch) -> None:
         y, name = batch.y, type(self).__name__
         if y.is_floating_point() or y.ndim != 1:
             raise ValueError(
@@ -205,9 +234,10 @@ class Task(metaclass=Checked):
                 "says whether every node has a target, readout=every gives an output per node, "
                 "readout=root one per sample"
             )
-        if len(y) and int(y.max()) >= output.shape[1]:
+        classes = output.shape[1] if isinstance(output, Tensor) else self.num_outputs
+        if len(y) and int(y.max()) >= classes:
             raise ValueError(
-                f"{name} has the target {int(y.max())}, but its {output.shape[1]} classes are "
+                f"{name} has the target {int(y.max())}, but its {classes} classes are "
                 "numbered from 0"
             )
 

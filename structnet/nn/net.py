@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,38 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cell.base import Cell
+from structnet.cell.call import States
 from structnet.cell.reset import reset
-from structnet.data.batch import Batch, Vocabulary
+from structnet.data.batch import Batch
+from structnet.nn.apart import Apart, stacked
 from structnet.nn.convolution import Convolution, Kind
-from structnet.nn.embedding import Embedding
+from structnet.nn.head import Head, Scores
+from structnet.nn.input_layer import Input, input_layer, with_tied
 from structnet.nn.readout import Readout
 from structnet.nn.recurrence import Recurrence
-from structnet.nn.stack import Apart, Skip, Stack, stacked
-from structnet.registry import cells, nets, readouts, topologies
+from structnet.nn.sizes import Sizes
+from structnet.nn.stack import Skip, Stack, total_penalty
+from structnet.nn.stepper import Stepper, check_steps
+from structnet.registry import cells, heads, nets, readouts, topologies
 from structnet.registry.checked import Checked
 from structnet.topology.base import Topology
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What a task tells a net of its data: what enters a node, and the number of outputs.
-
-    Arguments:
-        vocabulary: the words, where nodes have tokens; else None.
-        input_size: the number of features of a node, where nodes have features; else None.
-        num_outputs: the number of outputs of the head.
-        sees: where the task predicts the nodes' input: for every output, how many of the features
-            of its own node it may depend on.
-        condition: what a sample is given beside its input, as the task describes it.
-        edge_size: the number of features of an edge; None where edges have none.
-    """
-
-    vocabulary: Vocabulary | None
-    input_size: int | None
-    num_outputs: int
-    sees: Sequence[int] | None = None
-    condition: Any = None
-    edge_size: int | None = None
 
 
 class Upper(NamedTuple):
@@ -51,22 +33,27 @@ class Upper(NamedTuple):
     stack: Stack | Apart
     after: Convolution | None
     readout: Readout
-    head: nn.Linear
+    head: Head
 
 
 @nets.register("stack")
 class Net(nn.Module, metaclass=Checked):
-    """Layers of one recurrence on top of each other, a readout and a linear head.
+    """Layers of one recurrence on top of each other, a readout and a head.
 
     The input layer is the sum of the embeddings of a node's tokens, or a node's features as they
-    are. Called with a `Batch`, the net returns (B, outputs), or (N, outputs) if the readout is per
-    node. ValueError for a task or a batch that has what this net does not read.
+    are. Called with a `Batch`, the net returns the head's scores: (B, outputs), or (N, outputs) if
+    the readout is per node. ValueError for a task or a batch that has what this net does not read.
 
     Arguments:
         sizes: what the task tells of its data.
         topology: a name or a topology.
         cell: a name, or a callable (input size, hidden size, arity) -> Cell.
         readout: a name, or a callable (size, number of directions) -> Readout.
+        head: a name, or a callable (size, sizes) -> Head.
+        input: what enters for a token: learned, an embedding; or onehot.
+        vectors: a file of word vectors in the text format of word2vec or GloVe, from which the
+            embeddings of its words are initialised; null for none.
+        tied: whether the head shares the embedding's weights.
         embedding_size: the size of a token's embedding.
         hidden_size: the units of a layer in each direction.
         parameters: the largest number of parameters that the net may have; hidden_size is then the
@@ -79,6 +66,11 @@ class Net(nn.Module, metaclass=Checked):
             below.
         skip: how a layer's input goes past it: none, residual, highway, dense or input.
         dropout: the probability with which a feature that enters or leaves a layer is dropped.
+        input_dropout: that of features that enter the first layer; null for `dropout`.
+        output_dropout: that of features that leave the last layer; null for `dropout`.
+        variational: whether the same features are dropped at all nodes of a sample.
+        ar: the factor of activation regularisation: the mean square of what leaves the last layer.
+        tar: that of its temporal form: the mean square of the change from step to step.
         word_dropout: a, by which a token seen n times in training is taken as unknown with
             probability a / (a + n).
         embedding_dropout: the probability with which a token's embedding is dropped in a whole
@@ -97,7 +89,9 @@ class Net(nn.Module, metaclass=Checked):
     stack: Stack | Apart
     after: Convolution | None
     readout: Readout
-    head: nn.Linear
+    head: Head
+    # Options that only give initial weights: a saved net is built without them.
+    initial_options: ClassVar = ("vectors",)
 
     def __init__(
         self,
@@ -105,7 +99,11 @@ class Net(nn.Module, metaclass=Checked):
         topology: Topology | str,
         cell: Callable[[int, int, int | None], Cell] | str,
         readout: Callable[[int, int], Readout] | str,
+        head: Callable[[int, Sizes], Head] | str = "softmax",
         *,
+        input: Input = "learned",
+        vectors: str | None = None,
+        tied: bool = False,
         embedding_size: int = 128,
         hidden_size: int = 128,
         parameters: int | None = None,
@@ -115,6 +113,11 @@ class Net(nn.Module, metaclass=Checked):
         apart: bool = False,
         skip: Skip = "none",
         dropout: float = 0.3,
+        input_dropout: float | None = None,
+        output_dropout: float | None = None,
+        variational: bool = False,
+        ar: float = 0.0,
+        tar: float = 0.0,
         word_dropout: float = 10.0,
         embedding_dropout: float = 0.0,
         edges: bool = True,
@@ -124,9 +127,13 @@ class Net(nn.Module, metaclass=Checked):
         super().__init__()
         _check_task(sizes)
         self.edges, self.edge_size = edges, sizes.edge_size
-        size, self.input = _input_layer(sizes, embedding_size, word_dropout, embedding_dropout)
+        self.tied = tied
+        dropouts = word_dropout, embedding_dropout
+        size, self.input = input_layer(sizes, input, embedding_size, dropouts, vectors)
+        sizes = with_tied(sizes, self.input, tied)
         on = topologies.create(topology) if isinstance(topology, str) else topology
         read = partial(readouts.create, readout) if isinstance(readout, str) else readout
+        score = partial(heads.create, head) if isinstance(head, str) else head
         layer["cell"] = partial(cells.create, cell) if isinstance(cell, str) else cell
         layer["edge_size"] = sizes.edge_size if edges else None
 
@@ -140,12 +147,15 @@ class Net(nn.Module, metaclass=Checked):
                 apart=apart,
                 skip=skip,
                 dropout=dropout,
+                input_dropout=input_dropout,
+                output_dropout=output_dropout,
+                variational=variational,
+                ar=ar,
+                tar=tar,
             )
             above = Convolution(after, *[stack.output_size] * 2) if after else None
             scored = read(stack.output_size, len(on.directions))
-            return Upper(
-                below, stack, above, scored, nn.Linear(scored.output_size, sizes.num_outputs)
-            )
+            return Upper(below, stack, above, scored, score(scored.output_size, sizes))
 
         if parameters is not None:
             hidden_size = _largest(lambda width: _count(self.input, *upper(width)), parameters)
@@ -161,7 +171,36 @@ class Net(nn.Module, metaclass=Checked):
         for module in self.children():
             reset(module)
 
-    def forward(self, batch: Batch) -> Tensor:
+    @property
+    def penalty(self) -> Tensor | None:
+        """What the last pass in training adds to the loss; None for nothing."""
+        return total_penalty((self.stack, self.readout))
+
+    def carry(
+        self, batch: Batch, states: Sequence[States] | None = None
+    ) -> tuple[Tensor | Scores, list[States]]:
+        """The scores of every step, and the final states of every layer.
+
+        ValueError for a net that is not one of chains read forward, with a score for every step.
+
+        Arguments:
+            batch: windows of sequences.
+            states: the states that the samples start from, such as the final ones of the batch
+                before: a tensor (B, size) per state of the cell, layer by layer; zeros where None.
+        """
+        check_steps(self)
+        _check_batch(batch, reads_edges=False)
+        h, finals = self.stack.carry(self.input(batch.x), batch.plans, states)  # pyright: ignore
+        return self.head(self.readout(h, batch)), finals
+
+    def stepper(self, batch: int = 1) -> Stepper:
+        """The net fed one step at a time: tokens (B,), or features (B, input_size).
+
+        Every step returns the head's scores, (B, outputs).
+        """
+        return Stepper.of_net(self, batch)
+
+    def forward(self, batch: Batch) -> Tensor | Scores:
         _check_batch(batch, reads_edges=not self.edges or self.edge_size is not None)
         edge_x = batch.edge_x if self.edges else None
         h = self.input(batch.x)
@@ -204,18 +243,6 @@ def _check_batch(batch: Batch, reads_edges: bool) -> None:
             f"samples have edge_x of {batch.edge_x.shape[1]} features, and the task has no "
             "edge_size for net 'stack' to read them: set it, or take net.edges=false"
         )
-
-
-def _input_layer(
-    sizes: Sizes, embedding_size: int, word_dropout: float, embedding_dropout: float
-) -> tuple[int, nn.Module]:
-    """The size of what the input layer gives, and the layer."""
-    if sizes.vocabulary is not None:
-        embedding = Embedding(sizes.vocabulary, embedding_size, word_dropout, embedding_dropout)
-        return embedding_size, embedding
-    if sizes.input_size is None:
-        raise ValueError("a task has a vocabulary or an input_size, this one has neither")
-    return sizes.input_size, nn.Identity()
 
 
 def _largest(count: Callable[[int], int], limit: int) -> int:

@@ -173,6 +173,16 @@ class Recurrence(nn.Module, metaclass=Checked):
         h = states[0] if is_state else _side_by_side(outputs)
         return (h, states) if return_states else h
 
+    def stepper(self, batch: int = 1) -> Any:
+        """A `Stepper`: the layer fed one step (batch, input_size) at a time; for chains.
+
+        Each step returns the output (batch, output size). Its state is one tensor (batch, size) per
+        state of the cell, as `initial` takes them.
+        """
+        from structnet.nn.stepper import Stepper
+
+        return Stepper.of_recurrence(self, batch)
+
     def _run(
         self,
         cell: Cell,

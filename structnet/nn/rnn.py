@@ -20,6 +20,7 @@ from structnet.nn.recurrence import Recurrence
 from structnet.nn.rnn_options import check_options, has_torch_form
 from structnet.nn.rnn_pass import run, weights_of
 from structnet.nn.stack import Stack
+from structnet.nn.stepper import Stepper
 from structnet.nn.torch_weights import tied
 from structnet.nn.torch_weights.exchange import (
     arguments,
@@ -146,6 +147,13 @@ class RNN(nn.Module):
         SizeError for sizes that don't fit.
         """
         return (run if torch.compiler.is_exporting() else _run_untraced)(self, input, hx, lengths)
+
+    def stepper(self, batch: int = 1) -> Stepper:
+        """The RNN fed one step (batch, input_size) at a time; ValueError if it is bidirectional.
+
+        Each step returns the output (batch, output size). Its state is what `hx` takes.
+        """
+        return Stepper.of_rnn(self, batch)
 
     def reset_parameters(self) -> None:
         """Reset all weights to those of a new RNN, given the same random state."""

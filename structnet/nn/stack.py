@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
+from math import inf
 from typing import Any, Literal
 
 import torch
@@ -12,7 +13,6 @@ from structnet.cell.call import States
 from structnet.cell.reset import reset
 from structnet.nn.recurrence import Recurrence
 from structnet.registry.checked import Checked
-from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
 
 # Deeper stacks are not trained, and building a million layers takes minutes.
@@ -37,7 +37,21 @@ class Stack(nn.Module, metaclass=Checked):
             have all outputs below (Huang et al. 2017, eq. 2); input: every layer reads the stack's
             input as well (Graves 2013, section 2.1).
         dropout: the probability with which a feature is dropped that enters or leaves a layer.
+        input_dropout: that of features that enter the first layer; `dropout` where None.
+        output_dropout: that of features that leave the last layer; `dropout` where None.
+        variational: whether the same features are dropped at all nodes of a sample (Gal and
+            Ghahramani 2016, section 4.2).
+        ar: the factor of activation regularisation: the mean square of what leaves the last layer,
+            after dropout, is part of `penalty` (Merity et al. 2018, section 4.6).
+        tar: that of temporal activation regularisation: the mean square of the difference between
+            the outputs of the last layer, before dropout, at nodes that follow each other in a
+            sample.
+
+    Attributes:
+        penalty: what the last pass in training adds to the loss; None for nothing.
     """
+
+    penalty: Tensor | None = None
 
     def __init__(
         self,
@@ -47,6 +61,11 @@ class Stack(nn.Module, metaclass=Checked):
         *,
         skip: Skip = "none",
         dropout: float = 0.0,
+        input_dropout: float | None = None,
+        output_dropout: float | None = None,
+        variational: bool = False,
+        ar: float = 0.0,
+        tar: float = 0.0,
     ):
         """ValueError for an option out of range."""
         super().__init__()
@@ -54,9 +73,19 @@ class Stack(nn.Module, metaclass=Checked):
             raise ValueError(f"option 'num_layers' is at least 1, got {num_layers}")
         if num_layers > MOST_LAYERS:
             raise ValueError(f"option 'num_layers' is at most {MOST_LAYERS}, got {num_layers}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"option 'dropout' is from 0 to below 1, got {dropout}")
-        self.skip, self.dropout = skip, dropout
+        rates = {
+            "dropout": dropout, "input_dropout": input_dropout, "output_dropout": output_dropout
+        }  # fmt: skip
+        for name, rate in rates.items():
+            if rate is not None and not 0 <= rate < 1:
+                raise ValueError(f"option {name!r} is from 0 to below 1, got {rate}")
+        for name, factor in {"ar": ar, "tar": tar}.items():
+            if not 0 <= factor < inf:
+                raise ValueError(f"option {name!r} is at least 0 and finite, got {factor}")
+        self.skip, self.dropout, self.variational = skip, dropout, variational
+        self.input_dropout = dropout if input_dropout is None else input_dropout
+        self.output_dropout = dropout if output_dropout is None else output_dropout
+        self.ar, self.tar = ar, tar
         self.layers: Any = nn.ModuleList()
         self.carries, self.transforms = nn.ModuleList(), nn.ModuleList()
         size = input_size
@@ -81,18 +110,51 @@ class Stack(nn.Module, metaclass=Checked):
                 _start_gate(self.transforms[depth])
 
     def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
-        x = self._drop(x)
+        return self._run(x, plans, edge_x=edge_x)[0]
+
+    def carry(
+        self, x: Tensor, plans: Sequence[Plan], states: Sequence[States] | None = None
+    ) -> tuple[Tensor, list[States]]:
+        """The output (N, output_size), and the final states of every layer.
+
+        Arguments:
+            x: the input (N, input_size).
+            plans: one per direction.
+            states: the initial states of every layer, such as the final ones of another pass; zeros
+                where None.
+        """
+        return self._run(x, plans, initial=states, final=True)
+
+    def _run(self, x: Tensor, plans: Sequence[Plan], **given: Any) -> tuple[Tensor, list[Any]]:
+        x = self._drop(x, self.input_dropout, plans)
+        last = len(self.layers) - 1
 
         def between(depth: int, h: Tensor, out: Tensor) -> Tensor:
-            out = self._drop(out)
-            if self.skip == "input" and depth < len(self.layers) - 1:
-                return torch.cat([out, x], dim=1)
-            return self._combine(depth, h, out)
+            rate = self.output_dropout if depth == last else self.dropout
+            dropped = self._drop(out, rate, plans)
+            if depth == last and self.training and (self.ar or self.tar):
+                self.penalty = self._regularise(out, dropped, plans[0])
+            if self.skip == "input" and depth < last:
+                return torch.cat([dropped, x], dim=1)
+            return self._combine(depth, h, dropped)
 
-        return run_layers(self.layers, x, plans, between, edge_x=edge_x)[0]
+        return run_layers(self.layers, x, plans, between, **given)
 
-    def _drop(self, h: Tensor) -> Tensor:
-        return F.dropout(h, self.dropout, self.training)
+    def _drop(self, h: Tensor, rate: float, plans: Sequence[Plan]) -> Tensor:
+        if not (self.variational and self.training and rate):
+            return F.dropout(h, rate, self.training)
+        ptr = plans[0].ptr
+        kept = F.dropout(h.new_ones(len(ptr) - 1, h.shape[1]), rate)
+        return h * kept.repeat_interleave(ptr.diff(), 0, output_size=len(h))
+
+    def _regularise(self, out: Tensor, dropped: Tensor, plan: Plan) -> Tensor | None:
+        """Activation regularisation of the last layer's output, before and after dropout."""
+        step = out.diff(dim=0)
+        # A sample's first node does not follow the one before it.
+        inner = step.new_ones(len(out) + 1).index_fill(0, plan.ptr, 0)[1:-1]
+        pairs = (inner.sum() * out.shape[1]).clamp(min=1)
+        change = (step.square() * inner[:, None]).sum() / pairs
+        return self.ar * dropped.square().mean() + self.tar * change
 
     def _combine(self, depth: int, h: Tensor, out: Tensor) -> Tensor:
         if self.skip == "dense":
@@ -104,6 +166,12 @@ class Stack(nn.Module, metaclass=Checked):
         return out
 
 
+def total_penalty(parts: Iterable[Any]) -> Tensor | None:
+    """The sum of what modules add to the loss, `penalty`; None where none of them adds anything."""
+    found = [one for part in parts if (one := getattr(part, "penalty", None)) is not None]
+    return torch.stack(found).sum() if found else None
+
+
 def run_layers(
     layers: Iterable[Any],
     h: Tensor,
@@ -113,6 +181,7 @@ def run_layers(
     edge_x: Tensor | None = None,
     initial: Iterable[Sequence[Tensor] | None] | None = None,
     keep: Callable[[States], Any] | None = None,
+    final: bool = False,
 ) -> tuple[Tensor, list[Any]]:
     """The output of layers on top of each other, and what is kept of the states of each.
 
@@ -126,6 +195,7 @@ def run_layers(
         initial: the initial states of every layer; zeros where None. On topologies with one initial
             state per node, layers above the first start from the states of the one below.
         keep: what is kept of a layer's states (N, directions * size); nothing where None.
+        final: whether the final states of every layer, (B, directions * size), are kept instead.
     """
     below: Any = None
     kept = []
@@ -137,85 +207,17 @@ def run_layers(
             plans,
             edge_x=edge_x,
             initial=below if hands_on and depth else start,
-            return_states=hands_on or keep is not None,
+            return_states="final" if final else hands_on or keep is not None,
         )
-        if hands_on or keep is not None:
+        if final:
+            out, states = out
+            kept.append(states)
+        elif hands_on or keep is not None:
             out, below = out
-        if keep is not None:
-            kept.append(keep(below))
+            if keep is not None:
+                kept.append(keep(below))
         h = between(depth, h, out)
     return h, kept
-
-
-def stacked(
-    layer: Callable[..., Recurrence],
-    topology: Topology,
-    input_size: int,
-    num_layers: int,
-    *,
-    apart: bool = False,
-    **options: Any,
-) -> "Stack | Apart":
-    """A stack on a topology, or one per direction if `apart`.
-
-    Arguments:
-        layer: makes a recurrence of a topology and a keyword `input_size`.
-        topology, input_size, num_layers: what the stack is made for.
-        apart: whether each direction has a stack of its own.
-        options: the `Stack`'s.
-    """
-
-    def stack(topology: Topology) -> Stack:
-        return Stack(
-            lambda size: layer(topology, input_size=size), input_size, num_layers, **options
-        )
-
-    return Apart(stack, topology) if apart else stack(topology)
-
-
-class Apart(nn.Module):
-    """A stack of its own for every direction of a topology, which sees nothing of the others.
-
-    So are the directions of DAGNN (Thost and Chen 2021) and of ELMo (Peters et al. 2018, section
-    3.1). Called like a `Stack`, it returns their outputs side by side.
-
-    Arguments:
-        stack: makes the stack of a topology of one direction.
-        topology: the topology of all directions.
-    """
-
-    def __init__(self, stack: Callable[[Topology], Stack], topology: Topology):
-        super().__init__()
-        count = len(topology.directions)
-        stacks = [stack(Direction(topology, index)) for index in range(count)]
-        self.stacks = nn.ModuleList(stacks)
-        self.layers = [layer for stack in stacks for layer in stack.layers]
-        self.output_size = sum(stack.output_size for stack in stacks)
-
-    def reset_parameters(self) -> None:
-        """Reset all weights to those of new stacks, given the same random state."""
-        reset(self.stacks)
-
-    def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
-        pairs = zip(self.stacks, plans, strict=True)
-        return torch.cat([stack(x, (plan,), edge_x) for stack, plan in pairs], dim=1)
-
-
-class Direction(Topology):
-    """One direction of a topology that may have several, by its index."""
-
-    def __init__(self, topology: Topology, index: int):
-        self.whole, self.index = topology, index
-        self.directions = (topology.directions[index],)
-        self.arity = topology.arities[index]
-        self.num_initial = topology.num_initial
-
-    def predecessors(self, structure: Any) -> Any:
-        found = self.whole.predecessors(structure)
-        return found[self.index] if len(self.whole.directions) > 1 else found
-
-    def plan(self, structures: Any) -> tuple[Plan, ...]:
-        return (self.whole.plan(structures)[self.index],)
 
 
 def _projection(size: int, output_size: int) -> nn.Module:

@@ -17,6 +17,7 @@ from structnet.registry.signature import (
     check_option,
     check_options,
     check_wired,
+    count_wired,
     known_options,
     read_options,
     signature_of,
@@ -42,19 +43,21 @@ class Registry:
 
     `base` is the class, as "module:Class", that all of them inherit from, `wired` how many
     positional arguments each is made with, `built_in` the modules that register those of the
-    library. Where they are `made`, a function that says so by its annotation is a component too.
+    library; several numbers where it may take fewer. Where they are `made`, a function that says so
+    by its annotation is a component too.
     """
 
     def __init__(
         self,
         kind: str,
         base: str | None = None,
-        wired: int | None = None,
+        wired: int | tuple[int, ...] | None = None,
         *,
         built_in: Sequence[str] = (),
         made: bool = False,
     ):
-        self.kind, self.base, self.wired, self.made = kind, base, wired, made
+        self.kind, self.base, self.made = kind, base, made
+        self.wired = (wired,) if isinstance(wired, int) else wired
         self.built_in = built_in
         self._components: dict[str, Callable] = {}
         self._owners: dict[str, Plugin | None] = {}
@@ -125,13 +128,17 @@ class Registry:
         if self.wired is None:
             return
         signature = signature_of(component, what)
-        try:
-            signature.bind(*[None] * self.wired, **dict.fromkeys(options))
-        except TypeError as error:
-            raise ValueError(
-                f"{what} has to take {self.wired} positional arguments, and options as keywords "
-                f"with defaults; its signature is {signature}: {error}"
-            ) from error
+        reason = None
+        for wired in self.wired:
+            try:
+                signature.bind(*[None] * wired, **dict.fromkeys(options))
+                return
+            except TypeError as error:
+                reason = error
+        raise ValueError(
+            f"{what} has to take {' or '.join(map(str, self.wired))} positional arguments, and "
+            f"options as keywords with defaults; its signature is {signature}: {reason}"
+        ) from reason
 
     def __getitem__(self, name: str) -> Callable:
         self._load()
@@ -147,6 +154,8 @@ class Registry:
         """
         component = self[name]
         check_wired(component, wired, f"{self.kind} {name!r}")
+        if self.wired is not None and len(self.wired) > 1:
+            wired = wired[: count_wired(component, f"{self.kind} {name!r}")]
         check_options(component, options, f"{self.kind} {name!r}")
         return component(*wired, **options)
 
@@ -191,7 +200,8 @@ def _check_name(name: Any, what: str) -> None:
 cells = Registry("cell", "structnet.cell.base:Cell", 3, built_in=["structnet.cell.library"])
 topologies = Registry("topology", "structnet.topology.base:Topology", 0)
 readouts = Registry("readout", "structnet.nn.readout:Readout", 2, built_in=["structnet.nn.readout"])
-nets = Registry("net", "torch.nn:Module", 4, built_in=["structnet.nn.net"])
+heads = Registry("head", "structnet.nn.head:Head", 2, built_in=["structnet.nn.head"])
+nets = Registry("net", "torch.nn:Module", (4, 5), built_in=["structnet.nn.net"])
 tasks = Registry("task", "structnet.data.task:Task", 0, made=True)
 executors = Registry(
     "executor",
@@ -199,7 +209,7 @@ executors = Registry(
     0,
     built_in=["structnet.execute.builtin"],
 )
-KINDS = (tasks, topologies, cells, nets, readouts, executors)
+KINDS = (tasks, topologies, cells, nets, readouts, heads, executors)
 
 _loaded = False
 # Plugin -> the cause of its failure; (kind, plugin) -> the names it had registered before.

@@ -98,6 +98,15 @@ def check_wired(component: Callable, wired: Sequence[Any], what: str) -> None:
         )
 
 
+def count_wired(component: Callable, what: str) -> int | None:
+    """The number of positional arguments that a component takes; None for any number."""
+    kinds = [one.kind for one in signature_of(component, what).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(kind in positional for kind in kinds)
+
+
 def check_options(component: Callable, options: Mapping[str, Any], what: str) -> None:
     """ValueError for an unknown option, and for a value of another type."""
     known = read_options(component, what)

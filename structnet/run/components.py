@@ -6,6 +6,7 @@ from typing import Any
 
 from structnet import registry
 from structnet.data.task import Task
+from structnet.registry.signature import count_wired
 from structnet.topology.base import Topology
 
 Config = Mapping[str, Any]
@@ -39,6 +40,21 @@ def check_readout(config: Config, task: Task, topology: Topology) -> None:
             f"readout {choice['name']!r} gives every node a score, task "
             f"{config['task']['name']!r} has one target per sample; choose among {per_sample}"
         )
+
+
+def check_head(config: Config) -> None:
+    """ValueError for a head that is chosen for a net that makes its own."""
+    net = registry.nets[config["net"]["name"]]
+    if config.get("head") is not None and count_wired(net, "") == 4:
+        others = [name for name in registry.nets.names() if _takes_head(name)]
+        raise ValueError(
+            f"net {config['net']['name']!r} makes its own head: leave out head="
+            f"{config['head']['name']}, or take a net of {others}"
+        )
+
+
+def _takes_head(net: str) -> bool:
+    return count_wired(registry.nets[net], "") != 4
 
 
 def _per_node(readout: str) -> bool:

@@ -7,7 +7,7 @@ and the scores are used, each of them checked; paths in it are ignored.
 import io
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ class Saved:
         best_score: the best validation figure so far, if known.
         waited: the state of early stopping, if it was used.
         spent: nodes trained on, and seconds of training and in all.
+        states: the states that the net ended with, layer by layer, for windows of texts; None where
+            samples stand alone.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Saved:
     best_score: float | None
     waited: Mapping[str, Any] | None
     spent: Mapping[str, float]
+    states: Sequence[Sequence[Tensor]] | None = None
 
     @property
     def epochs(self) -> int:
@@ -153,7 +156,25 @@ def _understood(name: str, state: Mapping[str, Any]) -> Saved:
         None if score is None else _scalar(score, "best_model_score"),
         _waited(state["callbacks"]),
         spent,
+        _states(progress.get("states")),
     )
+
+
+def _states(saved: Any) -> list[list[Tensor]] | None:
+    """Copies of the states of every layer, matrices of finite numbers with one number of rows."""
+    if not saved:
+        return None
+    if not isinstance(saved, list) or not all(isinstance(layer, list) for layer in saved):
+        raise ValueError(f"its states are {_shown(saved)}, expected lists of tensors")
+    for one in (one for layer in saved for one in layer):
+        plain = isinstance(one, Tensor) and one.layout == torch.strided and not one.is_nested
+        if not plain or one.is_meta or one.ndim != 2 or not one.is_floating_point():
+            raise ValueError(f"its states have {_shown(one)}, expected a matrix")
+        if not torch.isfinite(one).all():
+            raise ValueError("its states have values that are not finite")
+    if len({len(one) for layer in saved for one in layer}) != 1:
+        raise ValueError("its states have several numbers of rows")
+    return [[one.detach().clone() for one in layer] for layer in saved]
 
 
 def _judged(callbacks: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -29,8 +29,9 @@ from structnet import DataWarning, registry
 from structnet.data.batch import Vocabulary
 from structnet.data.task import Task
 from structnet.execute.executor import find
-from structnet.nn.net import Sizes
-from structnet.run.components import Config, check_readout, component, create
+from structnet.nn.sizes import Sizes
+from structnet.nn.stepper import Stepper
+from structnet.run.components import Config, check_head, check_readout, component, create
 from structnet.run.directories import directory_for, part_names
 from structnet.run.manifest import Damaged, Manifest
 from structnet.run.needs import needed
@@ -40,6 +41,8 @@ from structnet.run.size import check_workers, refuse_large, refuse_other_size, w
 from structnet.system.files import write
 from structnet.system.words import command_line
 from structnet.topology.base import Topology
+
+AUTO = {"executor": "auto"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Run:
         topology = create(registry.topologies, config["topology"])
         task.check(topology)
         check_readout(config, task, topology)
+        check_head(config)
         check_workers(config["trainer"])
         return cls(directory, config, task, topology)
 
@@ -93,13 +97,16 @@ class Run:
         return self.config["net"].get("executor", "auto")
 
     @property
-    def portable(self) -> dict[str, str]:
+    def portable(self) -> dict[str, Any]:
         """Options with which the net runs on any machine: executor `auto` where its own may not.
 
-        The numbers are the same by any executor.
+        The numbers are the same by any executor. Options that only give initial weights, such as a
+        file of word vectors, are left out.
         """
+        given = getattr(registry.nets[self.config["net"]["name"]], "initial_options", ())
+        initial = dict.fromkeys(given)
         known = self.executor in registry.executors
-        return {} if known and not find(self.executor).needs_gpu else {"executor": "auto"}
+        return {**initial, **({} if known and not find(self.executor).needs_gpu else AUTO)}
 
     @property
     def checkpoints(self) -> Path:
@@ -167,6 +174,7 @@ class Run:
                 "in `load` at the latest"
             )
         readout = self.config.get("readout") or {"name": self.task.readout(self.topology)}
+        head = self.config.get("head") or {"name": self.task.head(self.topology)}
         return create(
             registry.nets,
             {**self.config["net"], **options},
@@ -174,6 +182,7 @@ class Run:
             self.topology,
             component(registry.cells, self.config["cell"]),
             component(registry.readouts, readout),
+            component(registry.heads, head),
         )
 
     def save_config(self) -> None:
@@ -240,6 +249,16 @@ class Run:
             reason = " ".join(str(error).split())
             raise ValueError(f"{weights} does not hold this net's weights: {reason}") from error
         return net.eval()
+
+    def stepper(self, batch: int = 1) -> Stepper:
+        """The saved net fed one step at a time; ValueError for a net that is not one of chains."""
+        net: Any = self.load_net()
+        if not hasattr(net, "stepper"):
+            raise ValueError(
+                f"net {self.config['net']['name']!r} of {self.directory} has no stepper: train one "
+                "that has, such as net=stack"
+            )
+        return net.stepper(batch)
 
     def load_learned(self) -> None:
         """Give the task the words and all else that the net was trained with."""

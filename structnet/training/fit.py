@@ -11,7 +11,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from structnet.data.filled import unfilled_slots, warn_of_slots
-from structnet.data.loader import loader
 from structnet.registry import executors
 from structnet.run.resuming import BEST, Saved
 from structnet.run.run import Run
@@ -97,12 +96,11 @@ def _load(run: Run) -> Splits:
 
 def _loaders(run: Run, splits: Splits, options: TrainerOptions) -> dict[str, DataLoader]:
     loaders = {
-        name: loader(
+        name: run.task.loader(
             samples,
             run.topology,
             batch_nodes=options.batch_nodes,
             batch_size=options.batch_size,
-            group=run.task.group,
             pool=options.pool,
             shuffle=name == "train",
             seed=run.config["seed"],
@@ -191,11 +189,13 @@ def _training_figures(trainer: Trainer, module: Module) -> dict[str, Any]:
     }
 
 
-def _executor_here(run: Run) -> dict[str, str]:
+def _executor_here(run: Run) -> dict[str, Any]:
     """Options of the net for a resumed run, whose executor may need what this machine lacks."""
     is_known = run.executor in executors
-    options = {} if is_known and trains_on_gpu(run.config) else run.portable
-    if options:
+    options = run.portable
+    if is_known and trains_on_gpu(run.config):
+        options.pop("executor", None)
+    if "executor" in options:
         lacking = "no GPU for" if is_known else "there is no"
         print(f"{lacking} net.executor={run.executor}: going on with auto", flush=True)
     return options

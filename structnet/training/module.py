@@ -49,6 +49,8 @@ class Module(LightningModule):
         # Batches of this epoch: those done before a resume, those done by now, and all of them.
         self.first = self.done_batches = self.all_batches = 0
         self.loss = torch.zeros(())
+        # What the net ended with in the batch before, for windows of texts: in training, and else.
+        self.carried: dict[bool, Any] = {True: None if resumed is None else resumed.states}
         # Of the split that was tested last.
         self.constant = Constant()
         self.batches_per_epoch = 0 if batches is None else len(self._sampler)
@@ -73,6 +75,8 @@ class Module(LightningModule):
             "nodes": self.nodes,
             "seconds": self.seconds,
             "wall": self.wall_s,
+            # Of the batch before, whose windows the next one follows.
+            "states": self.carried.get(True) or [],
         }
 
     @property
@@ -132,10 +136,28 @@ class Module(LightningModule):
             group.update(lr=rate, initial_lr=given)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self.task.loss(self.net(batch), batch)
+        done = self.trainer.global_step / self.steps
+        batch = self.task.prepare(self.net, batch, done)
+        loss = self.task.loss(self._output(batch), batch)
         self.loss = loss.detach()
         self.log("loss", self.loss, prog_bar=True, batch_size=batch.num_samples)
-        return loss
+        penalty = getattr(self.net, "penalty", None)
+        return loss if penalty is None else loss + penalty
+
+    def _output(self, batch: Batch) -> Any:
+        """The net's output; of windows of texts, from the states that it ended with before."""
+        if batch.follows is None:
+            return self.net(batch)
+        net: Any = self.net
+        if not hasattr(net, "carry"):
+            raise ValueError(
+                f"the task's batches follow each other, and {type(net).__name__} has no method "
+                "`carry`: take net=stack, or a task whose samples stand alone"
+            )
+        states = self.carried.get(self.training) if batch.follows else None
+        output, finals = net.carry(batch, states)
+        self.carried[self.training] = [[one.detach() for one in states] for states in finals]
+        return output
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self.nodes += batch.num_nodes
@@ -204,7 +226,7 @@ class Module(LightningModule):
         self._log_metrics("test")
 
     def _measure(self, batch: Batch) -> None:
-        for name, (output, target) in self.task.measured(self.net(batch), batch).items():
+        for name, (output, target) in self.task.measured(self._output(batch), batch).items():
             if len(target):
                 self.metrics[name].update(output, target)
                 if name in ("accuracy", "rmse"):

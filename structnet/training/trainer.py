@@ -14,7 +14,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from structnet.data.batch import Sample
-from structnet.data.loader import loader
 from structnet.run.logs import next_version
 from structnet.run.run import Run
 from structnet.training.module import Module
@@ -85,12 +84,11 @@ def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, f
         enable_checkpointing=False,
         limit_test_batches=options.limit_batches,
     )
-    batches = loader(
+    batches = run.task.loader(
         samples,
         run.topology,
         batch_nodes=options.batch_nodes,
         batch_size=options.batch_size,
-        group=run.task.group,
         num_workers=options.num_workers,
     )
     return figures_of(trainer, Module(net, run.task, options), batches)

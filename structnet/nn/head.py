@@ -1,0 +1,260 @@
+"""Heads: from what is scored to scores over classes, and to the cross entropy of targets.
+
+h: (n, size), what a readout gives; C classes, y: targets (n,).
+"""
+
+import abc
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from structnet.cell.renew import Renewable
+from structnet.nn.sizes import Sizes
+from structnet.registry import heads
+
+
+class Scores(abc.ABC):
+    """Scores of n nodes or samples over C classes, computed only as far as they are asked for.
+
+    A head returns it in place of a tensor of scores (n, C), where the cross entropy of the targets
+    takes less than all scores.
+    """
+
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def __getitem__(self, rows: Any) -> "Scores":
+        """The scores of some rows: a slice, indices or a mask."""
+
+    @abc.abstractmethod
+    def cross_entropy(self, y: Tensor) -> Tensor:
+        """The cross entropy of every target in nats (n,); every target is a class."""
+
+    @abc.abstractmethod
+    def log_probs(self) -> Tensor:
+        """The logarithms of all probabilities (n, C)."""
+
+
+class Head(Renewable):
+    """Called with what is scored, h (n, size), returns scores (n, num_outputs), or `Scores`.
+
+    Arguments:
+        size: the size of what is scored.
+        sizes: what the task tells of its data: `num_outputs`, and `embedding` where weights are
+            shared.
+    """
+
+    # Whether it can share the weights of `sizes.embedding`.
+    ties: bool = False
+
+    def __init__(self, size: int, sizes: Sizes):
+        """ValueError for an embedding to share weights with, where it can't."""
+        super().__init__()
+        if sizes.embedding is not None and not self.ties:
+            able = [name for name in heads.names() if getattr(heads[name], "ties", False)]
+            raise ValueError(
+                f"head {type(self).__name__} does not share weights with the embedding: leave out "
+                f"net.tied, or take head={' or '.join(able)}"
+            )
+        self.num_outputs = sizes.num_outputs
+
+    @abc.abstractmethod
+    def forward(self, h: Tensor) -> "Tensor | Scores": ...
+
+
+@heads.register("softmax")
+class Softmax(Head):
+    """One linear map to all scores; probabilities are their softmax.
+
+    With the embedding's weights (`net.tied`) as in Press and Wolf (2017) and Inan et al. (2017):
+    class c is scored by the embedding of token c, after a linear map where sizes differ.
+    """
+
+    ties = True
+
+    def __init__(self, size: int, sizes: Sizes):
+        """ValueError where weights are shared, and classes are not the tokens."""
+        super().__init__(size, sizes)
+        # In a list, so that the weight is the embedding's parameter alone.
+        self.source = [sizes.embedding]
+        self.map: nn.Module = nn.Identity()
+        if sizes.embedding is None:
+            linear = nn.Linear(size, sizes.num_outputs)
+            self.weight, self.bias = linear.weight, linear.bias
+            return
+        tokens, width = self.rows.shape
+        if tokens != sizes.num_outputs:
+            raise ValueError(
+                f"net.tied shares the weights of {tokens} tokens with {sizes.num_outputs} classes: "
+                "it is for tasks that predict tokens, leave it out"
+            )
+        self.bias = nn.Parameter(torch.zeros(tokens))
+        if width != size:
+            self.map = nn.Linear(size, width, bias=False)
+
+    @property
+    def rows(self) -> Tensor:
+        """The weights of all classes (C, size)."""
+        (embedding,) = self.source
+        found: Any = self.weight if embedding is None else embedding.weight
+        return found
+
+    def forward(self, h: Tensor) -> Tensor | Scores:
+        return F.linear(self.map(h), self.rows, self.bias)
+
+
+@heads.register("sampled")
+class Sampled(Softmax):
+    """A softmax whose loss in training is over the target and a sample of all classes.
+
+    Jean et al. (2015), section 3; Blanc and Rendle (2018), section 2: scores of classes in the
+    sample are corrected by the logarithm of their expected count in it, so that the sum over all
+    classes is estimated without bias. All targets of a batch share one sample, drawn from the
+    classes' counts in training to the power of 3/4. In evaluation all classes are scored. For large
+    vocabularies: time and memory of a training step grow with the sample, not with the vocabulary.
+
+    Arguments:
+        samples: the number of classes in a sample.
+    """
+
+    def __init__(self, size: int, sizes: Sizes, *, samples: int = 1024):
+        """ValueError for a sample that is empty or not smaller than all classes."""
+        super().__init__(size, sizes)
+        if not 1 <= samples < sizes.num_outputs:
+            raise ValueError(
+                f"option 'samples' of head sampled is from 1 to below the {sizes.num_outputs} "
+                f"classes, got {samples}; for few classes take head=softmax"
+            )
+        self.samples = samples
+        share = class_counts(sizes) ** 0.75
+        self.share: Tensor
+        self.register_buffer("share", share / share.sum(), persistent=False)
+
+    def forward(self, h: Tensor) -> Tensor | Scores:
+        if not self.training:
+            return super().forward(h)
+        return SampledScores(self, self.map(h))
+
+
+class SampledScores(Scores):
+    """Scores of which the cross entropy is estimated with a sample of the classes."""
+
+    def __init__(self, head: Sampled, h: Tensor):
+        self.head, self.h = head, h
+
+    def __len__(self) -> int:
+        return len(self.h)
+
+    def __getitem__(self, rows: Any) -> "SampledScores":
+        return SampledScores(self.head, self.h[rows])
+
+    def cross_entropy(self, y: Tensor) -> Tensor:
+        head, share = self.head, self.head.share
+        drawn = torch.multinomial(share, head.samples, replacement=True)
+        # The expected count of a class, of which a score is corrected by the logarithm.
+        expected = (share * head.samples).clamp(min=torch.finfo(share.dtype).tiny).log()
+        rows, bias = head.rows, head.bias
+        own = (self.h * F.embedding(y, rows)).sum(1) + bias[y]
+        others = F.linear(self.h, F.embedding(drawn, rows), bias[drawn] - expected[drawn])
+        others = others.masked_fill(drawn == y[:, None], -torch.inf)
+        return torch.cat([own[:, None], others], 1).logsumexp(1) - own
+
+    def log_probs(self) -> Tensor:
+        return F.linear(self.h, self.head.rows, self.head.bias).log_softmax(1)
+
+
+@heads.register("adaptive")
+class Adaptive(Head):
+    """Adaptive softmax: frequent classes in the first of several softmaxes, rare ones in clusters.
+
+    Grave et al. (2017), section 3, by torch's AdaptiveLogSoftmaxWithLoss. For large vocabularies:
+    a step takes a fraction of the time and memory of the full softmax.
+
+    Arguments:
+        cutoffs: the numbers of most frequent classes at which clusters begin, ascending, as in
+            "2000,10000"; by default a sixteenth and a quarter of all.
+        shrink: the factor by which the size of a cluster's input is less than that of the one
+            before.
+    """
+
+    def __init__(self, size: int, sizes: Sizes, *, cutoffs: str | None = None, shrink: float = 4.0):
+        """ValueError for cutoffs that are not ascending numbers below the number of classes."""
+        super().__init__(size, sizes)
+        if not 1 <= shrink < float("inf"):
+            raise ValueError(f"option 'shrink' is at least 1 and finite, got {shrink}")
+        at = _cutoffs(cutoffs, sizes.num_outputs)
+        if size < shrink ** len(at):
+            raise ValueError(
+                f"head adaptive of {len(at)} clusters, each {shrink:g} times smaller than the one "
+                f"before, needs an input of {shrink ** len(at):g} features, got {size}: take a "
+                "larger net.hidden_size, or a smaller head.shrink"
+            )
+        clusters = nn.AdaptiveLogSoftmaxWithLoss(size, sizes.num_outputs, at, shrink)
+        self.clusters = clusters
+        # The place of every class in the order of falling counts.
+        order = class_counts(sizes).argsort(descending=True, stable=True)
+        self.place: Tensor
+        place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
+        self.register_buffer("place", place, persistent=False)
+
+    def forward(self, h: Tensor) -> Scores:
+        return AdaptiveScores(self, h)
+
+
+class AdaptiveScores(Scores):
+    """Scores by an adaptive softmax."""
+
+    def __init__(self, head: Adaptive, h: Tensor):
+        self.head, self.h = head, h
+
+    def __len__(self) -> int:
+        return len(self.h)
+
+    def __getitem__(self, rows: Any) -> "AdaptiveScores":
+        return AdaptiveScores(self.head, self.h[rows])
+
+    def cross_entropy(self, y: Tensor) -> Tensor:
+        if not len(y):
+            return self.h.sum(1)
+        return -self.head.clusters(self.h, self.head.place[y]).output
+
+    def log_probs(self) -> Tensor:
+        return self.head.clusters.log_prob(self.h)[:, self.head.place]
+
+
+def class_counts(sizes: Sizes) -> Tensor:
+    """How often every class occurs in training (C,), where classes are tokens; else all equally.
+
+    The unknown word, token 0, counts as the most frequent one, since its count is not known.
+    """
+    words = sizes.vocabulary
+    if words is None or len(words) != sizes.num_outputs or len(words) < 2:
+        return torch.ones(sizes.num_outputs)
+    counts = [max(words.counts.values()), *words.counts.values()]
+    # A word of a given vocabulary may not occur in training.
+    return torch.tensor(counts, dtype=torch.float32).clamp(min=1)
+
+
+def _cutoffs(text: str | None, classes: int) -> list[int]:
+    if text is None:
+        found = [classes // 16, classes // 4]
+        if found[0] < 1:
+            raise ValueError(
+                f"head adaptive is for many classes, got {classes}: take head=softmax, or set "
+                "head.cutoffs"
+            )
+        return found
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    ascending = all(a < b for a, b in zip([0, *found], [*found, classes], strict=True))
+    if not found or not ascending:
+        raise ValueError(
+            f"option 'cutoffs' is ascending whole numbers from 1 to below the {classes} classes, "
+            f"with commas, got {text!r}"
+        )
+    return found

@@ -1,0 +1,76 @@
+"""The input layer of a net, by what its task has and what its options choose."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from structnet.data.batch import Vocabulary
+from structnet.data.vectors import read_vectors
+from structnet.nn.embedding import Embedding, OneHot
+from structnet.nn.sizes import Sizes
+from structnet.system.reading import check_file
+
+Input = Literal["learned", "onehot"]
+
+
+def input_layer(
+    sizes: Sizes,
+    kind: Input,
+    embedding_size: int,
+    dropouts: tuple[float, float],
+    vectors: str | None,
+) -> tuple[int, nn.Module]:
+    """The size of what the input layer gives, and the layer.
+
+    ValueError for a task with neither tokens nor features, and for vectors of another size.
+
+    Arguments:
+        sizes: what the task tells of its data.
+        kind: the layer for tokens; features enter as they are.
+        embedding_size: the size of an embedding.
+        dropouts: word_dropout and embedding_dropout.
+        vectors: a file of word vectors to start from; None for none.
+    """
+    words = sizes.vocabulary
+    if vectors is not None and (words is None or kind != "learned"):
+        raise ValueError("net.vectors are for learned embeddings of tokens: leave them out")
+    if words is not None and kind == "onehot":
+        return len(words), OneHot(words, *dropouts)
+    if words is not None:
+        embedding = Embedding(words, embedding_size, *dropouts)
+        if vectors is not None:
+            _start_from(embedding, words, vectors)
+        return embedding_size, embedding
+    if sizes.input_size is None:
+        raise ValueError("a task has a vocabulary or an input_size, this one has neither")
+    return sizes.input_size, nn.Identity()
+
+
+def with_tied(sizes: Sizes, layer: nn.Module, tied: bool) -> Sizes:
+    """The sizes with the embedding that the head shares, if it shares one."""
+    if not tied:
+        return sizes
+    if not isinstance(layer, Embedding):
+        raise ValueError(
+            "net.tied shares the weights of learned embeddings of tokens: leave it out"
+        )
+    return replace(sizes, embedding=layer)
+
+
+@torch.no_grad()
+def _start_from(embedding: Embedding, words: Vocabulary, path: str) -> None:
+    """Copy the vectors of a file into the embeddings of its words."""
+    # A net is built without words, and without memory, only to see whether it can be built.
+    if not words.counts or embedding.weight.is_meta:
+        check_file(Path(path).expanduser())
+        return
+    weight, known = read_vectors(path, words)
+    if weight.shape[1] != embedding.embedding_dim:
+        raise ValueError(
+            f"{path} has vectors of {weight.shape[1]} numbers, net.embedding_size is "
+            f"{embedding.embedding_dim}: set net.embedding_size={weight.shape[1]}"
+        )
+    embedding.weight[known] = weight[known].to(embedding.weight)

@@ -1,0 +1,169 @@
+"""Steppers: a model of chains fed one step at a time, its state in the caller's hands.
+
+B: rows of the batch, I: input size.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from structnet.data.batch import Batch, Tokens
+from structnet.nn.readout import Every, Root
+from structnet.topology.base import Topology
+from structnet.topology.plan import Plan
+
+# Nested tuples of tensors.
+State = Any
+Advance = Callable[[Any, tuple[Plan, ...], State], tuple[Any, State]]
+
+
+class Stepper:
+    """Chains that are fed one step at a time; every step gives what the whole sequences would give.
+
+    Steps are those of evaluation, without dropout and without gradients. A stepper is made by
+    `stepper(batch)` of a `Recurrence`, an `RNN`, a net or a run.
+
+    Arguments:
+        module: what is fed.
+        topology: plans the steps.
+        advance: (x, plans, state) -> what a step gives, and the new state; the state is None at the
+            start.
+        batch: the number of rows.
+        dim: the dimension of a state's tensors that is the batch.
+    """
+
+    def __init__(
+        self, module: nn.Module, topology: Topology, advance: Advance, batch: int, dim: int = 0
+    ):
+        """ValueError for a topology that is not a chain read forward."""
+        check_chain(topology)
+        if type(batch) is not int or batch < 1:
+            raise ValueError(f"a stepper has a batch of at least 1 row, got {batch!r}")
+        self.module, self.topology, self.advance = module, topology, advance
+        self.batch, self.dim = batch, dim
+        self._state: State = None
+
+    @torch.no_grad()
+    def push(self, x: Any) -> Any:
+        """What the next step gives for the input x of every row: features (B, I), or tokens (B,).
+
+        ValueError for another number of rows than the batch has.
+        """
+        x = torch.as_tensor(x, device=next((p.device for p in self.module.parameters()), None))
+        if x.ndim == 0 or len(x) != self.batch:
+            raise ValueError(
+                f"a step of {self.batch} rows takes one input per row, got shape {tuple(x.shape)}"
+            )
+        was_training = self.module.training
+        if was_training:
+            self.module.eval()
+        try:
+            y, self._state = self.advance(x, self._plans(x.device), self._state)
+        finally:
+            if was_training:
+                self.module.train()
+        return y
+
+    def state(self) -> State:
+        """The state after the last step: nested tuples of tensors; None before the first."""
+        return self._state
+
+    def load_state(self, state: State) -> None:
+        """Continue from a state, whose number of rows the batch then has; from the start for None.
+
+        ValueError for what is not a state.
+        """
+        sizes = {one.shape[self.dim] for one in _tensors(state)}
+        if len(sizes) > 1 or (state is not None and not sizes):
+            raise ValueError(f"the tensors of a state have one batch size, got {sorted(sizes)}")
+        self._state = state
+        self.batch = next(iter(sizes), self.batch)
+
+    def keep(self, rows: Sequence[int] | Tensor) -> None:
+        """Go on with some rows of the batch, by index; they may be repeated."""
+        rows = torch.as_tensor(rows, dtype=torch.long)
+        self._state = _mapped(
+            self._state, lambda one: one.index_select(self.dim, rows.to(one.device))
+        )
+        self.batch = len(rows)
+
+    def _plans(self, device: torch.device) -> tuple[Plan, ...]:
+        return tuple(plan.to(device) for plan in self.topology.plan([1] * self.batch))
+
+    @classmethod
+    def of_recurrence(cls, layer: Any, batch: int) -> "Stepper":
+        def advance(x: Tensor, plans: tuple[Plan, ...], state: State) -> tuple[Tensor, State]:
+            return layer(x, plans, initial=state, return_states="final")
+
+        return cls(layer, layer.topology, advance, batch)
+
+    @classmethod
+    def of_rnn(cls, rnn: Any, batch: int) -> "Stepper":
+        def advance(x: Tensor, plans: tuple[Plan, ...], state: State) -> tuple[Tensor, State]:
+            length = 1 if rnn.batch_first else 0
+            y, states = rnn(x.unsqueeze(length), state)
+            return y.squeeze(length), states
+
+        return cls(rnn, rnn.layers[0].topology, advance, batch, dim=1)
+
+    @classmethod
+    def of_net(cls, net: Any, batch: int) -> "Stepper":
+        """Of a net with `carry`, over tokens or features."""
+
+        def advance(x: Tensor, plans: tuple[Plan, ...], state: State) -> tuple[Any, State]:
+            ptr = torch.arange(len(x) + 1, device=x.device)
+            given = x if x.is_floating_point() else Tokens(x, ptr)
+            none = ptr.new_zeros(len(x))
+            y, states = net.carry(Batch(given, plans, ptr, none, none), state)
+            return y, tuple(map(tuple, states))
+
+        check_steps(net)
+        return cls(net, net.layers[0].topology, advance, batch)
+
+
+def check_chain(topology: Topology) -> None:
+    """ValueError for a topology whose samples are not chains read forward."""
+    chain = topology.takes == "sequence" and len(topology.directions) == 1
+    if chain and topology.num_initial == 1:
+        (plan,) = topology.plan([3])
+        chain = plan.rows.tolist() == [1, 2, 3]
+    else:
+        chain = False
+    if not chain:
+        raise ValueError(
+            f"a net goes step by step where every step reads the one before, topology "
+            f"{type(topology).__name__} is different: train with topology=chain"
+        )
+
+
+def check_steps(net: Any) -> None:
+    """ValueError for a net that can't go on from the states of another pass."""
+    if net.before is not None or net.after is not None or not hasattr(net.stack, "carry"):
+        raise ValueError(
+            "a net goes step by step without convolutions over whole samples: leave out "
+            "net.before, net.after and net.apart"
+        )
+    check_chain(net.layers[0].topology)
+    if not isinstance(net.readout, Every | Root):
+        raise ValueError(
+            f"readout {type(net.readout).__name__} reads whole samples; a net that goes step by "
+            "step has readout=every or last"
+        )
+
+
+def _tensors(state: State) -> list[Tensor]:
+    if isinstance(state, Tensor):
+        return [state]
+    if state is None:
+        return []
+    if not isinstance(state, tuple | list):
+        raise ValueError(f"a state is nested tuples of tensors, got a {type(state).__name__}")
+    return [one for part in state for one in _tensors(part)]
+
+
+def _mapped(state: State, move: Callable[[Tensor], Tensor]) -> State:
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else move(state)
+    return tuple(_mapped(part, move) for part in state)
