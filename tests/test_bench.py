@@ -18,6 +18,7 @@ from structnet.bench.rows import Memory, states_and_gates
 from structnet.bench.scale import SCALE
 from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.suite import CPU, CUDA, PlainCell, run_suite
+from structnet.bench.vocabulary import HEADS
 from structnet.bench.workload import Setting, Work, measure_case
 from structnet.data.synthetic import (
     SizeRange,
@@ -477,3 +478,17 @@ def test_a_gpu_that_is_not_there_is_named():
 
 def test_the_plain_cell_knows_nothing_of_structnet():
     assert issubclass(PlainCell, nn.Module) and not issubclass(PlainCell, sn.Cell)
+
+
+@pytest.mark.parametrize("row", HEADS)
+def test_every_row_of_heads_measures_them_beside_the_full_softmax(row):
+    setting = Setting(repeats=1, scale=0.02)
+    ((_, marks, figures),) = run_suite("heads", [row], setting, lambda row: None)
+    assert [mark.figure for mark in marks[1:]] == [
+        "adaptive, step / softmax",
+        "adaptive, memory / softmax",
+        "sampled, step / softmax",
+        "sampled, memory / softmax",
+    ]
+    assert all(mark.value and mark.value > 0 for mark in marks)
+    assert set(figures["heads"]) == {"softmax", "adaptive", "sampled"}

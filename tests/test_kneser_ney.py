@@ -38,7 +38,7 @@ def test_one_discount_gives_the_probabilities_of_nltk(order):
         if order > 1:
             expected = nltk.score(str(token), tuple(map(str, context)))
         else:
-            expected = np.mean(TEXT == token)
+            expected = np.mean(token == TEXT)
         assert np.exp(log_probability(mine, context, token)) == pytest.approx(expected, abs=1e-12)
 
 

@@ -18,6 +18,7 @@ from structnet.bench.rows import (
     Row,
 )
 from structnet.bench.scale import SCALE
+from structnet.bench.vocabulary import HEADS
 from structnet.bench.workload import Figures, Setting, Work
 from structnet.data.synthetic import SizeRange
 from structnet.execute.executor import find
@@ -158,7 +159,7 @@ for _name in executors.names():
             Work(CHAIN, LSTM, **EQUAL, executor=_name), {"nn.LSTM padded": None}, ("torch",)
         )
         CUDA[f"tree-{_name}"] = PerSample(replace(TREES, executor=_name), US_PER_TREE)
-SUITES = {"cpu": CPU, "cuda": CUDA, "scale": SCALE}
+SUITES = {"cpu": CPU, "cuda": CUDA, "scale": SCALE, "heads": HEADS}
 
 
 def run_suite(

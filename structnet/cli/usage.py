@@ -129,7 +129,7 @@ With a task or a run, a sample of its data:
   --traceback     show where an error came from
 """,
     "bench": """\
-structnet bench topology=NAME cell=NAME | suite=cpu, cuda or scale: time and memory
+structnet bench topology=NAME cell=NAME | suite=cpu, cuda, scale or heads: time and memory
 
   size=20         steps, leaves, or height and width; size=4..64 for random sizes in a range
   batch=N, input_size=N, hidden_size=N, executor=NAME, save=NAME, zoneout=P
