@@ -10,6 +10,7 @@ import ast
 import importlib
 import importlib.util
 import sys
+import textwrap
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,6 +22,8 @@ from structnet.registry.plugin import Plugin, entry_points, load_command, warn
 from structnet.system.terminal import visible
 
 COMMAND_GROUP = "structnet.commands"
+# Columns of a command's description in `structnet --help`.
+WIDTH = 75
 Run = Callable[[list[str]], int | None]
 
 
@@ -63,7 +66,8 @@ def listed() -> str:
     lines = ["", "Commands of plugins; structnet help COMMAND shows their arguments:", ""]
     for name, (plugin, _) in found.items():
         about = visible(_first_line(plugin.module)).removeprefix(f"{name}: ").rstrip(".")
-        lines.append(f"  structnet {visible(name):<12} {about or plugin.owner}")
+        about = textwrap.shorten(about or plugin.owner, WIDTH, placeholder=" ...")
+        lines.append(f"  structnet {visible(name):<12} {about}")
     return "\n".join([*lines, ""])
 
 

@@ -1,8 +1,9 @@
-"""generate: samples from a run's net, as a picture."""
+"""generate: samples from a run's net, pictures or text."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from structnet.system.terminal import visible
+from structnet.system.terminal import visible, visible_text
 from structnet.system.words import take_options
 
 
@@ -14,13 +15,40 @@ def run(words: list[str]) -> int:
     from structnet.training.generate import generate
 
     directory = Path(options.pop("run"))
-    out = Path(options.pop("out", directory / "samples.png"))
+    given = options.pop("out", None)
     run = Run.compose(saved(str(directory)), directory)
-    if out.suffix.lower() != ".png" or out.is_dir():
+    is_picture = run.task.generates == "picture"
+    out = _checked(Path(given or directory / "samples.png"), is_picture)
+    made = generate(run, options)
+    if is_picture:
+        write(out, made.save)
+        print(visible(f"picture: {out}"))
+        return 0
+    text = _print(made)
+    if given is not None:
+        write(out, lambda path: path.write_text(text, encoding="utf-8"))
+        print(visible(f"text: {out}"))
+    return 0
+
+
+def _checked(out: Path, is_picture: bool) -> Path:
+    """The file to write to; ValueError or OSError before anything is generated."""
+    if out.is_dir():
+        raise ValueError(f"out must be a {'.png ' if is_picture else ''}file, got the folder {out}")
+    if is_picture and out.suffix.lower() != ".png":
         raise ValueError(f"out must be a .png file, got {out}")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"no folder {out.parent} to write {out.name} to")
-    made = generate(run, options)
-    write(out, made.save)
-    print(visible(f"picture: {out}"))
-    return 0
+    return out
+
+
+def _print(made: Iterable[str]) -> str:
+    """Print pieces of text as they come; all of it."""
+    pieces: list[str] = []
+    for piece in made:
+        print(visible_text(piece), end="", flush=True)
+        pieces.append(piece)
+    text = "".join(pieces)
+    if not text.endswith("\n"):
+        print()
+    return text

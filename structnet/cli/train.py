@@ -136,7 +136,8 @@ def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     if run.task.reads_files:
         print(" ", command_line("predict", here, "path=FILE_OR_FOLDER"))
     if run.task.generate is not None:
-        print(" ", command_line("generate", here, "out=samples.png"))
+        out = ["out=samples.png"] if run.task.generates == "picture" else []
+        print(" ", command_line("generate", here, *out))
     print(" ", command_line("test", here))
     print("  structnet list")
     return metrics

@@ -8,7 +8,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet train -m topology=chain,bichain cell=lstm,gru     a sweep over all combinations
   structnet test run=DIR                                      test a trained net again
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       predictions for your own files
-  structnet generate run=DIR [n=64] [out=FILE.png]            generate samples with a trained net
+  structnet generate run=DIR [prompt=TEXT] [out=FILE]         generate text, or pictures
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
   structnet draw topology=diagonal height=5 width=7           draw the nodes and predecessors
   structnet draw task=enas [sample=N]                         draw a sample of a task's data
@@ -87,14 +87,27 @@ word, a pixel (ROW, COLUMN), a region or a character. If the task reads no files
 which command shows its samples.
 """,
     "generate": """\
-structnet generate run=DIR: generate samples with a trained net
+structnet generate run=DIR: generate text or pictures with a trained net
 
   run=DIR         the directory of the run
-  out=FILE.png    the picture (samples.png in the run's directory)
+  out=FILE        the file to write; for pictures a .png (samples.png in the run's directory), for
+                  text any, without which it is only printed
   --plugin FILE   a Python file that registers your own components; may be repeated
   --traceback     show where an error came from
 
-Other options depend on the run's task. For images:
+Other options depend on the run's task. For text, which is printed as it comes:
+  prompt=TEXT     what the text begins with
+  n=N             the number of texts (1)
+  length=N        the number of characters, words or sub-words, at most (300)
+  stop=TEXT       end after this text; \\n is a line break
+  temperature=T   0 for the most probable text, above 1 for more varied ones (0.8)
+  top_k=K         draw from the K most probable characters, words or sub-words
+  top_p=P         draw from the fewest most probable ones whose probabilities have the sum P
+  beam=K          search for the most probable texts with K beams, instead of drawing
+  penalty=A       of beam search: above 0 for longer texts (0.6)
+  unseen=WHAT     error, skip or replace: what the net doesn't know of the prompt
+  seed=N          seed of the draws
+For images:
   n=N             the number of images
   temperature=T   below 1 for more probable images, above 1 for more varied ones
   seed=N          seed of the sampling

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -42,8 +42,9 @@ class Task(metaclass=Checked):
         sees: for a task that predicts the input itself: for every output, how many features of its
             own node it may depend on.
         condition: for the net, what samples are given beside their input; None for nothing.
-        generate: None, or a method (net, topology, **options) that makes samples with a net, and
-            returns them as an object with `save(path)`.
+        generate: None, or a method (net, topology, **options) that makes samples with a net.
+        generates: what it returns: picture, an object with `save(path)` for a .png; or text, an
+            iterable of its pieces, which are printed as they come.
         loaded: the splits that were loaded last.
     """
 
@@ -63,6 +64,7 @@ class Task(metaclass=Checked):
     sees: Sequence[int] | None = None
     condition: Any = None
     generate: Callable[..., Any] | None = None
+    generates: Literal["picture", "text"] = "picture"
 
     def find(self) -> Any:
         """Find the data's files, before anything is read; None if there are none to find.

@@ -25,6 +25,11 @@ def visible_lines(text: str) -> str:
     return "\n  ".join(map(visible, text.split("\n")))
 
 
+def visible_text(text: str) -> str:
+    """A text of several lines with line breaks and tabs as they are, and all else as `visible`."""
+    return "".join(one if one in "\n\t" else visible(one) for one in text)
+
+
 def counted(number: int, one: str, several: str = "") -> str:
     """A number with its noun: 1 epoch, 2 epochs."""
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"

@@ -11,7 +11,7 @@ from structnet.run.run import Run
 
 
 def generate(run: Run, words: Mapping[str, str]) -> Any:
-    """Generate samples with the run's net; the result has a method `save(path)`.
+    """Generate samples with the run's net; what they are is told by the task's `generates`.
 
     Arguments:
         run: its task generates.
@@ -22,7 +22,7 @@ def generate(run: Run, words: Mapping[str, str]) -> Any:
     if run.task.generate is None:
         raise ValueError(
             f"nothing to generate: the net of task {name!r}, as it is configured, makes no "
-            "samples; train one that predicts its input, such as task=digits"
+            "samples; train one that predicts its input, such as task=digits or task=text"
         )
     known = {
         option.rstrip("_"): kind
