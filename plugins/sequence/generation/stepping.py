@@ -36,7 +36,7 @@ def log_probs(output: Any, banned: Sequence[int] = ()) -> Tensor:
     if known.isnan().any():
         raise ValueError(
             "the net's scores are not numbers (nan): it has diverged in training; train it again "
-            "with a lower trainer.lr"
+            "with a lower trainer.learning_rate"
         )
     known[:, list(banned)] = -torch.inf
     return known
