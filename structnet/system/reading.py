@@ -70,13 +70,17 @@ def read_bytes(path: Path, count: int | None = None) -> bytes:
 def read_text(path: Path) -> str:
     """The text of a file in UTF-8, unpacked if its name ends in .gz; a byte order mark is dropped.
 
-    Raises the errors of `read_bytes`, and ValueError for other encodings.
+    Raises the errors of `read_bytes`, and ValueError for other encodings, with the byte's offset.
     """
     try:
         # Spreadsheet programs write a byte order mark.
-        return read_bytes(path).decode("utf-8-sig")
+        return read_bytes(path).decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
+        byte = error.object[error.start]
+        raise ValueError(
+            f"{path} is not text in UTF-8: byte 0x{byte:02x} at offset {error.start} ("
+            f"{error.reason}); save it in UTF-8"
+        ) from error
 
 
 def check_archive(path: Path) -> None:
