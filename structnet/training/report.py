@@ -13,6 +13,8 @@ from structnet.system.files import write
 from structnet.system.terminal import console, visible
 
 Figures = dict[str, Any]
+# A whole number from here on is taken as a count.
+COUNT = 100
 
 
 def print_table(run: Run, metrics: Figures) -> None:
@@ -26,9 +28,14 @@ def print_table(run: Run, metrics: Figures) -> None:
     rows = {**metrics.get("baselines", {}), model: metrics["test"]}
     for name, figures in rows.items():
         style = "bold" if name == model else None
-        cells = (f"{figures[c]:.4f}" if c in figures else "" for c in columns)
+        cells = (_shown(figures[c]) if c in figures else "" for c in columns)
         table.add_row(Text(visible(name)), *cells, style=style)
     console().print(table)
+
+
+def _shown(figure: float) -> str:
+    """A figure to four places; a large whole number, which is a count, without any."""
+    return f"{figure:,.0f}" if figure >= COUNT and figure == int(figure) else f"{figure:.4f}"
 
 
 def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:
