@@ -169,8 +169,11 @@ class Task(metaclass=Checked):
         """
         return loader(samples, topology, group=self.group, **options)
 
-    def prepare(self, net: nn.Module, batch: Batch, done: float) -> Batch:
-        """A training batch as the net gets it, `done` being the share of training that is done."""
+    def prepare(self, net: nn.Module, batch: Batch, states: Any, done: float) -> Batch:
+        """A training batch as the net gets it, `done` being the share of training that is done.
+
+        The net goes on from the states, as those of `net.carry`; from the start where None.
+        """
         return batch
 
     def baselines(self) -> dict[str, dict[str, float]]:

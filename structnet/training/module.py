@@ -137,7 +137,7 @@ class Module(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         done = self.trainer.global_step / self.steps
-        batch = self.task.prepare(self.net, batch, done)
+        batch = self.task.prepare(self.net, batch, self._before(batch), done)
         loss = self.task.loss(self._output(batch), batch)
         self.loss = loss.detach()
         self.log("loss", self.loss, prog_bar=True, batch_size=batch.num_samples)
@@ -154,10 +154,13 @@ class Module(LightningModule):
                 f"the task's batches follow each other, and {type(net).__name__} has no method "
                 "`carry`: take net=stack, or a task whose samples stand alone"
             )
-        states = self.carried.get(self.training) if batch.follows else None
-        output, finals = net.carry(batch, states)
+        output, finals = net.carry(batch, self._before(batch))
         self.carried[self.training] = [[one.detach() for one in states] for states in finals]
         return output
+
+    def _before(self, batch: Batch) -> Any:
+        """The states that a batch starts from: of one that follows, those of the batch before."""
+        return self.carried.get(self.training) if batch.follows else None
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self.nodes += batch.num_nodes
