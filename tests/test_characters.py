@@ -169,7 +169,7 @@ def test_samples_are_those_of_the_seed_and_no_split_repeats_another(name):
 def test_a_topology_that_looks_ahead_is_refused(name, isolated_registries):
     task = sn.tasks.create(name)
     for topology in ("bichain", "later", "later_edges"):
-        with pytest.raises(ValueError, match=r"predicts the next character.*topology=chain"):
+        with pytest.raises(ValueError, match=r"predicts what follows.*topology=chain"):
             task.check(sn.topologies.create(topology))
     for topology in ("chain", "earlier_edges"):
         task.check(sn.topologies.create(topology))

@@ -1,6 +1,7 @@
 """Chains in one direction or both. A structure is an int, the length of the sequence."""
 
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -54,3 +55,27 @@ class BiChain(sn.Topology):
         after = len(before) - 1 - before[::-1]
         after[-1] = len(before)
         return before, after
+
+
+def refuse_ahead(task: sn.Task, topology: sn.Topology) -> None:
+    """ValueError for a topology that shows a step what follows, which the task predicts."""
+    if looks_ahead(topology):
+        raise ValueError(
+            f"{type(task).__name__} predicts what follows, which {type(topology).__name__} would "
+            "show: take a topology that only reads forward, such as topology=chain"
+        )
+
+
+def looks_ahead(topology: sn.Topology) -> bool:
+    """Whether in some direction a step of a sequence follows a later one."""
+    length = 5
+    tables: Any = topology.predecessors(length)
+    for table in tables if len(topology.directions) > 1 else (tables,):
+        if isinstance(table, sn.Edges):
+            source, target = np.asarray(table.index)
+        else:
+            source, target = np.asarray(table), np.arange(length)[:, None]
+        # Numbers from `length` on are initial states.
+        if ((source > target) & (source < length)).any():
+            return True
+    return False

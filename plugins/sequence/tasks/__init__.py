@@ -1,3 +1,3 @@
-"""Next-character prediction on generated texts."""
+"""Prediction of what follows: in generated texts, and in real ones."""
 
-from structnet.plugins.sequence.tasks import arithmetic, xml  # noqa: F401
+from structnet.plugins.sequence.tasks import arithmetic, text, words, xml  # noqa: F401

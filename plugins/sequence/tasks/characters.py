@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.sequence.topology import refuse_ahead
 
 # An upper bound, as all texts are drawn before training starts.
 MOST_TEXTS = 10_000_000
@@ -52,12 +53,7 @@ class Characters(sn.Task):
 
     def check(self, topology: sn.Topology) -> None:
         super().check(topology)
-        if looks_ahead(topology):
-            raise ValueError(
-                f"{type(self).__name__} predicts the next character, which "
-                f"{type(topology).__name__} would show: take a topology that only reads forward, "
-                "such as topology=chain"
-            )
+        refuse_ahead(self, topology)
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return True
@@ -139,21 +135,6 @@ class Characters(sn.Task):
         """The inputs and targets of all characters that are to be predicted."""
         x, y = map(np.concatenate, zip(*map(self._encode, self.texts[split]), strict=True))
         return x[y != sn.IGNORE], y[y != sn.IGNORE]
-
-
-def looks_ahead(topology: sn.Topology) -> bool:
-    """Whether in some direction a step of a sequence follows a later one."""
-    length = 5
-    tables: Any = topology.predecessors(length)
-    for table in tables if len(topology.directions) > 1 else (tables,):
-        if isinstance(table, sn.Edges):
-            source, target = np.asarray(table.index)
-        else:
-            source, target = np.asarray(table), np.arange(length)[:, None]
-        # Numbers from `length` on are initial states.
-        if ((source > target) & (source < length)).any():
-            return True
-    return False
 
 
 def _sample(x: np.ndarray, y: np.ndarray) -> sn.Sample:

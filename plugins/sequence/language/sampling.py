@@ -1,0 +1,68 @@
+"""Scheduled sampling: in training, the net reads some of its own predictions.
+
+B: samples, T: steps of each.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+import structnet as sn
+
+Schedule = Literal["none", "linear", "exponential", "sigmoid"]
+# How steep the inverse sigmoid is: it begins and ends this near to its limits.
+EDGE = 0.01
+
+
+def share_of(schedule: Schedule, most: float, done: float) -> float:
+    """The share of inputs that are the net's own, from 0 to `most` as `done` goes from 0 to 1.
+
+    One minus it is the epsilon of Bengio et al. (2015), section 2.4: falling linearly, as a power,
+    or as an inverse sigmoid.
+    """
+    done = min(max(done, 0.0), 1.0)
+    if schedule == "none":
+        return 0.0
+    if schedule == "linear":
+        return most * done
+    if schedule == "exponential":
+        # With the limit 1, the power would have to be of 0.
+        return 1 - max(1 - most, EDGE) ** done if done < 1 else most
+    steep = 2 * math.log(1 / EDGE - 1)
+    return most / (1 + math.exp(-steep * (done - 0.5)))
+
+
+def sampled(net: Any, batch: sn.Batch, share: float, states: Any = None) -> sn.Batch:
+    """A batch in which a share of the tokens after the first are drawn from the net's predictions.
+
+    Bengio et al. (2015), section 2.3, with a draw for every token. The inputs are drawn step by
+    step, each from what the net predicts after those before it, without dropout and gradients; the
+    targets stay.
+
+    Arguments:
+        net: has a `stepper`.
+        batch: samples of T tokens each, whose classes are the tokens.
+        share: the probability with which an input is drawn.
+        states: the net's state before the batch, as `net.carry` gives it; None for the start.
+    """
+    ids = batch.x.ids.view(batch.num_samples, -1)
+    mixed = ids.clone()
+    stepper = net.stepper(batch.num_samples)
+    stepper.load_state(states)
+    for step in range(1, ids.shape[1]):
+        output = stepper.push(mixed[:, step - 1])
+        drawn = torch.multinomial(probabilities(output), 1)[:, 0]
+        own = torch.rand(len(drawn), device=drawn.device) < share
+        mixed[:, step] = torch.where(own, drawn, ids[:, step])
+    x = sn.Tokens(mixed.flatten(), batch.x.ptr)
+    return replace(batch, x=x)
+
+
+def probabilities(output: Any) -> Tensor:
+    """The probabilities (n, C) of scores, a tensor or `sn.Scores`."""
+    if isinstance(output, Tensor):
+        return output.float().softmax(1)
+    return output.log_probs().float().exp()
