@@ -1,3 +1,3 @@
-"""Prediction of what follows: in generated texts, and in real ones."""
+"""Prediction of what follows, in generated texts and in real ones, and of regular languages."""
 
-from structnet.plugins.sequence.tasks import arithmetic, text, words, xml  # noqa: F401
+from structnet.plugins.sequence.tasks import arithmetic, automaton, text, words, xml  # noqa: F401

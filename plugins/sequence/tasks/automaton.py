@@ -1,0 +1,206 @@
+"""Acceptors and transducers of regular languages, learned from strings."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+from structnet.plugins.sequence.automata.automaton import Automaton
+from structnet.plugins.sequence.automata.compiling import compile_pattern
+from structnet.plugins.sequence.automata.languages import LANGUAGES, Name
+from structnet.plugins.sequence.automata.sampling import Sampler, near_misses
+
+# The token before the first symbol, so that the empty string has a state and a label as well.
+START = "<s>"
+OUTSIDE, INSIDE = 0, 1
+# Bounds of options: all strings are drawn before training starts.
+MOST_STRINGS, MOST_STEPS = 1_000_000, 10_000
+Spans = list[tuple[int, int]]
+
+
+@sn.tasks.register("automaton")
+class AutomatonTask(sn.Task):
+    """Whether a string is in a regular language: trained on short strings, tested on longer ones.
+
+    The language is one of those in the literature, or that of a regular expression. Half of the
+    strings are in it, uniformly drawn among those of a length, all lengths equally likely; of the
+    others a share are near misses, one edit away from a word. `accept` has one label per string,
+    `transduce` one after every symbol, for the string read so far. A token before the first symbol
+    gives the empty string its label. Training strings have up to `longest` symbols, validation
+    strings up to twice as many, and test strings up to `times` as many: the table has the accuracy
+    at each range of lengths.
+
+    Arguments:
+        language: a language by name; tomita4 if no pattern is given either.
+        pattern: a regular expression in Python's syntax, in place of a named language.
+        alphabet: the symbols of the pattern's language; by default the characters it names.
+        goal: accept labels strings, transduce labels every step.
+        longest: the greatest length of a training string.
+        times: test strings are up to this many times as long.
+        near: the share of near misses among the strings outside the language.
+        train_size: the number of training strings; a tenth of it are validation strings, and a
+            twentieth test strings of each range of lengths.
+        seed: the seed of the strings.
+    """
+
+    structures = ("sequence",)
+    classes = ("outside", "inside")
+
+    def __init__(
+        self,
+        *,
+        language: Name | None = None,
+        pattern: str | None = None,
+        alphabet: str | None = None,
+        goal: Literal["accept", "transduce"] = "accept",
+        longest: int = 20,
+        times: int = 10,
+        near: float = 0.5,
+        train_size: int = 20_000,
+        seed: int = 0,
+    ):
+        """ValueError for an option out of range, or a pattern that is not taken."""
+        _check("longest", longest, 1, MOST_STEPS)
+        _check("times", times, 1, MOST_STEPS // longest)
+        _check("train_size", train_size, 1, MOST_STRINGS)
+        _check("near", near, 0, 1)
+        _check("seed", seed, 0, 2**32)
+        if pattern is not None and language is not None:
+            raise ValueError(
+                f"a language is named, {language!r}, and a pattern given, {pattern!r}: leave one out"
+            )
+        if pattern is None and alphabet is not None:
+            raise ValueError("option 'alphabet' is for a pattern, set pattern as well")
+        self.goal, self.longest, self.near = goal, longest, near
+        self.train_size, self.seed = train_size, seed
+        self.name = language or ("tomita4" if pattern is None else "pattern")
+        if pattern is None:
+            known = LANGUAGES[self.name]
+            pattern, alphabet = known.pattern, known.alphabet
+        self.pattern = pattern
+        self.automaton = compile_pattern(pattern, alphabet)
+        self.spans = spans(longest, times)
+        self.kinds = [f"{low}-{high}" for low, high in self.spans]
+        words, others = (s.lengths(0, longest) for s in (self.words, self.others))
+        if not len(words) or not len(others):
+            none = "no string" if not len(words) else "every string"
+            raise ValueError(
+                f"{none} of at most {longest} symbols over {self.automaton.alphabet!r} is in the "
+                f"language of {pattern!r}: "
+                + ("set longest to more" if not len(words) else "give an alphabet with more symbols")
+            )
+
+    @cached_property
+    def words(self) -> Sampler:
+        """Draws strings of the language."""
+        return Sampler(self.automaton, self.spans[-1][1])
+
+    @cached_property
+    def others(self) -> Sampler:
+        """Draws strings outside the language."""
+        return Sampler(self.automaton.complement(), self.spans[-1][1])
+
+    def load(self, topology: sn.Topology) -> sn.Splits:
+        strings = self.strings()
+        vocabulary = self.vocabulary
+        if vocabulary is None:
+            joined = "".join(string for string, _ in strings["train"])
+            counts = {symbol: joined.count(symbol) for symbol in self.automaton.alphabet}
+            vocabulary = sn.Vocabulary({START: self.train_size, **counts})
+        splits = {
+            split: [self.sample(string, vocabulary, kind) for string, kind in some]
+            for split, some in strings.items()
+        }
+        return sn.Splits(splits, vocabulary=vocabulary)
+
+    def strings(self) -> dict[str, list[tuple[str, int]]]:
+        """The strings of each split, with their ranges of lengths as indices."""
+        train, validation, test = (np.random.default_rng([self.seed, i]) for i in range(3))
+        drawn = self.draw((0, self.longest), self.train_size, train)
+        splits = {"train": [(string, 0) for string in drawn], "validation": [], "test": []}
+        checked = self.spans[:2]
+        for kind, span in enumerate(self.spans):
+            if kind < len(checked):
+                share = -(-self.train_size // (10 * len(checked)))
+                found = self.draw(span, share, validation)
+                splits["validation"] += [(string, kind) for string in found]
+            found = self.draw(span, max(2, -(-self.train_size // 20)), test)
+            splits["test"] += [(string, kind) for string in found]
+        return splits
+
+    def draw(self, span: tuple[int, int], count: int, random: np.random.Generator) -> list[str]:
+        """Strings of lengths within a range, half in the language, mixed.
+
+        Where the range has no words, or nothing but words, all are of the other half, and a
+        DataWarning says so.
+        """
+        low, high = span
+        inside = self.words.draw_within(low, high, count // 2, random)
+        missed = near_misses(self.words, low, high, round(self.near * (count - count // 2)), random)
+        outside = missed + self.others.draw_within(
+            low, high, count - count // 2 - len(missed), random
+        )
+        if not inside or not outside:
+            which = "in" if not inside else "outside"
+            message = f"no string of length {low} to {high} is {which} the language {self.pattern!r}"
+            warnings.warn(f"{message}: all samples are of one class", sn.DataWarning, stacklevel=2)
+            more = self.others if not inside else self.words
+            both = [*inside, *outside]
+            both += more.draw_within(low, high, count - len(both), random)
+        else:
+            both = [*inside, *outside]
+        return [both[i] for i in random.permutation(len(both))]
+
+    def sample(
+        self,
+        string: str,
+        vocabulary: sn.Vocabulary | None = None,
+        kind: int = 0,
+        origin: Any = None,
+    ) -> sn.Sample:
+        """A string over the alphabet, labelled as the language has it."""
+        vocabulary = vocabulary or self.vocabulary
+        assert vocabulary is not None
+        tokens = vocabulary.tokens([[START], *map(list, string)])
+        y: NDArray = self.automaton.accepting[self.automaton.trace(string)].astype(np.int64)
+        target = y if self.goal == "transduce" else y[-1]
+        return sn.Sample(len(y), tokens, target, kind, origin)
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The lines of a text file, one string each."""
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}; give a text file with one string per line")
+        for number, line in enumerate(sn.read_text(path).splitlines(), start=1):
+            odd = next((c for c in line if c not in self.automaton.alphabet), None)
+            if odd is not None:
+                raise ValueError(
+                    f"{path}, line {number}: {odd!r} is not a symbol of the language, whose "
+                    f"alphabet is {self.automaton.alphabet!r}"
+                )
+            yield self.sample(line, origin=sn.Origin(path, number, line))
+
+    def scores_nodes(self, topology: sn.Topology) -> bool:
+        return self.goal == "transduce"
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Models that keep no state: the majority, the last symbols, counts of pairs."""
+        from structnet.plugins.sequence.automata.baselines import fit_strings
+
+        split, every = self.strings(), self.goal == "transduce"
+        return fit_strings(self.automaton, split["train"], split["test"], self.kinds, every)
+
+
+def spans(longest: int, times: int) -> Spans:
+    """The ranges of test lengths: up to `longest`, and as wide up to 2, `times` / 2 and `times` it."""
+    factors = sorted({1, *(f for f in (2, times // 2, times) if 1 < f <= times)})
+    return [(0 if f == 1 else (f - 1) * longest + 1, f * longest) for f in factors]
+
+
+def _check(option: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"option {option!r} is from {least} to {most}, got {value}")
