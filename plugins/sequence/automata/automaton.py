@@ -89,9 +89,7 @@ class Automaton:
         order = merged._from(int(block[0]))
         number = np.empty(len(order), np.int64)
         number[order] = np.arange(len(order))
-        return Automaton(
-            self.alphabet, number[merged.successors[order]], merged.accepting[order]
-        )
+        return Automaton(self.alphabet, number[merged.successors[order]], merged.accepting[order])
 
     def difference(self, other: "Automaton") -> str | None:
         """A shortest string that only one of both accepts; None if their languages are equal.

@@ -4,6 +4,7 @@ Thompson (1968), "Regular expression search algorithm"; Rabin and Scott (1959), 
 their decision problems", theorem 11.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
@@ -23,7 +24,7 @@ from structnet.plugins.sequence.automata.pattern import (
 )
 
 # Beyond these a pattern is refused: subsets can be exponentially many.
-MOST_STATES, MOST_PARTS = 10_000, 100_000
+MOST_STATES, MOST_PARTS = 10_000, 50_000
 
 
 def compile_pattern(pattern: str, alphabet: str | None = None) -> Automaton:
@@ -69,6 +70,7 @@ class _Machine:
     """The nondeterministic automaton of a tree; it begins in state 0.
 
     Attributes:
+        size: the number of states.
         empty: by state, the states that follow without reading anything.
         anchored: by state, those that follow at the start of the string (True) or its end (False).
         moves: by state, those that follow a character.
@@ -76,9 +78,10 @@ class _Machine:
     """
 
     def __init__(self, tree: Node):
-        self.empty: list[list[int]] = []
-        self.anchored: list[list[tuple[bool, int]]] = []
-        self.moves: list[list[tuple[Characters, int]]] = []
+        self.size = 0
+        self.empty: defaultdict[int, list[int]] = defaultdict(list)
+        self.anchored: defaultdict[int, list[tuple[bool, int]]] = defaultdict(list)
+        self.moves: defaultdict[int, list[tuple[Characters, int]]] = defaultdict(list)
         self.characters = characters_of(tree)
         self.final = self._build(tree, self._add())
 
@@ -88,19 +91,19 @@ class _Machine:
         open_ = list(found)
         while open_:
             state = open_.pop()
-            held = [to for start, to in self.anchored[state] if (at_start if start else at_end)]
-            for following in (*self.empty[state], *held):
+            anchored = self.anchored.get(state, ())
+            held = [to for start, to in anchored if (at_start if start else at_end)]
+            for following in (*self.empty.get(state, ()), *held):
                 if following not in found:
                     found.add(following)
                     open_.append(following)
         return frozenset(found)
 
     def _add(self) -> int:
-        if len(self.empty) >= MOST_PARTS:
+        if self.size >= MOST_PARTS:
             raise _TooLargeError(f"{MOST_PARTS:,} parts when its repeats are written out")
-        for one in (self.empty, self.anchored, self.moves):
-            one.append([])
-        return len(self.empty) - 1
+        self.size += 1
+        return self.size - 1
 
     def _build(self, node: Node, start: int) -> int:
         """Add what reads a part from a state on; the state in which it ends."""
@@ -149,14 +152,15 @@ def _subsets(machine: _Machine, alphabet: str) -> Automaton:
     read = {one: set(one.among(alphabet)) for one in machine.characters}
     kinds = [tuple(symbol in some for some in read.values()) for symbol in alphabet]
     # Symbols that no part of the pattern tells apart, by the first of them.
-    first = {kind: symbol for kind, symbol in reversed(list(zip(kinds, alphabet, strict=True)))}
+    first = dict(zip(reversed(kinds), reversed(alphabet), strict=True))
+    moves = machine.moves
     start = machine.close([0], at_start=True, at_end=False)
     numbers, rows = {start: 0}, []
     open_ = [start]
     for states in open_:
         follows: dict[str, int] = {}
         for symbol in first.values():
-            reached = {to for s in states for one, to in machine.moves[s] if symbol in read[one]}
+            reached = {to for s in states for one, to in moves.get(s, ()) if symbol in read[one]}
             after = machine.close(reached, at_start=False, at_end=False)
             if after not in numbers:
                 if len(numbers) >= MOST_STATES:

@@ -13,6 +13,7 @@ from functools import cache
 from typing import NoReturn
 
 PRINTABLE = "".join(map(chr, range(32, 127)))
+LATIN = "".join(map(chr, range(0x250)))
 # The most characters taken from a class that has no printable ones, and shown of a pattern.
 MOST_ODD, LONGEST_SHOWN = 64, 80
 ESCAPE = re.compile(
@@ -128,8 +129,10 @@ def alphabet_of(node: Node) -> str:
     """
     found: set[str] = set()
     for one in characters_of(node):
-        named = one.among(PRINTABLE) or one.among(_every_character())[:MOST_ODD]
-        found.update(PRINTABLE if len(named) > len(PRINTABLE) / 2 else named)
+        if named := one.among(PRINTABLE):
+            found.update(PRINTABLE if len(named) > len(PRINTABLE) / 2 else named)
+        else:
+            found.update((one.among(LATIN) or one.among(_every_character()))[:MOST_ODD])
     return "".join(sorted(found))
 
 

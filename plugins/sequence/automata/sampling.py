@@ -75,28 +75,49 @@ class Sampler:
         return self.draw(random.choice(lengths, count), random) if len(lengths) else []
 
 
-def near_misses(
-    words: Sampler, low: int, high: int, count: int, random: np.random.Generator
-) -> list[str]:
-    """Strings outside a language of which one edit makes a word: fewer where few are found.
+class Mixture:
+    """Draws strings half of which an automaton accepts; of the others a share are near misses.
 
-    An edit replaces, inserts or leaves out one symbol.
+    A near miss is one edit away from a word: a symbol replaced, inserted or left out.
 
     Arguments:
-        words: draws the language's words.
-        low, high: the least and the greatest length.
-        count: of the strings.
-        random: draws.
+        automaton: of the language.
+        longest: the greatest length.
+        near: the share of near misses.
     """
-    automaton, found = words.automaton, []
-    for _ in range(TRIES):
-        for word in words.draw_within(low, high, count - len(found), random):
-            missed = _edited(word, automaton.alphabet, random)
-            if low <= len(missed) <= high and not automaton.accepts(missed):
-                found.append(missed)
-        if len(found) == count:
-            break
-    return found
+
+    def __init__(self, automaton: Automaton, longest: int, near: float):
+        self.near, self.automaton = near, automaton
+        self.words = Sampler(automaton, longest)
+        self.others = Sampler(automaton.complement(), longest)
+
+    def draw(self, low: int, high: int, count: int, random: np.random.Generator) -> list[str]:
+        """Strings of lengths from `low` to `high`, in random order.
+
+        All are accepted, or none, where there are only such strings.
+        """
+        inside = self.words.draw_within(low, high, count // 2, random)
+        wanted = count - count // 2
+        outside = self.near_misses(low, high, round(self.near * wanted), random)
+        outside += self.others.draw_within(low, high, wanted - len(outside), random)
+        both = inside + outside
+        more = self.words if inside else self.others
+        both += more.draw_within(low, high, count - len(both), random)
+        return [both[i] for i in random.permutation(len(both))]
+
+    def near_misses(
+        self, low: int, high: int, count: int, random: np.random.Generator
+    ) -> list[str]:
+        """Strings that are one edit away from a word: fewer where few are found."""
+        found: list[str] = []
+        for _ in range(TRIES):
+            for word in self.words.draw_within(low, high, count - len(found), random):
+                missed = _edited(word, self.automaton.alphabet, random)
+                if low <= len(missed) <= high and not self.automaton.accepts(missed):
+                    found.append(missed)
+            if len(found) == count:
+                break
+        return found
 
 
 def _edited(word: str, alphabet: str, random: np.random.Generator) -> str:

@@ -1,7 +1,7 @@
 """Acceptors and transducers of regular languages, learned from strings."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.sequence.automata.automaton import Automaton
 from structnet.plugins.sequence.automata.compiling import compile_pattern
 from structnet.plugins.sequence.automata.languages import LANGUAGES, Name
-from structnet.plugins.sequence.automata.sampling import Sampler, near_misses
+from structnet.plugins.sequence.automata.pattern import shown
+from structnet.plugins.sequence.automata.sampling import Mixture
 
 # The token before the first symbol, so that the empty string has a state and a label as well.
 START = "<s>"
@@ -58,10 +58,10 @@ class AutomatonTask(sn.Task):
         pattern: str | None = None,
         alphabet: str | None = None,
         goal: Literal["accept", "transduce"] = "accept",
-        longest: int = 20,
+        longest: int = 10,
         times: int = 10,
         near: float = 0.5,
-        train_size: int = 20_000,
+        train_size: int = 50_000,
         seed: int = 0,
     ):
         """ValueError for an option out of range, or a pattern that is not taken."""
@@ -72,38 +72,34 @@ class AutomatonTask(sn.Task):
         _check("seed", seed, 0, 2**32)
         if pattern is not None and language is not None:
             raise ValueError(
-                f"a language is named, {language!r}, and a pattern given, {pattern!r}: leave one out"
+                f"a language is named, {language!r}, and {shown(pattern)} given: leave one out"
             )
         if pattern is None and alphabet is not None:
             raise ValueError("option 'alphabet' is for a pattern, set pattern as well")
         self.goal, self.longest, self.near = goal, longest, near
         self.train_size, self.seed = train_size, seed
-        self.name = language or ("tomita4" if pattern is None else "pattern")
+        self.title = language or pattern or "tomita4"
         if pattern is None:
-            known = LANGUAGES[self.name]
+            known = LANGUAGES[language or "tomita4"]
             pattern, alphabet = known.pattern, known.alphabet
         self.pattern = pattern
         self.automaton = compile_pattern(pattern, alphabet)
         self.spans = spans(longest, times)
         self.kinds = [f"{low}-{high}" for low, high in self.spans]
-        words, others = (s.lengths(0, longest) for s in (self.words, self.others))
-        if not len(words) or not len(others):
-            none = "no string" if not len(words) else "every string"
-            raise ValueError(
-                f"{none} of at most {longest} symbols over {self.automaton.alphabet!r} is in the "
-                f"language of {pattern!r}: "
-                + ("set longest to more" if not len(words) else "give an alphabet with more symbols")
-            )
+        for part, what, way_out in (
+            (self.mixture.words, "no", "set longest to more"),
+            (self.mixture.others, "every", "give an alphabet with more symbols"),
+        ):
+            if not len(part.lengths(0, longest)):
+                raise ValueError(
+                    f"{what} string of at most {longest} symbols over {self.automaton.alphabet!r} "
+                    f"is in the language of {shown(pattern)}: {way_out}"
+                )
 
     @cached_property
-    def words(self) -> Sampler:
-        """Draws strings of the language."""
-        return Sampler(self.automaton, self.spans[-1][1])
-
-    @cached_property
-    def others(self) -> Sampler:
-        """Draws strings outside the language."""
-        return Sampler(self.automaton.complement(), self.spans[-1][1])
+    def mixture(self) -> Mixture:
+        """Draws strings in the language and outside."""
+        return Mixture(self.automaton, self.spans[-1][1], self.near)
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         strings = self.strings()
@@ -116,7 +112,7 @@ class AutomatonTask(sn.Task):
             split: [self.sample(string, vocabulary, kind) for string, kind in some]
             for split, some in strings.items()
         }
-        return sn.Splits(splits, vocabulary=vocabulary)
+        return sn.Splits(splits, vocabulary=vocabulary, source=strings)
 
     def strings(self) -> dict[str, list[tuple[str, int]]]:
         """The strings of each split, with their ranges of lengths as indices."""
@@ -134,27 +130,20 @@ class AutomatonTask(sn.Task):
         return splits
 
     def draw(self, span: tuple[int, int], count: int, random: np.random.Generator) -> list[str]:
-        """Strings of lengths within a range, half in the language, mixed.
+        """Strings of lengths within a range, half of them in the language, in random order.
 
-        Where the range has no words, or nothing but words, all are of the other half, and a
-        DataWarning says so.
+        A DataWarning where all strings of these lengths are in it, or none is.
         """
         low, high = span
-        inside = self.words.draw_within(low, high, count // 2, random)
-        missed = near_misses(self.words, low, high, round(self.near * (count - count // 2)), random)
-        outside = missed + self.others.draw_within(
-            low, high, count - count // 2 - len(missed), random
-        )
-        if not inside or not outside:
-            which = "in" if not inside else "outside"
-            message = f"no string of length {low} to {high} is {which} the language {self.pattern!r}"
-            warnings.warn(f"{message}: all samples are of one class", sn.DataWarning, stacklevel=2)
-            more = self.others if not inside else self.words
-            both = [*inside, *outside]
-            both += more.draw_within(low, high, count - len(both), random)
-        else:
-            both = [*inside, *outside]
-        return [both[i] for i in random.permutation(len(both))]
+        for part, which in ((self.mixture.words, "in"), (self.mixture.others, "outside")):
+            if not len(part.lengths(low, high)):
+                warnings.warn(
+                    f"no string of {low} to {high} symbols is {which} the language of "
+                    f"{shown(self.pattern)}: all samples of these lengths are of one class",
+                    sn.DataWarning,
+                    stacklevel=2,
+                )
+        return self.mixture.draw(low, high, count, random)
 
     def sample(
         self,
@@ -191,12 +180,12 @@ class AutomatonTask(sn.Task):
         """Models that keep no state: the majority, the last symbols, counts of pairs."""
         from structnet.plugins.sequence.automata.baselines import fit_strings
 
-        split, every = self.strings(), self.goal == "transduce"
+        split, every = self.loaded.source, self.goal == "transduce"
         return fit_strings(self.automaton, split["train"], split["test"], self.kinds, every)
 
 
 def spans(longest: int, times: int) -> Spans:
-    """The ranges of test lengths: up to `longest`, and as wide up to 2, `times` / 2 and `times` it."""
+    """Ranges of test lengths: up to `longest`, and as wide up to 2, `times` / 2 and `times` it."""
     factors = sorted({1, *(f for f in (2, times // 2, times) if 1 < f <= times)})
     return [(0 if f == 1 else (f - 1) * longest + 1, f * longest) for f in factors]
 
