@@ -136,8 +136,7 @@ class Module(LightningModule):
             group.update(lr=rate, initial_lr=given)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        done = self.trainer.global_step / self.steps
-        batch = self.task.prepare(self.net, batch, self._before(batch), done)
+        batch = self.task.prepare(self.net, batch, self._before(batch), self.done)
         loss = self.task.loss(self._output(batch), batch)
         self.loss = loss.detach()
         self.log("loss", self.loss, prog_bar=True, batch_size=batch.num_samples)
