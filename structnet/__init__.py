@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from structnet.data.batch import Tokens as Tokens
     from structnet.data.batch import Vocabulary as Vocabulary
     from structnet.data.batch import collate as collate
+    from structnet.data.folder import data_folder as data_folder
     from structnet.data.loader import Batches as Batches
     from structnet.data.loader import loader as loader
     from structnet.data.node_loader import node_loader as node_loader
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from structnet.data.splits import Splits as Splits
     from structnet.data.task import IGNORE as IGNORE
     from structnet.data.task import Task as Task
-    from structnet.data.task import data_folder as data_folder
     from structnet.data.vectors import Vectors as Vectors
     from structnet.data.vectors import read_vectors as read_vectors
     from structnet.execute.executor import Executor as Executor
@@ -107,7 +107,7 @@ _HOME = {
     "check_file": "structnet.system.reading",
     "collate": "structnet.data.batch",
     "counting": "structnet.cell.frame",
-    "data_folder": "structnet.data.task",
+    "data_folder": "structnet.data.folder",
     "executors": "structnet.registry",
     "heads": "structnet.registry",
     "keep_memory": "structnet.system.memory",

@@ -90,7 +90,7 @@ def test_a_file_without_expressions_gives_nothing(project):
         (["path=nowhere"], ["no file or folder 'nowhere'"]),
         (["path=empty"], ["no Python file below 'empty'"]),
         ([], ["path=... is missing"]),
-        (["path="], ["path=... is missing"]),
+        (["path="], ["path= takes a value"]),
         (["path=project", "top=0"], ["top must be a whole number, at least 1", "'0'"]),
         (["path=project", "top=abc"], ["top must be a whole number, at least 1", "'abc'"]),
         (["path=project", "pth=x"], ["no option 'pth=x'", "did you mean 'path'?"]),

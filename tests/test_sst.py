@@ -270,7 +270,7 @@ def test_a_sentence_is_read_for_prediction_without_its_labels(small, tmp_path):
 def test_baselines_are_the_most_frequent_class_and_words_with_bigrams(small):
     task, splits = create(small)
     found = task.baselines()
-    assert set(found) == {"majority", "bigrams"}
+    assert set(found) == {"majority", "unigrams", "bigrams"}
     labels = [int(sample.y[0]) for sample in splits["train"]]
     frequent = max(sorted(set(labels)), key=labels.count)
     share = np.mean([int(sample.y[0]) == frequent for sample in splits["test"]])

@@ -52,8 +52,9 @@ def test_rows_have_the_numbers_of_their_first_lines(tmp_path):
         (3, ["two\nlines", "2"]),
         (5, ['say "so"', "3"]),
     ]
-    path.write_text('a\t"b\nc, d\te"f\n')
-    assert list(read_rows(path, tabs=True)) == [(1, ["a", '"b']), (2, ["c, d", 'e"f'])]
+    path.write_text('a\t"b\nc, d\te"f\n\t\n')
+    rows = [(1, ["a", '"b']), (2, ["c, d", 'e"f']), (3, ["", ""])]
+    assert list(read_rows(path, tabs=True)) == rows
 
 
 @pytest.mark.parametrize(

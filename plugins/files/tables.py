@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from structnet.plugins.files.lines import read_lines
+import structnet as sn
 
 
 def read_rows(path: Path, *, tabs: bool = False) -> Iterator[tuple[int, list[str]]]:
@@ -14,7 +14,8 @@ def read_rows(path: Path, *, tabs: bool = False) -> Iterator[tuple[int, list[str
     tabs a quote is a sign like any other. ValueError names file and line of a row that is not one;
     other errors are those of `sn.read_text`.
     """
-    lines = (f"{line.text}\n" for line in read_lines(path))
+    # Not stripped at the end: the last value of the last row may be empty.
+    lines = (f"{line}\n" for line in sn.read_text(path).replace("\r\n", "\n").split("\n"))
     if tabs:
         rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
@@ -22,7 +23,7 @@ def read_rows(path: Path, *, tabs: bool = False) -> Iterator[tuple[int, list[str
     number = 1
     try:
         for row in rows:
-            if row:
+            if len(row) > 1 or "".join(row).strip():
                 yield number, row
             number = rows.line_num + 1
     except csv.Error as error:

@@ -1,31 +1,37 @@
-"""predict: predictions of a run's net for a user's files."""
+"""predict: predictions of a run's net for a user's files and texts."""
 
 import csv
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from structnet.system.terminal import visible
-from structnet.system.words import take_flag, take_options, whole
+from structnet.system.terminal import console, visible
+from structnet.system.words import take_flag, take_options, take_repeated, whole
+
+# The words shown that weighed most, of one text.
+WORDS = 5
 
 
 def run(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
-    options = take_options(words, required=("run", "path"), optional=("top", "min", "out"))
+    texts = take_repeated(words, "text")
+    options = take_options(
+        words, required=("run",), optional=("path", "file", "top", "min", "out"), also=("text",)
+    )
+    source = _source(texts, options)
     top = whole(options["top"], "top") if "top" in options else None
     least = _share(options.get("min", "0"))
     from structnet.config.composing import saved
     from structnet.run.run import Run
-    from structnet.training.predict import predict
 
     run = Run.compose(saved(options["run"]), Path(options["run"]))
-    found = predict(run, run.load_net(), Path(options["path"]))
+    found = _predict(run, source, texts, options)
     if not found:
         task = run.config["task"]["name"]
-        path = visible(options["path"])
+        path = visible(options[source])
         print(f"structnet: nothing in {path} for task {task!r}", file=sys.stderr)
     found = [one for one in found if one.probability is None or one.probability >= least]
     if "out" in options:
@@ -35,14 +41,84 @@ def run(words: list[str]) -> int:
     if as_json:
         print(json.dumps([one.as_dict() for one in shown], indent=1))
     else:
-        print("".join(f"{_line(one, run.task.wanted)}\n" for one in shown), end="")
+        for one in shown:
+            if source == "path":
+                print(_line(one, run.task.wanted))
+            else:
+                _print_text(one)
     if len(found) > len(shown):
         print(f"... {len(found) - len(shown)} more; top=N shows N", file=sys.stderr)
     return 0
 
 
+def _source(texts: Sequence[str], options: dict[str, str]) -> str:
+    """Which of path, file and text is given; ValueError for none of them, or several."""
+    given = [name for name in ("path", "file") if name in options] + ["text"] * bool(texts)
+    if not given:
+        raise ValueError(
+            "path=... is missing: write path=FILE_OR_FOLDER, file=FILE for a file with a text per "
+            'line, or text="..."'
+        )
+    if len(given) > 1:
+        raise ValueError(f"{'= and '.join(given)}= are both given: take one of them")
+    return given[0]
+
+
+def _predict(run: Any, source: str, texts: Sequence[str], options: dict[str, str]) -> list[Any]:
+    from structnet.data.batch import Origin
+    from structnet.system.reading import read_text
+    from structnet.training.predict import predict, predict_texts
+
+    if source == "path":
+        return predict(run, run.load_net(), Path(options["path"]))
+    place = options.get("file", "text")
+    if source == "file":
+        texts = read_text(Path(place)).replace("\r\n", "\n").split("\n")
+    lines = enumerate(texts, start=1)
+    # Blank lines are left out of a file; an empty text on the command line is a mistake.
+    origins = [Origin(place, n, one) for n, one in lines if source == "text" or one.strip()]
+    return predict_texts(run, run.load_net(), origins)
+
+
 def _line(one: Any, wanted: str | None) -> str:
     return f"{one} ({f'{one.probability:.3f}' if wanted else one.verdict})"
+
+
+def _print_text(one: Any) -> None:
+    """Print a text, the probabilities of its classes, and the words that weighed most.
+
+    On a terminal words are coloured, the more the larger their weight.
+    """
+    # Imported here, as help does not need it.
+    from rich.text import Text
+
+    line, largest = Text(), max((weight for _, weight in one.words), default=0.0)
+    for piece, weight in _pieces(one.origin.text, one.words):
+        share = weight / largest if largest else 0.0
+        # From white to orange.
+        colour = f"black on rgb(255,{round(255 - 105 * share)},{round(255 - 215 * share)})"
+        line.append(visible(piece), style=colour if share >= 0.1 else "")
+    console().print(line, soft_wrap=True)
+    if one.probabilities is None:
+        print(f"  {one.verdict}")
+        return
+    ordered = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
+    print(visible(f"  {', '.join(f'{name} {value:.3f}' for name, value in ordered)}"))
+    if named := [pair for pair in one.words if pair[0].strip()]:
+        most = sorted(named, key=lambda pair: -pair[1])[:WORDS]
+        print(visible(f"  most weight: {', '.join(f'{word} {w:.2f}' for word, w in most)}"))
+
+
+def _pieces(text: str, words: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:
+    """The text in pieces, each with the weight of the word that it is, 0 between words."""
+    at = 0
+    for word, weight in words:
+        # A tokeniser may write a word differently: it is then not marked.
+        if word and (found := text.find(word, at)) >= 0:
+            yield text[at:found], 0.0
+            yield word, weight
+            at = found + len(word)
+    yield text[at:], 0.0
 
 
 def _share(text: str) -> float:
@@ -64,6 +140,7 @@ def _save(path: Path, found: Sequence[Any], wanted: str | None) -> None:
         text = json.dumps(rows, indent=1) + "\n"
     elif path.suffix == ".csv":
         table = io.StringIO()
+        rows = list(map(_flat, rows))
         writer = csv.DictWriter(table, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
@@ -72,3 +149,10 @@ def _save(path: Path, found: Sequence[Any], wanted: str | None) -> None:
         text = "".join(f"{_line(one, wanted)}\n" for one in found)
     write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     print(f"predictions: {path} ({len(found)})")
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a table, with a column for the probability of each class; words are left out."""
+    flat = {name: value for name, value in row.items() if name not in ("probabilities", "words")}
+    of_classes = row.get("probabilities", {}).items()
+    return flat | {f"probability of {name}": value for name, value in of_classes}

@@ -8,6 +8,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet train -m topology=chain,bichain cell=lstm,gru     a sweep over all combinations
   structnet test run=DIR                                      test a trained net again
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       predictions for your own files
+  structnet predict run=DIR text="..." [text="..." ...]       predictions for texts
   structnet generate run=DIR [prompt=TEXT] [out=FILE]         generate text, or pictures
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
   structnet draw topology=diagonal height=5 width=7           draw the nodes and predecessors
@@ -70,10 +71,12 @@ structnet test run=DIR [task.root=FOLDER]: test a trained net again, or on other
   --traceback     show where an error came from
 """,
     "predict": """\
-structnet predict run=DIR path=FILE_OR_FOLDER: predictions for your own files
+structnet predict run=DIR path=FILE_OR_FOLDER | file=FILE | text="...": predictions
 
   run=DIR         the directory of the run
   path=PATH       a file, or a folder with all files below it; for task pyg another task.root
+  text="..."      a text, for a task that reads texts; may be repeated
+  file=FILE       a file in UTF-8 with a text per line
   top=N           the number of predictions to show (20)
   min=P           show predictions of at least this probability (0)
   out=FILE        write all predictions to a file: .json, .csv, or text
@@ -84,7 +87,9 @@ structnet predict run=DIR path=FILE_OR_FOLDER: predictions for your own files
 Prints one line per sample, FILE:LINE: TEXT (CLASS, PROBABILITY) or (NUMBER UNIT). If the task has
 one target per node, it prints one line per node, FILE:LINE: node N NAME (...), where a node is a
 word, a pixel (ROW, COLUMN), a region or a character. If the task reads no files, an error says
-which command shows its samples.
+which command shows its samples. Of texts, the probabilities of all classes are printed and, with
+readouts that weigh words (attention, self_attentive), the words that weighed most, which are marked
+with colours on a terminal; --json has the weights of all words.
 """,
     "generate": """\
 structnet generate run=DIR: generate text or pictures with a trained net

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from structnet.data.task import data_folder
+from structnet.data.folder import data_folder
 from structnet.registry.suggest import did_you_mean
 from structnet.topology.base import Topology
 from structnet.topology.edges import Edges

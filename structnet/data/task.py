@@ -1,7 +1,6 @@
 """Tasks: data with its structure, loss and metrics."""
 
 import abc
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from structnet.data.batch import Batch, Sample, Tokens, Vocabulary
+from structnet.data.batch import Batch, Located, Sample, Tokens, Vocabulary
 from structnet.data.loader import loader
 from structnet.data.splits import Splits
 from structnet.registry import topologies
@@ -118,10 +117,25 @@ class Task(metaclass=Checked):
             "`read`; structnet draw run=DIR sample=N shows predictions for its own data"
         )
 
+    def read_text(self, text: Located, topology: Topology) -> Sample:
+        """Make a sample of a user's text, for prediction; ValueError names its path and line.
+
+        It is raised as well for a task that does not read texts.
+        """
+        raise ValueError(
+            f"{type(self).__name__} does not read texts: the task has no method `read_text`; "
+            "structnet predict run=DIR path=FILE reads files"
+        )
+
     @property
     def reads_files(self) -> bool:
         """Whether the task reads samples from a user's files."""
         return type(self).read is not Task.read
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the task reads samples from a user's texts."""
+        return type(self).read_text is not Task.read_text
 
     def illustrate(
         self, net: nn.Module, topology: Topology, samples: Sequence[Sample]
@@ -274,27 +288,3 @@ class Task(metaclass=Checked):
             "accuracy": (output, batch.y),
             **{kind: (output[some], batch.y[some]) for kind, some in mine.items()},
         }
-
-
-def data_folder(root: str | None, name: str, files: Sequence[str]) -> Path:
-    """The folder of a task's data: `root`, or else `name` in the folder STRUCTNET_DATA names.
-
-    FileNotFoundError if one of the `files` is not there; it says how to point to them.
-    """
-    given = os.environ.get("STRUCTNET_DATA")
-    if root is not None:
-        folder = Path(root).expanduser()
-    elif given:
-        folder = Path(given).expanduser() / name
-    else:
-        raise FileNotFoundError(
-            f"no folder is given for the data {', '.join(files)}: set task.root=FOLDER, or the "
-            f"environment variable STRUCTNET_DATA to the folder that holds {name}/"
-        )
-    missing = [file for file in files if not (folder / file).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"no {', '.join(missing)} in {folder}: set task.root=FOLDER, or the environment "
-            f"variable STRUCTNET_DATA to the folder that holds {name}/"
-        )
-    return folder

@@ -33,6 +33,13 @@ def take_values(words: list[str], flag: str) -> list[str]:
     return values
 
 
+def take_repeated(words: list[str], key: str) -> list[str]:
+    """Remove all words of the form key=value and return the values, which may be empty."""
+    given = [word for word in words if word.startswith(f"{key}=")]
+    words[:] = [word for word in words if word not in given]
+    return [word.removeprefix(f"{key}=") for word in given]
+
+
 def command_line(*words: object) -> str:
     """A structnet command as one would type it, with the plugin files of this process."""
     plugins = [word for file in plugin_files() for word in ("--plugin", file)]

@@ -1,6 +1,7 @@
-"""Predictions of a trained net for a user's files: one per sample, or one per node."""
+"""Predictions of a trained net for a user's files and texts: one per sample, or one per node."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from structnet.data.batch import Batch, Located, Sample
+from structnet.data.batch import Batch, Located, Origin, Sample
 from structnet.data.loader import loader
 from structnet.data.regression import Regression
 from structnet.data.task import Task
+from structnet.nn.readout import Readout
 from structnet.run.run import Run
 from structnet.system.terminal import visible
-from structnet.training.samples import read_samples, warn_of_run
+from structnet.training.samples import read_samples, structure_texts, warn_of_run
+
+# The most characters of a text that are shown in a line.
+SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Prediction:
         unit: of the number.
         node: the index of the node; None for a prediction for the whole sample.
         name: of the node, if it has one.
+        probabilities: of all classes, of a sample whose task searches for no class.
+        words: the names of a sample's nodes, each with its share in what was scored, where the
+            readout weighs nodes; they add up to 1.
     """
 
     origin: Located
@@ -38,11 +46,14 @@ class Prediction:
     unit: str = ""
     node: int | None = None
     name: str | None = None
+    probabilities: dict[str, float] | None = None
+    words: Sequence[tuple[str, float]] = ()
 
     def __str__(self) -> str:
         place = f"{self.origin.path}:{self.origin.line}"
         if self.node is None:
-            return visible(f"{place}: {self.origin.text}")
+            text = self.origin.text
+            return visible(f"{place}: {text if len(text) <= SHOWN else f'{text[:SHOWN]}...'}")
         return visible(f"{place}: node {self.node}" + (f" {self.name}" if self.name else ""))
 
     @property
@@ -61,7 +72,16 @@ class Prediction:
             place |= {"node": self.node, "name": self.name}
         if self.probability is None:
             return {**place, "value": self.value, "unit": self.unit}
-        return {**place, "class": self.label, "probability": round(self.probability, 6)}
+        found = {**place, "class": self.label, "probability": round(self.probability, 6)}
+        if self.probabilities is not None:
+            found["probabilities"] = {
+                name: round(value, 6) for name, value in self.probabilities.items()
+            }
+        if self.words:
+            found["words"] = [
+                {"word": word, "weight": round(weight, 6)} for word, weight in self.words
+            ]
+        return found
 
 
 def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
@@ -70,19 +90,30 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     If the task searches for a class, predictions are those of its probability, the largest first.
     Otherwise they are the most probable classes, or numbers, in the order read.
     """
-    task = run.task
     samples = read_samples(run, path)
     warn_of_run(run, samples, str(path))
+    return _predict(run, net, samples)
+
+
+def predict_texts(run: Run, net: nn.Module, texts: Iterable[Origin]) -> list[Prediction]:
+    """The same for texts, which the run's task makes samples of; ValueError if it does not."""
+    return _predict(run, net, structure_texts(run, texts))
+
+
+def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Prediction]:
+    task = run.task
     batch_nodes = run.config["trainer"]["batch_nodes"]
     batches: Any = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
     per_node = task.predicts_nodes(run.topology)
     found: dict[int, list[Prediction]] = {}
-    with torch.inference_mode():
+    with torch.inference_mode(), _shares(net) as kept:
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
             decided = [samples[index] for index in indices[:: task.group]]
             output = net(batch)
-            say = _of_nodes if per_node and len(output) == batch.num_nodes else _of_samples
-            said = say(task, output, batch, decided)
+            if per_node and len(output) == batch.num_nodes:
+                said = _of_nodes(task, output, batch, decided)
+            else:
+                said = _of_samples(task, output, batch, decided, kept.pop() if kept else None)
             found.update(zip(indices[:: task.group], said, strict=True))
     predictions = [one for i in range(0, len(samples), task.group) for one in found[i]]
     if task.wanted is not None:
@@ -91,10 +122,42 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
 
 
 def _of_samples(
-    task: Task, output: Tensor, batch: Batch, samples: Sequence[Sample]
+    task: Task, output: Tensor, batch: Batch, samples: Sequence[Sample], shares: Tensor | None
 ) -> Iterator[list[Prediction]]:
-    origins = [sample.origin for sample in samples]
-    return ([one] for one in predictions(task, task.sample_output(output, batch), origins))
+    scores = task.sample_output(output, batch)
+    said = predictions(task, scores, [sample.origin for sample in samples])
+    if task.wanted is None and not isinstance(task, Regression):
+        for at, row in enumerate(scores.softmax(dim=1).tolist()):
+            by_class = dict(zip(task.classes, row, strict=True))
+            said[at] = replace(said[at], probabilities=by_class)
+    if shares is not None and task.group == 1:
+        parts = shares.mean(1).split(batch.ptr.diff().tolist())
+        for at, (sample, part) in enumerate(zip(samples, parts, strict=True)):
+            if names := task.node_names(sample):
+                words = tuple(zip(names, part.tolist(), strict=True))
+                said[at] = replace(said[at], words=words)
+    return ([one] for one in said)
+
+
+@contextmanager
+def _shares(net: nn.Module) -> Iterator[list[Tensor]]:
+    """A list in which every call of the net leaves the nodes' shares (N, means) in its readout.
+
+    It stays empty for a net without a `Readout`, or with one that does not weigh nodes.
+    """
+    found: list[Tensor] = []
+
+    def keep(readout: Any, inputs: tuple[Any, ...]) -> None:
+        if (shares := readout.weights(*inputs)) is not None:
+            found[:] = [shares]
+
+    readouts = (one for one in net.modules() if isinstance(one, Readout))
+    handles = [one.register_forward_pre_hook(keep) for one in readouts]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _of_nodes(

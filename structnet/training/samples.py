@@ -3,7 +3,7 @@
 What goes wrong in a plugin's code is named with its place, instead of a traceback through ours.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +74,15 @@ def read_samples(run: Run, path: Path) -> list[Sample]:
             sample = _with_origin(sample, number, path, name)
             last = f" after sample {number} ({sample.origin.path}:{sample.origin.line})"
             samples.append(sample)
+    return samples
+
+
+def structure_texts(run: Run, texts: Iterable[Origin]) -> list[Sample]:
+    """The samples of a user's texts, each with its origin."""
+    name, samples = run.config["task"]["name"], []
+    for origin in texts:
+        with named(run, f"task {name!r} failed to read text {origin.line} of {origin.path}"):
+            samples.append(replace(run.task.read_text(origin, run.topology), origin=origin))
     return samples
 
 

@@ -1,3 +1,10 @@
-"""Prediction of what follows, in generated texts and in real ones, and of regular languages."""
+"""What follows in generated and real texts, classes of texts, and regular languages."""
 
-from structnet.plugins.sequence.tasks import arithmetic, automaton, text, words, xml  # noqa: F401
+from structnet.plugins.sequence.tasks import (  # noqa: F401
+    arithmetic,
+    automaton,
+    classification,
+    text,
+    words,
+    xml,
+)

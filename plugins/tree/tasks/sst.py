@@ -79,9 +79,9 @@ class SST(sn.Task):
             yield self._sample(tree, topology, self.vocabulary, labelled=False)
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        from structnet.plugins.tree.baselines import fit_sentences
+        from structnet.plugins.baselines.sentences import fit_sentences
 
-        return fit_sentences(*(self._sentences(split) for split in ("train", "test")))
+        return fit_sentences(*map(self._sentences, ("train", "validation", "test")))
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         target = batch.y if len(output) == len(batch.y) else batch.y[batch.ptr[:-1]]
