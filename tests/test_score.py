@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import structnet as sn
-from structnet.plugins.sequence.generation import keyboard, scoring
+from structnet.plugins.sequence.generation import keyboard, scoring, texts
 from structnet.plugins.sequence.generation.completion import complete
 from structnet.plugins.sequence.generation.scoring import Score, score
 from structnet.plugins.sequence.generation.texts import encode
@@ -83,6 +83,19 @@ def written(task, **options):
     return list(generate(task, task, None, **options))
 
 
+def read(task):
+    """The tokens that a net reads before a text."""
+    return texts.begin(task, task, [])[0].rows[0]
+
+
+def test_before_a_text_the_net_reads_what_it_draws_and_the_end_of_a_line():
+    task = Known(Characters, "ab\n")
+    tokens = read(task)
+    assert len(tokens) == texts.RUN_IN + 2 and tokens[0] == tokens[-1] == 3 and 0 not in tokens
+    assert read(task) == tokens != read(Known(Characters, "ab\n", seed=1))
+    assert texts.begin(task, task, [1, 2])[0].rows[0] == [*tokens, 1, 2]
+
+
 # generate
 
 
@@ -119,7 +132,7 @@ def test_a_text_ends_with_what_stops_it():
 
 def test_greedy_and_beam_search_write_the_most_probable_text():
     task = Known(Characters, "abc\n")
-    start = [task.vocabulary["\n"], task.vocabulary["b"]]
+    start = [*read(task), task.vocabulary["b"]]
     best = max(
         itertools.product(range(1, 5), repeat=4),
         key=lambda ids: task.log_prob([*start, *ids], len(start)),
@@ -133,7 +146,7 @@ def test_greedy_and_beam_search_write_the_most_probable_text():
     for _ in range(4):
         scores = task.scores(ids)
         ids = [*ids, 1 + int(scores[1:].argmax())]
-    expected = "".join(task.classes[i] for i in ids[1:])
+    expected = "".join(task.classes[i] for i in ids[len(start) - 1 :])
     assert "".join(written(task, prompt="b", length=4, temperature=0.0)) == expected
 
 
@@ -201,21 +214,22 @@ def test_a_net_that_is_fed_whole_samples_alone_is_named():
 def test_a_score_is_the_sum_over_all_tokens_and_the_lines_end(coder, monkeypatch):
     monkeypatch.setattr(scoring, "ROWS", 2)
     task = Known(coder, ["a", "b", "\n"])
-    texts = ["a b a b", "b", "a a", "b a b a a b"]
+    lines = ["a b a b", "b", "a a", "b a b a a b"]
     if coder is Characters:
-        texts = [text.replace(" ", "") for text in texts]
-    for one, text in zip(score(task, task, [("x", t) for t in texts]), texts, strict=True):
-        ids = [3, *encode(task, text), 3]
-        assert one.text == text and one.tokens == tuple(task.classes[i] for i in ids[1:])
-        assert one.log_prob == pytest.approx(task.log_prob(ids, 1))
-        assert one.per_token == pytest.approx(one.log_prob / (len(ids) - 1))
+        lines = [line.replace(" ", "") for line in lines]
+    start = read(task)
+    for one, line in zip(score(task, task, [("x", line) for line in lines]), lines, strict=True):
+        ids = [*encode(task, line), 3]
+        assert one.text == line and one.tokens == tuple(task.classes[i] for i in ids)
+        assert one.log_prob == pytest.approx(task.log_prob([*start, *ids], len(start)))
+        assert one.per_token == pytest.approx(one.log_prob / len(ids))
         assert one.perplexity == pytest.approx(math.exp(-one.per_token))
 
 
 def test_probabilities_of_all_lines_of_a_length_sum_to_those_of_ending_there():
     task = Known(Characters, "ab\n")
-    texts = ["".join(one) for one in itertools.product("ab", repeat=3)]
-    lines = score(task, task, [("x", text) for text in texts])
+    lines = ["".join(one) for one in itertools.product("ab", repeat=3)]
+    lines = score(task, task, [("x", line) for line in lines])
     open_ends = [math.exp(math.fsum(one.log_probs[:-1])) for one in lines]
     ends = [math.exp(one.log_prob) for one in lines]
     assert sum(ends) < sum(open_ends) < 1
@@ -224,7 +238,9 @@ def test_probabilities_of_all_lines_of_a_length_sum_to_those_of_ending_there():
 def test_a_line_break_that_the_net_does_not_know_is_not_scored():
     task = Known(Characters, "ab")
     (one,) = score(task, task, [("x", "ab")])
-    assert one.tokens == ("a", "b") and one.log_prob == pytest.approx(task.log_prob([0, 1, 2], 1))
+    start = read(task)
+    assert one.tokens == ("a", "b") and start[0] == start[-1] == 0
+    assert one.log_prob == pytest.approx(task.log_prob([*start, 1, 2], len(start)))
 
 
 def test_ranks_and_odds():
@@ -242,7 +258,7 @@ def test_ranks_and_odds():
 
 def test_a_word_is_completed_by_all_words_that_begin_so():
     task = Known(Words, ["the", "them", "then", "cat", ",", "\n"])
-    shares = dict(zip(task.classes, task.scores([6, 4]).softmax(0).tolist(), strict=True))
+    shares = dict(zip(task.classes, task.scores([*read(task), 4]).softmax(0).tolist(), strict=True))
     fitting = {word: shares[word] for word in ("the", "them", "then")}
     found = complete(task, task, "cat the")
     assert [one.word for one in found] == sorted(fitting, key=lambda word: -fitting[word])
@@ -262,7 +278,7 @@ def test_words_of_characters_have_the_probabilities_of_all_ways_to_end(typed, mo
     monkeypatch.setattr(completion, "BEAMS", 600)
     monkeypatch.setattr(completion, "LONGEST", 4)
     task = Known(Characters, "ab \n", seed=2)
-    before = [task.vocabulary[one] for one in "\nb " + typed]
+    before = [*read(task), *encode(task, "b " + typed)]
     expected = {}
     for size in range(4):
         for word in itertools.product("ab", repeat=size):

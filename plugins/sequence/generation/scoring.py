@@ -12,9 +12,9 @@ from structnet.plugins.sequence.generation.texts import (
     UNKNOWN,
     TextTask,
     Unseen,
+    begin,
     boundary,
     encode,
-    stepper,
 )
 
 # The texts that are read side by side.
@@ -64,44 +64,39 @@ def score(
         texts: each with what it is called in errors.
         unseen: what is done about tokens that the net does not know.
     """
-    start = boundary(task)
-    end = [] if UNKNOWN in start else start
+    end = [] if UNKNOWN in boundary(task) else boundary(task)
     rows: list[list[int]] = []
     for what, text in texts:
         ids = encode(task, text, unseen, what)
         if not ids:
             raise ValueError(f"{what} has no tokens that the net knows, got {text!r}")
-        rows.append([*start, *ids, *end])
+        rows.append([*ids, *end])
     order = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
     found: dict[int, list[float]] = {}
     for first in range(0, len(order), ROWS):
         some = order[first : first + ROWS]
-        found.update(zip(some, _log_probs(net, [rows[at] for at in some]), strict=True))
-    skipped = len(start)
+        found.update(zip(some, _log_probs(task, net, [rows[at] for at in some]), strict=True))
     return [
-        Score(
-            text,
-            tuple(task.classes[i] for i in rows[at][skipped:]),
-            tuple(found[at][skipped - 1 :]),
-        )
+        Score(text, tuple(task.classes[i] for i in rows[at]), tuple(found[at]))
         for at, (_, text) in enumerate(texts)
     ]
 
 
-def _log_probs(net: Any, rows: Sequence[Sequence[int]]) -> list[list[float]]:
-    """The log-probability of every token but the first of each row; the longest row comes first."""
-    steps = stepper(net, len(rows))
+def _log_probs(task: TextTask, net: Any, rows: Sequence[Sequence[int]]) -> list[list[float]]:
+    """The log-probability of every token of each row; the longest row comes first."""
+    steps, output = begin(task, net, [])
+    steps.keep(torch.zeros(len(rows), dtype=torch.long))
+    output = output[[0] * len(rows)]
     found: list[list[float]] = [[] for _ in rows]
-    active = len(rows)
-    for step in range(len(rows[0]) - 1):
-        last = active
-        active = sum(len(row) > step + 1 for row in rows)
-        if active < last:
-            steps.keep(torch.arange(active))
-        output = steps.push(torch.tensor([row[step] for row in rows[:active]]))
-        targets = torch.tensor([row[step + 1] for row in rows[:active]])
+    for step in range(len(rows[0])):
+        targets = torch.tensor([row[step] for row in rows if len(row) > step])
         for log_probs, value in zip(found, nats(output, targets).tolist(), strict=False):
             log_probs.append(value)
+        # Rows that end here are the last ones.
+        active = sum(len(row) > step + 1 for row in rows)
+        if active:
+            steps.keep(torch.arange(active))
+            output = steps.push(targets[:active])
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 from torch import nn
 
 import structnet as sn
+from structnet.plugins.sequence.generation.sampling import sample
 from structnet.plugins.sequence.generation.stepping import Steps, follow
 
 # The token of what is not in the vocabulary; it is read, but never written.
@@ -14,6 +15,8 @@ UNKNOWN = 0
 Unseen = Literal["error", "skip", "replace"]
 # The most tokens that are named in an error.
 NAMED = 5
+# How many tokens a net draws and reads before a text, and the temperature of draws.
+RUN_IN, TEMPERATURE = 30, 0.8
 
 
 class Coder(Protocol):
@@ -74,21 +77,21 @@ def boundary(task: TextTask) -> list[int]:
 
 
 def begin(task: TextTask, net: Any, ids: Sequence[int]) -> tuple[Steps, Any]:
-    """A stepper that has read the end of a line and then the tokens, and what it gave for the last.
+    """A stepper at the start of a text that has read tokens, and what it gave for the last one.
 
-    ValueError for a net that can't be fed step by step.
+    A net whose states are carried on in training is hardly ever in its first state: it reads some
+    text that it draws itself, and the end of a line, before those tokens. ValueError for a net that
+    can't be fed step by step.
     """
-    steps = stepper(net, 1)
-    return steps, follow(steps, [*boundary(task), *ids])
-
-
-def stepper(net: Any, rows: int) -> Any:
-    """A stepper of a net; ValueError if it has none."""
     if not hasattr(net, "stepper"):
         raise ValueError(
             f"a {type(net).__name__} can't be fed one token at a time: train with net=stack"
         )
-    return net.stepper(rows)
+    steps, start = net.stepper(1), boundary(task)
+    output = follow(steps, start)
+    drawn = sample(steps, output, length=RUN_IN, banned=[UNKNOWN], temperature=TEMPERATURE)
+    last = [token for (token,) in drawn][-1:]
+    return steps, follow(steps, [*last, *start, *ids])
 
 
 def language_model(directory: str) -> tuple[Any, nn.Module]:

@@ -10,6 +10,7 @@ import structnet as sn
 from structnet.plugins.sequence.generation.beams import beam_search
 from structnet.plugins.sequence.generation.sampling import ENDED, check, sample
 from structnet.plugins.sequence.generation.texts import (
+    TEMPERATURE,
     UNKNOWN,
     TextTask,
     Unseen,
@@ -18,7 +19,7 @@ from structnet.plugins.sequence.generation.texts import (
     encode,
 )
 
-TEMPERATURE, PENALTY = 0.8, 0.6
+PENALTY = 0.6
 
 
 def generate(
