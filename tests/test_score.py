@@ -2,12 +2,15 @@
 
 import io
 import itertools
+import json
 import math
 import re
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from commands import call, opened, refused
 
 import structnet as sn
 from structnet.plugins.sequence.generation import keyboard, scoring, texts
@@ -329,3 +332,150 @@ def test_a_session_offers_words_after_every_key_and_ends_cleanly():
     assert asked == ["", "h", "hi ", "hi two ", ""]
     assert "> hi two " in out.getvalue() and "1 one   2 two" in out.getvalue()
     assert out.getvalue().endswith("> x\n")
+
+
+# The commands, on nets that were trained for a second
+
+LINES = [f"{a} {b} the {c}.\n" for a in ("one", "two") for b in ("saw", "ate") for c in "xyz"]
+SHORT = (
+    "topology=chain",
+    "cell=gru",
+    "net.hidden_size=24",
+    "net.embedding_size=8",
+    "net.dropout=0",
+    "trainer.num_workers=0",
+    "trainer.accelerator=cpu",
+    "trainer.batch_size=4",
+    "trainer.max_epochs=8",
+    "trainer.learning_rate=0.02",
+    "task.window=20",
+    "task.ngram=2",
+)
+KINDS = {
+    "text": ("task=text",),
+    "words": ("task=words", "task.tokens=words"),
+    "subwords": ("task=text", "task.tokens=subwords", "task.vocabulary_size=270"),
+}
+every_kind = pytest.mark.parametrize(
+    "name",
+    ["text", *(pytest.param(name, marks=pytest.mark.slow) for name in ("words", "subwords"))],
+)
+
+
+@pytest.fixture(scope="module")
+def run_of(tmp_path_factory):
+    """The directory of a run of language models of characters, words or sub-words."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "text.txt").write_text("".join(LINES * 12))
+
+    @cache
+    def train(name):
+        words = (*SHORT, *KINDS[name], f"task.path={folder / 'text.txt'}")
+        status, out, err = call("train", *words, f"run={folder / name}")
+        assert status == 0, err
+        assert f"structnet generate run={folder / name}\n" in out
+        return folder / name
+
+    return train
+
+
+@every_kind
+def test_generate_writes_after_a_prompt_to_the_terminal_and_a_file(run_of, tmp_path, name):
+    words = ("generate", f"run={run_of(name)}", "prompt=one saw", "length=12", "seed=2")
+    status, out, err = call(*words, f"out={tmp_path / 'a.txt'}")
+    assert (status, err) == (0, "")
+    written = (tmp_path / "a.txt").read_text()
+    assert out.startswith("one saw") and written.startswith("one saw")
+    assert f"{written.removesuffix(chr(10))}\ntext: {tmp_path / 'a.txt'}\n" in out
+    assert len(written) > len("one saw") + 6
+    assert call(*words).out == out.rpartition("text: ")[0]
+    assert call(*words[:-1], "seed=3").out != call(*words).out
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_is_written_is_what_steps_give(run_of):
+    run = opened(run_of("text"))
+    net = run.load_net()
+    steps, output = texts.begin(run.task, net, run.task.encode("two "))
+    ids = []
+    for _ in range(9):
+        ids.append(1 + int(output[0, 1:].argmax()))
+        output = steps.push(torch.tensor(ids[-1:]))
+    out = call("generate", f"run={run_of('text')}", "prompt=two ", "length=9", "temperature=0").out
+    assert out.removesuffix("\n") == f"two {run.task.decode(ids)}".removesuffix("\n")
+
+
+@every_kind
+def test_score_ranks_what_was_written_before_what_was_not(run_of, name, tmp_path):
+    run = f"run={run_of(name)}"
+    status, out, err = call("score", run, "text=x the saw two.", "text=two saw the x.")
+    assert (status, err) == (0, "")
+    assert "most probable: two saw the x." in out and "times as probable as the next" in out
+    (tmp_path / "lines.txt").write_text("x the saw two.\n\ntwo saw the x.\n")
+    one, other = json.loads(call("score", run, f"file={tmp_path / 'lines.txt'}", "--json").out)
+    assert (one["rank"], other["rank"]) == (2, 1) and other["text"] == "two saw the x."
+    assert other["log_prob"] == pytest.approx(sum(value for _, value in other["tokens"]))
+    assert other["perplexity"] == pytest.approx(math.exp(-other["per_token"]))
+    assert "times as" not in call("score", run, "text=one", "text=two", "by=per_token").out
+
+
+@every_kind
+def test_complete_offers_words_once_and_line_by_line(run_of, name, monkeypatch):
+    run = f"run={run_of(name)}"
+    status, out, err = call("complete", run, "prefix=two sa", "n=2")
+    assert (status, err) == (0, "") and re.search(r"^sa\w+ +0\.\d{3}$", out, re.MULTILINE)
+    monkeypatch.setattr("sys.stdin", io.StringIO("one \none ate th\n"))
+    lines = [json.loads(line) for line in call("complete", run, "--json").out.splitlines()]
+    assert [line["text"] for line in lines] == ["one ", "one ate th"]
+    assert all(one["word"].startswith("th") for one in lines[1]["words"])
+    assert {"saw", "ate"} & {one["word"] for one in lines[0]["words"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["generate", "prompt=qu"], "the prompt has the characters 'q', 'u', of which"),
+        (["generate", "unseen=maybe"], "'error' or 'skip' or 'replace', got 'maybe'"),
+        (["generate", "lenght=3"], "no option 'lenght'"),
+        (["generate", "length=0"], "length is at least 1, got 0"),
+        (["generate", "temperature=warm"], "option 'temperature' of generate"),
+        (["generate", "out=nowhere/a.txt"], "no folder nowhere to write a.txt to"),
+        (["generate", "out=."], "out must be a file, got the folder ."),
+        (["score"], "give sentences to score: text=TEXT"),
+        (["score", "text=one", "file=a.txt"], "give sentences to score"),
+        (["score", "text=one", "text=q"], "text 2 has the character 'q', of which"),
+        (["score", "text=q", "unseen=skip"], "the text has no tokens that the net knows, got 'q'"),
+        (["score", "file=empty.txt"], "empty.txt has no sentences: all lines are blank"),
+        (["score", "file=bad.txt"], "bad.txt, line 2 has the character 'q'"),
+        (["score", "file=binary.txt"], "binary.txt"),
+        (["score", "file=none.txt"], "none.txt"),
+        (["score", "text=one", "by=luck"], "by is log_prob or per_token, got 'luck'"),
+        (["complete", "prefix=q", "unseen=error"], "the text has the character 'q'"),
+        (["complete", "n=0"], "n must be a whole number, at least 1, got '0'"),
+        (["complete", "prefix=one", "unseen=x"], "unseen is replace, skip or error, got 'x'"),
+    ],
+)
+def test_a_bad_word_is_named_and_leaves_nothing(run_of, words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = {"empty.txt": b"\n \n", "bad.txt": b"one\nq\n", "binary.txt": b"one \xff\n"}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    error = refused(words[0], f"run={run_of('text')}", *words[1:])
+    assert message in error and "\n" not in error
+    assert {path.name for path in tmp_path.iterdir()} == set(files)
+
+
+def test_commands_refuse_a_run_that_predicts_no_text(tmp_path):
+    (tmp_path / "config.yaml").write_text(call("train", "task=swapped", "--cfg").out)
+    for command in ("score", "complete"):
+        words = ["text=x"] * (command == "score")
+        message = refused(command, f"run={tmp_path}", *words)
+        assert "is of task 'swapped', which predicts no text: train with task=text" in message
+        assert "no run in nowhere" in refused(command, "run=nowhere", *words)
+
+
+def test_a_net_that_reads_ahead_or_has_no_stepper_is_refused(run_of):
+    run = opened(run_of("text"))
+    run.load_learned()
+    with pytest.raises(ValueError, match="can't be fed one token at a time: train with net=stack"):
+        generate(run.task, torch.nn.Linear(1, 1), run.topology)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import structnet as sn
+from structnet.plugins.sequence.generation.writing import generate
 from structnet.plugins.sequence.language.coding import (
     UNKNOWN,
     Coder,
@@ -70,6 +71,8 @@ class LanguageModel(sn.Task):
 
     structures = ("sequence",)
     monitor, mode = "perplexity", "min"
+    generate = generate
+    generates = "text"
     learned: ClassVar[tuple[str, ...]] = ("merges",)
     # Those of sub-words.
     merges: Sequence[Sequence[str]] = ()
