@@ -111,13 +111,15 @@ def _print_text(one: Any) -> None:
 
 def _pieces(text: str, words: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:
     """The text in pieces, each with the weight of the word that it is, 0 between words."""
-    at = 0
+    at, lowered = 0, text.lower()
+    # In a few scripts small letters are more than capitals.
+    plain = lowered if len(lowered) == len(text) else text
     for word, weight in words:
         # A tokeniser may write a word differently: it is then not marked.
-        if word and (found := text.find(word, at)) >= 0:
+        if word and (found := plain.find(word.lower(), at)) >= 0:
             yield text[at:found], 0.0
-            yield word, weight
             at = found + len(word)
+            yield text[found:at], weight
     yield text[at:], 0.0
 
 

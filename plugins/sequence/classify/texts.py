@@ -9,6 +9,7 @@ from typing import Any
 import structnet as sn
 from structnet.plugins.files.lines import read_lines
 from structnet.plugins.files.tables import read_rows
+from structnet.plugins.text.corpora import text_files
 
 SPLITS = {
     "train": ("train", "training"),
@@ -90,7 +91,8 @@ def read_texts(path: Path, columns: Columns, labelled: bool = True) -> Iterator[
             any other file is one text.
     """
     if path.is_dir():
-        found = _read_folder(path) if labelled else _read_files(path)
+        files = () if labelled else text_files(path)
+        found = _read_folder(path) if labelled else (_whole(file) for file in files)
     elif _suffix(path) in TABLES:
         found = _read_table(path, columns, labelled)
     elif labelled:
@@ -100,7 +102,7 @@ def read_texts(path: Path, columns: Columns, labelled: bool = True) -> Iterator[
             f"{', '.join(TABLES)}, also with .gz"
         )
     else:
-        found = iter([Text(path, 1, sn.read_text(path))])
+        found = iter([_whole(path)])
     for text in found:
         if not text.text.strip():
             raise ValueError(f"{text.place}: an empty text; remove it")
@@ -116,15 +118,11 @@ def _read_folder(root: Path) -> Iterator[Text]:
         if not files:
             raise ValueError(f"{folder} has no files: it is read as a class, with a text per file")
         for file in files:
-            yield Text(file, 1, sn.read_text(file), folder.name)
+            yield _whole(file, folder.name)
 
 
-def _read_files(root: Path) -> Iterator[Text]:
-    for path in _visible(root):
-        if path.is_dir():
-            yield from _read_files(path)
-        else:
-            yield Text(path, 1, sn.read_text(path))
+def _whole(path: Path, label: str | None = None) -> Text:
+    return Text(path, 1, sn.read_text(path), label)
 
 
 def _visible(folder: Path) -> list[Path]:

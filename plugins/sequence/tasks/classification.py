@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 import structnet as sn
-from structnet.plugins.sequence.classify.corpora import Corpus, find_corpus, read_corpus
+from structnet.plugins.sequence.classify.corpora import Corpus, read_corpus
 from structnet.plugins.sequence.classify.splitting import split_texts
 from structnet.plugins.sequence.classify.texts import Columns, Text, find_texts, read_texts
-from structnet.plugins.text.tokenise import Kind, tokeniser
+from structnet.plugins.text.corpora import nltk_corpus
+from structnet.plugins.text.subwords import Merge, Subwords
+from structnet.plugins.text.tokenise import Kind, Tokeniser, tokeniser
 
 
 @sn.tasks.register("classification")
@@ -31,8 +33,10 @@ class Classification(sn.Task):
             where a table has no names; of .jsonl the name of the value.
         label_column: the column of the class, as with text_column.
         tokens: how a text is split: words (and every other sign by itself), spaces, characters,
-            pattern; or by NLTK's tokenisers treebank, wordpunct or tweet.
+            pattern; by NLTK's tokenisers treebank, wordpunct or tweet; or subwords, by byte-pair
+            encoding learned from the training split.
         pattern: with tokens=pattern, a regular expression whose matches are the tokens.
+        subwords: the number of sub-words, with tokens=subwords.
         lower: whether capitals are read as small letters.
         min_count: how often a token must occur in the training split to be known.
         max_length: how many tokens of a text are read; null for all.
@@ -40,6 +44,8 @@ class Classification(sn.Task):
     """
 
     structures = ("sequence",)
+    learned = ("merges",)
+    split: Tokeniser
 
     def __init__(
         self,
@@ -48,8 +54,9 @@ class Classification(sn.Task):
         corpus: Corpus | None = None,
         text_column: str = "text",
         label_column: str = "label",
-        tokens: Kind = "words",
+        tokens: Kind | Literal["subwords"] = "words",
         pattern: str | None = None,
+        subwords: int = 4000,
         lower: bool = True,
         min_count: int = 1,
         max_length: int | None = None,
@@ -63,16 +70,29 @@ class Classification(sn.Task):
             raise ValueError(f"root={root} and corpus={corpus} are both given: take one of them")
         self.root, self.corpus = root, corpus
         self.columns = Columns(text_column, label_column)
-        self.tokens, self.split = tokens, tokeniser(tokens, pattern)
+        self.tokens, self.subwords, self.merges = tokens, subwords, []
+        self.split = tokeniser("spaces" if tokens == "subwords" else tokens, pattern)
         self.lower, self.min_count = lower, min_count
         self.max_length, self.seed = max_length, seed
+
+    @property
+    def merges(self) -> Sequence[Merge]:
+        """The pairs of sub-words that are joined; none with other tokens."""
+        return self._merges
+
+    @merges.setter
+    def merges(self, merges: Sequence[Merge]) -> None:
+        self._merges = merges
+        if merges:
+            self.coder = Subwords(merges)
+            self.split = self.coder.split
 
     def readout(self, topology: sn.Topology) -> str:
         return "attention"
 
     def find(self) -> Any:
         if self.corpus is not None:
-            return find_corpus(self.corpus)
+            return nltk_corpus(self.corpus)
         if self.root is None:
             raise FileNotFoundError(
                 "no texts are given: set task.root=FOLDER_OR_TABLE, or task.corpus="
@@ -82,6 +102,9 @@ class Classification(sn.Task):
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         texts = split_texts(self._texts(), self.seed)
+        if self.tokens == "subwords" and not self.merges:
+            whole = "\n".join(map(self._read, texts["train"]))
+            self.merges = Subwords.learn(whole, self.subwords).merges
         classes = self.classes or _classes(texts["train"])
         words = {split: list(map(self._words, some)) for split, some in texts.items()}
         vocabulary = self.vocabulary
@@ -94,7 +117,7 @@ class Classification(sn.Task):
             ]
             for split, some in texts.items()
         }
-        return sn.Splits(splits, vocabulary=vocabulary, classes=classes)
+        return sn.Splits(splits, vocabulary=vocabulary, classes=classes, merges=self.merges)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         """The texts of a table, without their classes, or of the files of a folder."""
@@ -106,13 +129,17 @@ class Classification(sn.Task):
         return _sample(text, self._words(text), self.vocabulary)
 
     def node_names(self, sample: sn.Sample) -> Sequence[str] | None:
-        return None if sample.origin is None else self._tokens(sample.origin)
+        if sample.origin is None:
+            return None
+        words = self._words(sample.origin)
+        return [self.coder.join([word]) for word in words] if self.merges else words
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """The most frequent class, and logistic regression on words, alone and with bigrams."""
         from structnet.plugins.baselines.sentences import fit_sentences
 
-        words = tokeniser("words") if self.tokens == "characters" else self.split
+        of_words = self.tokens not in ("characters", "subwords")
+        words = self.split if of_words else tokeniser("words")
 
         def sentences(split: str) -> tuple[list[list[str]], list[int]]:
             samples = self.loaded[split]
@@ -128,20 +155,18 @@ class Classification(sn.Task):
             return {"all": read_corpus(self.corpus)}
         return {split: read_texts(path, self.columns) for split, path in found.items()}
 
-    def _tokens(self, text: Any) -> list[str]:
-        """A text's tokens as written; ValueError if there are none."""
-        tokens = self.split(text.text)[: self.max_length]
-        if not tokens:
+    def _read(self, text: Any) -> str:
+        return text.text.lower() if self.lower else text.text
+
+    def _words(self, text: Any) -> list[str]:
+        """The tokens of a text; ValueError if there are none."""
+        words = self.split(self._read(text))[: self.max_length]
+        if not words:
             raise ValueError(
                 f"{text.path}, line {text.line}: {text.text[:40]!r} has no tokens: leave the text "
                 "out, or take others by task.tokens"
             )
-        return tokens
-
-    def _words(self, text: Any) -> list[str]:
-        """A text's tokens as the vocabulary has them."""
-        tokens = self._tokens(text)
-        return [token.lower() for token in tokens] if self.lower else tokens
+        return words
 
 
 def _classes(texts: Iterable[Text]) -> list[str]:
