@@ -207,6 +207,7 @@ def test_a_draw_goes_on_from_the_states_of_the_batch_before(file):
 WORDS = ("train", "task=text", "cell=lstm", *SMALL, "trainer.max_epochs=2")
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_within_an_epoch_ends_with_the_same_bits(file, tmp_path, monkeypatch):
     from structnet.training.module import Module
 
@@ -275,3 +276,15 @@ def test_bad_input_is_refused_and_nothing_is_written(words, message, file, tmp_p
         given.append("topology=chain")
     assert message in refused(*WORDS, *given, "run=new").replace("\n", " ")
     assert not [path for path in Path("new").rglob("*") if path.suffix == ".safetensors"]
+
+
+@pytest.mark.parametrize("head", ["adaptive", "sampled"])
+def test_heads_for_many_words_are_built_when_the_words_are_known(head, file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"adaptive": ["head.cutoffs=4,8", "head.shrink=2"], "sampled": ["head.samples=5"]}
+    result = call("train", "task=words", "topology=chain", "cell=lstm", f"head={head}", *SMALL,
+                  *options[head], f"task.path={file}", "trainer.max_epochs=1", "run=run")  # fmt: skip
+    assert result.status == 0, result.err
+    metrics = json.loads(Path("run", "metrics.json").read_text())
+    assert 0 < metrics["test"]["nats_per_word"] < 5
+    assert call("test", "run=run").status == 0

@@ -149,7 +149,9 @@ class Run:
             sizes = replace(self._sizes, num_outputs=max(1, self._sizes.num_outputs))
             if sizes.vocabulary is None and sizes.input_size is None:
                 sizes = replace(sizes, vocabulary=Vocabulary({}))
-            return self._build(sizes, **options)
+            # Other heads may need more classes than one, which stands for those not known yet.
+            head = None if self._sizes.num_outputs else {"name": "softmax"}
+            return self._build(sizes, head, **options)
 
         # None if the net depends on data that the task has not loaded yet.
         if (net := without_memory(build)) is not None:
@@ -167,14 +169,14 @@ class Run:
             task.edge_size,
         )
 
-    def _build(self, sizes: Sizes, **options: Any) -> nn.Module:
+    def _build(self, sizes: Sizes, head: Config | None = None, **options: Any) -> nn.Module:
         if sizes.num_outputs < 1:
             raise ValueError(
                 f"task {self.config['task']['name']!r} has no classes to predict: set `classes`, "
                 "in `load` at the latest"
             )
         readout = self.config.get("readout") or {"name": self.task.readout(self.topology)}
-        head = self.config.get("head") or {"name": self.task.head(self.topology)}
+        head = head or self.config.get("head") or {"name": self.task.head(self.topology)}
         return create(
             registry.nets,
             {**self.config["net"], **options},
