@@ -8,7 +8,7 @@ from commands import DATA
 
 from structnet.plugins.text.corpora import join, read, split_texts
 
-needs_brown = pytest.mark.skipif(
+needs_corpora = pytest.mark.skipif(
     DATA is None, reason="STRUCTNET_DATA names no folder with NLTK's corpora"
 )
 
@@ -93,7 +93,8 @@ def test_too_little_text_is_refused():
         split_texts(["123456789"], "it")
 
 
-@needs_brown
+@pytest.mark.slow
+@needs_corpora
 def test_nltk_s_tagged_texts_are_their_words(monkeypatch):
     found = read("treebank", None, "*")
     text = "".join(found.values())
