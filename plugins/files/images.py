@@ -125,3 +125,15 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
             f"expected {MODES[channels]}: task.channels={channels} of 8 bits; {way}, or remove it"
         )
     return values.reshape(*values.shape[:2], channels)
+
+
+def resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """An image (h, w, C) scaled to another size; what is made smaller is averaged."""
+    from PIL import Image
+
+    if image.shape[:2] == (height, width):
+        return image
+    # Without the axis of a single channel, as Pillow has it.
+    plain = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    made = plain.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(made, np.uint8).reshape(height, width, image.shape[2])

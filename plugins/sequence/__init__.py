@@ -1,3 +1,3 @@
 """Sequences: chains in one direction or both, and tasks that predict the next character."""
 
-from structnet.plugins.sequence import tasks, topology  # noqa: F401
+from structnet.plugins.sequence import captions, tasks, topology  # noqa: F401

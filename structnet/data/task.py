@@ -137,6 +137,13 @@ class Task(metaclass=Checked):
         """Whether the task reads samples from a user's texts."""
         return type(self).read_text is not Task.read_text
 
+    def answer(self, net: nn.Module, batch: Batch) -> Sequence[tuple[str, float]] | None:
+        """What a net answers for every sample, where that is not one of `classes`, for prediction.
+
+        Such as a text that it writes, with its probability. None where it is a class or a number.
+        """
+        return None
+
     def illustrate(
         self, net: nn.Module, topology: Topology, samples: Sequence[Sample]
     ) -> dict[str, Any]:

@@ -28,8 +28,8 @@ class Prediction:
 
     Arguments:
         origin: where the sample comes from.
-        label: the class.
-        probability: of the class.
+        label: the class, or the task's answer.
+        probability: of the label.
         value: the number, in place of a class.
         unit: of the number.
         node: the index of the node; None for a prediction for the whole sample.
@@ -88,7 +88,7 @@ def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
     """Predictions for the samples in a file or folder, or for each of their nodes.
 
     If the task searches for a class, predictions are those of its probability, the largest first.
-    Otherwise they are the most probable classes, or numbers, in the order read.
+    Otherwise they are the most probable classes, numbers, or the task's answers, in the order read.
     """
     samples = read_samples(run, path)
     warn_of_run(run, samples, str(path))
@@ -109,8 +109,12 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
     with torch.inference_mode(), _shares(net) as kept:
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
             decided = [samples[index] for index in indices[:: task.group]]
-            output = net(batch)
-            if per_node and len(output) == batch.num_nodes:
+            answers = task.answer(net, batch)
+            output: Any = net(batch) if answers is None else None
+            if answers is not None:
+                pairs = zip(decided, answers, strict=True)
+                said = ([Prediction(sample.origin, *answer)] for sample, answer in pairs)
+            elif per_node and len(output) == batch.num_nodes:
                 said = _of_nodes(task, output, batch, decided)
             else:
                 said = _of_samples(task, output, batch, decided, kept.pop() if kept else None)

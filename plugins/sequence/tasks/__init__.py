@@ -1,8 +1,9 @@
-"""What follows in generated and real texts, classes of texts, and regular languages."""
+"""What follows in texts, captions, classes of texts, and regular languages."""
 
 from structnet.plugins.sequence.tasks import (  # noqa: F401
     arithmetic,
     automaton,
+    captions,
     classification,
     text,
     words,

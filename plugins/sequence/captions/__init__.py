@@ -1,0 +1,3 @@
+"""Texts that describe images: the net that writes them, and where images and captions come from."""
+
+from structnet.plugins.sequence.captions import net  # noqa: F401
