@@ -282,8 +282,8 @@ def test_bad_input_is_refused_and_nothing_is_written(words, message, file, tmp_p
 def test_heads_for_many_words_are_built_when_the_words_are_known(head, file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = {"adaptive": ["head.cutoffs=4,8", "head.shrink=2"], "sampled": ["head.samples=5"]}
-    result = call("train", "task=words", "topology=chain", "cell=lstm", f"head={head}", *SMALL,
-                  *options[head], f"task.path={file}", "trainer.max_epochs=1", "run=run")  # fmt: skip
+    words = ("train", "task=words", "topology=chain", "cell=lstm", f"head={head}", *options[head])
+    result = call(*words, *SMALL, f"task.path={file}", "trainer.max_epochs=1", "run=run")
     assert result.status == 0, result.err
     metrics = json.loads(Path("run", "metrics.json").read_text())
     assert 0 < metrics["test"]["nats_per_word"] < 5
