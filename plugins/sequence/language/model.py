@@ -33,6 +33,8 @@ from structnet.plugins.text.subwords import Subwords
 STREAMS = {"train": None, "validation": 10, "test": 1}
 # The most characters of a corpus that is used in part, if no number is given.
 LIMITS = {"python": 2_000_000}
+# The most characters of the other splits, where there is a limit: a test takes a step for each.
+HELD_OUT = 200_000
 # How many sub-words are learned, if no number is given.
 SUBWORDS = 1000
 
@@ -54,8 +56,8 @@ class LanguageModel(sn.Task):
             valid.txt and test.txt, or these with .gz, are the splits. Of three files and more a
             random tenth each are for validation and test; else the end of the text is.
         files: a pattern of file names in the folder, such as *.txt.
-        limit: the most characters of the training split, and a tenth of that of the others; by
-            default all of a text, but 2,000,000 of the corpus python.
+        limit: the most characters of the training split, and a tenth of that, 200,000 at most, of
+            the others; by default all of a text, but 2,000,000 of the corpus python.
         window: the steps that gradients go back; the mean, with jitter.
         windows: streams: consecutive windows with the states carried on; sliding: every token is a
             sample of its own, predicted from the `window` tokens before it.
@@ -123,7 +125,7 @@ class LanguageModel(sn.Task):
             most = LIMITS.get(self.corpus)
         if most is None:
             return texts
-        tenth = max(1, most // 10)
+        tenth = min(max(1, most // 10), HELD_OUT)
         return {split: text[: most if split == "train" else tenth] for split, text in texts.items()}
 
     @property
