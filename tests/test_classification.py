@@ -470,11 +470,38 @@ def test_a_wrong_call_is_refused(pairs, place, words, message):
     assert message in refused("predict", f"run={pairs}", *words)
 
 
-def test_a_task_that_does_not_read_texts_says_so(place):
-    from commands import trained
+def test_a_task_that_does_not_read_texts_says_so():
+    task = sn.tasks.create("xml")
+    assert not task.reads_texts and sn.tasks.create("classification").reads_texts
+    with pytest.raises(ValueError, match=r"XML does not read texts.*path=FILE"):
+        task.read_text(sn.Origin("text", 1, "<a>"), TOPOLOGY)
 
-    message = refused("predict", f"run={trained()}", "text=a - b")
-    assert "does not read texts" in message and "path=FILE" in message
+
+PLUGIN = """
+import torch
+
+import structnet as sn
+
+
+@sn.readouts.register("first")
+class First(sn.Readout):
+    def weights(self, h, batch):
+        return torch.zeros(len(h), 1).index_fill(0, batch.ptr[:-1], 1.0)
+
+    def forward(self, h, batch):
+        return h[batch.ptr[:-1]]
+"""
+
+
+@pytest.mark.slow
+def test_a_plugins_readout_shows_what_it_weighs(place):
+    (place / "first.py").write_text(PLUGIN)
+    write_folder(place / "mine")
+    words = ("task=classification", "task.root=mine", "readout=first", *SMALL, "run=out")
+    plugin = ("--plugin", "first.py")
+    assert call("train", *plugin, *words, "debug=steps").status == 0
+    lines = call("predict", *plugin, "run=out", "text=a fine film").out.splitlines()
+    assert lines[2] == "  most weight: a 1.00, fine 0.00, film 0.00"
 
 
 def test_a_readout_without_weights_shows_none(place):

@@ -1,5 +1,7 @@
 """Readouts are what a plain loop over the samples computes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -168,6 +170,15 @@ def test_the_penalty_is_how_much_the_means_of_a_sample_overlap(kind, hops):
         assert_same(ours, theirs)
     readout.eval()(h, batch)
     assert readout.penalty is None
+
+
+def test_the_penalty_of_a_readout_is_part_of_its_nets():
+    topology, batch, _ = batch_of("bichain")
+    net = sn.Net(sn.Sizes(None, 1, 2), topology, "gru", "self_attentive", hidden_size=3)
+    net(replace(batch, x=torch.randn(8, 1)))
+    assert net.penalty.equal(net.readout.penalty) and net.penalty > 0
+    net.penalty.backward()
+    assert all(one.grad.abs().sum() > 0 for one in net.readout.parameters())
 
 
 @pytest.mark.parametrize("name", sn.readouts.names())

@@ -11,8 +11,8 @@ from typing import Any
 from structnet.system.terminal import console, visible
 from structnet.system.words import take_flag, take_options, take_repeated, whole
 
-# The words shown that weighed most, of one text.
-WORDS = 5
+# The classes, and the words that weighed most, that are shown of one text.
+MOST = 5
 
 
 def run(words: list[str]) -> int:
@@ -42,7 +42,7 @@ def run(words: list[str]) -> int:
         print(json.dumps([one.as_dict() for one in shown], indent=1))
     else:
         for one in shown:
-            if source == "path":
+            if source == "path" or one.node is not None:
                 print(_line(one, run.task.wanted))
             else:
                 _print_text(one)
@@ -103,9 +103,11 @@ def _print_text(one: Any) -> None:
         print(f"  {one.verdict}")
         return
     ordered = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
-    print(visible(f"  {', '.join(f'{name} {value:.3f}' for name, value in ordered)}"))
+    more = f", {len(ordered) - MOST} more" if len(ordered) > MOST else ""
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in ordered[:MOST])
+    print(visible(f"  {shown}{more}"))
     if named := [pair for pair in one.words if pair[0].strip()]:
-        most = sorted(named, key=lambda pair: -pair[1])[:WORDS]
+        most = sorted(named, key=lambda pair: -pair[1])[:MOST]
         print(visible(f"  most weight: {', '.join(f'{word} {w:.2f}' for word, w in most)}"))
 
 
