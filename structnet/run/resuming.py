@@ -18,8 +18,11 @@ from structnet import DataWarning
 from structnet.run.manifest import Damaged, Manifest
 
 LAST, PREVIOUS, BEST = (f"checkpoints/{name}.ckpt" for name in ("last", "previous", "best"))
-# The entry in a checkpoint that is ours, not Lightning's.
+# The entries in a checkpoint that are ours, not Lightning's.
 PROGRESS = "progress"
+# What is saved where weights are averaged: the number of steps in the mean, the validation figures
+# so far, and the weights that training goes on with, if those in the `state_dict` are the mean.
+AVERAGE = "average"
 SPENT = ("nodes", "seconds", "wall")
 # An upper limit for the numbers of epochs, steps, nodes and seconds.
 LARGEST = 1 << 50
@@ -40,6 +43,7 @@ class Saved:
         spent: nodes trained on, and seconds of training and in all.
         states: the states that the net ended with, layer by layer, for windows of texts; None where
             samples stand alone.
+        average: the entry `AVERAGE`, whose weights are not checked; None where there is none.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Saved:
     waited: Mapping[str, Any] | None
     spent: Mapping[str, float]
     states: Sequence[Sequence[Tensor]] | None = None
+    average: Mapping[str, Any] | None = None
 
     @property
     def epochs(self) -> int:
@@ -157,6 +162,7 @@ def _understood(name: str, state: Mapping[str, Any]) -> Saved:
         _waited(state["callbacks"]),
         spent,
         _states(progress.get("states")),
+        _average(state.get(AVERAGE)),
     )
 
 
@@ -175,6 +181,17 @@ def _states(saved: Any) -> list[list[Tensor]] | None:
     if len({len(one) for layer in saved for one in layer}) != 1:
         raise ValueError("its states have several numbers of rows")
     return [[one.detach().clone() for one in layer] for layer in saved]
+
+
+def _average(saved: Any) -> Mapping[str, Any] | None:
+    if saved is None:
+        return None
+    count, scores, weights = _count(saved, "count"), saved["scores"], saved["weights"]
+    if not isinstance(scores, list) or not all(type(score) is float for score in scores):
+        raise ValueError(f"its scores are {_shown(scores)}, expected numbers")
+    if not isinstance(weights, dict) or bool(weights) != bool(count):
+        raise ValueError(f"its weights, of a mean of {count} steps, are {_shown(weights)}")
+    return {"count": count, "scores": scores, "weights": weights}
 
 
 def _judged(callbacks: Mapping[str, Any]) -> Mapping[str, Any]:

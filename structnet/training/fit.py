@@ -18,6 +18,7 @@ from structnet.run.size import trains_on_gpu
 from structnet.system.signals import Stopped
 from structnet.system.terminal import counted
 from structnet.system.words import command_line
+from structnet.training.averaging import averaging
 from structnet.training.callbacks import diagnosis, early_stopping, illustration, progress
 from structnet.training.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.training.module import Module
@@ -119,6 +120,7 @@ def _callbacks(
     best, waited = (None, None) if resumed is None else (resumed.best_score, resumed.waited)
     return [
         progress(),
+        *averaging(run.task, options.average, options.average_wait),
         *early_stopping(run.task, options.patience, waited),
         *diagnosis(run, net, splits, options.diagnose, options.batch_nodes),
         *illustration(run, splits, options.illustrate),

@@ -12,7 +12,7 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
-from structnet.run.resuming import BEST, LAST, PREVIOUS, Saved, read
+from structnet.run.resuming import AVERAGE, BEST, LAST, PREVIOUS, Saved, read
 from structnet.run.run import Run
 from structnet.training.module import Module
 from structnet.training.optimizing import checked_states, checked_weights
@@ -82,6 +82,10 @@ def restored(run: Run, module: Module, saved: Saved) -> dict[str, Any]:
     state, name = saved.state, saved.name
     try:
         weights = checked_weights(state["state_dict"], module.state_dict())
+        average = saved.average
+        if average is not None and average["count"]:
+            average = {**average, "mean": weights}
+            weights = checked_weights(average["weights"], module.state_dict())
         parameters = [weights[name] for name, _ in module.named_parameters()]
         states = checked_states(state["optimizer_states"], parameters)
         if saved.best_score is not None:
@@ -107,6 +111,7 @@ def restored(run: Run, module: Module, saved: Saved) -> dict[str, Any]:
         "optimizer_states": states,
         "lr_schedulers": [],
         "callbacks": {},
+        **({} if average is None else {AVERAGE: average}),
         **scaler,
     }
 

@@ -33,6 +33,11 @@ class TrainerOptions:
         weight_decay: the weight decay, decoupled from the gradient with adamw.
         schedule: the learning rate over the steps, or over the minutes where their limit is closer:
             cosine falls to 0, constant stays.
+        average: the weights that are validated, tested and kept: none, those of the last step, or
+            triggered, their mean over all steps since the validation figure got no better (NT-ASGD,
+            with optimizer=sgd and schedule=constant).
+        average_wait: the mean begins after an epoch whose figure is worse than the best of those
+            more than this many epochs before.
         clip_norm: the maximum norm of the gradient; null for no clipping.
         clip_value: the maximum absolute value of a gradient's entries, in place of clip_norm.
         patience: training stops after this many epochs without a better validation figure; null
@@ -64,6 +69,8 @@ class TrainerOptions:
     learning_rate: float = 0.004
     weight_decay: float = 0.01
     schedule: ScheduleName = "cosine"
+    average: Literal["none", "triggered"] = "none"
+    average_wait: int = 5
     clip_norm: float | None = 1.0
     clip_value: float | None = None
     patience: int | None = None

@@ -62,6 +62,13 @@ def check_changes(
             f"trainer.optimizer={options['optimizer']}: {file} holds the state of {optimizer}, "
             f"which no other optimizer can use; take trainer.optimizer={optimizer}, or a new run"
         )
+    count = found.average["count"] if found.average is not None else 0
+    if count and options.get("average") != "triggered":
+        raise ValueError(
+            f"trainer.average={options.get('average')}: {file} holds the mean of the weights of "
+            f"{counted(count, 'step')}, which would be lost; take trainer.average=triggered, or a "
+            "new run"
+        )
     for option in BATCHING if found.batches else ():
         if options[option] != before[option]:
             raise ValueError(
