@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from structnet.data.batch import collate as collate
     from structnet.data.folder import data_folder as data_folder
     from structnet.data.loader import Batches as Batches
+    from structnet.data.loader import batch_loader as batch_loader
     from structnet.data.loader import loader as loader
     from structnet.data.node_loader import node_loader as node_loader
     from structnet.data.regression import Regression as Regression
@@ -102,6 +103,7 @@ _HOME = {
     "Vocabulary": "structnet.data.batch",
     "ancestors": "structnet.data.ancestors",
     "as_bytes": "structnet.system.memory",
+    "batch_loader": "structnet.data.loader",
     "cells": "structnet.registry",
     "check_archive": "structnet.system.reading",
     "check_file": "structnet.system.reading",

@@ -137,3 +137,14 @@ def test_one_window_or_a_hundred_predict_the_same(cell, windows):
 def test_the_steps_of_streams_of_any_length_are_read_from_the_text():
     data = StreamBatches(TEXT[:12], 4, CHAIN)
     assert data.starts.tolist() == [0, 2, 5, 8, 11] and data.steps == len(data) == 3
+
+
+def test_a_worker_makes_the_same_batches():
+    here, there = (
+        [*stream_loader(Windows(TEXT, 10), CHAIN, 3, jitter=True, num_workers=number)]
+        for number in (0, 1)
+    )
+    assert len(here) == len(there)
+    for one, other in zip(here, there, strict=True):
+        assert one.x.ids.equal(other.x.ids) and one.y.equal(other.y)
+        assert (one.follows, one.num_samples) == (other.follows, other.num_samples)

@@ -38,7 +38,9 @@ def test_frequent_neighbours_are_joined_first():
     assert Subwords.learn("ab ab ab ab ab cd cd cd", 258).merges[:2] == [("a", "b"), ("Ġ", "ab")]
 
 
-@pytest.mark.parametrize("merges", [[["a"]], [["a", "xyz"]], [["a", "b", "c"]]])
+@pytest.mark.parametrize(
+    "merges", [[["a"]], [["a", "xyz"]], [["a", "b", "c"]], ["ab"], [[["a"], "b"]], [7]]
+)
 def test_merges_of_what_is_not_known_are_refused(merges):
     with pytest.raises(ValueError, match=r"merge 0 of the sub-words, .* is not of two"):
         Subwords(merges)

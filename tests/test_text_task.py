@@ -79,8 +79,17 @@ def test_sub_words_are_kept_and_split_the_same_again(file):
 def test_characters_that_training_never_saw_are_counted_and_named(file):
     file.write_text(file.read_text() + "\u00e9\u00df" * 9)
     with pytest.warns(sn.DataWarning, match=r"18 of \d+ characters of the test split.*'é' 'ß'"):
-        _, splits = loaded(path=str(file))
+        task, splits = loaded(path=str(file))
     assert (splits.source["test"] == 0).sum() == 18
+    # Each of them counts once.
+    metrics = task.metrics()
+    for batch in task.loader(splits["test"], CHAIN):
+        scores = torch.zeros(batch.num_nodes, task.num_outputs)
+        for metric, given in task.measured(scores, batch).items():
+            metrics[metric].update(*given)
+    assert metrics["characters"].compute() == len(splits.source["test"]) - 1
+    bits = metrics["bits_per_character"].compute().item()
+    assert bits == pytest.approx(math.log2(task.num_outputs), rel=1e-6)
 
 
 # Measures

@@ -23,9 +23,11 @@ class Subwords:
     def __init__(self, merges: Sequence[Merge]):
         """ValueError for merges that are not pairs of known sub-words; ImportError."""
         tokenizers = _library()
+        if not isinstance(merges, list | tuple):
+            raise ValueError(f"sub-words are a list of merges, got {merges!r:.80}")
         pieces = dict.fromkeys(_bytes())
         for number, merge in enumerate(merges):
-            if len(merge) != 2 or not all(piece in pieces for piece in merge):
+            if not (_is_pair(merge) and all(piece in pieces for piece in merge)):
                 raise ValueError(
                     f"merge {number} of the sub-words, {merge!r:.80}, is not of two that are known"
                 )
@@ -67,6 +69,11 @@ class Subwords:
     def join(self, pieces: Iterable[str]) -> str:
         """The text of sub-words; parts of characters are shown as the replacement character."""
         return self.decoder.decode(list(pieces))
+
+
+def _is_pair(merge: Any) -> bool:
+    is_list = isinstance(merge, list | tuple)
+    return is_list and len(merge) == 2 and all(isinstance(piece, str) for piece in merge)
 
 
 def _merges(coder: Any) -> list[Merge]:

@@ -190,8 +190,24 @@ def loader(
         shuffle=shuffle,
         seed=seed,
     )
+    data = Batched(samples, topology)
+    return batch_loader(data, batches, num_workers=num_workers, pin_memory=pin_memory)
+
+
+def batch_loader(
+    data: Dataset, batches: Sampler, *, num_workers: int = 0, pin_memory: bool = False
+) -> DataLoader:
+    """A DataLoader of whole batches: `data.__getitems__(indices)` makes one of each of `batches`.
+
+    For a `Task.loader` that makes its own.
+
+    Arguments:
+        data: makes batches.
+        batches: has what `Batches` has: `set_epoch`, `take`, `taken`, a length.
+        num_workers, pin_memory: as in torch's DataLoader.
+    """
     return DataLoader(
-        Batched(samples, topology),
+        data,
         batch_sampler=batches,
         collate_fn=_as_it_is,
         num_workers=num_workers,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 import structnet as sn
 
@@ -143,7 +143,7 @@ class StreamBatches(Dataset):
         y = np.where(inside, self.ids[place + 1], sn.IGNORE)
         length = stop - first
         nodes = torch.arange(self.streams * length + 1)
-        return sn.Batch(
+        batch = sn.Batch(
             x=sn.Tokens(torch.from_numpy(self.ids[place].ravel()), nodes),
             plans=self.topology.plan([length] * self.streams),
             ptr=nodes[::length],
@@ -151,6 +151,7 @@ class StreamBatches(Dataset):
             kind=torch.zeros(self.streams, dtype=torch.long),
             follows=first > 0,
         )
+        return batch if get_worker_info() is None else batch.in_one_piece()
 
 
 def stream_loader(
@@ -170,14 +171,5 @@ def stream_loader(
     given = min(streams, most if windows.streams is None else windows.streams)
     data = StreamBatches(windows.ids, given, topology)
     window = windows.window * max(1, streams // given)
-    return DataLoader(
-        data,
-        batch_sampler=Streams(data.steps, window, jitter=jitter, seed=seed),
-        collate_fn=_as_it_is,
-        num_workers=num_workers,
-        persistent_workers=num_workers > 0,
-    )
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+    batches = Streams(data.steps, window, jitter=jitter, seed=seed)
+    return sn.batch_loader(data, batches, num_workers=num_workers)
