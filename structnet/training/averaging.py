@@ -31,6 +31,10 @@ class Average(Callback):
         # The number of steps in the mean, and the mean of every parameter; none before the trigger.
         self.count, self.mean = 0, []
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put a mean that was loaded where the weights are by now."""
+        self.mean = [mean.to(pl_module.device) for mean in self.mean]
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *given: Any) -> None:
         if self.count:
             self.count += 1
