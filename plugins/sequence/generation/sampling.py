@@ -35,10 +35,12 @@ def narrowed(
     check(temperature, top_k, top_p)
     if temperature == 0:
         temperature, top_k = 1.0, 1
-    order = known.argsort(dim=1, descending=True, stable=True)
     # The largest is subtracted first: a quotient may be too large for a float.
-    scaled = (known - known.amax(1, keepdim=True)) / temperature
-    probabilities = scaled.softmax(1).gather(1, order)
+    shares = ((known - known.amax(1, keepdim=True)) / temperature).softmax(1)
+    if top_k is None and top_p == 1:
+        return shares
+    order = known.argsort(dim=1, descending=True, stable=True)
+    probabilities = shares.gather(1, order)
     if top_k is not None:
         probabilities[:, top_k:] = 0
         probabilities /= probabilities.sum(1, keepdim=True)

@@ -58,9 +58,8 @@ def encode(
     if new and unseen == "error":
         named = ", ".join(map(repr, [*new][:NAMED])) + (", ..." if len(new) > NAMED else "")
         raise ValueError(
-            f"{what} has the {task.coder.unit}{'s' if len(new) > 1 else ''} {named}, of which the "
-            "net has seen none in training: leave out with unseen=skip, or take as unknown with "
-            "unseen=replace"
+            f"{what} has the {task.coder.unit}{'s' if len(new) > 1 else ''} {named}, not in the "
+            "net's vocabulary: leave out with unseen=skip, or take as unknown with unseen=replace"
         )
     return [i for t, i in zip(tokens, ids, strict=True) if unseen != "skip" or t not in new]
 

@@ -125,16 +125,18 @@ def _ends(task: TextTask, stop: str) -> Callable[[Sequence[int]], bool]:
 
 def _pieces(task: TextTask, start: Sequence[int], tokens: Iterator[int]) -> Iterator[str]:
     """The prompt, and what each token adds to the text."""
-    all_tokens, said = [*start], decode(task, start)
+    classes, join = task.classes, task.coder.join
+    all_tokens = [classes[token] for token in start]
+    said = join(all_tokens)
     yield said
     for token in tokens:
-        all_tokens.append(token)
+        all_tokens.append(classes[token])
         # A sub-word may end within a character, which is shown as the replacement character.
-        text = decode(task, all_tokens).rstrip("\N{REPLACEMENT CHARACTER}")
+        text = join(all_tokens).rstrip("\N{REPLACEMENT CHARACTER}")
         if len(text) > len(said):
             yield text[len(said) :]
             said = text
-    yield decode(task, all_tokens)[len(said) :]
+    yield join(all_tokens)[len(said) :]
 
 
 def _several(texts: Sequence[str]) -> Iterator[str]:
