@@ -195,6 +195,14 @@ def test_drawn_inputs_are_the_net_s_own_predictions_after_those_before(file):
     assert 0.2 < drawn < 0.9
 
 
+def test_a_net_that_is_not_fed_step_by_step_draws_nothing(file):
+    task, splits = loaded(path=str(file), scheduled="linear")
+    (batch, *_) = task.loader(splits["train"], CHAIN)
+    assert task.prepare(torch.nn.Identity(), batch, None, 0.0) is batch
+    with pytest.raises(ValueError, match="Identity has no method `stepper`: take net=stack"):
+        task.prepare(torch.nn.Identity(), batch, None, 0.5)
+
+
 def test_a_draw_goes_on_from_the_states_of_the_batch_before(file):
     task, splits = loaded(path=str(file), window=6)
     torch.manual_seed(1)

@@ -40,14 +40,19 @@ def sampled(net: Any, batch: sn.Batch, share: float, states: Any = None) -> sn.B
 
     Bengio et al. (2015), section 2.3, with a draw for every token. The inputs are drawn step by
     step, each from what the net predicts after those before it, without dropout and gradients; the
-    targets stay.
+    targets stay. ValueError for a net without a stepper.
 
     Arguments:
-        net: has a `stepper`.
+        net: the net that is trained.
         batch: samples of T tokens each, whose classes are the tokens.
         share: the probability with which an input is drawn.
         states: the net's state before the batch, as `net.carry` gives it; None for the start.
     """
+    if not hasattr(net, "stepper"):
+        raise ValueError(
+            f"scheduled sampling feeds a net step by step, and {type(net).__name__} has no method "
+            "`stepper`: take net=stack, or task.scheduled=none"
+        )
     ids = batch.x.ids.view(batch.num_samples, -1)
     mixed = ids.clone()
     stepper = net.stepper(batch.num_samples)
