@@ -245,6 +245,7 @@ def test_a_wrong_folder_is_named(place):
         ({"text_column": "1", "label_column": "0"}, "numbers from 1"),
         ({"min_count": 0}, "option 'min_count' is at least 1, got 0"),
         ({"max_length": 0}, "option 'max_length' is at least 1, got 0"),
+        ({"subwords": 256}, "option 'subwords' is at least 257, got 256"),
         ({"seed": -1}, "option 'seed' is at least 0, got -1"),
         (
             {"root": "a", "corpus": "movie_reviews"},

@@ -108,7 +108,7 @@ def _print_text(one: Any) -> None:
     print(visible(f"  {shown}{more}"))
     if named := [pair for pair in one.words if pair[0].strip()]:
         most = sorted(named, key=lambda pair: -pair[1])[:MOST]
-        print(visible(f"  most weight: {', '.join(f'{word} {w:.2f}' for word, w in most)}"))
+        print(visible(f"  most weight: {', '.join(f'{word.strip()} {w:.2f}' for word, w in most)}"))
 
 
 def _pieces(text: str, words: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:

@@ -12,7 +12,7 @@ from structnet.plugins.sequence.classify.corpora import Corpus, read_corpus
 from structnet.plugins.sequence.classify.splitting import split_texts
 from structnet.plugins.sequence.classify.texts import Columns, Text, find_texts, read_texts
 from structnet.plugins.text.corpora import nltk_corpus
-from structnet.plugins.text.subwords import Merge, Subwords
+from structnet.plugins.text.subwords import BYTES, Merge, Subwords
 from structnet.plugins.text.tokenise import Kind, Tokeniser, tokeniser
 
 
@@ -63,6 +63,8 @@ class Classification(sn.Task):
         seed: int = 0,
     ):
         least = {"min_count": (min_count, 1), "seed": (seed, 0), "max_length": (max_length, 1)}
+        # All bytes are sub-words.
+        least["subwords"] = (subwords, BYTES + 1)
         for option, (value, smallest) in least.items():
             if value is not None and value < smallest:
                 raise ValueError(f"option {option!r} is at least {smallest}, got {value}")
