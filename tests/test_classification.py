@@ -191,6 +191,7 @@ BAD_FILES = {
     ),
     "not JSON": ("a.jsonl", "{}x\n", "a.jsonl, line 1: not JSON: Extra data"),
     "deep JSON": ("a.jsonl", "[" * 200_000, "a.jsonl, line 1: not JSON"),
+    "surrogate": ("a.jsonl", '{"text": "\\ud800", "label": 1}', "line 1: half of a surrogate"),
     "list": ("a.jsonl", "\n[1]\n", "a.jsonl, line 2: expected an object, got [1]"),
     "no text": ("a.jsonl", '{"text": 1, "label": "a"}\n', "line 1: expected a text in 'text', got"),
     "no label": ("a.jsonl", '{"text": "a", "label": null}\n', "expected a class in 'label', got"),
@@ -442,6 +443,8 @@ def test_a_file_of_texts_a_table_and_a_folder_are_read(pairs, place):
         "mine.csv:2: How not?",
         "mine.csv:3: This movie",
     ]
+    (place / "mine.csv").rename(place / "mine" / "c.csv")
+    assert len(call("predict", f"run={pairs}", "path=mine").out.splitlines()) == 4
     out = call("predict", f"run={pairs}", "file=lines.txt", "out=found.csv")
     assert out.status == 0, out.err
     head, first, _ = (place / "found.csv").read_text().splitlines()

@@ -70,7 +70,8 @@ def find_texts(root: Path) -> dict[str, Path]:
             if len(paths) > 1:
                 shown = ", ".join(path.name for path in paths)
                 raise ValueError(f"{root} has several splits for {split}, {shown}: keep one")
-            found |= dict.fromkeys([split], paths[0]) if paths else {}
+            if paths:
+                found[split] = paths[0]
     elif not root.exists():
         raise FileNotFoundError(f"no file or folder {root}")
     if found and "train" not in found:
@@ -87,12 +88,15 @@ def read_texts(path: Path, columns: Columns, labelled: bool = True) -> Iterator[
     Arguments:
         path: a folder; or a file .tsv, .csv, or .jsonl with an object per line, also with .gz.
         columns: where a table has the texts and classes.
-        labelled: whether classes are read; without, a folder's texts are all files below it, and
-            any other file is one text.
+        labelled: whether classes are read; without, all tables below a folder are read, and any
+            other file is one text.
     """
+    if path.is_dir() and not labelled:
+        for file in text_files(path):
+            yield from read_texts(file, columns, labelled=False)
+        return
     if path.is_dir():
-        files = () if labelled else text_files(path)
-        found = _read_folder(path) if labelled else (_whole(file) for file in files)
+        found = _read_folder(path)
     elif _suffix(path) in TABLES:
         found = _read_table(path, columns, labelled)
     elif labelled:
@@ -187,7 +191,12 @@ def _object(path: Path, number: int, text: str, wanted: tuple[str, ...]) -> list
                 f"{path}, line {number}: expected a {'text' if takes is str else 'class'} in "
                 f"{name!r}, got {_shown(found)}; see task.text_column and task.label_column"
             )
-    return [str(found[name]) for name in wanted]
+    values = [str(found[name]) for name in wanted]
+    if any("\ud800" <= sign <= "\udfff" for value in values for sign in value):
+        raise ValueError(
+            f"{path}, line {number}: half of a surrogate pair, which is not a character"
+        )
+    return values
 
 
 def _text(path: Path, number: int, values: list[str]) -> Text:
