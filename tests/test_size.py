@@ -117,7 +117,9 @@ def test_a_saved_run_is_not_made_larger_than_its_weights(
 
 
 def test_workers_are_bounded_by_what_machines_have():
-    check_workers({"num_workers": 64})
+    check_workers({"num_workers": 64, "threads": None})
+    with pytest.raises(ValueError, match="'threads' of trainer must be at most"):
+        check_workers({"threads": 10**6})
     with pytest.raises(ValueError, match="at most"):
         check_workers({"num_workers": 10**6})
 

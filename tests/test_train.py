@@ -186,7 +186,7 @@ def test_no_more_threads_are_taken_than_torch_was_told(monkeypatch):
     try:
         for told, taken in ((1, 1), (3, 3), (8, 7)):
             torch.set_num_threads(told)
-            share_cores()
+            share_cores(None)
             assert torch.get_num_threads() == taken
     finally:
         torch.set_num_threads(before)
@@ -328,3 +328,14 @@ def test_figures_are_logged_as_csv():
     run, _, _, _ = learn("trainer.max_epochs=2")
     for name in ("loss", "validation/accuracy", "nodes_per_s"):
         assert logged(run.directory, name), name
+
+
+def test_threads_are_as_many_as_are_asked_for():
+    from structnet.training.trainer import share_cores
+
+    before = torch.get_num_threads()
+    try:
+        share_cores(3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

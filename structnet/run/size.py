@@ -71,10 +71,11 @@ def refuse_other_size(net: nn.Module, weights: Path) -> None:
 
 
 def check_workers(trainer: Mapping[str, Any]) -> None:
-    """ValueError for far more loader processes than the machine has cores."""
-    most, workers = max(MOST_WORKERS, 4 * (os.cpu_count() or 1)), trainer.get("num_workers", 0)
-    if workers > most:
-        raise ValueError(
-            f"option 'num_workers' of trainer must be at most {most} on a machine of "
-            f"{os.cpu_count()} cores, got {workers}"
-        )
+    """ValueError for far more loader processes, or threads, than the machine has cores."""
+    most = max(MOST_WORKERS, 4 * (os.cpu_count() or 1))
+    for option in ("num_workers", "threads"):
+        if (given := trainer.get(option) or 0) > most:
+            raise ValueError(
+                f"option {option!r} of trainer must be at most {most} on a machine of "
+                f"{os.cpu_count()} cores, got {given}"
+            )

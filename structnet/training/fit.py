@@ -58,7 +58,7 @@ def fit(
     """
     seed = run.config["seed"]
     seed_everything(seed, workers=True, verbose=False)
-    share_cores()
+    share_cores(options.threads)
     loaders = _loaders(run, splits, options)
     module = Module(net, run.task, options, seed, loaders["train"], resumed)
     unfilled = unfilled_slots(run.topology, splits["train"])

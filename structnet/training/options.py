@@ -28,6 +28,8 @@ class TrainerOptions:
         pool: samples are sorted by size within pools of this many batches; 1 for no sorting, where
             the targets depend on a sample's size.
         num_workers: the number of processes that make batches; 0 makes them in the main process.
+        threads: the number of threads that compute; null for all cores but one, which is left to
+            making batches. Another number may change the last digits of results.
         optimizer: the optimizer, one of torch.optim's.
         learning_rate: the learning rate at the start.
         weight_decay: the weight decay, decoupled from the gradient with adamw.
@@ -65,6 +67,7 @@ class TrainerOptions:
     batch_size: int | None = None
     pool: int = 50
     num_workers: int = 1
+    threads: int | None = None
     optimizer: OptimizerName = "adamw"
     learning_rate: float = 0.004
     weight_decay: float = 0.01

@@ -48,13 +48,16 @@ def check_machine(options: TrainerOptions) -> None:
     quiet_trainer(options, logger=False, enable_checkpointing=False)
 
 
-def share_cores() -> None:
-    """Leave one core to loading: threads that compete for a core wait for each other.
+def share_cores(threads: int | None) -> None:
+    """Compute with the given number of threads, or leave one core to loading.
 
-    The number of threads does not depend on the number of workers, since another number of threads
-    sums in another order. It is never more than what torch was told, by OMP_NUM_THREADS for
-    example.
+    Threads that compete for a core wait for each other. The number does not depend on the number of
+    workers, since another number of threads sums in another order. If none is given, it is never
+    more than what torch was told, by OMP_NUM_THREADS for example.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
+        return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(min(torch.get_num_threads(), max(1, (cores or 1) - 1)))
 
@@ -76,7 +79,7 @@ def figures_of(trainer: Trainer, module: Module, batches: DataLoader) -> dict[st
 def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
     """The task's metrics of a net on samples."""
     options = TrainerOptions.of(run.config)
-    share_cores()
+    share_cores(options.threads)
     trainer = quiet_trainer(
         options,
         logger=False,
