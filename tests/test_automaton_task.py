@@ -207,7 +207,7 @@ def test_the_command_names_what_it_can_not_do(tmp_path):
         "automaton", f"run={place}", "method=magic"
     )
     assert "out must be a .png file" in refused("automaton", f"run={place}", "out=a.svg")
-    assert "states must be a whole number" in refused("automaton", f"run={place}", "states=0")
+    assert "states must be a whole number" in refused("automaton", f"run={place}", "states=1")
     assert "no run in" in refused("automaton", f"run={tmp_path / 'nothing'}")
     assert "leave it out" in refused("automaton", f"run={place.parent}", "out=a.png")
     words = ("train", *TASK, *SMALL, "debug=steps")

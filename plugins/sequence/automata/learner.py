@@ -50,7 +50,7 @@ def learn(
         oracle: says which strings are accepted; each string is asked once.
         alphabet: the symbols.
         sample: further strings to try a hypothesis on.
-        most_states: learning stops with the last hypothesis that has no more states than this.
+        most_states: at least 2; learning stops with the last hypothesis that has no more than this.
     """
     table = _Table(oracle, alphabet)
     short = _shortest(alphabet, SHORT)
@@ -87,13 +87,11 @@ class _Table:
             number = {row: index for index, row in enumerate(rows)}
             longer = [state + symbol for state in self.states for symbol in self.alphabet]
             following = self._rows(longer)
-            fresh = {r: s for r, s in zip(following, longer, strict=True) if r not in number}
+            # Of several ways to a new state, the first and shortest.
+            ways = zip(reversed(following), reversed(longer), strict=True)
+            fresh = {row: string for row, string in ways if row not in number}
             if not fresh:
                 break
-            # The shortest way to each new state.
-            for row, string in zip(reversed(following), reversed(longer), strict=True):
-                if row in fresh:
-                    fresh[row] = string
             self.states += fresh.values()
             if len(self.states) > most_states:
                 return None

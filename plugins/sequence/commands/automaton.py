@@ -36,7 +36,7 @@ def run(words: list[str]) -> int:
         raise ValueError(f"method is {' or '.join(METHODS)}, got {method!r}")
     limits: dict[str, Any] = {
         "method": method,
-        "most_states": sn.whole(options.get("states", "30"), "states"),
+        "most_states": sn.whole(options.get("states", "30"), "states", 2),
         "strings": sn.whole(options.get("strings", "1000"), "strings", 10),
         "seed": sn.whole(options.get("seed", "0"), "seed", 0),
     }
