@@ -6,8 +6,8 @@ import structnet as sn
 
 topology = sn.topologies.create("chain")
 # Binary numbers, the highest bit first; the automaton keeps the remainder.
-multiples = "(0|1(01*0)*1)*"
-task = sn.tasks.create("automaton", pattern=multiples, goal="transduce", train_size=2000)
+threes = "(0|1(01*0)*1)*"
+task = sn.tasks.create("automaton", pattern=threes, goal="transduce", longest=10, train_size=2000)
 splits = task.keep(task.load(topology))
 torch.manual_seed(0)
 layer = sn.Recurrence(topology, "gru", input_size=len(task.vocabulary), hidden_size=32)

@@ -40,6 +40,7 @@ def test_strings_are_labelled_as_the_language_has_them():
             labels.append(int(sample.y))
         assert abs(np.mean(labels) - 0.5) < 0.01
     assert {sample.kind for sample in splits["train"]} == {0}
+    # The longest are seen in the test alone.
     assert {sample.kind for sample in splits["validation"]} == {0, 1}
     assert {sample.kind for sample in splits["test"]} == {0, 1, 2}
     assert task.kinds == ["0-8", "9-16", "25-32"]
@@ -80,10 +81,10 @@ def test_ranges_of_lengths():
         ({"pattern": "a$b"}, "accepts no string"),
         ({"pattern": "a", "language": "email"}, "'email', and pattern 'a' given: leave one out"),
         ({"alphabet": "ab"}, "'alphabet' is for a pattern"),
-        ({"pattern": "a{12}"}, "no string of at most 10 symbols over 'a' is in the language"),
-        ({"pattern": "[ab]*"}, "every string of at most 10 symbols over 'ab'"),
+        ({"pattern": "a{30}"}, "no string of at most 20 symbols over 'a' is in the language"),
+        ({"pattern": "[ab]*"}, "every string of at most 20 symbols over 'ab'"),
         ({"longest": 0}, "'longest' is from 1 to 10000, got 0"),
-        ({"times": 1001}, "'times' is from 1 to 1000, got 1001"),
+        ({"times": 1001}, "'times' is from 1 to 500, got 1001"),
         ({"near": 1.5}, "'near' is from 0 to 1, got 1.5"),
         ({"train_size": 0}, "'train_size' is from 1"),
         ({"seed": -1}, "'seed' is from 0"),
