@@ -5,7 +5,7 @@ import torch
 import structnet as sn
 
 topology = sn.topologies.create("chain")
-task = sn.tasks.create("automaton", language="email", longest=10, train_size=6000)
+task = sn.tasks.create("automaton", language="email", longest=10, times=2, train_size=6000)
 splits = task.keep(task.load(topology))
 torch.manual_seed(0)
 sizes = sn.Sizes(task.vocabulary, None, task.num_outputs)
