@@ -368,7 +368,7 @@ def run_of(tmp_path_factory):
 
     @cache
     def train(name):
-        words = (*SHORT, *KINDS[name], f"task.path={folder / 'text.txt'}")
+        words = (*SHORT, *KINDS[name], f"task.root={folder / 'text.txt'}")
         status, out, err = call("train", *words, f"run={folder / name}")
         assert status == 0, err
         assert f"structnet generate run={folder / name}\n" in out

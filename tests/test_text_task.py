@@ -30,7 +30,7 @@ def loaded(name="text", **options):
 
 
 def test_every_token_is_told_from_those_before_it(file):
-    task, splits = loaded(path=str(file), window=20)
+    task, splits = loaded(root=str(file), window=20)
     text = file.read_text()
     x = np.concatenate([one.x.ids for one in splits["train"]])
     y = np.concatenate([one.y for one in splits["train"]])
@@ -44,29 +44,29 @@ def test_words_end_their_lines_and_rare_ones_are_unknown(tmp_path):
     (tmp_path / "train.txt").write_text(" a b \n\n b <unk> c \n")
     for name in ("valid", "test"):
         (tmp_path / f"{name}.txt").write_text("c b d\n")
-    task, _ = loaded("words", path=str(tmp_path), window=3, min_count=2)
+    task, _ = loaded("words", root=str(tmp_path), window=3, min_count=2)
     assert task.classes == ("<unk>", "<eos>", "b")
     assert task.loaded.source["train"].tolist() == [0, 2, 1, 1, 2, 0, 0, 1]
     assert task.decode([2, 1, 1, 2, 0]) == "b\n\nb <unk>"
     assert task.encode("b b\nc").tolist() == [2, 2, 1, 0]
-    limited, _ = loaded("words", path=str(tmp_path), window=3, vocabulary_size=1)
+    limited, _ = loaded("words", root=str(tmp_path), window=3, vocabulary_size=1)
     assert limited.classes == ("<unk>", "<eos>")
 
 
 def test_a_vocabulary_that_is_given_is_taken(tmp_path, file):
     given = tmp_path / "known.tsv"
     given.write_text("cat\n<unk>\n<eos>\nnever\n")
-    task, _ = loaded("words", path=str(file), window=3, vocabulary_file=str(given))
+    task, _ = loaded("words", root=str(file), window=3, vocabulary_file=str(given))
     assert task.classes == ("<unk>", "cat", "<eos>", "never")
     assert task.vocabulary.counts["never"] == 0 < task.vocabulary.counts["cat"]
     given.write_text("cat\ncat\n")
     with pytest.raises(ValueError, match=r"known\.tsv, line 2: 'cat', expected a word"):
-        loaded("words", path=str(file), vocabulary_file=str(given))
+        loaded("words", root=str(file), vocabulary_file=str(given))
 
 
 def test_sub_words_are_kept_and_split_the_same_again(file):
-    task, splits = loaded(path=str(file), tokens="subwords", vocabulary_size=270, window=9)
-    again = sn.tasks.create("text", path=str(file), tokens="subwords", window=9)
+    task, splits = loaded(root=str(file), tokens="subwords", vocabulary_size=270, window=9)
+    again = sn.tasks.create("text", root=str(file), tokens="subwords", window=9)
     again.know(task.vocabulary, json.loads(json.dumps({"merges": task.merges})))
     other = again.keep(again.load(CHAIN))
     for split in splits:
@@ -79,7 +79,7 @@ def test_sub_words_are_kept_and_split_the_same_again(file):
 def test_characters_that_training_never_saw_are_counted_and_named(file):
     file.write_text(file.read_text() + "\u00e9\u00df" * 9)
     with pytest.warns(sn.DataWarning, match=r"18 of \d+ characters of the test split.*'é' 'ß'"):
-        task, splits = loaded(path=str(file))
+        task, splits = loaded(root=str(file))
     assert (splits.source["test"] == 0).sum() == 18
     # Each of them counts once.
     metrics = task.metrics()
@@ -96,7 +96,7 @@ def test_characters_that_training_never_saw_are_counted_and_named(file):
 
 
 def test_measures_are_those_of_the_whole_text(file):
-    task, splits = loaded("words", path=str(file), window=7)
+    task, splits = loaded("words", root=str(file), window=7)
     torch.manual_seed(0)
     net = build(task)
     metrics = task.metrics()
@@ -148,7 +148,7 @@ def test_a_net_that_is_lost_has_a_finite_perplexity():
 
 
 def test_baselines_are_beside_the_net_in_the_same_measures(file):
-    task, splits = loaded(path=str(file), ngram=3)
+    task, splits = loaded(root=str(file), ngram=3)
     found = task.baselines()
     assert [*found] == ["unigram", "3-gram"]
     assert all([*one] == [*task.metrics()] for one in found.values())
@@ -174,7 +174,7 @@ def test_the_share_of_drawn_inputs_grows_by_its_schedule():
 
 
 def test_drawn_inputs_are_the_net_s_own_predictions_after_those_before(file):
-    task, splits = loaded(path=str(file), window=6)
+    task, splits = loaded(root=str(file), window=6)
     net = build(task).train()
     first, batch = [*task.loader(splits["train"], CHAIN, batch_size=3)][:2]
     with torch.no_grad():
@@ -196,7 +196,7 @@ def test_drawn_inputs_are_the_net_s_own_predictions_after_those_before(file):
 
 
 def test_a_net_that_is_not_fed_step_by_step_draws_nothing(file):
-    task, splits = loaded(path=str(file), scheduled="linear")
+    task, splits = loaded(root=str(file), scheduled="linear")
     (batch, *_) = task.loader(splits["train"], CHAIN)
     assert task.prepare(torch.nn.Identity(), batch, None, 0.0) is batch
     with pytest.raises(ValueError, match="Identity has no method `stepper`: take net=stack"):
@@ -204,7 +204,7 @@ def test_a_net_that_is_not_fed_step_by_step_draws_nothing(file):
 
 
 def test_a_draw_goes_on_from_the_states_of_the_batch_before(file):
-    task, splits = loaded(path=str(file), window=6)
+    task, splits = loaded(root=str(file), window=6)
     torch.manual_seed(1)
     net = build(task, hidden_size=30)
     with torch.no_grad():
@@ -230,7 +230,7 @@ def test_a_run_that_stops_within_an_epoch_ends_with_the_same_bits(file, tmp_path
 
     monkeypatch.chdir(tmp_path)
     # States, lengths of windows and draws are those of the run that was not stopped.
-    words = (*WORDS, "topology=chain", f"task.path={file}", "task.window=15", "net.dropout=0.3",
+    words = (*WORDS, "topology=chain", f"task.root={file}", "task.window=15", "net.dropout=0.3",
              "task.scheduled=linear", "trainer.batch_size=4", "trainer.save_steps=3")  # fmt: skip
     assert call(*words, "run=straight").status == 0
     step = Module.training_step
@@ -263,7 +263,7 @@ def test_a_run_that_stops_within_an_epoch_ends_with_the_same_bits(file, tmp_path
 
 def test_sliding_windows_are_trained_on(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = call(*WORDS, "topology=chain", f"task.path={file}", "task.windows=sliding",
+    result = call(*WORDS, "topology=chain", f"task.root={file}", "task.windows=sliding",
                   "task.window=4", "task.limit=400", "run=run")  # fmt: skip
     assert result.status == 0, result.err
     metrics = json.loads(Path("run", "metrics.json").read_text())
@@ -273,10 +273,10 @@ def test_sliding_windows_are_trained_on(file, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("task.path=nowhere.txt",), "no file or folder nowhere.txt"),
+        (("task.root=nowhere.txt",), "no file or folder nowhere.txt"),
         (("task.corpus=nothing",), "no corpus 'nothing'"),
         (
-            ("task.window=5000", "task.path=FILE"),
+            ("task.window=5000", "task.root=FILE"),
             "a window of 5000 steps is longer than the training",
         ),
         (("task.window=0",), "option 'window' is at least 1, got 0"),
@@ -300,7 +300,7 @@ def test_heads_for_many_words_are_built_when_the_words_are_known(head, file, tmp
     monkeypatch.chdir(tmp_path)
     options = {"adaptive": ["head.cutoffs=4,8", "head.shrink=2"], "sampled": ["head.samples=5"]}
     words = ("train", "task=words", "topology=chain", "cell=lstm", f"head={head}", *options[head])
-    result = call(*words, *SMALL, f"task.path={file}", "trainer.max_epochs=1", "run=run")
+    result = call(*words, *SMALL, f"task.root={file}", "trainer.max_epochs=1", "run=run")
     assert result.status == 0, result.err
     metrics = json.loads(Path("run", "metrics.json").read_text())
     assert 0 < metrics["test"]["nats_per_word"] < 5

@@ -112,7 +112,7 @@ def nltk_corpus(name: str) -> Any:
     if not isinstance(corpus, LazyCorpusLoader | CorpusReader):
         raise ValueError(
             f"no corpus {name!r}: set task.corpus to python, tinyshakespeare, wikitext-2 or one "
-            "of NLTK's such as brown; or task.path to a file or folder"
+            "of NLTK's such as brown; or task.root to a file or folder"
         )
     try:
         corpus.fileids()

@@ -52,7 +52,7 @@ class LanguageModel(sn.Task):
         tokens: what a text is split into.
         corpus: python, the source code of the standard library; tinyshakespeare and wikitext-2 in
             the folder that STRUCTNET_DATA names; or one of NLTK's by its name, such as brown.
-        path: a text file in UTF-8 or a folder of them, in place of a corpus. Files named train.txt,
+        root: a text file in UTF-8 or a folder of them, in place of a corpus. Files named train.txt,
             valid.txt and test.txt, or these with .gz, are the splits. Of three files and more a
             random tenth each are for validation and test; else the end of the text is.
         files: a pattern of file names in the folder, such as *.txt.
@@ -84,7 +84,7 @@ class LanguageModel(sn.Task):
         *,
         tokens: Tokens,
         corpus: str,
-        path: str | None = None,
+        root: str | None = None,
         files: str = "*",
         limit: int | None = None,
         window: int = 100,
@@ -107,7 +107,7 @@ class LanguageModel(sn.Task):
                 "scheduled sampling draws what follows in a window, and task.windows=sliding "
                 "predicts one token each: take task.windows=streams"
             )
-        self.corpus, self.path, self.files, self.limit = corpus, path, files, limit
+        self.corpus, self.root, self.files, self.limit = corpus, root, files, limit
         self.tokens: Tokens = tokens
         self.window, self.windows, self.jitter = window, windows, jitter
         self.min_count, self.vocabulary_size = min_count, vocabulary_size
@@ -115,13 +115,13 @@ class LanguageModel(sn.Task):
         self.drawn, self.ngram = drawn, ngram
 
     def find(self) -> Any:
-        return corpora.find(self.corpus, self.path, self.files)
+        return corpora.find(self.corpus, self.root, self.files)
 
     def texts(self) -> dict[str, str]:
         """The texts of the splits, cut to the limit."""
-        texts = corpora.read(self.corpus, self.path, self.files)
+        texts = corpora.read(self.corpus, self.root, self.files)
         most = self.limit
-        if most is None and self.path is None:
+        if most is None and self.root is None:
             most = LIMITS.get(self.corpus)
         if most is None:
             return texts

@@ -1,0 +1,42 @@
+"""The pages in docs/: their links lead somewhere, and what they train composes."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from structnet.config.composing import compose
+from structnet.config.fitting import fitting_words
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+TRAINED = [
+    pytest.param(line, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, line in enumerate(re.findall(r"^structnet train .*$", page.read_text(), re.M))
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_links_lead_somewhere_and_the_page_is_finished(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert "://" in target or (page.parent / target).exists(), target
+    for name in re.findall(r"`((?:examples|tests|conf|plugins|docs)/[\w/.-]+)`", text):
+        assert (ROOT / name).exists(), name
+    assert not re.findall(r"TODO|FIXME|TBD", text)
+
+
+@pytest.mark.parametrize("line", TRAINED)
+def test_what_a_page_trains_composes(line):
+    words = shlex.split(line, comments=True)[2:]
+    if "--plugin" in words or any(word.startswith("resume=") for word in words):
+        pytest.skip("needs a plugin or a run")
+    words = [word for word in words if word != "-m"]
+    compose([*words, *fitting_words(words, [])])
+
+
+def test_the_readme_leads_to_every_page():
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"docs/{page.name}" in readme for page in PAGES)
