@@ -12,7 +12,8 @@ from structnet.plugins.code.sources import python_files, split_files, standard_l
 from structnet.plugins.files.locate import locate
 
 SPLITS = ("train", "validation", "test")
-# Shares of a single text: its last tenth is the test split, the twentieth before it validation.
+# Shares of a single text: its first twentieth is validation, its last tenth the test split. What is
+# nearest to the test text is learned from, as where a text has no validation split.
 VALIDATION, TEST = 0.05, 0.1
 
 
@@ -140,7 +141,7 @@ def split_texts(texts: Sequence[str], name: str) -> dict[str, str]:
     """Training, validation and test text.
 
     Of three texts and more a random tenth each, by a fixed seed, makes validation and test; fewer
-    are joined and cut, the last tenth for the test, the twentieth before it for validation.
+    are joined and cut, the first twentieth for validation, the last tenth for the test.
     ValueError, which calls them `name`, for too little text.
     """
     if len(texts) >= 3:
@@ -152,12 +153,13 @@ def split_texts(texts: Sequence[str], name: str) -> dict[str, str]:
             for split, part in zip(SPLITS, parts, strict=True)
         }
     text = join(texts)
-    cuts = [0, round(len(text) * (1 - VALIDATION - TEST)), round(len(text) * (1 - TEST)), len(text)]
-    if not 0 < cuts[1] < cuts[2] < cuts[3]:
+    begin, end = round(len(text) * VALIDATION), round(len(text) * (1 - TEST))
+    if not 0 < begin < end < len(text):
         raise ValueError(
             f"{name} has {len(text)} characters, too few for training, validation and test"
         )
-    return {split: text[cuts[i] : cuts[i + 1]] for i, split in enumerate(SPLITS)}
+    parts = text[begin:end], text[:begin], text[end:]
+    return dict(zip(SPLITS, parts, strict=True))
 
 
 def join(texts: Sequence[str]) -> str:

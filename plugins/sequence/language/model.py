@@ -54,7 +54,8 @@ class LanguageModel(sn.Task):
             the folder that STRUCTNET_DATA names; or one of NLTK's by its name, such as brown.
         root: a text file in UTF-8 or a folder of them, in place of a corpus. Files named train.txt,
             valid.txt and test.txt, or these with .gz, are the splits. Of three files and more a
-            random tenth each are for validation and test; else the end of the text is.
+            random tenth each are for validation and test; else the last tenth of the text is the
+            test split, and the first twentieth validation.
         files: a pattern of file names in the folder, such as *.txt.
         limit: the most characters of the training split, and a tenth of that, 200,000 at most, of
             the others; by default all of a text, but 2,000,000 of the corpus python.
