@@ -176,7 +176,8 @@ class Run:
                 "in `load` at the latest"
             )
         readout = self.config.get("readout") or {"name": self.task.readout(self.topology)}
-        head = head or self.config.get("head") or {"name": self.task.head(self.topology)}
+        given: Config | None = head or self.config.get("head")
+        scored: Config = given or {"name": self.task.head(self.topology)}
         return create(
             registry.nets,
             {**self.config["net"], **options},
@@ -184,7 +185,7 @@ class Run:
             self.topology,
             component(registry.cells, self.config["cell"]),
             component(registry.readouts, readout),
-            component(registry.heads, head),
+            component(registry.heads, scored),
         )
 
     def save_config(self) -> None:
