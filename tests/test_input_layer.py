@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import structnet as sn
-from tests.commands import call, opened, refused
+from commands import call, opened, refused
 
 WORDS = sn.Vocabulary({"a": 3, "b": 2, "c": 1})
 SIZES = sn.Sizes(WORDS, None, 2)

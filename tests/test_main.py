@@ -100,7 +100,7 @@ def test_list_as_json_has_every_component_with_its_options():
     status, out, err = call("list", "--json")
     assert (status, err) == (0, "")
     listed = json.loads(out)
-    kinds = ("cells", "topologies", "readouts", "nets", "tasks")
+    kinds = ("cells", "topologies", "readouts", "heads", "nets", "tasks")
     assert {*kinds, "trainers", "executors"} == set(listed)
     for group in kinds:
         kind = getattr(sn, group)

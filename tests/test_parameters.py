@@ -28,7 +28,7 @@ def count(net):
 
 
 def width(net):
-    return net.head.in_features // len(net.layers[0].cells)
+    return net.head.size // len(net.layers[0].cells)
 
 
 @pytest.mark.parametrize("cell", ["elman", "lstm", "gru", "mut1"])

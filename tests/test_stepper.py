@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import structnet as sn
-from tests.test_heads import WORDS, batch_of, net_of
+from test_heads import WORDS, batch_of, net_of
 
 CHAIN = sn.topologies.create("chain")
 

@@ -59,7 +59,7 @@ class Head(Renewable):
                 f"head {type(self).__name__} does not share weights with the embedding: leave out "
                 f"net.tied, or take head={' or '.join(able)}"
             )
-        self.num_outputs = sizes.num_outputs
+        self.size, self.num_outputs = size, sizes.num_outputs
 
     @abc.abstractmethod
     def forward(self, h: Tensor) -> "Tensor | Scores": ...
