@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from commands import call, opened, refused
 
 import structnet as sn
-from commands import call, opened, refused
 
 WORDS = sn.Vocabulary({"a": 3, "b": 2, "c": 1})
 SIZES = sn.Sizes(WORDS, None, 2)

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from test_heads import WORDS, batch_of, net_of
 
 import structnet as sn
-from test_heads import WORDS, batch_of, net_of
 
 CHAIN = sn.topologies.create("chain")
 
