@@ -18,7 +18,7 @@ def tokeniser(kind: Kind, pattern: str | None = None) -> Tokeniser:
 
     Arguments:
         kind: words: numbers, letters and digits with apostrophes and hyphens between them, and
-            every other sign by itself; spaces: what stands between spaces; characters: every
+            every other sign by itself; spaces: the parts between spaces; characters: every
             character; pattern: the matches of `pattern`; and NLTK's treebank (contractions are two
             tokens, for English), wordpunct (letters apart from signs) and tweet (keeps emoticons,
             handles and hashtags).

@@ -79,7 +79,7 @@ def _drawn(automaton: Automaton) -> list[int]:
 
 
 def _circle(count: int) -> float:
-    """The radius of the circle on which so many states lie."""
+    """The radius of the circle that this number of states lies on."""
     return 0.0 if count == 1 else max(APART / 2, APART / 2 / np.sin(np.pi / count))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from structnet.plugins.sequence.captions.sources import Captioned
 
-# A classifier is fitted for languages with at most so many different captions.
+# The most different captions of a language that a classifier is fitted for.
 MOST_TEXTS = 200
 # The inverse strength of the L2 penalty, times the number of an image's values.
 PENALTY = 6.0

@@ -67,8 +67,7 @@ def _print_one(directory: Path, out: str | None, limits: dict[str, Any]) -> None
     print(sn.visible(f"automaton: {sizes}: {_verdict(reading)}"))
     if not reading.is_complete:
         print("it does not agree with the net on all strings it was tried on")
-    drawn = _save(directory, picture, task, reading)
-    print(sn.visible(f"picture: {picture}" if drawn else "no picture of so many states"))
+    print(sn.visible(_save(directory, picture, task, reading)))
 
 
 def _print_all(places: list[Path], limits: dict[str, Any]) -> None:
@@ -118,8 +117,8 @@ def _verdict(reading: Any) -> str:
     return f"they differ, first at {reading.difference!r}"
 
 
-def _save(directory: Path, picture: Path, task: Any, reading: Any) -> bool:
-    """Write automaton.json and the picture; whether there is one, as large automata have none."""
+def _save(directory: Path, picture: Path, task: Any, reading: Any) -> str:
+    """Write automaton.json and the picture, which large automata have none of; what to say."""
     from structnet.plugins.sequence.automata.picture import MOST_DRAWN, draw_automata
 
     found = reading.found
@@ -134,8 +133,8 @@ def _save(directory: Path, picture: Path, task: Any, reading: Any) -> bool:
     text = json.dumps(described) + "\n"
     sn.write(directory / "automaton.json", lambda path: path.write_text(text))
     if max(len(found), len(task.automaton)) > MOST_DRAWN:
-        return False
+        return f"no picture: one of the automata has more than {MOST_DRAWN} states"
     automata = {"the language": task.automaton, "read out of the net": found}
     title = f"{task.title}: {_verdict(reading)}"
     sn.write(picture, lambda path: draw_automata(path, automata, title))
-    return True
+    return f"picture: {picture}"
