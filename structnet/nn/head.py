@@ -156,9 +156,11 @@ class SampledScores(Scores):
         drawn = torch.multinomial(share, head.samples, replacement=True)
         # The expected count of a class, of which a score is corrected by the logarithm.
         expected = (share * head.samples).clamp(min=torch.finfo(share.dtype).tiny).log()
-        rows, bias = head.rows, head.bias
-        own = (self.h * F.embedding(y, rows)).sum(1) + bias[y]
-        others = F.linear(self.h, F.embedding(drawn, rows), bias[drawn] - expected[drawn])
+        # Looked up at once, so that there is one gradient of the size of all rows.
+        both = torch.cat([y, drawn])
+        rows, bias = F.embedding(both, head.rows), head.bias[both]
+        own = (self.h * rows[: len(y)]).sum(1) + bias[: len(y)]
+        others = F.linear(self.h, rows[len(y) :], bias[len(y) :] - expected[drawn])
         others = others.masked_fill(drawn == y[:, None], -torch.inf)
         return torch.cat([own[:, None], others], 1).logsumexp(1) - own
 
