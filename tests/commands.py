@@ -11,7 +11,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -208,6 +208,18 @@ def opened(directory: Path | str):
     from structnet.run.run import Run
 
     return Run.compose(saved(str(directory)), Path(directory))
+
+
+def check_composed(config: dict) -> None:
+    """Refuse what would fail in training, where the data is on this machine.
+
+    A comparison has several nets, which are left out.
+    """
+    from structnet.run.run import Run
+
+    if "compare" not in config:
+        with suppress(FileNotFoundError):
+            Run.compose(config, Path()).check()
 
 
 def files_below(folder: Path) -> set[str]:

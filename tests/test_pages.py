@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from commands import check_composed
 
 from structnet.config.composing import compose, sweep
 from structnet.config.fitting import fitting_words
@@ -43,7 +44,7 @@ def test_what_a_page_trains_composes(line):
     if "-m" in words:
         words.remove("-m")
         words = next(iter(sweep(words)))
-    compose([*words, *fitting_words(words, [])])
+    check_composed(compose([*words, *fitting_words(words, [])]))
 
 
 def test_the_readme_leads_to_every_page():

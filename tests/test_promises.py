@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from commands import (
     DATA,
     ROOT,
     SMALL,
     call,
+    check_composed,
     code_folder,
     opened,
     run_python,
@@ -297,8 +299,6 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_takes_two_training_steps(name, tmp_path, monkeypatch):
-    import yaml
-
     monkeypatch.chdir(tmp_path)
     words = ["train", f"experiment={name}", "debug=steps", "trainer.accelerator=cpu"]
     config = yaml.safe_load(call(*words, "--cfg").out)
@@ -438,6 +438,8 @@ def train_as_told(words):
         return
     status, out, err = call("train", *words, "--cfg")
     assert status == 0, err
+    if "-m" not in words and "--plugin" not in words:
+        check_composed(yaml.safe_load(out))
     if "-m" in words or "name: swapped" not in out:
         return
     words = [word for word in words if not word.startswith(("task.root=", "run="))]
