@@ -2,6 +2,7 @@ import importlib.util
 import io
 import re
 from contextlib import redirect_stdout
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ import structnet as sn
 from structnet.config.composing import compose
 from structnet.run.run import Run
 from structnet.training.fit import train_run
-from structnet.training.module import OPTIMIZERS
+from structnet.training.module import OPTIMIZERS, Module
+from structnet.training.options import TrainerOptions
 from structnet.training.trainer import evaluate
 
 
@@ -339,3 +341,22 @@ def test_threads_are_as_many_as_are_asked_for():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def module_of(**given):
+    """A module of a net that no task is learned with."""
+    return Module(torch.nn.Linear(2, 2), SimpleNamespace(metrics=dict), TrainerOptions(), **given)
+
+
+def test_a_step_is_fused_on_a_cpu_and_as_torch_chooses_elsewhere(monkeypatch):
+    assert module_of().configure_optimizers().param_groups[0]["fused"] is True
+    monkeypatch.setattr(Module, "device", torch.device("cuda"))
+    assert module_of().configure_optimizers().param_groups[0]["fused"] is None
+
+
+def test_states_of_a_checkpoint_are_put_where_the_batch_is():
+    module = module_of(resumed=SimpleNamespace(states=[[torch.zeros(2, 3)]], spent={}))
+    there = torch.empty(3, device="meta")
+    ((state,),) = module.train()._before(SimpleNamespace(follows=True, ptr=there))
+    assert state.device.type == "meta" and state.shape == (2, 3)
+    assert module._before(SimpleNamespace(follows=False, ptr=there)) is None

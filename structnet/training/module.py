@@ -59,12 +59,13 @@ class Module(LightningModule):
             self.steps = min(self.steps, options.max_steps)
 
     def configure_optimizers(self) -> Any:
-        # On a CPU the fused step of a large embedding takes a sixth of the time.
+        # On a CPU the fused step of a large embedding takes a sixth of the time; elsewhere torch
+        # chooses, which False would keep from taking many weights at once.
         return OPTIMIZERS[self.options.optimizer](
             self.net.parameters(),
             lr=self.options.learning_rate,
             weight_decay=self.options.weight_decay,
-            fused=self.device.type == "cpu",
+            fused=self.device.type == "cpu" or None,
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -158,7 +159,9 @@ class Module(LightningModule):
 
     def _before(self, batch: Batch) -> Any:
         """The states that a batch starts from: of one that follows, those of the batch before."""
-        return self.carried.get(self.training) if batch.follows else None
+        states = self.carried.get(self.training) if batch.follows else None
+        # Those of a checkpoint are on the CPU.
+        return states and [[one.to(batch.ptr.device) for one in layer] for layer in states]
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self.nodes += batch.num_nodes
