@@ -46,6 +46,29 @@ def test_the_cross_entropy_is_that_of_the_probabilities(name):
     torch.testing.assert_close(own, -logs[torch.arange(4), y])
 
 
+@pytest.mark.parametrize("name", sn.heads.names())
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_head_in_mixed_precision_is_close_to_itself_in_full(name, dtype):
+    torch.manual_seed(0)
+    head = sn.heads.create(name, 16, SIZES, **({"samples": 5} if name == "sampled" else {}))
+    h, y = torch.randn(4, 16).to(dtype).requires_grad_(), torch.tensor([0, 39, 3, 12])
+
+    def losses(head, h):
+        output = head(h)
+        if isinstance(output, torch.Tensor):
+            return F.cross_entropy(output, y, reduction="none")
+        torch.manual_seed(1)
+        return output.cross_entropy(y)
+
+    whole = losses(head, h.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = losses(head, h)
+        assert not isinstance(output := head(h), sn.Scores) or output.log_probs().isfinite().all()
+    torch.testing.assert_close(mixed.float(), whole, rtol=0.05, atol=0.05)
+    mixed.float().mean().backward()
+    assert h.grad is not None and h.grad.isfinite().all()
+
+
 def test_the_adaptive_softmax_puts_frequent_words_first_in_whatever_order_they_come():
     rising = sn.Vocabulary(dict(reversed(WORDS.counts.items())))
     torch.manual_seed(0)

@@ -194,8 +194,10 @@ class Adaptive(Head):
                 f"before, needs an input of {shrink ** len(at):g} features, got {size}: take a "
                 "larger net.hidden_size, or a smaller head.shrink"
             )
-        clusters = nn.AdaptiveLogSoftmaxWithLoss(size, sizes.num_outputs, at, shrink)
-        self.clusters = clusters
+        self.clusters = nn.AdaptiveLogSoftmaxWithLoss(size, sizes.num_outputs, at, shrink)
+        # Its losses have the type of h, and can not be filled from scores of lower precision.
+        for scores in (self.clusters.head, *self.clusters.tail):
+            scores.register_forward_hook(_in_full)
         # The place of every class in the order of falling counts.
         order = class_counts(sizes).argsort(descending=True, stable=True)
         self.place: Tensor
@@ -221,10 +223,19 @@ class AdaptiveScores(Scores):
     def cross_entropy(self, y: Tensor) -> Tensor:
         if not len(y):
             return self.h.sum(1)
-        return -self.head.clusters(self.h, self.head.place[y]).output
+        return -self.head.clusters(_full(self.h), self.head.place[y]).output
 
     def log_probs(self) -> Tensor:
-        return self.head.clusters.log_prob(self.h)[:, self.head.place]
+        return self.head.clusters.log_prob(_full(self.h))[:, self.head.place]
+
+
+def _full(x: Tensor) -> Tensor:
+    """A tensor in float32, or higher precision if it has that."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _in_full(module: nn.Module, given: Any, output: Tensor) -> Tensor:
+    return _full(output)
 
 
 def class_counts(sizes: Sizes) -> Tensor:
