@@ -416,6 +416,7 @@ ODD = {
     "no optimizer_states": without("optimizer_states"),
     "odd progress": put({"batches": -1}, "progress"),
     "a list of progress": put([1], "progress"),
+    "states in one": lambda state: state["progress"].update(states=torch.zeros(2)),
 }
 
 

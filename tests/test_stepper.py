@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_heads import WORDS, batch_of, net_of
+from test_heads import BATCH, WORDS, batch_of, net_of
 
 import structnet as sn
 
@@ -93,8 +93,26 @@ def test_what_does_not_go_step_by_step_is_rejected():
         net_of().stepper(2).push([1])
     with pytest.raises(ValueError, match="one batch size"):
         net_of().stepper(2).load_state((torch.zeros(2, 5), torch.zeros(3, 5)))
+    two = net_of(num_layers=2)
+    _, states = two.carry(BATCH)
+    with pytest.raises(ValueError, match="states are of 2 layers, got those of 1"):
+        two.carry(BATCH, states[:1])
 
 
 def test_tokens_outside_the_vocabulary_are_an_error():
     with pytest.raises((IndexError, RuntimeError)):
         net_of().stepper().push([len(WORDS)])
+
+
+def test_a_step_in_mixed_precision_takes_no_gradients_from_a_later_pass():
+    def gradients(steps):
+        net = net_of().train()
+        with torch.autocast("cpu", torch.bfloat16):
+            for _ in range(steps):
+                net.stepper(3).push([1, 2, 3])
+            loss = torch.nn.functional.cross_entropy(net(BATCH).float(), BATCH.y)
+        return torch.autograd.grad(loss, list(net.parameters()), allow_unused=True)
+
+    expected = gradients(0)
+    assert all(one is not None for one in expected)
+    torch.testing.assert_close(gradients(1), expected)

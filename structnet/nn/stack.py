@@ -1,7 +1,6 @@
 """Recurrences on top of each other."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
 from math import inf
 from typing import Any, Literal
 
@@ -173,7 +172,7 @@ def total_penalty(parts: Iterable[Any]) -> Tensor | None:
 
 
 def run_layers(
-    layers: Iterable[Any],
+    layers: Sequence[Any],
     h: Tensor,
     plans: Sequence[Plan],
     between: Callable[[int, Tensor, Tensor], Tensor],
@@ -196,11 +195,13 @@ def run_layers(
             state per node, layers above the first start from the states of the one below.
         keep: what is kept of a layer's states (N, directions * size); nothing where None.
         final: whether the final states of every layer, (B, directions * size), are kept instead.
+
+    ValueError for initial states of another number of layers.
     """
     below: Any = None
     kept = []
-    starts = repeat(None) if initial is None else initial
-    for depth, (layer, start) in enumerate(zip(layers, starts, strict=False)):
+    starts = _starts(initial, len(layers))
+    for depth, (layer, start) in enumerate(zip(layers, starts, strict=True)):
         hands_on = layer.topology.num_initial is None
         out = layer(
             h,
@@ -218,6 +219,14 @@ def run_layers(
                 kept.append(keep(below))
         h = between(depth, h, out)
     return h, kept
+
+
+def _starts(initial: Iterable[Any] | None, layers: int) -> list[Any]:
+    """What every layer starts from; ValueError for states of another number of layers."""
+    starts = [None] * layers if initial is None else list(initial)
+    if len(starts) != layers:
+        raise ValueError(f"initial states are of {layers} layers, got those of {len(starts)}")
+    return starts
 
 
 def _projection(size: int, output_size: int) -> nn.Module:

@@ -168,10 +168,12 @@ def _understood(name: str, state: Mapping[str, Any]) -> Saved:
 
 def _states(saved: Any) -> list[list[Tensor]] | None:
     """Copies of the states of every layer, matrices of finite numbers with one number of rows."""
-    if not saved:
+    if saved is None:
         return None
     if not isinstance(saved, list) or not all(isinstance(layer, list) for layer in saved):
         raise ValueError(f"its states are {_shown(saved)}, expected lists of tensors")
+    if not saved:
+        return None
     for one in (one for layer in saved for one in layer):
         plain = isinstance(one, Tensor) and one.layout == torch.strided and not one.is_nested
         if not plain or one.is_meta or one.ndim != 2 or not one.is_floating_point():
