@@ -64,6 +64,9 @@ class Stepper:
         finally:
             if was_training:
                 self.module.train()
+            # Older versions of torch would take weights that autocast has cast here, which pass no
+            # gradients, in a later pass.
+            torch.clear_autocast_cache()
         return y
 
     def state(self) -> State:
