@@ -192,8 +192,9 @@ def test_greedy_draws_are_beam_search_with_one_beam():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": -1.0}, "temperature is at least 0, got -1.0"),
-        ({"temperature": math.nan}, "temperature is at least 0, got nan"),
+        ({"temperature": -1.0}, "temperature is at least 0 and finite, got -1.0"),
+        ({"temperature": math.nan}, "temperature is at least 0 and finite, got nan"),
+        ({"temperature": math.inf}, "temperature is at least 0 and finite, got inf"),
         ({"top_k": 0}, "top_k is at least 1, got 0"),
         ({"top_p": 0.0}, "top_p is above 0 and at most 1, got 0.0"),
         ({"top_p": 1.5}, "top_p is above 0 and at most 1, got 1.5"),

@@ -191,6 +191,8 @@ def test_unseen_tokens_are_named_skipped_or_replaced():
     [
         ({"n": 0}, "n is at least 1, got 0"),
         ({"length": 0}, "length is at least 1, got 0"),
+        ({"seed": -1}, "seed is at least 0, got -1"),
+        ({"temperature": math.inf}, "temperature is at least 0 and finite, got inf"),
         ({"top_k": 0}, "top_k is at least 1"),
         ({"penalty": 1.0}, "penalty=1.0 is of beam search: add beam=N"),
         ({"beam": 2, "n": 3}, "n=3 texts are the best of at least as many beams, got beam=2"),

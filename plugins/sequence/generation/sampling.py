@@ -3,6 +3,7 @@
 B rows, C tokens.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -53,8 +54,8 @@ def narrowed(
 
 def check(temperature: float, top_k: int | None, top_p: float) -> None:
     """ValueError for an option out of range."""
-    if not temperature >= 0:
-        raise ValueError(f"temperature is at least 0, got {temperature}")
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature is at least 0 and finite, got {temperature}")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k is at least 1, got {top_k}")
     if not 0 < top_p <= 1:

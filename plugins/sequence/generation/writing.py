@@ -60,7 +60,10 @@ def generate(
         seed: the seed of the draws.
     """
     drawing = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    _check(n, length, beam, penalty, drawing)
+    for name, value, least in (("n", n, 1), ("length", length, 1), ("seed", seed, 0)):
+        if value < least:
+            raise ValueError(f"{name} is at least {least}, got {value}")
+    _check(n, beam, penalty, drawing)
     start = encode(self, prompt, unseen, "the prompt")
     steps, output = begin(self, net, start)
     ends = None if stop is None else _ends(self, stop.replace("\\n", "\n"))
@@ -95,12 +98,8 @@ def generate(
     return _several([decode(self, [*start, *tokens]) for tokens in whole])
 
 
-def _check(
-    n: int, length: int, beam: int | None, penalty: float | None, drawing: dict[str, Any]
-) -> None:
-    for name, value in (("n", n), ("length", length)):
-        if value < 1:
-            raise ValueError(f"{name} is at least 1, got {value}")
+def _check(n: int, beam: int | None, penalty: float | None, drawing: dict[str, Any]) -> None:
+    """ValueError for options of drawing out of range, and those that do not go with a search."""
     given = {name: value for name, value in drawing.items() if value is not None}
     if beam is None:
         if penalty is not None:
