@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from structnet.system.terminal import visible as visible
     from structnet.system.words import take_flag as take_flag
     from structnet.system.words import take_options as take_options
+    from structnet.system.words import take_repeated as take_repeated
     from structnet.system.words import whole as whole
     from structnet.topology.base import Topology as Topology
     from structnet.topology.edges import Edges as Edges
@@ -124,6 +125,7 @@ _HOME = {
     "schedule": "structnet.topology.schedule",
     "take_flag": "structnet.system.words",
     "take_options": "structnet.system.words",
+    "take_repeated": "structnet.system.words",
     "tasks": "structnet.registry",
     "topologies": "structnet.registry",
     "total_memory": "structnet.system.memory",

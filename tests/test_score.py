@@ -419,6 +419,14 @@ def test_score_ranks_what_was_written_before_what_was_not(run_of, name, tmp_path
     assert "times as" not in call("score", run, "text=one", "text=two", "by=per_token").out
 
 
+def test_lines_end_where_an_editor_ends_them(tmp_path):
+    from structnet.plugins.sequence.commands.score import _lines
+
+    path = tmp_path / "a.txt"
+    path.write_bytes("one\r\n\n two\u2028\x0cx \n".encode())
+    assert _lines(path) == [(f"{path}, line 1", "one"), (f"{path}, line 3", " two\u2028\x0cx ")]
+
+
 @every_kind
 def test_complete_offers_words_once_and_line_by_line(run_of, name, monkeypatch):
     run = f"run={run_of(name)}"

@@ -29,8 +29,7 @@ FLAGS = ("--json",)
 
 def run(words: list[str]) -> int:
     as_json = sn.take_flag(words, "--json")
-    given = [word.removeprefix("text=") for word in words if word.startswith("text=")]
-    words = [word for word in words if not word.startswith("text=")]
+    given = sn.take_repeated(words, "text")
     options = sn.take_options(words, ("run",), ("file", "unseen", "by"), also=("text",))
     unseen = _choice(options, "unseen", ("error", "skip", "replace"))
     by = _choice(options, "by", ("log_prob", "per_token"))
@@ -66,7 +65,8 @@ def _named(texts: Sequence[str]) -> list[tuple[str, str]]:
 
 def _lines(path: Path) -> list[tuple[str, str]]:
     """The lines of a file that are not blank, each with its place."""
-    lines = enumerate(sn.read_text(path).splitlines(), start=1)
+    # Only the line breaks that editors write, no form feeds or Unicode separators.
+    lines = enumerate(sn.read_text(path).replace("\r\n", "\n").split("\n"), start=1)
     found = [(f"{path}, line {number}", line) for number, line in lines if line.strip()]
     if not found:
         raise ValueError(f"{path} has no sentences: all lines are blank")
