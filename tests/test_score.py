@@ -6,6 +6,7 @@ import json
 import math
 import re
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,6 +244,18 @@ def test_a_line_break_that_the_net_does_not_know_is_not_scored():
     (one,) = score(task, task, [("x", "ab")])
     start = read(task)
     assert one.tokens == ("a", "b") and start[0] == start[-1] == 0
+    assert one.log_prob == pytest.approx(task.log_prob([*start, 1, 2], len(start)))
+
+
+def test_where_a_coder_leaves_line_breaks_out_a_text_begins_after_the_unknown_token():
+    class Spaces(Words):
+        split = staticmethod(str.split)
+
+    task = Known(Spaces, ["on", "off"])
+    start = read(task)
+    assert len(start) == texts.RUN_IN + 2 and start[0] == start[-1] == 0
+    (one,) = score(task, task, [("x", "on off")])
+    assert one.tokens == ("on", "off")
     assert one.log_prob == pytest.approx(task.log_prob([*start, 1, 2], len(start)))
 
 
@@ -487,3 +500,10 @@ def test_a_net_that_reads_ahead_or_has_no_stepper_is_refused(run_of):
     run.load_learned()
     with pytest.raises(ValueError, match="can't be fed one token at a time: train with net=stack"):
         generate(run.task, torch.nn.Linear(1, 1), run.topology)
+
+
+def test_a_coder_may_be_an_attribute_that_a_task_has_set(monkeypatch):
+    task = Known(Characters, "ab\n")
+    run = SimpleNamespace(task=task, load_net=lambda: "the net")
+    monkeypatch.setattr(sn.Run, "open", lambda directory: run)
+    assert texts.language_model("somewhere") == (task, "the net")

@@ -71,8 +71,9 @@ def decode(task: TextTask, ids: Iterable[int]) -> str:
 
 
 def boundary(task: TextTask) -> list[int]:
-    """The tokens of a line's end, after which a text begins."""
-    return encode(task, "\n", "replace")
+    """The tokens of a line's end, after which a text begins; the unknown one where it has none."""
+    # A coder may leave line breaks out.
+    return encode(task, "\n", "replace") or [UNKNOWN]
 
 
 def begin(task: TextTask, net: Any, ids: Sequence[int]) -> tuple[Steps, Any]:
@@ -96,7 +97,7 @@ def begin(task: TextTask, net: Any, ids: Sequence[int]) -> tuple[Steps, Any]:
 def language_model(directory: str) -> tuple[Any, nn.Module]:
     """The task and the net of a run; ValueError for a task that does not predict texts."""
     run = sn.Run.open(directory)
-    if not hasattr(type(run.task), "coder"):
+    if not hasattr(run.task, "coder"):
         raise ValueError(
             f"the run in {directory} is of task {run.config['task']['name']!r}, which predicts no "
             "text: train with task=text or task=words"
