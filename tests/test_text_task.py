@@ -66,6 +66,22 @@ def test_a_vocabulary_that_is_given_is_taken(tmp_path, file):
         loaded("words", root=str(file), vocabulary_file=str(given))
 
 
+def test_a_vocabulary_without_words_is_refused(tmp_path, file):
+    with pytest.raises(ValueError, match="no word occurs 999 times in the training split"):
+        loaded("words", root=str(file), window=3, min_count=999)
+    (tmp_path / "known.txt").write_text("<unk>\n\n")
+    with pytest.raises(ValueError, match=r"known\.txt has no words: give one per line"):
+        loaded("words", root=str(file), vocabulary_file=str(tmp_path / "known.txt"))
+
+
+def test_a_test_split_of_blank_lines_has_figures(tmp_path):
+    (tmp_path / "blank.txt").write_text("".join(LINES) + "\n" * 99)
+    task, splits = loaded("words", root=str(tmp_path / "blank.txt"), window=3, ngram=2)
+    assert {*splits.source["test"].tolist()} == {task.vocabulary["<eos>"]}
+    for found in task.baselines().values():
+        assert found["characters"] == 0 and math.isfinite(found["bits_per_character"])
+
+
 def test_sub_words_are_kept_and_split_the_same_again(file):
     task, splits = loaded(root=str(file), tokens="subwords", vocabulary_size=270, window=9)
     again = sn.tasks.create("text", root=str(file), tokens="subwords", window=9)

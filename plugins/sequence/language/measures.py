@@ -54,10 +54,12 @@ def figures(unit: str, nats: float, tokens: float, characters: float) -> dict[st
     """The measures of a text, given the nats of all its tokens."""
     # Beyond this the exponential is not a number.
     each = min(nats / tokens, 700.0)
+    # Blank lines have words, their ends, but no characters.
+    bits = nats / math.log(2) / max(characters, 1)
     return {
         f"nats_per_{unit}": each,
         "perplexity": math.exp(each),
-        "bits_per_character": nats / math.log(2) / characters,
+        "bits_per_character": bits,
         f"{unit}s": tokens,
         **({} if unit == "character" else {"characters": characters}),
     }

@@ -185,10 +185,16 @@ class LanguageModel(sn.Task):
         """The vocabulary of the training text, and what else is learned from it by its name."""
         if self.tokens != "subwords":
             tokens = self.coder.split(text)
-            return count(tokens, self.min_count, self.vocabulary_size), {}
+            known = count(tokens, self.min_count, self.vocabulary_size)
+            if tokens and not known.counts:
+                raise ValueError(
+                    f"no {self.coder.unit} occurs {self.min_count} times in the training split: "
+                    "set task.min_count to less"
+                )
+            return known, {}
         subwords = Subwords.learn(text, self.vocabulary_size or SUBWORDS)
         # Those that are not in the training text follow, as other texts may need them.
-        counts = Counter(subwords.split(text)) + Counter()
+        counts = Counter(subwords.split(text))
         known = dict(counts.most_common()) | {p: 0 for p in subwords.pieces if p not in counts}
         return sn.Vocabulary(known), {"merges": subwords.merges}
 

@@ -54,4 +54,6 @@ class Words(LanguageModel):
                 raise line.refuse(word, "a word that no line before has, without spaces")
             if word != UNKNOWN:
                 known[word] = counts[word]
+        if not known:
+            raise ValueError(f"{self.vocabulary_file} has no words: give one per line")
         return sn.Vocabulary(known), {}
