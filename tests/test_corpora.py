@@ -44,6 +44,18 @@ def test_files_named_as_splits_are_the_splits_packed_or_not(tmp_path):
     assert found == {"train": " a b \n c \n", "validation": "é\n", "test": " d \n"}
 
 
+def test_line_breaks_of_windows_become_plain_ones(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"one\r\ntwo \rthree\r\n" * 9)
+    found = read("python", str(tmp_path), "*")
+    assert found["validation"] + found["train"] + found["test"] == "one\ntwo \rthree\n" * 9
+
+
+def test_what_is_not_a_pattern_of_file_names_is_named(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    with pytest.raises(ValueError, match=r"'/etc/\*' is not a pattern of file names below"):
+        read("python", str(tmp_path), "/etc/*")
+
+
 def test_texts_that_are_joined_each_end_their_line():
     assert join(["a", "b\n", "c"]) == "a\nb\nc"
     assert join([]) == ""

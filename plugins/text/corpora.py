@@ -12,11 +12,9 @@ from structnet.plugins.code.sources import python_files, split_files, standard_l
 from structnet.plugins.files.locate import locate
 
 SPLITS = ("train", "validation", "test")
-# Shares of a single text: its first twentieth is validation, its last tenth the test split. What is
-# nearest to the test text is learned from, as where a text has no validation split.
+# Shares of a single text: its first twentieth is the validation split, its last tenth the test
+# split, so that the training text goes up to the test text.
 VALIDATION, TEST = 0.05, 0.1
-
-
 # The files of a folder that is split already, as those of WikiText-2.
 FILES = tuple(
     (f"{name}.txt", f"{name}.txt.gz", f"wiki.{name}.tokens") for name in ("train", "valid", "test")
@@ -49,7 +47,7 @@ def read(corpus: str, path: str | None, pattern: str) -> dict[str, str]:
     if files is None:
         return split_texts(read_nltk(corpus), what)
     if path is None and corpus == "python":
-        # In no order of names: files of one package are alike, and a text may be cut short.
+        # Shuffled, as files of one package are alike, and a limit would cut whole packages off.
         random, parts = np.random.default_rng(0), split_files(None)
         for some in parts.values():
             random.shuffle(some)  # pyright: ignore[reportArgumentType]
@@ -65,17 +63,23 @@ def text_files(path: Path, pattern: str = "*") -> list[Path]:
     """A text file, or the files below a folder whose names match the pattern, sorted.
 
     Hidden files and folders are skipped. FileNotFoundError for a missing path, ValueError where
-    there is no file.
+    there is no file, and for what is not a pattern.
     """
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {path}; give a text file in UTF-8, or a folder")
     if not path.is_dir():
         sn.check_file(path)
         return [path]
+    try:
+        found = [file for file in path.rglob(pattern) if file.is_file()]
+    except (NotImplementedError, ValueError) as error:
+        raise ValueError(
+            f"{pattern!r} is not a pattern of file names below {path}, such as *.txt: {error}"
+        ) from error
     files = sorted(
         file
-        for file in path.rglob(pattern)
-        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
+        for file in found
+        if not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
     if not files:
         raise ValueError(f"no file below {path} matches {pattern!r}; give a folder with text files")
@@ -85,13 +89,14 @@ def text_files(path: Path, pattern: str = "*") -> list[Path]:
 def read_files(files: Sequence[Path], name: str) -> list[str]:
     """The texts of files in UTF-8, unpacked where names end in .gz; those without text left out.
 
-    ValueError, which calls them `name`, where all are empty. Other errors are those of
-    `sn.read_text`, which name the file, and the byte that is not UTF-8.
+    Line breaks of Windows become plain ones. ValueError, which calls the files `name`, where
+    all are empty. Other errors are those of `sn.read_text`, which name the file, and the byte that
+    is not UTF-8.
     """
     texts = [text for file in files if (text := sn.read_text(file)).strip()]
     if not texts:
         raise ValueError(f"{name} is empty: there is no text to learn from")
-    return texts
+    return [text.replace("\r\n", "\n") for text in texts]
 
 
 def nltk_corpus(name: str) -> Any:
