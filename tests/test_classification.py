@@ -177,8 +177,8 @@ BAD_FILES = {
     "empty text": ("a.tsv", GOOD + " \tbad\n", "a.tsv, line 3: an empty text"),
     "empty class": ("a.tsv", GOOD + "dull\t\n", "a.tsv, line 3: an empty class"),
     "one class": ("a.tsv", GOOD, "two classes or more, got 1 texts of classes ['good'], the last"),
-    "no rows": ("a.tsv", "text\tlabel\n", "two classes or more, got 0 texts"),
-    "no lines": ("a.tsv", "", "two classes or more, got 0 texts"),
+    "no rows": ("a.tsv", "text\tlabel\n", "a.tsv has no texts"),
+    "no lines": ("a.jsonl", "\n \n", "a.jsonl has no texts"),
     "few": (
         "a.tsv",
         GOOD + "b\tgood\nc\tgood\nd\tbad\nd\tbad\n",
@@ -479,6 +479,8 @@ def test_a_task_that_does_not_read_texts_says_so():
     assert not task.reads_texts and sn.tasks.create("classification").reads_texts
     with pytest.raises(ValueError, match=r"XML does not read texts.*path=FILE"):
         task.read_text(sn.Origin("text", 1, "<a>"), TOPOLOGY)
+    with pytest.raises(ValueError, match=r"has no method `read_text`$"):
+        sn.tasks.create("text").read_text(sn.Origin("text", 1, "a"), TOPOLOGY)
 
 
 PLUGIN = """

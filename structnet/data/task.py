@@ -122,10 +122,9 @@ class Task(metaclass=Checked):
 
         It is raised as well for a task that does not read texts.
         """
-        raise ValueError(
-            f"{type(self).__name__} does not read texts: the task has no method `read_text`; "
-            "structnet predict run=DIR path=FILE reads files"
-        )
+        name = type(self).__name__
+        way_out = "; structnet predict run=DIR path=FILE reads files" if self.reads_files else ""
+        raise ValueError(f"{name} does not read texts: the task has no method `read_text`{way_out}")
 
     @property
     def reads_files(self) -> bool:

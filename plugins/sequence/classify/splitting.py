@@ -24,9 +24,10 @@ def split_texts(given: Mapping[str, Iterable[Text]], seed: int) -> dict[str, lis
     for text in rest:
         classes[text.label].append(text)
     if len(classes) < 2:
+        last = f", the last one in {rest[-1].place}" if rest else ""
         raise ValueError(
             f"a classification has two classes or more, got {len(rest)} texts of classes "
-            f"{list(classes)}, the last one in {rest[-1].place if rest else given}"
+            f"{list(classes)}{last}"
         )
     drawn = {split: [] for split in (*missing, "train")}
     for texts in classes.values():

@@ -83,7 +83,7 @@ def find_texts(root: Path) -> dict[str, Path]:
 def read_texts(path: Path, columns: Columns, labelled: bool = True) -> Iterator[Text]:
     """The texts of a folder with a folder per class, or of a table.
 
-    ValueError names file and line of a wrong row, and an empty text.
+    ValueError names file and line of a wrong row, and of an empty text; and a table without texts.
 
     Arguments:
         path: a folder; or a file .tsv, .csv, or .jsonl with an object per line, also with .gz.
@@ -107,10 +107,13 @@ def read_texts(path: Path, columns: Columns, labelled: bool = True) -> Iterator[
         )
     else:
         found = iter([_whole(path)])
+    text = None
     for text in found:
         if not text.text.strip():
             raise ValueError(f"{text.place}: an empty text; remove it")
         yield text
+    if text is None and labelled:
+        raise ValueError(f"{path} has no texts")
 
 
 def _read_folder(root: Path) -> Iterator[Text]:
