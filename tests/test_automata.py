@@ -231,6 +231,11 @@ def test_lengths_without_strings_are_known():
         Sampler(automaton, 20_000_000)
 
 
+def test_the_character_of_code_0_is_drawn_as_any():
+    random, sampler = np.random.default_rng(0), Sampler(compile_pattern(r"\x00+a"), 5)
+    assert sampler.draw([2, 5], random) == ["\0a", "\0\0\0\0a"]
+
+
 @pytest.mark.parametrize("name", ["tomita1", "tomita5", "email"])
 def test_near_misses_are_one_edit_from_a_word(name):
     language = LANGUAGES[name]

@@ -64,8 +64,9 @@ class Sampler:
             chosen = (weight + random.gumbel(size=weight.shape)).argmax(1)
             symbols[going, step] = chosen
             state[going] = following[np.arange(len(going)), chosen]
-        letters = np.array(list(self.automaton.alphabet))[symbols]
-        return ["".join(row[:length]) for row, length in zip(letters, wanted, strict=True)]
+        # Not as an array of characters, which would drop the character of code 0.
+        alphabet, rows = self.automaton.alphabet, zip(symbols.tolist(), wanted, strict=True)
+        return ["".join(alphabet[i] for i in row[:length]) for row, length in rows]
 
     def draw_within(
         self, low: int, high: int, count: int, random: np.random.Generator
