@@ -14,7 +14,7 @@ WORDS = r"\d+(?:[.,]\d+)+|\w+(?:['\u2019\-]\w+)*|[^\w\s]"
 def tokeniser(kind: Kind, pattern: str | None = None) -> Tokeniser:
     """A tokeniser by its name.
 
-    ValueError for a pattern that `re` refuses, or that matches nothing but the empty text.
+    ValueError for a pattern that `re` refuses. Matches of the empty text are not tokens.
 
     Arguments:
         kind: words: numbers, letters and digits with apostrophes and hyphens between them, and
