@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from structnet.data.batch import Tokens as Tokens
     from structnet.data.batch import Vocabulary as Vocabulary
     from structnet.data.batch import collate as collate
+    from structnet.data.cross_entropy import IGNORE as IGNORE
     from structnet.data.folder import data_folder as data_folder
     from structnet.data.loader import Batches as Batches
     from structnet.data.loader import batch_loader as batch_loader
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from structnet.data.node_loader import node_loader as node_loader
     from structnet.data.regression import Regression as Regression
     from structnet.data.splits import Splits as Splits
-    from structnet.data.task import IGNORE as IGNORE
     from structnet.data.task import Task as Task
+    from structnet.data.transitions import Transitions as Transitions
     from structnet.data.vectors import Vectors as Vectors
     from structnet.data.vectors import read_vectors as read_vectors
     from structnet.execute.executor import Executor as Executor
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from structnet.execute.executor import Spec as Spec
     from structnet.execute.sweep import Sweep as Sweep
     from structnet.nn.head import Head as Head
+    from structnet.nn.head import JointHead as JointHead
     from structnet.nn.head import Scores as Scores
     from structnet.nn.net import Net as Net
     from structnet.nn.readout import Readout as Readout
@@ -79,7 +81,8 @@ _HOME = {
     "Edges": "structnet.topology.edges",
     "Executor": "structnet.execute.executor",
     "Head": "structnet.nn.head",
-    "IGNORE": "structnet.data.task",
+    "IGNORE": "structnet.data.cross_entropy",
+    "JointHead": "structnet.nn.head",
     "LinearCell": "structnet.cell.linear",
     "Net": "structnet.nn.net",
     "Origin": "structnet.data.batch",
@@ -100,6 +103,7 @@ _HOME = {
     "Task": "structnet.data.task",
     "Tokens": "structnet.data.batch",
     "Topology": "structnet.topology.base",
+    "Transitions": "structnet.data.transitions",
     "Vectors": "structnet.data.vectors",
     "Vocabulary": "structnet.data.batch",
     "ancestors": "structnet.data.ancestors",

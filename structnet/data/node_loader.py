@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from structnet import DataWarning
 from structnet.data.ancestors import Closure, Incoming, checked_depth, checked_nodes
 from structnet.data.batch import Batch, Sample, Tokens, collate
-from structnet.data.task import IGNORE
+from structnet.data.cross_entropy import IGNORE
 from structnet.system.signals import ignore
 from structnet.topology.base import Edges, Topology
 from structnet.topology.levels import Ints, ptr_of, ranges

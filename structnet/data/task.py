@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch, Located, Sample, Tokens, Vocabulary
+from structnet.data.cross_entropy import IGNORE, check_targets, cross_entropy
 from structnet.data.loader import loader
 from structnet.data.splits import Splits
+from structnet.data.transitions import Transitions
 from structnet.registry import topologies
 from structnet.registry.checked import Checked
 from structnet.topology.base import Topology
-
-IGNORE = -100
 
 
 class Task(metaclass=Checked):
@@ -38,9 +38,12 @@ class Task(metaclass=Checked):
         vocabulary: the known words of a task over tokens.
         input_size: the number of features of a node, of a task over features.
         edge_size: the number of features of an edge, if samples have `edge_x`.
+        transitions: which classes may follow which, for a head that scores a sample's nodes
+            together; None where all may. It depends on `classes` alone.
         sees: for a task that predicts the input itself: for every output, how many features of its
             own node it may depend on.
         condition: for the net, what samples are given beside their input; None for nothing.
+        takes_scores: whether `measured` takes `sn.Scores` as they are.
         generate: None, or a method (net, topology, **options) that makes samples with a net.
         generates: what it returns: picture, an object with `save(path)` for a .png; or text, an
             iterable of its pieces, which are printed as they come.
@@ -60,8 +63,10 @@ class Task(metaclass=Checked):
     loaded: Splits
     input_size: int | None = None
     edge_size: int | None = None
+    transitions: Transitions | None = None
     sees: Sequence[int] | None = None
     condition: Any = None
+    takes_scores: ClassVar[bool] = False
     generate: Callable[..., Any] | None = None
     generates: Literal["picture", "text"] = "picture"
 
@@ -223,7 +228,8 @@ class Task(metaclass=Checked):
 
     def loss(self, output: Any, batch: Batch) -> Tensor:
         """The loss of the net's output: scores, or `sn.Scores`."""
-        self._check_targets(output, batch)
+        classes = output.shape[1] if isinstance(output, Tensor) else self.num_outputs
+        check_targets(output, batch, classes, type(self).__name__)
         return self.cross_entropy(output, batch.y)
 
     def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -234,37 +240,7 @@ class Task(metaclass=Checked):
             y: targets (n,), IGNORE if not known.
             weights: the weight of each class in the mean (C,).
         """
-        known = y != IGNORE
-        counted = known if weights is None else weights[y.where(known, 0)] * known
-        total = counted.sum()
-        if not isinstance(output, Tensor):
-            each = output[known].cross_entropy(y[known])
-            return (each * counted[known]).sum() / total.where(total > 0, 1)
-        summed = nn.functional.cross_entropy(
-            output, y, weights, ignore_index=IGNORE, reduction="sum"
-        )
-        return summed / total.where(total > 0, 1)
-
-    def _check_targets(self, output: Any, batch: Batch) -> None:
-        y, name = batch.y, type(self).__name__
-        if y.is_floating_point() or y.ndim != 1:
-            raise ValueError(
-                f"{name} predicts classes: targets must be whole numbers (n,), got {y.dtype} of "
-                f"shape {tuple(y.shape)}; inherit from sn.Regression to predict numbers"
-            )
-        if len(output) != len(y):
-            raise ValueError(
-                f"{name} has {len(y)} targets for {batch.num_samples} samples of "
-                f"{batch.num_nodes} nodes, the net gives {len(output)} outputs: `scores_nodes` "
-                "says whether every node has a target, readout=every gives an output per node, "
-                "readout=root one per sample"
-            )
-        classes = output.shape[1] if isinstance(output, Tensor) else self.num_outputs
-        if len(y) and int(y.max()) >= classes:
-            raise ValueError(
-                f"{name} has the target {int(y.max())}, but its {classes} classes are "
-                "numbered from 0"
-            )
+        return cross_entropy(output, y, weights)
 
     def metrics(self) -> dict[str, Any]:
         """New metrics of torchmetrics, by name."""
@@ -276,7 +252,12 @@ class Task(metaclass=Checked):
         }
 
     def measured(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """The outputs and targets that each metric is updated with, by its name."""
+        """The outputs and targets that each metric is updated with, by its name.
+
+        Of a net that returns `sn.Scores`, `output` is the logarithms of the probabilities, or the
+        most probable classes (n,) where rows depend on each other; a task that `takes_scores` gets
+        the scores.
+        """
         if len(output) == len(batch.y) > batch.num_samples:
             return self._measured_nodes(output, batch)
         scores, y, kinds = self.sample_output(output, batch), batch.y[:: self.group], batch.kind

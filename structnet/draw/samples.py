@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from structnet.data.batch import Sample, collate
+from structnet.data.cross_entropy import IGNORE
 from structnet.data.regression import Regression
-from structnet.data.task import IGNORE, Task
+from structnet.data.task import Task
 from structnet.draw.picture import Look, shortened
+from structnet.nn.head import Scores
 from structnet.nn.recurrence import Recurrence
 from structnet.registry.suggest import did_you_mean
 from structnet.run.run import Run
@@ -107,6 +109,8 @@ def _outputs(net: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
     with torch.inference_mode():
         output = net(batch)
     hook.remove()
+    if isinstance(output, Scores):
+        output = output.log_probs()
     h = seen[-1]
     return output, h[0] if isinstance(h, tuple) else h
 

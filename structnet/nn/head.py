@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from structnet.cell.renew import Renewable
+from structnet.data.batch import Batch
 from structnet.nn.sizes import Sizes
 from structnet.registry import heads
 
@@ -20,7 +21,14 @@ class Scores(abc.ABC):
 
     A head returns it in place of a tensor of scores (n, C), where the cross entropy of the targets
     takes less than all scores.
+
+    Attributes:
+        joint: whether rows depend on each other, as the classes of a sample's nodes do by a
+            conditional random field: rows can't be taken out then, targets may be IGNORE, and
+            `log_probs` are those of every row by itself.
     """
+
+    joint: bool = False
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -36,6 +44,15 @@ class Scores(abc.ABC):
     @abc.abstractmethod
     def log_probs(self) -> Tensor:
         """The logarithms of all probabilities (n, C)."""
+
+    def best(self) -> Tensor:
+        """The most probable classes (n,)."""
+        return self.log_probs().argmax(1)
+
+
+def plain_scores(scores: Scores) -> Tensor:
+    """The log-probabilities (n, C); of joint scores the most probable classes (n,)."""
+    return scores.best() if scores.joint else scores.log_probs()
 
 
 class Head(Renewable):
@@ -63,6 +80,14 @@ class Head(Renewable):
 
     @abc.abstractmethod
     def forward(self, h: Tensor) -> "Tensor | Scores": ...
+
+
+class JointHead(Head):
+    """A head that scores the nodes of a sample together; nets call `score` in its place."""
+
+    @abc.abstractmethod
+    def score(self, h: Tensor, batch: Batch) -> Scores:
+        """The joint scores of all nodes of a batch, given h (N, size)."""
 
 
 @heads.register("softmax")

@@ -14,7 +14,7 @@ from structnet.cell.reset import reset
 from structnet.data.batch import Batch
 from structnet.nn.apart import Apart, stacked
 from structnet.nn.convolution import Convolution, Kind
-from structnet.nn.head import Head, Scores
+from structnet.nn.head import Head, JointHead, Scores
 from structnet.nn.input_layer import Input, input_layer, with_tied
 from structnet.nn.readout import Readout
 from structnet.nn.recurrence import Recurrence
@@ -191,7 +191,7 @@ class Net(nn.Module, metaclass=Checked):
         check_steps(self)
         _check_batch(batch, reads_edges=False)
         h, finals = self.stack.carry(self.input(batch.x), batch.plans, states)  # pyright: ignore
-        return self.head(self.readout(h, batch)), finals
+        return self._score(h, batch), finals
 
     def stepper(self, batch: int = 1) -> Stepper:
         """The net fed one step at a time: tokens (B,), or features (B, input_size).
@@ -209,7 +209,13 @@ class Net(nn.Module, metaclass=Checked):
         h = self.stack(h, batch.plans, edge_x)
         if self.after is not None:
             h = self.after(h, batch.plans[0])
-        return self.head(self.readout(h, batch))
+        return self._score(h, batch)
+
+    def _score(self, h: Tensor, batch: Batch) -> Tensor | Scores:
+        scored = self.readout(h, batch)
+        if isinstance(self.head, JointHead):
+            return self.head.score(scored, batch)
+        return self.head(scored)
 
 
 def _check_task(sizes: Sizes) -> None:

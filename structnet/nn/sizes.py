@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from structnet.data.batch import Vocabulary
+from structnet.data.transitions import Transitions
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Sizes:
             of its own node it may depend on.
         condition: what a sample is given beside its input, as the task describes it.
         edge_size: the number of features of an edge; None where edges have none.
+        transitions: which classes may follow which; None where all may.
         embedding: the net's embedding, whose weights the head shares; None where it has its own.
     """
 
@@ -30,4 +32,5 @@ class Sizes:
     sees: Sequence[int] | None = None
     condition: Any = None
     edge_size: int | None = None
+    transitions: Transitions | None = None
     embedding: nn.Module | None = None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.data.batch import Batch, Tokens
+from structnet.nn.head import JointHead
 from structnet.nn.readout import Every, Root
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
@@ -147,6 +148,11 @@ def check_steps(net: Any) -> None:
         raise ValueError(
             "a net goes step by step without convolutions over whole samples: leave out "
             "net.before, net.after and net.apart"
+        )
+    if isinstance(net.head, JointHead):
+        raise ValueError(
+            f"head {type(net.head).__name__} scores the steps of a sample together; a net that "
+            "goes step by step has head=softmax"
         )
     check_chain(net.layers[0].topology)
     if not isinstance(net.readout, Every | Root):

@@ -200,7 +200,9 @@ def _check_name(name: Any, what: str) -> None:
 cells = Registry("cell", "structnet.cell.base:Cell", 3, built_in=["structnet.cell.library"])
 topologies = Registry("topology", "structnet.topology.base:Topology", 0)
 readouts = Registry("readout", "structnet.nn.readout:Readout", 2, built_in=["structnet.nn.readout"])
-heads = Registry("head", "structnet.nn.head:Head", 2, built_in=["structnet.nn.head"])
+heads = Registry(
+    "head", "structnet.nn.head:Head", 2, built_in=["structnet.nn.head", "structnet.nn.crf"]
+)
 nets = Registry("net", "torch.nn:Module", (4, 5), built_in=["structnet.nn.net"])
 tasks = Registry("task", "structnet.data.task:Task", 0, made=True)
 executors = Registry(

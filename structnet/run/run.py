@@ -167,6 +167,7 @@ class Run:
             task.sees,
             task.condition,
             task.edge_size,
+            task.transitions,
         )
 
     def _build(self, sizes: Sizes, head: Config | None = None, **options: Any) -> nn.Module:

@@ -22,12 +22,13 @@ class Constant:
         """Add the targets of a batch; targets that are neither classes nor numbers are left out.
 
         Arguments:
-            output: the net's scores (n, classes), or numbers (n,).
+            output: the net's scores (n, classes), classes (n,), or numbers (n,).
             target: class indices (n,), or numbers (n,).
             ignored: the class index of a target that is not measured.
         """
-        if output.ndim == 2 and target.ndim == 1 and not target.is_floating_point():
-            found = torch.bincount(target[target != ignored].cpu(), minlength=output.shape[1])
+        if output.ndim <= 2 and target.ndim == 1 and not target.is_floating_point():
+            classes = output.shape[1] if output.ndim == 2 else 0
+            found = torch.bincount(target[target != ignored].cpu(), minlength=classes)
             size = max(len(found), len(self.counts))
             self.counts = _padded(self.counts, size) + _padded(found, size)
         elif output.ndim == 1 and target.is_floating_point():

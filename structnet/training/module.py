@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch
+from structnet.data.cross_entropy import IGNORE
 from structnet.data.loader import Batches
-from structnet.data.task import IGNORE, Task
+from structnet.data.task import Task
+from structnet.nn.head import Scores, plain_scores
 from structnet.run.resuming import PROGRESS, Saved
 from structnet.training.constant import Constant
 from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
@@ -243,7 +245,10 @@ class Module(LightningModule):
         self._log_metrics("test")
 
     def _measure(self, batch: Batch) -> None:
-        for name, (output, target) in self.task.measured(self._output(batch), batch).items():
+        found = self._output(batch)
+        if isinstance(found, Scores) and not self.task.takes_scores:
+            found = plain_scores(found)
+        for name, (output, target) in self.task.measured(found, batch).items():
             if len(target):
                 self.metrics[name].update(output, target)
                 if name in ("accuracy", "rmse"):

@@ -13,6 +13,7 @@ from structnet.data.batch import Batch, Located, Origin, Sample
 from structnet.data.loader import loader
 from structnet.data.regression import Regression
 from structnet.data.task import Task
+from structnet.nn.head import Scores
 from structnet.nn.readout import Readout
 from structnet.run.run import Run
 from structnet.system.terminal import visible
@@ -111,11 +112,15 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
             decided = [samples[index] for index in indices[:: task.group]]
             answers = task.answer(net, batch)
             output: Any = net(batch) if answers is None else None
+            joint = isinstance(output, Scores) and output.joint
+            best = output.best() if joint else None
+            if isinstance(output, Scores):
+                output = output.log_probs()
             if answers is not None:
                 pairs = zip(decided, answers, strict=True)
                 said = ([Prediction(sample.origin, *answer)] for sample, answer in pairs)
             elif per_node and len(output) == batch.num_nodes:
-                said = _of_nodes(task, output, batch, decided)
+                said = _of_nodes(task, output, best, batch, decided)
             else:
                 said = _of_samples(task, output, batch, decided, kept.pop() if kept else None)
             found.update(zip(indices[:: task.group], said, strict=True))
@@ -165,22 +170,33 @@ def _shares(net: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def _of_nodes(
-    task: Task, output: Tensor, batch: Batch, samples: Sequence[Sample]
+    task: Task, output: Tensor, best: Tensor | None, batch: Batch, samples: Sequence[Sample]
 ) -> Iterator[list[Prediction]]:
-    for sample, scores in zip(samples, output.split(batch.ptr.diff().tolist()), strict=True):
+    sizes = batch.ptr.diff().tolist()
+    labels = [None] * len(sizes) if best is None else best.split(sizes)
+    for sample, scores, label in zip(samples, output.split(sizes), labels, strict=True):
         names = task.node_names(sample) or [None] * len(scores)
-        said = predictions(task, scores, [sample.origin] * len(scores))
+        said = predictions(task, scores, [sample.origin] * len(scores), label)
         yield [replace(s, node=i, name=n) for i, (s, n) in enumerate(zip(said, names, strict=True))]
 
 
-def predictions(task: Task, output: Tensor, origins: Sequence[Any]) -> list[Prediction]:
-    """Predictions from the net's outputs (n, D), each with the origin of its sample."""
+def predictions(
+    task: Task, output: Tensor, origins: Sequence[Any], best: Tensor | None = None
+) -> list[Prediction]:
+    """Predictions from the net's outputs (n, D), each with the origin of its sample.
+
+    Arguments:
+        task: of the net.
+        output: the scores, or numbers.
+        origins: of the samples (n,).
+        best: the classes (n,) where the net decides them together; else the most probable ones.
+    """
     if isinstance(task, Regression):
         values = zip(origins, task.values(output).tolist(), strict=True)
         return [Prediction(origin, value=value, unit=task.unit) for origin, value in values]
     scores = output.softmax(dim=1)
     if task.wanted is None:
-        labels = scores.argmax(dim=1).tolist()
+        labels = (scores.argmax(dim=1) if best is None else best).tolist()
     else:
         labels = [list(task.classes).index(task.wanted)] * len(scores)
     return [

@@ -74,6 +74,7 @@ class LanguageModel(sn.Task):
 
     structures = ("sequence",)
     monitor, mode = "perplexity", "min"
+    takes_scores = True
     generate = generate
     generates = "text"
     learned: ClassVar[tuple[str, ...]] = ("merges",)

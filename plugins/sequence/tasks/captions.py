@@ -205,14 +205,11 @@ class Captions(sn.Task):
             **{language: BinaryAccuracy() for language in self.kinds},
         }
 
-    def measured(
-        self, output: Tensor | sn.Scores, batch: sn.Batch
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        scores = output if isinstance(output, Tensor) else output.log_probs()
+    def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
         # These are never written.
         assert self.vocabulary is not None
-        never = torch.tensor([0, self.vocabulary[START]], device=scores.device)
-        scores = scores.index_fill(1, never, -torch.inf)
+        never = torch.tensor([0, self.vocabulary[START]], device=output.device)
+        scores = output.index_fill(1, never, -torch.inf)
         # Where every character after the true ones is right, so is the text that is written.
         mistakes = batch.sample_of_node()[scores.argmax(1) != batch.y]
         right = (torch.bincount(mistakes, minlength=batch.num_samples) == 0).long()
