@@ -22,8 +22,16 @@ KINDS = list(PARENTS)
 
 def plan_of(*kinds):
     """The plan of trees side by side, read from the leaves up."""
-    topology = sn.topologies.create("tree", arity=4)
-    return topology.plan([PARENTS[kind] for kind in kinds])
+    return sn.topologies.create("tree", arity=4).plan([children(PARENTS[kind]) for kind in kinds])
+
+
+def children(parents):
+    """The child table (n, 4) of a tree."""
+    table = np.full((len(parents), 4), -1)
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            table[parent, (table[parent] >= 0).sum()] = node
+    return table
 
 
 def parents_of(kinds):
@@ -166,7 +174,9 @@ def test_a_chain_is_a_tree_with_one_branch():
     h = torch.randn(9, 4, dtype=torch.double)
     none, ptr = torch.zeros(2, dtype=torch.long), torch.tensor([0, 4, 9])
     of_chains = sn.topologies.create("chain").plan([4, 5])
-    of_trees = sn.topologies.create("tree").plan([[1, 2, 3, -1], [1, 2, 3, 4, -1]])
+    of_trees = sn.topologies.create("tree", arity=4).plan(
+        [children([1, 2, 3, -1]), children([1, 2, 3, 4, -1])]
+    )
     y = torch.randint(CLASSES, (9,))
     one, other = (
         head.score(h, sn.Batch(h, plans, ptr, none, none)) for plans in (of_chains, of_trees)
