@@ -3,7 +3,6 @@
 N: nodes, C: classes, T: trees (of chains, the samples).
 """
 
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -85,7 +84,7 @@ class FieldScores(Scores):
     def __getitem__(self, rows: Any) -> "FieldScores":
         raise TypeError("the classes of nodes depend on each other: rows can't be taken out")
 
-    @cached_property
+    @property
     def log_partition(self) -> Tensor:
         """The logarithm of the sum over all labellings of every tree (T,)."""
         return log_partition(self.given, self.forest)

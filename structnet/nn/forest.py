@@ -81,10 +81,13 @@ class Forest(NamedTuple):
         up = rank.scatter(0, child, parent)
         for _ in range((len(plan.levels) - 1).bit_length()):
             up = up[up]
-        roots = rank[reads == 0]
-        tree = torch.searchsorted(roots, up)
+        # In the order of the nodes.
+        roots = plan.rank[plan.sinks]
+        tree = torch.zeros_like(rank).scatter(
+            0, roots, torch.arange(len(roots), device=rank.device)
+        )
         leaves = rank[torch.bincount(parent, minlength=plan.num_nodes) == 0]
-        return cls(_levels(plan, child, parent), roots, tree, leaves, child, parent)
+        return cls(_levels(plan, child, parent), roots, tree[up], leaves, child, parent)
 
 
 def _levels(plan: Plan, child: Tensor, parent: Tensor) -> tuple[Level, ...]:
