@@ -26,7 +26,8 @@ class Constant:
             target: class indices (n,), or numbers (n,).
             ignored: the class index of a target that is not measured.
         """
-        if output.ndim <= 2 and target.ndim == 1 and not target.is_floating_point():
+        decided = output.ndim == 2 or not output.is_floating_point()
+        if decided and target.ndim == 1 and not target.is_floating_point():
             classes = output.shape[1] if output.ndim == 2 else 0
             found = torch.bincount(target[target != ignored].cpu(), minlength=classes)
             size = max(len(found), len(self.counts))
