@@ -121,7 +121,7 @@ def test_the_loss_and_its_gradients_are_those_of_all_labellings(kinds, unknown):
     y = case.scores.best().clone()
     drawn = torch.rand(len(y), generator=torch.Generator().manual_seed(1)) < unknown
     y[drawn] = sn.IGNORE
-    total = 0
+    total = torch.zeros((), dtype=torch.double)
     for tree in range(len(kinds)):
         found, scores = case.labellings(tree)
         mine = y.split(case.parts)[tree]
@@ -163,7 +163,7 @@ def test_large_scores_lose_nothing(scale):
         _, scores = case.labellings(tree)
         torch.testing.assert_close(case.scores.log_partition[tree], scores.logsumexp(0))
     case.scores.log_partition.sum().backward()
-    assert torch.isfinite(case.h.grad).all()
+    assert case.h.grad is not None and torch.isfinite(case.h.grad).all()
 
 
 def test_a_chain_is_a_tree_with_one_branch():
