@@ -51,6 +51,11 @@ def test_fewer_sub_words_than_bytes_are_refused():
         Subwords.learn(TEXT, 256)
 
 
+def test_what_is_not_a_character_is_refused(learned):
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        learned.split("a\udcff")
+
+
 def test_without_the_library_its_name_is_told(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
     with pytest.raises(ImportError, match="extra 'subwords'"):

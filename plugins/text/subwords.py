@@ -57,8 +57,16 @@ class Subwords:
         return cls(_merges(coder))
 
     def split(self, text: str) -> list[str]:
-        """The sub-words of a text. Bytes are written as the characters of `tokenizers`."""
-        lines = self.coder.encode_batch(text.splitlines(keepends=True))
+        """The sub-words of a text. Bytes are written as the characters of `tokenizers`.
+
+        ValueError for what is not a character.
+        """
+        try:
+            lines = self.coder.encode_batch(text.splitlines(keepends=True))
+        except TypeError as error:
+            raise ValueError(
+                "the text has half of a surrogate pair, which is not a character: type it in UTF-8"
+            ) from error
         return [piece for line in lines for piece in line.tokens]
 
     def characters(self, piece: str) -> int:
