@@ -466,6 +466,8 @@ def test_a_file_of_texts_a_table_and_a_folder_are_read(pairs, place):
         (("path=empty.txt",), "empty.txt, line 1: an empty text"),
         (("path=nowhere",), "no file nowhere"),
         (("txt=a",), "did you mean 'text'?"),
+        (("text=a", "out=."), "out must be a file, got the folder ."),
+        (("text=a", "out=none/a.csv"), "no folder none to write a.csv to"),
     ],
 )
 def test_a_wrong_call_is_refused(pairs, place, words, message):

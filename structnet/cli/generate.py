@@ -18,7 +18,7 @@ def run(words: list[str]) -> int:
     given = options.pop("out", None)
     run = Run.compose(saved(str(directory)), directory)
     is_picture = run.task.generates == "picture"
-    out = _checked(Path(given or directory / "samples.png"), is_picture)
+    out = checked(Path(given or directory / "samples.png"), is_picture)
     made = generate(run, options)
     if is_picture:
         write(out, made.save)
@@ -31,8 +31,8 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _checked(out: Path, is_picture: bool) -> Path:
-    """The file to write to; ValueError or OSError before anything is generated."""
+def checked(out: Path, is_picture: bool) -> Path:
+    """The file to write to; ValueError or OSError for one that can not be, before the net runs."""
     if out.is_dir():
         raise ValueError(f"out must be a {'.png ' if is_picture else ''}file, got the folder {out}")
     if is_picture and out.suffix.lower() != ".png":

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from structnet.cli.generate import checked
 from structnet.system.terminal import console, visible
 from structnet.system.words import take_flag, take_options, take_repeated, whole
 
@@ -24,6 +25,8 @@ def run(words: list[str]) -> int:
     source = _source(texts, options)
     top = whole(options["top"], "top") if "top" in options else None
     least = _share(options.get("min", "0"))
+    if "out" in options:
+        checked(Path(options["out"]), is_picture=False)
     from structnet.config.composing import saved
     from structnet.run.run import Run
 
