@@ -297,6 +297,7 @@ def test_sliding_windows_are_trained_on(file, tmp_path, monkeypatch):
             ("task.window=5000", "task.root=FILE"),
             "a window of 5000 steps is longer than the training",
         ),
+        (("task.limit=9", "task.root=FILE"), "characters, 2 at least are needed: give more text"),
         (("task.window=0",), "option 'window' is at least 1, got 0"),
         (("task.drawn=2",), "option 'drawn' is from 0 to 1, got 2"),
         (("task.windows=sliding", "task.scheduled=linear"), "take task.windows=streams"),

@@ -212,7 +212,8 @@ class LanguageModel(sn.Task):
         for split, some in tokens.items():
             if len(some) < 2:
                 raise ValueError(
-                    f"the {split} split has {len(some)} {self.coder.unit}s, 2 at least"
+                    f"the {split} split of {self.root or self.corpus} has {len(some)} "
+                    f"{self.coder.unit}s, 2 at least are needed: give more text"
                 )
         if self.window > (most := len(tokens["train"]) - 1):
             raise ValueError(
