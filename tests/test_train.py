@@ -360,3 +360,12 @@ def test_states_of_a_checkpoint_are_put_where_the_batch_is():
     ((state,),) = module.train()._before(SimpleNamespace(follows=True, ptr=there))
     assert state.device.type == "meta" and state.shape == (2, 3)
     assert module._before(SimpleNamespace(follows=False, ptr=there)) is None
+
+
+def test_seconds_are_those_of_training_without_the_test(monkeypatch):
+    from structnet.training import fit
+
+    tested, figures_of = [], fit.figures_of
+    monkeypatch.setattr(fit, "figures_of", lambda *given: tested.append(1) or figures_of(*given))
+    monkeypatch.setattr(Module, "wall_s", property(lambda module: 100.0 * len(tested)))
+    assert learn()[2]["train"]["seconds"] == 0 and len(tested) == 2

@@ -69,6 +69,7 @@ def fit(
     callbacks = [begin, *_callbacks(run, net, splits, options, resumed)]
     trainer = _trainer(run, options, callbacks, _files(run, module, resumed))
     _train(run, trainer, module, loaders["validation"])
+    trained = _training_figures(trainer, module)
     begin.save()
     if options.keep == "best" and (run.directory / BEST).is_file():
         run.load_checkpoint(net, "best.ckpt")
@@ -77,7 +78,7 @@ def fit(
     return {
         "test": figures["test"],
         "validation": figures["validation"],
-        "train": _training_figures(trainer, module),
+        "train": {**trained, **module.constant.figures()},
         **({"unfilled_slots": unfilled} if unfilled else {}),
     }
 
@@ -187,7 +188,6 @@ def _training_figures(trainer: Trainer, module: Module) -> dict[str, Any]:
         "seconds": round(module.wall_s, 1),
         "nodes_per_s": round(module.nodes / max(module.seconds, 1e-9)),
         "parameters": sum(parameter.numel() for parameter in module.net.parameters()),
-        **module.constant.figures(),
     }
 
 
