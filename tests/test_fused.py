@@ -419,6 +419,7 @@ def test_a_replayed_way_back_is_gone_twice_where_the_graph_is_retained(recorded)
 
 
 @has_triton
+@pytest.mark.slow
 def test_what_nobody_goes_back_through_is_free_again(recorded):
     layer, plans = built("tree", "lstm")
     layer, x, plans = there(layer), there(features(plans)), [p.to(DEVICE) for p in plans]
@@ -445,6 +446,7 @@ def run_chain(layer, length):
 
 
 @has_triton
+@pytest.mark.slow
 def test_a_cell_has_few_recordings_and_they_go_with_it(recorded, monkeypatch):
     monkeypatch.setattr(replay, "MOST_RECORDED", 2)
     layer = there(recurrence(sn.topologies.create("chain"), "elman"))
@@ -495,6 +497,7 @@ def test_a_graph_of_the_gradients_keeps_no_recording(recorded):
 
 
 @has_triton
+@pytest.mark.slow
 def test_what_reads_nothing_is_part_of_the_shape(recorded):
     topology = sn.topologies.create("ordered_graph", order="id")
     one = sn.Edges(np.array([[2, 2, 3, 3, 0, 1, 0, 2], [0, 1, 0, 2, 2, 2, 3, 3]]), 6)
