@@ -4,6 +4,8 @@ compare:
   rows: {NAME: [WORD, ...], ...}                  what is compared, such as cells
   columns: {NAME: [WORD, ...], ...}               what it is compared on, such as tasks
   seeds: [0, 1, 2]
+  metric: {NAME: min}                             optional: the task's metric that is compared, and
+                                                  whether its smallest or largest value is best
   folds: [1, 2, ...]                              optional: values of task.fold, with every seed
   published: {COLUMN: {ROW: FIGURE, ...}, ...}    optional: published figures of the rows
   references: {COLUMN: {NAME: FIGURE, ...}, ...}  optional: published figures of other nets
@@ -25,6 +27,7 @@ from typing import Any
 import yaml
 
 from structnet.config.composing import compose
+from structnet.data.task import Task
 from structnet.registry.suggest import did_you_mean
 from structnet.run.components import Config
 from structnet.run.directories import new_directory, remove_empty
@@ -35,7 +38,7 @@ from structnet.study.ranking import Key, Monitor, markdown, summarise
 from structnet.system.files import check_own_folder, write
 
 SECTION = "comparison.yaml"
-PARTS = ("rows", "columns", "seeds", "folds", "published", "references")
+PARTS = ("rows", "columns", "seeds", "metric", "folds", "published", "references")
 NAME = re.compile(r"\w[\w.+-]*")
 
 
@@ -82,10 +85,10 @@ class Comparison:
             try:
                 composed = compose([*on, *what, *of_fold, *words], folders)
                 task = Run.compose(composed, Path()).task
+                monitors[column] = _monitor(section.get("metric"), task)
             except (ValueError, KeyError) as error:
                 raise ValueError(f"{row} on {column}: {error}") from error
             del composed["compare"]
-            monitors[column] = (task.monitor, task.mode)
             for seed in section["seeds"]:
                 repeat = (seed,) if fold is None else (fold, seed)
                 configs[column, row, *repeat] = {**composed, "seed": seed}
@@ -143,6 +146,24 @@ class Comparison:
                 raise ValueError(f"run={directory} holds no comparison; name another directory")
         _save(directory / SECTION, yaml.safe_dump(dict(self.section), sort_keys=False))
         return directory
+
+
+def _monitor(given: Any, task: Task) -> Monitor:
+    """The metric of a task's runs; ValueError for one that the task does not have."""
+    if given is None:
+        return task.monitor, task.mode
+    modes = ("min", "max")
+    named = isinstance(given, dict) and len(given) == 1
+    if not named or any(mode not in modes for mode in given.values()):
+        raise ValueError(f"compare.metric must be one name with min or max, got {given!r}")
+    ((metric, mode),) = given.items()
+    try:
+        known = task.metrics()
+    except ValueError:
+        # A task may not know its classes before it has read its data.
+        return metric, mode
+    _check_known("metric", metric, known, "for compare.metric")
+    return metric, mode
 
 
 def _refuse_chosen(row: str, own: Sequence[str], words: Sequence[str]) -> None:
