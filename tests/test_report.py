@@ -34,6 +34,12 @@ def test_the_table_has_the_model_below_its_baselines(run, capsys):
         assert re.findall(r"\d\.\d{4}", row) == [f"{value:.4f}" for value in figures.values()]
 
 
+def test_a_count_has_no_places_and_a_figure_beyond_all_measure_is_short(run, capsys):
+    print_table(run, {"test": {"n": 12345.0, "p": 1e304, "q": float("inf"), "r": float("nan")}})
+    out = capsys.readouterr().out
+    assert "12,345 " in out and " 1e+304 " in out and " inf " in out and " nan " in out
+
+
 def test_a_table_without_baselines_has_the_model_alone(run, capsys):
     print_table(run, {"test": {"accuracy": 0.25}})
     out = capsys.readouterr().out

@@ -13,8 +13,8 @@ from structnet.system.files import write
 from structnet.system.terminal import console, visible
 
 Figures = dict[str, Any]
-# A whole number from here on is taken as a count.
-COUNT = 100
+# Whole numbers between these are taken as counts; larger floats are all whole.
+COUNT, LARGEST = 100, 1e15
 
 
 def print_table(run: Run, metrics: Figures) -> None:
@@ -35,7 +35,10 @@ def print_table(run: Run, metrics: Figures) -> None:
 
 def _shown(figure: float) -> str:
     """A figure to four places; a large whole number, which is a count, without any."""
-    return f"{figure:,.0f}" if figure >= COUNT and figure == int(figure) else f"{figure:.4f}"
+    if abs(figure) >= LARGEST:
+        return f"{figure:.4g}"
+    is_count = figure >= COUNT and figure == int(figure)
+    return f"{figure:,.0f}" if is_count else f"{figure:.4f}"
 
 
 def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:
