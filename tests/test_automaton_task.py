@@ -202,6 +202,15 @@ def test_lines_of_a_file_are_predicted(tmp_path):
     assert "words, line 2: 'a' is not a symbol of the language, whose alphabet is '01'" in message
 
 
+def test_strings_are_predicted():
+    words = ("predict", f"run={trained()}", "text=0101", "text=", "--json")
+    found = json.loads(call(*words).out)
+    assert [one["text"] for one in found] == ["0101", ""]
+    assert all({*one["probabilities"]} == {"inside", "outside"} for one in found)
+    message = refused("predict", f"run={trained()}", "text=1", "text=2")
+    assert "text, line 2: '2' is not a symbol of the language" in message
+
+
 def test_the_command_names_what_it_can_not_do(tmp_path):
     place = trained()
     assert "method is queries or clusters, got 'magic'" in refused(

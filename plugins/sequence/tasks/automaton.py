@@ -165,14 +165,21 @@ class AutomatonTask(sn.Task):
         """The lines of a text file, one string each."""
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}; give a text file with one string per line")
-        for number, line in enumerate(sn.read_text(path).splitlines(), start=1):
-            odd = next((c for c in line if c not in self.automaton.alphabet), None)
-            if odd is not None:
-                raise ValueError(
-                    f"{path}, line {number}: {odd!r} is not a symbol of the language, whose "
-                    f"alphabet is {self.automaton.alphabet!r}"
-                )
-            yield self.sample(line, origin=sn.Origin(path, number, line))
+        # Only the line breaks that editors write: others may be symbols.
+        text = sn.read_text(path).replace("\r\n", "\n")
+        lines = text.removesuffix("\n").split("\n") if text else []
+        for number, line in enumerate(lines, start=1):
+            yield self.read_text(sn.Origin(path, number, line), topology)
+
+    def read_text(self, text: Any, topology: sn.Topology) -> sn.Sample:
+        """A string; ValueError names a character that is not a symbol of the language."""
+        odd = next((one for one in text.text if one not in self.automaton.alphabet), None)
+        if odd is not None:
+            raise ValueError(
+                f"{text.path}, line {text.line}: {odd!r} is not a symbol of the language, whose "
+                f"alphabet is {self.automaton.alphabet!r}"
+            )
+        return self.sample(text.text, origin=text)
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return self.goal == "transduce"
