@@ -245,7 +245,7 @@ class Module(LightningModule):
         self._log_metrics("test")
 
     def _measure(self, batch: Batch) -> None:
-        found = self._output(batch)
+        found: Any = self._output(batch)
         if isinstance(found, Scores) and not self.task.takes_scores:
             found = plain_scores(found)
         for name, (output, target) in self.task.measured(found, batch).items():
