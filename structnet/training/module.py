@@ -245,14 +245,16 @@ class Module(LightningModule):
         self._log_metrics("test")
 
     def _measure(self, batch: Batch) -> None:
-        found: Any = self._output(batch)
-        if isinstance(found, Scores) and not self.task.takes_scores:
-            found = plain_scores(found)
+        found = self._as_measured(self._output(batch))
         for name, (output, target) in self.task.measured(found, batch).items():
             if len(target):
                 self.metrics[name].update(output, target)
                 if name in ("accuracy", "rmse"):
                     self.constant.update(output, target, IGNORE)
+
+    def _as_measured(self, output: Any) -> Any:
+        is_plain = not isinstance(output, Scores) or self.task.takes_scores
+        return output if is_plain else plain_scores(output)
 
     def _log_metrics(self, split: str) -> None:
         for name, metric in self.metrics.items():
