@@ -6,7 +6,7 @@ import sys
 import pytest
 
 FAULTS = """
-import resource, sys, torch
+import resource, statistics, sys, torch
 from structnet.system.memory import keep_memory
 
 if sys.argv[1] == "keep" and not keep_memory():
@@ -21,7 +21,8 @@ def faults():
 # until the scraps between such blocks are merged, which is after seven of them.
 for _ in range(12):
     faults()
-print(faults())
+# How blocks lie differs from process to process, so that one of them may not fit.
+print(int(statistics.median(faults() for _ in range(9))))
 """
 
 
