@@ -28,8 +28,7 @@ from structnet.topology.plan import Plan
 
 @heads.register("crf")
 class CRF(JointHead):
-    """A conditional random field: the score of a sample's classes is that of each node's own class,
-    and of the classes of nodes that follow each other.
+    """A conditional random field: scores of a node's class, and of classes that follow each other.
 
     On chains as in Lafferty et al. (2001) and Lample et al. (2016), section 2.2; on trees a node
     and the one that reads it are such a pair. Sums over all labellings are exact. What the task

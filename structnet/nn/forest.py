@@ -1,5 +1,7 @@
-"""Sums and maxima over the labellings of forests, where a label's score depends on the node's own
-and on that of the node that reads it: chains, and trees read from the leaves up.
+"""Sums and maxima over the labellings of chains, and of trees read from the leaves up.
+
+A labelling's score is the sum of those of every node's class, and of the pairs of classes of a node
+and of the one that reads it.
 
 N: nodes, C: classes, T: trees. Tensors over nodes are in the order of a plan's ranks.
 """
@@ -122,7 +124,7 @@ class Inside(NamedTuple):
 
 
 def inside(given: Potentials, forest: Forest) -> Inside:
-    """The sum-product algorithm, level by level from the leaves up (Pearl 1988, section 4.2)."""
+    """The sum-product algorithm, level by level from the leaves up (Pearl 1988)."""
     follow, last = given.follow, given.last
     own = _with_first(given, forest)
     below, message = torch.empty_like(own), torch.empty_like(own)
@@ -221,7 +223,7 @@ def best_labellings(given: Potentials, forest: Forest, k: int) -> tuple[Tensor, 
     """The k labellings of the highest score of every tree, the best first.
 
     The labels are (k, N), the scores (k, T); scores are -inf where there are fewer labellings. The
-    Viterbi algorithm with k entries per class (Schwartz and Chow 1990, section 3), on trees.
+    Viterbi algorithm with k entries per class (Schwartz and Chow 1990), on trees.
     """
     follow, last = given.follow, given.last
     own = _with_first(given, forest)
