@@ -40,3 +40,12 @@ def test_a_trained_net_needs_its_file_of_vectors_no_more(tmp_path):
     opened(tmp_path / "run").load_net()
     # Before any data is read.
     assert "v.txt" in refused("train", *words, f"run={tmp_path / 'other'}")
+
+
+def test_embeddings_start_large_where_tokens_are_frequent_and_the_head_has_its_own():
+    frequent, rare = (sn.Vocabulary({f"{n}": seen for n in range(99)}) for seen in (2000, 20))
+    for vocabulary, tied, std in ((frequent, False, 1), (rare, False, 0.3), (frequent, True, 0.3)):
+        torch.manual_seed(0)
+        sizes = sn.Sizes(vocabulary, None, len(vocabulary))
+        net = sn.nets.create("stack", sizes, "chain", "gru", "node", tied=tied)
+        assert net.input.weight.std().item() == pytest.approx(std, rel=0.05)

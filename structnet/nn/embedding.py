@@ -64,22 +64,29 @@ class Embedding(nn.EmbeddingBag):
         vocabulary: the words, and how often each is in the training data.
         size: the size of an embedding.
         word_dropout, embedding_dropout: as in `TokenDropout`.
+        std: the standard deviation of initial embeddings, whose mean is 0.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, size: int, word_dropout: float, embedding_dropout: float
+        self,
+        vocabulary: Vocabulary,
+        size: int,
+        word_dropout: float,
+        embedding_dropout: float,
+        std: float,
     ):
         """ValueError for an option out of range."""
         if size < 1:
             raise ValueError(f"option 'embedding_size' is at least 1, got {size}")
         dropout = TokenDropout(vocabulary, word_dropout, embedding_dropout)
+        self.std = std
         super().__init__(len(vocabulary), size, mode="sum", include_last_offset=True)
         self.dropout = dropout
 
     def reset_parameters(self) -> None:
         """Reset the embeddings to those of a new module, given the same random state."""
         super().reset_parameters()
-        nn.init.normal_(self.weight, std=0.3)
+        nn.init.normal_(self.weight, std=self.std)
         # torch's constructor calls this before there is one.
         if (dropout := self._modules.get("dropout")) is not None:
             dropout.reset_parameters()  # pyright: ignore[reportCallIssue]

@@ -15,6 +15,12 @@ from structnet.system.reading import check_file
 
 Input = Literal["learned", "onehot"]
 
+# The initial standard deviation of embeddings. From large ones a net learns in far fewer steps, but
+# those of rare words keep their noise: they are for tokens that are seen often, such as characters.
+OFTEN = 1000
+STD_OF_FREQUENT = 1.0
+STD_OF_RARE = 0.3
+
 
 def input_layer(
     sizes: Sizes,
@@ -22,6 +28,7 @@ def input_layer(
     embedding_size: int,
     dropouts: tuple[float, float],
     vectors: str | None,
+    tied: bool,
 ) -> tuple[int, nn.Module]:
     """The size of what the input layer gives, and the layer.
 
@@ -33,6 +40,7 @@ def input_layer(
         embedding_size: the size of an embedding.
         dropouts: word_dropout and embedding_dropout.
         vectors: a file of word vectors to start from; None for none.
+        tied: whether the head shares the embedding's weights, which then start small as scores do.
     """
     words = sizes.vocabulary
     if vectors is not None and (words is None or kind != "learned"):
@@ -40,7 +48,9 @@ def input_layer(
     if words is not None and kind == "onehot":
         return len(words), OneHot(words, *dropouts)
     if words is not None:
-        embedding = Embedding(words, embedding_size, *dropouts)
+        often = sum(words.counts.values()) >= OFTEN * len(words) and not tied
+        std = STD_OF_FREQUENT if often else STD_OF_RARE
+        embedding = Embedding(words, embedding_size, *dropouts, std)
         if vectors is not None:
             _start_from(embedding, words, vectors)
         return embedding_size, embedding

@@ -54,7 +54,9 @@ class Net(nn.Module, metaclass=Checked):
         vectors: a file of word vectors in the text format of word2vec or GloVe, from which the
             embeddings of its words are initialised; null for none.
         tied: whether the head shares the embedding's weights.
-        embedding_size: the size of a token's embedding.
+        embedding_size: the size of a token's embedding, which is drawn from a normal distribution:
+            of standard deviation 1 where tokens are seen 1,000 times on average and it is not tied,
+            else of 0.3.
         hidden_size: the units of a layer in each direction.
         parameters: the largest number of parameters that the net may have; hidden_size is then the
             largest that keeps to it.
@@ -129,7 +131,7 @@ class Net(nn.Module, metaclass=Checked):
         self.edges, self.edge_size = edges, sizes.edge_size
         self.tied = tied
         dropouts = word_dropout, embedding_dropout
-        size, self.input = input_layer(sizes, input, embedding_size, dropouts, vectors)
+        size, self.input = input_layer(sizes, input, embedding_size, dropouts, vectors, tied)
         sizes = with_tied(sizes, self.input, tied)
         on = topologies.create(topology) if isinstance(topology, str) else topology
         read = partial(readouts.create, readout) if isinstance(readout, str) else readout
