@@ -47,5 +47,5 @@ def test_embeddings_start_large_where_tokens_are_frequent_and_the_head_has_its_o
     for vocabulary, tied, std in ((frequent, False, 1), (rare, False, 0.3), (frequent, True, 0.3)):
         torch.manual_seed(0)
         sizes = sn.Sizes(vocabulary, None, len(vocabulary))
-        net = sn.nets.create("stack", sizes, "chain", "gru", "node", tied=tied)
+        net = sn.nets.create("stack", sizes, "chain", "gru", "every", tied=tied)
         assert net.input.weight.std().item() == pytest.approx(std, rel=0.05)
