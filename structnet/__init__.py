@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from structnet.data.batch import Origin as Origin
     from structnet.data.batch import Sample as Sample
     from structnet.data.batch import Tokens as Tokens
-    from structnet.data.batch import Vocabulary as Vocabulary
     from structnet.data.batch import collate as collate
     from structnet.data.cross_entropy import IGNORE as IGNORE
     from structnet.data.folder import data_folder as data_folder
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from structnet.data.transitions import Transitions as Transitions
     from structnet.data.vectors import Vectors as Vectors
     from structnet.data.vectors import read_vectors as read_vectors
+    from structnet.data.vocabulary import Vocabulary as Vocabulary
     from structnet.execute.executor import Executor as Executor
     from structnet.execute.executor import Pass as Pass
     from structnet.execute.executor import Spec as Spec
@@ -105,7 +105,7 @@ _HOME = {
     "Topology": "structnet.topology.base",
     "Transitions": "structnet.data.transitions",
     "Vectors": "structnet.data.vectors",
-    "Vocabulary": "structnet.data.batch",
+    "Vocabulary": "structnet.data.vocabulary",
     "ancestors": "structnet.data.ancestors",
     "as_bytes": "structnet.system.memory",
     "batch_loader": "structnet.data.loader",

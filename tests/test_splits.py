@@ -5,7 +5,7 @@ import pytest
 from commands import code_folder
 
 import structnet as sn
-from structnet.data.batch import Vocabulary
+from structnet.data.vocabulary import Vocabulary
 
 CHAIN = sn.topologies.create("chain")
 

@@ -9,7 +9,7 @@ import torch
 from structnet.bench.rows import Mark, Row, too_large
 from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.workload import Figures, Setting
-from structnet.data.batch import Vocabulary
+from structnet.data.vocabulary import Vocabulary
 from structnet.nn.sizes import Sizes
 from structnet.registry import heads
 

@@ -1,9 +1,7 @@
-"""Samples, batches and vocabularies."""
+"""Samples and batches."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,22 +14,29 @@ from structnet.topology.levels import ptr_of
 from structnet.topology.plan import Plan
 
 Move = Callable[[Tensor], Tensor]
-# Shown for a word that is not in the vocabulary.
-UNKNOWN = "?"
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """A bag of tokens for every node: node v has the tokens `ids[ptr[v]:ptr[v + 1]]`."""
+    """A bag of tokens for every node: node v has the tokens `ids[ptr[v]:ptr[v + 1]]`.
+
+    Arguments:
+        ids: the ids of all nodes' tokens.
+        ptr: (n + 1,).
+        spelling: how each of `ids` is written, for nets that read characters: the bytes of its text
+            in UTF-8, between BEGIN and END of structnet.data.vocabulary; None where not given.
+    """
 
     ids: Any
     ptr: Any
+    spelling: "Tokens | None" = None
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
 
     def map(self, move: Move) -> "Tokens":
-        return Tokens(move(self.ids), move(self.ptr))
+        spelling = None if self.spelling is None else self.spelling.map(move)
+        return Tokens(move(self.ids), move(self.ptr), spelling)
 
 
 @dataclass(frozen=True)
@@ -234,38 +239,6 @@ def _concatenate(inputs: list[Any]) -> Any:
         return torch.from_numpy(np.concatenate(inputs))
     counts = np.concatenate([np.diff(tokens.ptr) for tokens in inputs])
     ids = np.concatenate([tokens.ids for tokens in inputs])
-    return Tokens(torch.from_numpy(ids), torch.from_numpy(ptr_of(counts)))
-
-
-class Vocabulary:
-    """The ids of words, with the words' counts; id 0 is for unknown words."""
-
-    def __init__(self, counts: Mapping[str, int]):
-        self.counts = dict(counts)
-        self._ids = {word: i for i, word in enumerate(self.counts, start=1)}
-
-    @classmethod
-    def count(cls, words: Iterable[str], min_count: int) -> "Vocabulary":
-        """A vocabulary of the words that occur at least `min_count` times, by falling count."""
-        counts = Counter(words)
-        return cls({word: count for word, count in counts.most_common() if count >= min_count})
-
-    def __len__(self) -> int:
-        """The number of ids, including that of unknown words."""
-        return 1 + len(self.counts)
-
-    def __getitem__(self, word: str) -> int:
-        return self._ids.get(word, 0)
-
-    def tokens(self, words: Sequence[Sequence[str]]) -> Tokens:
-        """The tokens of nodes, given the words of each."""
-        ids = self._ids
-        flat = [ids.get(word, 0) for bag in words for word in bag]
-        counts = np.fromiter(map(len, words), np.int64, len(words))
-        return Tokens(np.array(flat, np.int64), ptr_of(counts))
-
-    def words(self, tokens: Tokens) -> list[list[str]]:
-        """The words of every node, with UNKNOWN for those that were not in the vocabulary."""
-        known = [UNKNOWN, *self.counts]
-        flat = [known[i] for i in tokens.ids.tolist()]
-        return [flat[a:b] for a, b in pairwise(tokens.ptr.tolist())]
+    spelled = [tokens.spelling for tokens in inputs]
+    spelling = None if any(one is None for one in spelled) else _concatenate(spelled)
+    return Tokens(torch.from_numpy(ids), torch.from_numpy(ptr_of(counts)), spelling)

@@ -205,4 +205,6 @@ def _part(x: Any, nodes: Ints) -> Any:
         return np.asarray(x)[nodes]
     count = np.diff(x.ptr)[nodes]
     ptr = ptr_of(count)
-    return Tokens(x.ids[ranges(x.ptr[nodes], count)], ptr)
+    tokens = ranges(x.ptr[nodes], count)
+    spelling = None if x.spelling is None else _part(x.spelling, tokens)
+    return Tokens(x.ids[tokens], ptr, spelling)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from structnet.data.batch import Sample, Vocabulary
+from structnet.data.batch import Sample
+from structnet.data.vocabulary import Vocabulary
 
 
 class Splits(dict[str, Sequence[Sample]]):

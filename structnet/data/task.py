@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from structnet.data.batch import Batch, Located, Sample, Tokens, Vocabulary
+from structnet.data.batch import Batch, Located, Sample, Tokens
 from structnet.data.cross_entropy import IGNORE, check_targets, cross_entropy
 from structnet.data.loader import loader
 from structnet.data.splits import Splits
 from structnet.data.transitions import Transitions
+from structnet.data.vocabulary import Vocabulary
 from structnet.registry import topologies
 from structnet.registry.checked import Checked
 from structnet.topology.base import Topology

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from structnet import DataWarning
-from structnet.data.batch import Vocabulary
+from structnet.data.vocabulary import Vocabulary
 from structnet.system.reading import check_file
 
 # A line of the widest vectors in use, 4096 numbers, has about 100 kB.

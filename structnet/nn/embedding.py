@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from structnet.data.batch import Tokens, Vocabulary
+from structnet.data.batch import Tokens
+from structnet.data.vocabulary import Vocabulary
 
 
 class TokenDropout(nn.Module):

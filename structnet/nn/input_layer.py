@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from structnet.data.batch import Vocabulary
 from structnet.data.vectors import read_vectors
+from structnet.data.vocabulary import Vocabulary
+from structnet.nn.characters import Characters, Reader
 from structnet.nn.embedding import Embedding, OneHot
 from structnet.nn.sizes import Sizes
 from structnet.system.reading import check_file
@@ -68,6 +69,38 @@ def with_tied(sizes: Sizes, layer: nn.Module, tied: bool) -> Sizes:
             "net.tied shares the weights of learned embeddings of tokens: leave it out"
         )
     return replace(sizes, embedding=layer)
+
+
+class Joined(nn.Module):
+    """What several input layers give, side by side."""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Any) -> Tensor:
+        return torch.cat([layer(x) for layer in self.layers], dim=1)
+
+
+def with_characters(
+    size: int, layer: nn.Module, sizes: Sizes, chosen: tuple[Reader | None, int], executor: str
+) -> tuple[int, nn.Module]:
+    """An input layer and its size with what tokens look like beside it, if that is read.
+
+    Arguments:
+        size, layer: what `input_layer` returns.
+        sizes: what the task tells of its data.
+        chosen: what reads characters, None for nothing, and the size of what it gives.
+        executor: what runs an LSTM that reads them.
+
+    ValueError for a task without tokens.
+    """
+    reader, width = chosen
+    if reader is None:
+        return size, layer
+    if sizes.vocabulary is None:
+        raise ValueError("net.characters are those of tokens, and the task has none: leave it out")
+    return size + width, Joined(layer, Characters(reader, width, executor))
 
 
 @torch.no_grad()

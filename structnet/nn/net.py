@@ -13,9 +13,10 @@ from structnet.cell.call import States
 from structnet.cell.reset import reset
 from structnet.data.batch import Batch
 from structnet.nn.apart import Apart, stacked
+from structnet.nn.characters import Reader
 from structnet.nn.convolution import Convolution, Kind
 from structnet.nn.head import Head, JointHead, Scores
-from structnet.nn.input_layer import Input, input_layer, with_tied
+from structnet.nn.input_layer import Input, input_layer, with_characters, with_tied
 from structnet.nn.readout import Readout
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.sizes import Sizes
@@ -57,6 +58,9 @@ class Net(nn.Module, metaclass=Checked):
         embedding_size: the size of a token's embedding, which is drawn from a normal distribution:
             of standard deviation 1 where tokens are seen 1,000 times on average and it is not tied,
             else of 0.3.
+        characters: what reads how tokens are written, beside their embeddings, for a task that
+            tells: cnn, a convolution, or lstm, one in both directions; null for nothing.
+        character_size: the size of what it gives for a token.
         hidden_size: the units of a layer in each direction.
         parameters: the largest number of parameters that the net may have; hidden_size is then the
             largest that keeps to it.
@@ -107,6 +111,8 @@ class Net(nn.Module, metaclass=Checked):
         vectors: str | None = None,
         tied: bool = False,
         embedding_size: int = 128,
+        characters: Reader | None = None,
+        character_size: int = 64,
         hidden_size: int = 128,
         parameters: int | None = None,
         num_layers: int = 1,
@@ -131,8 +137,10 @@ class Net(nn.Module, metaclass=Checked):
         self.edges, self.edge_size = edges, sizes.edge_size
         self.tied = tied
         dropouts = word_dropout, embedding_dropout
-        size, self.input = input_layer(sizes, input, embedding_size, dropouts, vectors, tied)
-        sizes = with_tied(sizes, self.input, tied)
+        size, words = input_layer(sizes, input, embedding_size, dropouts, vectors, tied)
+        sizes, read_by = with_tied(sizes, words, tied), layer.get("executor", "auto")
+        chosen = characters, character_size
+        size, self.input = with_characters(size, words, sizes, chosen, read_by)
         on = topologies.create(topology) if isinstance(topology, str) else topology
         read = partial(readouts.create, readout) if isinstance(readout, str) else readout
         score = partial(heads.create, head) if isinstance(head, str) else head

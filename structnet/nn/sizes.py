@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from structnet.data.batch import Vocabulary
 from structnet.data.transitions import Transitions
+from structnet.data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

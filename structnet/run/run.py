@@ -26,8 +26,8 @@ from safetensors.torch import load, save
 from torch import nn
 
 from structnet import DataWarning, registry
-from structnet.data.batch import Vocabulary
 from structnet.data.task import Task
+from structnet.data.vocabulary import Vocabulary
 from structnet.execute.executor import find
 from structnet.nn.sizes import Sizes
 from structnet.nn.stepper import Stepper
