@@ -26,6 +26,8 @@ class Task(metaclass=Checked):
     Attributes:
         structures: the kinds of structure that the task has, as in a topology's `takes`.
         classes: the names of the classes.
+        unseen: the names of classes that validation and test splits have, but training has not:
+            targets after those of `classes`, which count as wrong.
         kinds: the names of groups of samples for which there are metrics of their own.
         monitor: the metric that selects the best checkpoint.
         mode: whether its largest value is best, max, or its smallest, min.
@@ -53,6 +55,7 @@ class Task(metaclass=Checked):
 
     structures: ClassVar[tuple[str, ...]] = ()
     classes: Sequence[str] = ()
+    unseen: Sequence[str] = ()
     kinds: Sequence[str] = ()
     monitor: str = "accuracy"
     mode: str = "max"
@@ -163,6 +166,14 @@ class Task(metaclass=Checked):
         if self.vocabulary is None or not isinstance(sample.x, Tokens):
             return None
         return [" ".join(words) for words in self.vocabulary.words(sample.x)]
+
+    def spans(self, labels: Sequence[str]) -> Sequence[tuple[int, int, str]] | None:
+        """What the classes of a sample's nodes say of stretches of them, such as names of people.
+
+        The first node of each, the one after its last, and what it is; None where every node stands
+        by itself.
+        """
+        return None
 
     def scores_nodes(self, topology: Topology) -> bool:
         """Whether every node has a target, and not every sample."""

@@ -2,18 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 
 from structnet.plugins.sequence.classify.texts import Text
+from structnet.plugins.text.splitting import draw_splits
 
 
 def split_texts(given: Mapping[str, Iterable[Text]], seed: int) -> dict[str, list[Text]]:
     """The splits train, validation and test; those that are not given are drawn.
 
-    Of every class in `train`, or in `all`, a tenth goes to a split that is missing, and at least
-    one text: a class's texts are put in the order of the SHA-256 of seed, line break and text in
-    UTF-8; the first tenth is tested on, the second validated on. So splits are the same with every
-    machine and version, and a text that a class has twice is in one split.
+    Of every class in `train`, or in `all`, a tenth goes to a split that is missing, by
+    `draw_splits`: the first tenth is tested on, the second validated on.
 
     ValueError for fewer than two classes, and a class with too few texts to be split.
     """
@@ -38,19 +36,14 @@ def split_texts(given: Mapping[str, Iterable[Text]], seed: int) -> dict[str, lis
 
 def _draw(texts: Sequence[Text], splits: Sequence[str], seed: int) -> dict[str, list[Text]]:
     """A tenth of a class's texts for each of the splits, and all others for train."""
-    keys = [sha256(f"{seed}\n{one.text}".encode()).digest() for one in texts]
-    order = sorted(set(keys))
-    if len(order) <= len(splits):
+    try:
+        where = draw_splits([one.text for one in texts], splits, seed)
+    except ValueError as error:
         raise ValueError(
-            f"{texts[0].place}: class {texts[0].label!r} has {len(order)} different texts, at "
-            f"least {len(splits) + 1} are needed for train, {', '.join(splits)}: leave the class "
-            "out, or give the splits as files of their own"
-        )
-    share = max(1, len(order) // 10)
-    where = dict.fromkeys(order, "train")
-    for number, split in enumerate(splits):
-        where |= dict.fromkeys(order[number * share : (number + 1) * share], split)
+            f"{texts[0].place}: class {texts[0].label!r} has {error}: leave the class out, or give "
+            "the splits as files of their own"
+        ) from error
     drawn = {split: [] for split in (*splits, "train")}
-    for key, text in zip(keys, texts, strict=True):
-        drawn[where[key]].append(text)
+    for split, text in zip(where, texts, strict=True):
+        drawn[split].append(text)
     return drawn

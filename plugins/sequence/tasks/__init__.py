@@ -1,10 +1,11 @@
-"""What follows in texts, captions, classes of texts, and regular languages."""
+"""What follows in texts, captions, classes of texts and of words, and regular languages."""
 
 from structnet.plugins.sequence.tasks import (  # noqa: F401
     arithmetic,
     automaton,
     captions,
     classification,
+    tagging,
     text,
     words,
     xml,
