@@ -1,3 +1,3 @@
 """The command line: `main`, and one file per command, named like it, with a function `run`."""
 
-COMMANDS = ("train", "test", "predict", "generate", "diagnose", "draw", "bench", "list")
+COMMANDS = ("train", "test", "predict", "generate", "errors", "diagnose", "draw", "bench", "list")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from structnet.cli.generate import checked
+from structnet.cli.labelled import labelled, print_labelled
 from structnet.system.terminal import console, visible
 from structnet.system.words import take_flag, take_options, take_repeated, whole
 
@@ -36,13 +37,21 @@ def run(words: list[str]) -> int:
         task = run.config["task"]["name"]
         path = visible(options[source])
         print(f"structnet: nothing in {path} for task {task!r}", file=sys.stderr)
-    found = [one for one in found if one.probability is None or one.probability >= least]
+    of_words = run.task.reads_texts and bool(found) and found[0].node is not None
+    if of_words:
+        if "min" in options:
+            raise ValueError("min= is for predictions of samples, here every word has its own")
+        found = labelled(found, run.task)
+    else:
+        found = [one for one in found if one.probability is None or one.probability >= least]
     if "out" in options:
-        _save(Path(options["out"]), found[:top], run.task.wanted)
+        _save(Path(options["out"]), found[:top], of_words, run.task.wanted)
         return 0
     shown = found[: 20 if top is None else top]
     if as_json:
         print(json.dumps([one.as_dict() for one in shown], indent=1))
+    elif of_words:
+        print_labelled(shown)
     else:
         for one in shown:
             if source == "path" or one.node is not None:
@@ -138,20 +147,25 @@ def _share(text: str) -> float:
     return value
 
 
-def _save(path: Path, found: Sequence[Any], wanted: str | None) -> None:
-    """Write predictions to a file: a list for .json, a table for .csv, else one line each."""
+def _save(path: Path, found: Sequence[Any], of_words: bool, wanted: str | None) -> None:
+    """Write predictions to a file: a list for .json, a table for .csv, else lines.
+
+    Of texts with predictions of words, a table has a row and other files have a line per word.
+    """
     from structnet.system.files import write
 
-    rows = [one.as_dict() for one in found]
     if path.suffix == ".json":
-        text = json.dumps(rows, indent=1) + "\n"
+        text = json.dumps([one.as_dict() for one in found], indent=1) + "\n"
     elif path.suffix == ".csv":
         table = io.StringIO()
-        rows = list(map(_flat, rows))
+        single = [word for one in found for word in one.predictions] if of_words else found
+        rows = [_flat(one.as_dict()) for one in single]
         writer = csv.DictWriter(table, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
         text = table.getvalue()
+    elif of_words:
+        text = "".join(one.columns for one in found)
     else:
         text = "".join(f"{_line(one, wanted)}\n" for one in found)
     write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -10,6 +10,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       predictions for your own files
   structnet predict run=DIR text="..." [text="..." ...]       predictions for texts
   structnet generate run=DIR [prompt=TEXT] [out=FILE]         generate text, or pictures
+  structnet errors run=DIR [split=SPLIT] [top=N]              which classes are confused
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
   structnet draw topology=diagonal height=5 width=7           draw the nodes and predecessors
   structnet draw task=enas [sample=N]                         draw a sample of a task's data
@@ -29,7 +30,7 @@ Groups: task, topology, cell, net, readout, head, trainer, experiment, debug. Wi
   --cfg           print the composed configuration and stop
   --config-dir D  a folder with your own configuration files
   --plugin FILE   a Python file that registers your own components; may be repeated
-  --json          machine-readable output (list, predict, diagnose, bench)
+  --json          machine-readable output (list, predict, errors, diagnose, bench)
   --device D      the device that bench measures: cpu (the default) or cuda
   --quiet         train without output, except for warnings and errors
   --traceback     show where an error came from
@@ -86,10 +87,12 @@ structnet predict run=DIR path=FILE_OR_FOLDER | file=FILE | text="...": predicti
 
 Prints one line per sample, FILE:LINE: TEXT (CLASS, PROBABILITY) or (NUMBER UNIT). If the task has
 one target per node, it prints one line per node, FILE:LINE: node N NAME (...), where a node is a
-word, a pixel (ROW, COLUMN), a region or a character. If the task reads no files, an error says
-which command shows its samples. Of texts, the probabilities of all classes are printed and, with
-readouts that weigh words (attention, self_attentive), the words that weighed most, which are marked
-with colours on a terminal; --json has the weights of all words.
+word, a pixel (ROW, COLUMN), a region or a character. Texts whose words have classes are printed in a
+line each on a terminal, with coloured words or, of entities, names; elsewhere, and by out=FILE, as
+WORD TAB CLASS, a word per line; --json has the probabilities, and entities. If the task reads no
+files, an error says which command shows its samples. Of texts with a class, the probabilities of all
+classes are printed and, with readouts that weigh words (attention, self_attentive), the words that
+weighed most, which are marked with colours on a terminal; --json has the weights of all words.
 """,
     "generate": """\
 structnet generate run=DIR: generate text or pictures with a trained net
@@ -120,6 +123,21 @@ For images:
   complete=N      complete N test images, given their upper halves
   small=DIR       a run that generates the small images of task.condition=small
   height=, width= the size of the images in pixels
+""",
+    "errors": """\
+structnet errors run=DIR: what a trained net gets wrong, for a task with classes
+
+  run=DIR         the directory of the run
+  split=SPLIT     train, validation or test (the default)
+  top=N           the number of mistakes to show (20)
+  --json          machine-readable output, with all pairs of classes
+  --plugin FILE   a Python file that registers your own components; may be repeated
+  --traceback     show where an error came from
+
+Prints which class is taken for which, the most frequent pairs first, and the worst mistakes: those
+with the smallest probability of the true class, [NODE] among the nodes around it where every node
+has a class. Where classes of nodes are chosen together (head=crf), probabilities are those of each
+node by itself.
 """,
     "diagnose": """\
 structnet diagnose run=DIR: gradients by distance, saturated gates, spectral radii
@@ -181,6 +199,7 @@ FLAGS = {
     "test": EVERYWHERE,
     "predict": ("--json", *EVERYWHERE),
     "generate": EVERYWHERE,
+    "errors": ("--json", *EVERYWHERE),
     "diagnose": ("--json", *EVERYWHERE),
     "draw": EVERYWHERE,
     "bench": ("--json", "--device", *EVERYWHERE),

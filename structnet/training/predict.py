@@ -13,7 +13,6 @@ from structnet.data.batch import Batch, Located, Origin, Sample
 from structnet.data.loader import loader
 from structnet.data.regression import Regression
 from structnet.data.task import Task
-from structnet.nn.head import Scores
 from structnet.nn.readout import Readout
 from structnet.run.run import Run
 from structnet.system.terminal import visible
@@ -111,23 +110,28 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
             decided = [samples[index] for index in indices[:: task.group]]
             answers = task.answer(net, batch)
-            output: Any = net(batch) if answers is None else None
-            joint = isinstance(output, Scores) and output.joint
-            best = output.best() if joint else None
-            if isinstance(output, Scores):
-                output = output.log_probs()
             if answers is not None:
                 pairs = zip(decided, answers, strict=True)
                 said = ([Prediction(sample.origin, *answer)] for sample, answer in pairs)
-            elif per_node and len(output) == batch.num_nodes:
-                said = _of_nodes(task, output, best, batch, decided)
             else:
-                said = _of_samples(task, output, batch, decided, kept.pop() if kept else None)
+                scores, best = scored(net(batch))
+                if per_node and len(scores) == batch.num_nodes:
+                    said = _of_nodes(task, scores, best, batch, decided)
+                else:
+                    shares = kept.pop() if kept else None
+                    said = _of_samples(task, scores, batch, decided, shares)
             found.update(zip(indices[:: task.group], said, strict=True))
     predictions = [one for i in range(0, len(samples), task.group) for one in found[i]]
     if task.wanted is not None:
         predictions.sort(key=lambda prediction: -(prediction.probability or 0))
     return predictions
+
+
+def scored(output: Any) -> tuple[Tensor, Tensor | None]:
+    """Scores (n, C), and the classes (n,) where these are not the largest ones of each row."""
+    if isinstance(output, Tensor):
+        return output, None
+    return output.log_probs(), output.best() if output.joint else None
 
 
 def _of_samples(

@@ -15,21 +15,30 @@ from structnet.system.terminal import console, visible
 Figures = dict[str, Any]
 # Whole numbers between these are taken as counts; larger floats are all whole.
 COUNT, LARGEST = 100, 1e15
+# More figures than these stand below each other, and models side by side.
+MOST_COLUMNS = 8
 
 
 def print_table(run: Run, metrics: Figures) -> None:
     """Print the test figures of the net and of the baselines."""
-    columns = list(metrics["test"])
+    columns, model = list(metrics["test"]), " ".join(run.parts)
+    rows = {**metrics.get("baselines", {}), model: metrics["test"]}
+    names, cells = (
+        list(rows),
+        [
+            [_shown(figures[name]) if name in figures else "" for name in columns]
+            for figures in rows.values()
+        ],
+    )
+    if len(columns) > MOST_COLUMNS:
+        names, columns, cells = columns, names, list(map(list, zip(*cells, strict=True)))
     table = Table(title=f"{run.config['task']['name']}, test")
     table.add_column("")
     for name in columns:
-        table.add_column(name, justify="right")
-    model = " ".join(run.parts)
-    rows = {**metrics.get("baselines", {}), model: metrics["test"]}
-    for name, figures in rows.items():
         style = "bold" if name == model else None
-        cells = (_shown(figures[c]) if c in figures else "" for c in columns)
-        table.add_row(Text(visible(name)), *cells, style=style)
+        table.add_column(Text(visible(name)), justify="right", style=style)
+    for name, line in zip(names, cells, strict=True):
+        table.add_row(Text(visible(name)), *line, style="bold" if name == model else None)
     console().print(table)
 
 

@@ -1,0 +1,85 @@
+"""errors: what a run's net gets wrong, which class for which, and the worst mistakes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from structnet.system.terminal import print_rows, visible
+from structnet.system.words import take_flag, take_options, whole
+
+# The pairs of classes that are shown.
+PAIRS = 10
+# The most characters of a text that are shown.
+SHOWN = 60
+
+
+def run(words: list[str]) -> int:
+    as_json = take_flag(words, "--json")
+    options = take_options(words, required=("run",), optional=("split", "top"))
+    top, split = whole(options.get("top", "20"), "top"), options.get("split", "test")
+    from structnet.config.composing import saved
+    from structnet.registry.suggest import did_you_mean
+    from structnet.run.run import Run
+    from structnet.training.mistakes import find_mistakes
+    from structnet.training.samples import load_samples
+
+    run = Run.compose(saved(options["run"]), Path(options["run"]))
+    net = run.load_net()
+    splits = load_samples(run)
+    if split not in splits:
+        raise ValueError(f"no split {split!r} {did_you_mean(split, splits)}")
+    found = find_mistakes(run, net, splits[split], top)
+    if as_json:
+        print(json.dumps(_as_dict(found, split), indent=1))
+    else:
+        _print(found, split)
+    return 0
+
+
+def _as_dict(found: Any, split: str) -> dict[str, Any]:
+    pairs = found.confusions.most_common()
+    return {
+        "split": split,
+        "decided": found.decided,
+        "wrong": found.confusions.total(),
+        "confusions": [{"class": a, "predicted": b, "count": count} for (a, b), count in pairs],
+        "worst": [one.as_dict() for one in found.worst],
+    }
+
+
+def _print(found: Any, split: str) -> None:
+    wrong = found.confusions.total()
+    share = f" ({wrong / found.decided:.1%})" if found.decided else ""
+    print(f"{wrong:,} of {found.decided:,} wrong in {split}{share}")
+    if not wrong:
+        return
+    pairs = [[f"{n:,}", a, b] for (a, b), n in found.confusions.most_common(PAIRS)]
+    print()
+    print_rows(["times", "class", "taken for"], pairs, left=(1, 2))
+    if len(found.confusions) > PAIRS:
+        print(f"... {len(found.confusions) - PAIRS} more pairs; --json has all")
+    print()
+    rows = [
+        [_text(one), f"{one.true} {one.true_probability:.3f}",
+         f"{one.predicted} {one.probability:.3f}", _place(one, split)]
+        for one in found.worst
+    ]  # fmt: skip
+    print_rows(["the worst", "class", "taken for", "where"], rows, left=(0, 1, 2, 3))
+    if wrong > len(found.worst):
+        print(f"... {wrong - len(found.worst):,} more; top=N shows N")
+
+
+def _text(one: Any) -> str:
+    """A node among those around it, or the text of a sample."""
+    if one.around is not None:
+        before, name, after = one.around
+        return " ".join([*before, f"[{name}]", *after])
+    text = one.origin.text if one.origin is not None else f"sample {one.sample}"
+    where = "" if one.node is None else f", node {one.node}"
+    return (text if len(text) <= SHOWN else f"{text[:SHOWN]}...") + where
+
+
+def _place(one: Any, split: str) -> str:
+    if one.origin is None:
+        return f"{split} sample {one.sample}"
+    return visible(f"{one.origin.path}:{one.origin.line}")
