@@ -87,12 +87,12 @@ structnet predict run=DIR path=FILE_OR_FOLDER | file=FILE | text="...": predicti
 
 Prints one line per sample, FILE:LINE: TEXT (CLASS, PROBABILITY) or (NUMBER UNIT). If the task has
 one target per node, it prints one line per node, FILE:LINE: node N NAME (...), where a node is a
-word, a pixel (ROW, COLUMN), a region or a character. Texts whose words have classes are printed in a
-line each on a terminal, with coloured words or, of entities, names; elsewhere, and by out=FILE, as
-WORD TAB CLASS, a word per line; --json has the probabilities, and entities. If the task reads no
-files, an error says which command shows its samples. Of texts with a class, the probabilities of all
-classes are printed and, with readouts that weigh words (attention, self_attentive), the words that
-weighed most, which are marked with colours on a terminal; --json has the weights of all words.
+word, a pixel (ROW, COLUMN), a region or a character. Texts whose words have classes are printed in
+a line each on a terminal, with coloured words or, of entities, names; elsewhere, and by out=FILE, a
+word per line, as WORD TAB CLASS; --json has the probabilities, and entities. If the task reads no
+files, an error says which command shows its samples. Of texts with a class, the probabilities of
+all classes are printed and, with readouts that weigh words (attention, self_attentive), the words
+that weighed most, which are marked with colours on a terminal; --json has the weights of all words.
 """,
     "generate": """\
 structnet generate run=DIR: generate text or pictures with a trained net

@@ -23,13 +23,11 @@ def print_table(run: Run, metrics: Figures) -> None:
     """Print the test figures of the net and of the baselines."""
     columns, model = list(metrics["test"]), " ".join(run.parts)
     rows = {**metrics.get("baselines", {}), model: metrics["test"]}
-    names, cells = (
-        list(rows),
-        [
-            [_shown(figures[name]) if name in figures else "" for name in columns]
-            for figures in rows.values()
-        ],
-    )
+    names = list(rows)
+    cells = [
+        [_shown(figures[name]) if name in figures else "" for name in columns]
+        for figures in rows.values()
+    ]
     if len(columns) > MOST_COLUMNS:
         names, columns, cells = columns, names, list(map(list, zip(*cells, strict=True)))
     table = Table(title=f"{run.config['task']['name']}, test")
