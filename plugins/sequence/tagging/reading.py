@@ -21,6 +21,8 @@ from structnet.plugins.sequence.tagging.sentences import Sentence
 from structnet.plugins.text.splitting import draw_splits
 
 Lone = Literal["refuse", "convert"]
+# The most tags that a message names.
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,11 @@ def shortened(sentences: Iterable[Sentence], length: int | None, what: str) -> I
         )
 
 
+def _some(tags: Sequence[str]) -> str:
+    """Tags for a message, the first of them if they are many."""
+    return ", ".join(tags if len(tags) <= SHOWN else [*tags[:SHOWN], f"{len(tags) - SHOWN} more"])
+
+
 def unseen_tags(splits: Mapping[str, Sequence[Sentence]], classes: Sequence[str]) -> Sequence[str]:
     """The tags that are none of the classes; a DataWarning names those of each split."""
     known, found = {*classes, None}, {}
@@ -140,10 +147,9 @@ def unseen_tags(splits: Mapping[str, Sequence[Sentence]], classes: Sequence[str]
                     count[tag] += 1
                     first = first or f"{one.place(at)}: tag {tag!r}"
         if count:
-            others = f", nor are {len(count) - 1} others" if len(count) > 1 else ""
             warnings.warn(
-                f"{first} is not one that the net learns{others}: {count.total()} words of "
-                f"{split} count as wrong, those tagged {', '.join(sorted(count))}",
+                f"{first} is not one that the net learns; {count.total()} words of {split} have "
+                f"such tags, {_some(sorted(count))}, and count as wrong",
                 sn.DataWarning,
                 stacklevel=2,
             )
