@@ -15,15 +15,20 @@ SHOWN = 60
 
 def run(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
-    options = take_options(words, required=("run",), optional=("split", "top"))
+    data = [word for word in words if word.startswith("task.")]
+    others = [word for word in words if word not in data]
+    options = take_options(others, ("run",), ("split", "top"), also=("task.root",))
     top, split = whole(options.get("top", "20"), "top"), options.get("split", "test")
-    from structnet.config.composing import saved
+    from structnet.config.composing import override, saved
     from structnet.registry.suggest import did_you_mean
     from structnet.run.run import Run
     from structnet.training.mistakes import find_mistakes
     from structnet.training.samples import load_samples
 
-    run = Run.compose(saved(options["run"]), Path(options["run"]))
+    config = saved(options["run"])
+    if data:
+        config = override(config, data, "task")
+    run = Run.compose(config, Path(options["run"]))
     net = run.load_net()
     splits = load_samples(run)
     if split not in splits:

@@ -125,9 +125,10 @@ For images:
   height=, width= the size of the images in pixels
 """,
     "errors": """\
-structnet errors run=DIR: what a trained net gets wrong, for a task with classes
+structnet errors run=DIR [task.root=FOLDER]: what a trained net gets wrong, for a task with classes
 
   run=DIR         the directory of the run
+  task.root=PATH  other data to look at; other options of the task can be changed as well
   split=SPLIT     train, validation or test (the default)
   top=N           the number of mistakes to show (20)
   --json          machine-readable output, with all pairs of classes
