@@ -287,10 +287,13 @@ FILES = {
     "nci1": "molecules/nci1/NCI1.txt.gz",
     "esol": "molecules/esol/delaney-processed.csv",
 }
-# The same of the corpora of a language model.
+# The same of the corpora that tasks name.
 CORPORA = {
     "tinyshakespeare": "tinyshakespeare/input.txt",
     "wikitext-2": "wikitext-2/train.txt.gz",
+    "ewt": "ud/UD_English-EWT/en_ewt-ud-train.conllu.gz",
+    "wnut17": "wnut17/wnut17train.conll",
+    "treebank": "nltk_data/corpora/treebank.zip",
 }
 
 

@@ -527,7 +527,7 @@ def test_a_text_keeps_its_quotation_marks_unless_the_net_knows_others():
     ("options", "message"),
     [
         ({"root": "a", "corpus": "brown"}, "root=a and corpus=brown are both given"),
-        ({"root": "a", "tagset": "universal"}, "tagset=universal is for corpora of NLTK"),
+        ({"root": "a", "tagset": "universal"}, "tagset=universal is for task.corpus=treebank"),
         ({"column": "0"}, "column=0 and word_column=1"),
         ({"column": "2", "word_column": 2}, "column=2 and word_column=2"),
         ({"word_column": 0}, "option 'word_column' is at least 1, got 0"),
@@ -585,9 +585,9 @@ def corpora(place, monkeypatch):
 
 
 def read(name, tagset="own"):
-    from structnet.plugins.sequence.tagging.corpora import read_corpus
+    from structnet.plugins.sequence.tagging.corpora import read_nltk
 
-    return [pairs(one) for one in read_corpus(name, tagset)]
+    return [pairs(one) for one in read_nltk(name, tagset)]
 
 
 def test_tagged_corpora_are_read_without_what_is_not_written(corpora):

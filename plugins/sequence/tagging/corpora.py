@@ -1,30 +1,45 @@
-"""NLTK's corpora of tagged sentences."""
+"""Corpora by name: NLTK's tagged sentences, and files in the folder that STRUCTNET_DATA names."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import structnet as sn
 from structnet.plugins.sequence.tagging.sentences import Sentence
 from structnet.plugins.text.corpora import nltk_corpus
 
-Corpus = Literal["treebank", "brown", "masc_tagged"]
+Corpus = Literal["ewt", "wnut17", "treebank", "brown", "masc_tagged"]
 Tagset = Literal["own", "universal"]
-# The maps of their tags to the universal ones.
+# Folders of STRUCTNET_DATA, and the file for training in them.
+FOLDERS = {
+    "ewt": ("ud/UD_English-EWT", "en_ewt-ud-train.conllu.gz"),
+    "wnut17": ("wnut17", "wnut17train.conll"),
+}
+# The maps of the tags of NLTK's corpora to the universal ones.
 MAPS = {"treebank": "en-ptb", "brown": "en-brown", "masc_tagged": "en-ptb"}
 # The tag of what the Penn Treebank has in place of words that are not written.
 TRACE = "-NONE-"
 
 
-def read_corpus(name: Corpus, tagset: Tagset) -> Iterator[Sentence]:
-    """The sentences of a corpus, without the traces of the Penn Treebank.
+def corpus_folder(name: Corpus) -> Path:
+    """The folder of a corpus that is not of NLTK.
 
-    Raises the errors of `find_corpus`.
+    FileNotFoundError where it is not in the folder that STRUCTNET_DATA names.
+    """
+    folder, file = FOLDERS[name]
+    return sn.data_folder(None, folder, [file])
+
+
+def read_nltk(name: Corpus, tagset: Tagset) -> Iterator[Sentence]:
+    """The sentences of one of NLTK's corpora, without the traces of the Penn Treebank.
+
+    Raises the errors of `find_nltk`.
 
     Arguments:
         name: the corpus.
         tagset: own, the corpus's tags; or universal, the twelve of Petrov et al. (2012).
     """
-    corpus, tags = find_corpus(name, tagset)
+    corpus, tags = find_nltk(name, tagset)
     for file in corpus.fileids():
         path = Path(str(corpus.abspath(file)))
         for number, tagged in enumerate(corpus.tagged_sents(file), 1):
@@ -37,8 +52,8 @@ def read_corpus(name: Corpus, tagset: Tagset) -> Iterator[Sentence]:
                 yield Sentence(path, words, known, (number,) * len(words), "sentence")
 
 
-def find_corpus(name: Corpus, tagset: Tagset) -> tuple[Any, Mapping[str, str] | None]:
-    """A corpus by its reader, and the map of its tags; None where they stay as they are.
+def find_nltk(name: Corpus, tagset: Tagset) -> tuple[Any, Mapping[str, str] | None]:
+    """One of NLTK's corpora by its reader, and the map of its tags; None where they stay.
 
     FileNotFoundError for one that is not on this machine.
     """

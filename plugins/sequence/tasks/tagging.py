@@ -11,7 +11,14 @@ from torch import Tensor, nn
 import structnet as sn
 from structnet.plugins.sequence.tagging import entities, measures
 from structnet.plugins.sequence.tagging.conllu import TAGS, features_of, is_conllu
-from structnet.plugins.sequence.tagging.corpora import Corpus, Tagset, find_corpus, read_corpus
+from structnet.plugins.sequence.tagging.corpora import (
+    MAPS,
+    Corpus,
+    Tagset,
+    corpus_folder,
+    find_nltk,
+    read_nltk,
+)
 from structnet.plugins.sequence.tagging.reading import (
     Layout,
     Lone,
@@ -39,12 +46,13 @@ class Tagging(sn.Task):
 
     Arguments:
         root: the folder, or a file.
-        corpus: a corpus of NLTK in place of root, treebank, brown or masc_tagged: in NLTK_DATA, or
-            in nltk_data/ of the folder that STRUCTNET_DATA names.
+        corpus: in place of root, ewt or wnut17, English of Universal Dependencies and entities of
+            tweets, in the folder that STRUCTNET_DATA names; or NLTK's treebank, brown or
+            masc_tagged, in NLTK_DATA or in nltk_data/ of that folder.
         column: what is the tag: in CoNLL-U upos, xpos, deprel or a feature such as Number, by
             default upos; in columns a number from 1, by default the last.
         word_column: in columns, which is the word, from 1 on.
-        tagset: a corpus's own tags, or the universal ones that NLTK maps them to.
+        tagset: of a corpus of NLTK, its own tags, or the universal ones that it maps them to.
         scheme: BIO or BIOES where tags are those of entities, which files may have in either, or in
             BILOU: what the net learns, and whether entities are counted; null for other tags.
         lone_inside: whether an I- that has no entity of its kind to go on with is an error, refuse,
@@ -83,8 +91,8 @@ class Tagging(sn.Task):
                 raise ValueError(f"option {option!r} is at least {smallest}, got {value}")
         if root is not None and corpus is not None:
             raise ValueError(f"root={root} and corpus={corpus} are both given: take one of them")
-        if corpus is None and tagset != "own":
-            raise ValueError(f"tagset={tagset} is for corpora of NLTK: set task.corpus, too")
+        if tagset != "own" and corpus not in MAPS:
+            raise ValueError(f"tagset={tagset} is for task.corpus={', '.join(MAPS)}: leave it out")
         self.root, self.corpus, self.tagset = root, corpus, tagset
         self.layout = Layout(column, word_column)
         self.scheme, self.lone_inside = scheme, lone_inside
@@ -115,9 +123,13 @@ class Tagging(sn.Task):
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return True
 
-    def find(self) -> Any:
+    def find(self) -> dict[str, Path] | None:
+        """The files of the splits; None for one of NLTK's corpora."""
+        if self.corpus in MAPS:
+            find_nltk(self.corpus, self.tagset)  # pyright: ignore[reportArgumentType]
+            return None
         if self.corpus is not None:
-            return find_corpus(self.corpus, self.tagset)
+            return find_files(corpus_folder(self.corpus))
         if self.root is None:
             raise FileNotFoundError(
                 "no sentences are given: set task.root=FILE_OR_FOLDER, or task.corpus=treebank for "
@@ -202,8 +214,8 @@ class Tagging(sn.Task):
     def _sentences(self) -> dict[str, list[Sentence]]:
         """The sentences of the splits, with the tags that are learned."""
         found = self.find()
-        if self.corpus is not None:
-            splits = {"all": list(read_corpus(self.corpus, self.tagset))}
+        if found is None:
+            splits = {"all": list(read_nltk(self.corpus, self.tagset))}  # pyright: ignore
         else:
             splits = {split: list(self.layout.read(path)) for split, path in found.items()}
             for split, some in splits.items():
@@ -221,7 +233,7 @@ class Tagging(sn.Task):
         """The tags of the training split, sorted, that of no entity first."""
         tags = {tag for one in train for tag in one.tags if tag is not None}
         path, column = train[0].path, self.layout.column or "upos"
-        if tags <= {"_"} and self.corpus is None and is_conllu(path):
+        if tags <= {"_"} and is_conllu(path):
             raise ValueError(
                 f"{path}: no word has a tag in column {column!r}: take one of {', '.join(TAGS)}, "
                 f"or of its features {', '.join(features_of(path)) or '(none)'}"
