@@ -41,8 +41,7 @@ def sentences(count, seed):
 
 
 def as_columns(some):
-    lines = (["".join(f"{word}\t{tag}\n" for word, tag in one)] for one in some)
-    return "\n".join(line for (line,) in lines)
+    return "\n".join("".join(f"{word}\t{tag}\n" for word, tag in one) for one in some)
 
 
 def as_conllu(some):
@@ -94,15 +93,16 @@ def test_entities_with_new_names_are_found_beside_the_baselines(people):
     assert all(set(one) == names for one in metrics["baselines"].values())
     # So many figures stand below each other.
     lines = (people.parent / "out.txt").read_text().splitlines()
-    (line,) = [line for line in lines if line.strip().startswith("person recall")]
-    assert f"{metrics['test']['person recall']:.4f}" in line and max(map(len, lines)) <= 100
+    (line,) = [line for line in lines if "person recall" in line]
+    assert f"{metrics['test']['person recall']:.4f}" in line and len(line) <= 80
 
 
 def test_parts_of_speech_are_found_by_accuracy(parts):
     metrics = json.loads((parts / "metrics.json").read_text())
     assert set(metrics["test"]) == {"accuracy"} and metrics["test"]["accuracy"] > 0.9
     assert metrics["test"]["accuracy"] > metrics["baselines"]["most frequent tag"]["accuracy"]
-    assert opened(parts).load_net().input.layers[1].reader.layer.cells[0].output_size == 4
+    with isolated():
+        assert opened(parts).load_net().input.layers[1].reader.layer.output_size == 8
 
 
 def test_texts_are_printed_in_columns_where_there_is_no_terminal(people):
@@ -115,16 +115,18 @@ def test_texts_are_printed_in_columns_where_there_is_no_terminal(people):
 
 def test_entities_are_coloured_by_kind_on_a_terminal(people, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLORTERM", "truecolor")
     text = "Mr Kuno Ade lives in Lano ."
     (line,) = call("predict", f"run={people}", f"text={text}").out.splitlines()
     plain = re.sub(r"\x1b\[[\d;]*m", "", line)
     assert plain == "Mr Kuno Ade/person lives in Lano/place ."
-    colours = dict(re.findall(r"\x1b\[1;(\d+)m([\w ]+)\x1b", line)[i][::-1] for i in (0, 1))
+    colours = {text: colour for colour, text in re.findall(r"\x1b\[1;(\d+)m([\w ]+)\x1b", line)}
     assert set(colours) == {"Kuno Ade", "Lano"} and len(set(colours.values())) == 2
 
 
 def test_every_word_is_coloured_where_there_are_no_entities(parts, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLORTERM", "truecolor")
     line = call("predict", f"run={parts}", "text=Mr Kuno .").out.strip()
     assert re.sub(r"\x1b\[[\d;]*m", "", line) == "Mr/X Kuno/PROPN ./PUNCT"
 
@@ -215,7 +217,7 @@ def test_a_run_is_tested_on_other_data_with_tags_that_it_does_not_know(people, p
     towns = sum("town" in tag for _, tag in given[3])
     assert f"tag 'B-town' is not one that the net learns; {towns} words of test have" in err
     assert "town recall" in out and "town precision" in out
-    found = float(re.search(r"accuracy +([\d.]+)", out)[1])
+    found = float(re.search(r"accuracy\W+([\d.]+)", out)[1])
     assert found <= 1 - towns / sum(map(len, given))
 
 
@@ -258,7 +260,7 @@ def test_mistakes_are_listed_with_the_words_around(wrong, place):
     assert re.fullmatch(r"\d+ of \d+ wrong in test \(\d+\.\d%\)", lines[0])
     assert any(line.split()[1:] == ["B-dot", "O"] for line in lines)
     (worst,) = [line for line in lines if "[.]" in line]
-    assert re.search(r"in .+\[\.\] +B-dot 0\.000 +O [01]\.\d{3} +.*test\.conll:\d+$", worst)
+    assert re.search(r"in .+\[\.\] +B-dot 0\.000 +O [01]\.\d{3} +.*test\.conll:\d+\s*$", worst)
     assert any(re.match(r" *\[Mr\] \w+ \w+ \w+ +B-place 0\.\d{3} +O", line) for line in lines)
     short = call("errors", f"run={wrong[0]}", wrong[1], "top=1").out
     assert "more; top=N shows N" in short and "[.]" in short and "[Mr]" not in short

@@ -37,7 +37,7 @@ def run(words: list[str]) -> int:
         task = run.config["task"]["name"]
         path = visible(options[source])
         print(f"structnet: nothing in {path} for task {task!r}", file=sys.stderr)
-    of_words = run.task.reads_texts and bool(found) and found[0].node is not None
+    of_words = bool(found) and run.task.reads_texts and _is_word(found[0])
     if of_words:
         if "min" in options:
             raise ValueError("min= is for predictions of samples, here every word has its own")
@@ -61,6 +61,11 @@ def run(words: list[str]) -> int:
     if len(found) > len(shown):
         print(f"... {len(found) - len(shown)} more; top=N shows N", file=sys.stderr)
     return 0
+
+
+def _is_word(one: Any) -> bool:
+    """Whether a prediction is the class of a text's word."""
+    return one.node is not None and one.label is not None
 
 
 def _source(texts: Sequence[str], options: dict[str, str]) -> str:

@@ -65,6 +65,8 @@ class Characters(Renewable):
                 "net.characters reads how words are written, and the task's tokens do not say: "
                 "leave it out, or make them by vocabulary.tokens(words, spelling=...)"
             )
+        if not len(tokens.ids):
+            return self.embedding.weight.new_zeros(len(tokens), self.size)
         words = self.reader(self.embedding(spelling.ids.long()), spelling.ptr)
         node = torch.arange(len(tokens), device=words.device)
         node = node.repeat_interleave(tokens.ptr.diff(), output_size=len(words))
