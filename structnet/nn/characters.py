@@ -29,8 +29,8 @@ class Characters(Renewable):
     """What a node's tokens look like: the sum over them of a vector for each (N, size).
 
     Called with `Tokens` that have their spelling. Characters are the bytes of UTF-8, as in
-    Jozefowicz et al. (2016) and ELMo (Peters et al. 2018), so that none is unknown and there is
-    nothing to learn from data before training: those of English are bytes, others are two to four.
+    Jozefowicz et al. (2016) and ELMo (Peters et al. 2018), so that none is unknown and
+    nothing is learned from data before training; those of English are one byte, others up to four.
 
     Arguments:
         reader: cnn, a convolution over windows of five bytes, and its maximum over the word (Ma and
