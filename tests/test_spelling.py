@@ -13,7 +13,7 @@ KNOWN = sn.Vocabulary({"a": 3, "été": 2})
 # Nodes with two tokens, one and none; words that are unknown, and one without characters.
 WORDS = [("a", "été"), ("zebra",), (), ("", "a", "日本")]
 FLAT = [word for bag in WORDS for word in bag]
-BICHAIN = sn.topologies.create("bichain")
+CHAIN, BICHAIN = map(sn.topologies.create, ("chain", "bichain"))
 
 
 def spelled(words=WORDS):
@@ -22,7 +22,7 @@ def spelled(words=WORDS):
 
 def batch_of(*samples):
     given = [sn.Sample(len(x), x, np.int64(0)) for x in samples]
-    return sn.collate(given, BICHAIN)
+    return sn.collate(given, CHAIN)
 
 
 def test_a_token_is_the_bytes_of_its_text_between_two_that_text_does_not_have():

@@ -100,7 +100,7 @@ def test_entities_with_new_names_are_found_beside_the_baselines(people):
 def test_parts_of_speech_are_found_by_accuracy(parts):
     metrics = json.loads((parts / "metrics.json").read_text())
     assert set(metrics["test"]) == {"accuracy"} and metrics["test"]["accuracy"] > 0.9
-    assert metrics["test"]["accuracy"] > metrics["baselines"]["most frequent tag"]["accuracy"]
+    assert set(metrics["baselines"]) == {"most frequent tag", "perceptron (NLTK)"}
     with isolated():
         assert opened(parts).load_net().input.layers[1].reader.layer.output_size == 8
 
@@ -215,10 +215,10 @@ def test_a_run_is_tested_on_other_data_with_tags_that_it_does_not_know(people, p
     status, out, err = call("test", f"run={people}", f"task.root={place}")
     assert status == 0, err
     towns = sum("town" in tag for _, tag in given[3])
-    assert f"tag 'B-town' is not one that the net learns; {towns} words of test have" in err
+    assert f"words of test tagged B-town count as wrong, {towns} in all" in err
     assert "town recall" in out and "town precision" in out
     found = float(re.search(r"accuracy\W+([\d.]+)", out)[1])
-    assert found <= 1 - towns / sum(map(len, given))
+    assert found <= 1 - towns / sum(map(len, given)) + 5e-5
 
 
 # Mistakes

@@ -148,8 +148,8 @@ def unseen_tags(splits: Mapping[str, Sequence[Sentence]], classes: Sequence[str]
                     first = first or f"{one.place(at)}: tag {tag!r}"
         if count:
             warnings.warn(
-                f"{first} is not one that the net learns; {count.total()} words of {split} have "
-                f"such tags, {_some(sorted(count))}, and count as wrong",
+                f"{first} is not one that the net learns: words of {split} tagged "
+                f"{_some(sorted(count))} count as wrong, {count.total()} in all",
                 sn.DataWarning,
                 stacklevel=2,
             )
