@@ -32,7 +32,7 @@ def run(words: list[str]) -> int:
     from structnet.run.run import Run
 
     run = Run.compose(saved(options["run"]), Path(options["run"]))
-    found = _predict(run, source, texts, options)
+    found: list[Any] = _predict(run, source, texts, options)
     if not found:
         task = run.config["task"]["name"]
         path = visible(options[source])

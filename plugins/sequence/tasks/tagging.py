@@ -93,9 +93,12 @@ class Tagging(sn.Task):
             raise ValueError(f"root={root} and corpus={corpus} are both given: take one of them")
         if tagset != "own" and corpus not in MAPS:
             raise ValueError(f"tagset={tagset} is for task.corpus={', '.join(MAPS)}: leave it out")
-        self.root, self.corpus, self.tagset = root, corpus, tagset
+        self.root = root
+        self.corpus: Corpus | None = corpus
+        self.tagset: Tagset = tagset
         self.layout = Layout(column, word_column)
-        self.scheme, self.lone_inside = scheme, lone_inside
+        self.scheme: entities.Scheme | None = scheme
+        self.lone_inside: Lone = lone_inside
         self.tokeniser, self.lower, self.min_count = tokeniser(tokens), lower, min_count
         self.max_length, self.seed = max_length, seed
         self.monitor = "accuracy" if scheme is None else "f1"
@@ -125,8 +128,8 @@ class Tagging(sn.Task):
 
     def find(self) -> dict[str, Path] | None:
         """The files of the splits; None for one of NLTK's corpora."""
-        if self.corpus in MAPS:
-            find_nltk(self.corpus, self.tagset)  # pyright: ignore[reportArgumentType]
+        if self.corpus is not None and self.corpus in MAPS:
+            find_nltk(self.corpus, self.tagset)
             return None
         if self.corpus is not None:
             return find_files(corpus_folder(self.corpus))
@@ -206,17 +209,21 @@ class Tagging(sn.Task):
         """A word's most frequent tag, and NLTK's perceptron tagger."""
         from structnet.plugins.sequence.tagging.baselines import figures_of, taggers
 
-        train, test = ([one.origin for one in self.loaded[part]] for part in ("train", "test"))
-        fitted = taggers([one.tagged for one in train if one.tagged])  # pyright: ignore
+        train, test = (self._origins(split) for split in ("train", "test"))
+        fitted = taggers([one.tagged for one in train if one.tagged])
         kinds = self.entity_kinds
-        return {name: figures_of(tagger, test, kinds) for name, tagger in fitted.items()}  # pyright: ignore
+        return {name: figures_of(tagger, test, kinds) for name, tagger in fitted.items()}
+
+    def _origins(self, split: str) -> list[Any]:
+        return [sample.origin for sample in self.loaded[split]]
 
     def _sentences(self) -> dict[str, list[Sentence]]:
         """The sentences of the splits, with the tags that are learned."""
         found = self.find()
-        if found is None:
-            splits = {"all": list(read_nltk(self.corpus, self.tagset))}  # pyright: ignore
+        if self.corpus is not None and found is None:
+            splits = {"all": list(read_nltk(self.corpus, self.tagset))}
         else:
+            assert found is not None
             splits = {split: list(self.layout.read(path)) for split, path in found.items()}
             for split, some in splits.items():
                 if not some:
