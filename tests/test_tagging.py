@@ -615,6 +615,7 @@ def mappings():
     return defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: "UNK")))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="needs STRUCTNET_DATA")
 def test_real_files_have_as_many_words_and_entities_as_is_known():
     ewt = Path(DATA, "ud", "UD_English-EWT")

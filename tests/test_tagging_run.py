@@ -61,7 +61,7 @@ def as_conllu(some):
 def people(tmp_path_factory):
     """A run that finds entities, with a conditional random field, and its folder."""
     folder = tmp_path_factory.mktemp("people")
-    for number, (split, count) in enumerate((("train", 120), ("dev", 20), ("test", 30))):
+    for number, (split, count) in enumerate((("train", 80), ("dev", 10), ("test", 30))):
         (folder / f"{split}.conll").write_text(as_columns(sentences(count, number)))
     words = ("task=tagging", f"task.root={folder}", "task.scheme=BIO", "head=crf")
     options = ("net.characters=cnn", "trainer.max_epochs=4", *NET, *FAST)
@@ -97,6 +97,7 @@ def test_entities_with_new_names_are_found_beside_the_baselines(people):
     assert f"{metrics['test']['person recall']:.4f}" in line and len(line) <= 80
 
 
+@pytest.mark.slow
 def test_parts_of_speech_are_found_by_accuracy(parts):
     metrics = json.loads((parts / "metrics.json").read_text())
     assert set(metrics["test"]) == {"accuracy"} and metrics["test"]["accuracy"] > 0.9
@@ -124,6 +125,7 @@ def test_entities_are_coloured_by_kind_on_a_terminal(people, monkeypatch):
     assert set(colours) == {"Kuno Ade", "Lano"} and len(set(colours.values())) == 2
 
 
+@pytest.mark.slow
 def test_every_word_is_coloured_where_there_are_no_entities(parts, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLORTERM", "truecolor")
@@ -180,6 +182,7 @@ def test_files_are_read_and_written(people, place):
     assert [one["line"] for one in json.loads((place / "a.json").read_text())] == [1, 8]
 
 
+@pytest.mark.slow
 def test_conllu_is_read_without_its_tags(parts, place):
     (place / "new.conllu").write_text(as_conllu(sentences(2, 9)).replace("PROPN", "_"))
     out = call("predict", f"run={parts}", "path=new.conllu")
@@ -230,7 +233,7 @@ def test_mistakes_are_those_of_the_predictions_the_worst_first(people):
         call("predict", "--json", f"run={people}", f"path={people.parent}/train.conll",
              "top=1000").out
     )  # fmt: skip
-    true = [tag for one in sentences(120, 0) for _, tag in one]
+    true = [tag for one in sentences(80, 0) for _, tag in one]
     words = [word for one in predicted for word in one["words"]]
     pairs = Counter(
         (a, word["class"]) for a, word in zip(true, words, strict=True) if a != word["class"]
@@ -266,6 +269,7 @@ def test_mistakes_are_listed_with_the_words_around(wrong, place):
     assert "more; top=N shows N" in short and "[.]" in short and "[Mr]" not in short
 
 
+@pytest.mark.slow
 def test_mistakes_of_samples_have_their_text(place):
     write_sst(place / "mine")
     words = ("task=sst", "task.root=mine", "topology=tree", "net.hidden_size=4", *FAST)
@@ -277,6 +281,7 @@ def test_mistakes_of_samples_have_their_text(place):
     assert re.search(r"mine/test\.txt:\d+", out) and "[" not in out.split("the worst")[1]
 
 
+@pytest.mark.slow
 def test_mistakes_of_pairs_are_counted_by_pairs():
     found = json.loads(call("errors", "--json", f"run={trained()}").out)
     assert {"as written", "swapped"} >= {one["class"] for one in found["confusions"]}
@@ -299,6 +304,7 @@ def test_a_wrong_question_is_refused(people, words, message):
     assert message in refused("errors", f"run={people}", *words)
 
 
+@pytest.mark.slow
 def test_numbers_are_not_mistakes(place):
     words = ("task=river", "task.basins=8", "task.sources=3", "task.hours=4", "task.window=4",
              "topology=tree", "net.hidden_size=4", *FAST, "debug=steps", "run=out")  # fmt: skip
