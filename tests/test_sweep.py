@@ -172,3 +172,17 @@ def test_damaged_figures_of_a_run_are_named(place):
     assert "structnet train resume=mine/1_cell-gru" in message
     assert call("train", "resume=mine/1_cell-gru").status == 0
     assert call("train", "resume=mine").status == 0
+
+
+@pytest.mark.parametrize(("count", "shown"), [(8, 8), (9, 4)])
+def test_of_many_figures_a_short_table_has_the_first(monkeypatch, count, shown):
+    from structnet.study.sweep import Part, Sweep
+
+    figures = {"test": {f"figure {number}": number / 10 for number in range(count)}}
+    monkeypatch.setattr(Part, "figures", figures)
+    sweep = Sweep(None, [Part(["task=xml", f"seed={seed}"], {}, run=str(seed)) for seed in (0, 1)])
+    for short, columns in ((True, shown), (False, count)):
+        head, rows = sweep.table(short)
+        assert head == ["", *list(figures["test"])[:columns], "directory"]
+        assert [row[:2] for row in rows] == [["seed=0", "0.0000"], ["seed=1", "0.0000"]]
+        assert all(len(row) == len(head) for row in rows)

@@ -101,7 +101,7 @@ def _resume_run(directory: str, words: list[str]) -> int:
 def _sweep(sweep: "Sweep") -> int:
     """Train and report every run of a sweep; the exit status, 1 if one has failed."""
     sweep.run(_train)
-    print_rows(*sweep.table())
+    print_rows(*sweep.table(short=True))
     for failure in sweep.failures:
         print(f"failed: {visible(str(failure))}")
     if sweep.failures:

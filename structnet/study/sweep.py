@@ -31,6 +31,8 @@ LIST = "sweep.json"
 SWEEPS = Path("sweeps")
 # The most characters that a run's words take in the name of its directory.
 LONGEST = 60
+# Of more figures than these, a short table has the first ones.
+MANY, FIRST = 8, 4
 Figures = dict[str, Any]
 
 
@@ -162,10 +164,16 @@ class Sweep:
             if part.failed
         ]
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """The head and the rows of a table: words that differ, test figures, directory."""
+    def table(self, short: bool = False) -> tuple[list[str], list[list[str]]]:
+        """The head and the rows of a table: words that differ, test figures, directory.
+
+        Arguments:
+            short: whether of many figures, such as those of each kind, only the first are there.
+        """
         figures = [(part.figures or {}).get("test", {}) for part in self.parts]
         columns = list(dict.fromkeys(name for one in figures for name in one))
+        if short and len(columns) > MANY:
+            columns = columns[:FIRST]
         rows = [
             [name, *(f"{one[c]:.4f}" if c in one else "" for c in columns), _place(part)]
             for name, one, part in zip(_names(self.parts), figures, self.parts, strict=True)
