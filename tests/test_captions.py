@@ -14,9 +14,10 @@ from PIL import Image
 import structnet as sn
 from structnet.plugins.sequence.captions.baselines import fit_captions
 from structnet.plugins.sequence.captions.condition import Picture
-from structnet.plugins.sequence.captions.samples import END, START, Samples
+from structnet.plugins.sequence.captions.samples import Samples
 from structnet.plugins.sequence.captions.sources import NAMES, Captioned
 from structnet.plugins.sequence.captions.writing import write
+from structnet.plugins.sequence.generation.starts import END, START
 
 CHAIN = sn.topologies.create("chain")
 SMALL = ("net=captioner", "topology=chain", "cell=gru", "net.hidden_size=8", "net.channels=2",

@@ -72,6 +72,8 @@ class Sample:
         condition: a further input of the net, a number or an array of the same shape for all
             samples.
         edge_x: features of the structure's edges, an array (E, D) in their order.
+        parts: further structures with input and target of their own, as many in every sample.
+        topology: of a part: what plans it, the same one in every sample; the batch's where None.
     """
 
     structure: Any
@@ -81,10 +83,17 @@ class Sample:
     origin: Located | None = None
     condition: Any = None
     edge_x: Any = None
+    parts: Sequence["Sample"] = ()
+    topology: Topology | None = None
 
     @property
     def num_nodes(self) -> int:
         return len(self.x)
+
+    @property
+    def total_nodes(self) -> int:
+        """The number of nodes, with those of its parts."""
+        return self.num_nodes + sum(part.total_nodes for part in self.parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +111,7 @@ class Batch:
         edge_x: the features of all samples' edges (E, D), or None.
         follows: None where samples stand alone. For windows of texts, whether every sample goes on
             where the same sample of the batch before ended: False for a text's first window.
+        parts: a batch for each of the samples' further structures.
     """
 
     x: Any
@@ -113,10 +123,16 @@ class Batch:
     shapes: tuple[tuple[int, ...], ...] = ()
     edge_x: Tensor | None = None
     follows: bool | None = None
+    parts: tuple["Batch", ...] = ()
 
     @property
     def num_nodes(self) -> int:
         return self.plans[0].num_nodes
+
+    @property
+    def total_nodes(self) -> int:
+        """The number of nodes, with those of its parts."""
+        return self.num_nodes + sum(part.total_nodes for part in self.parts)
 
     @property
     def num_samples(self) -> int:
@@ -144,7 +160,7 @@ class Batch:
                 return move(value)
             if isinstance(value, tuple):
                 return tuple(map(moved, value))
-            return value.map(move) if isinstance(value, Tokens | Plan) else value
+            return value.map(move) if isinstance(value, Tokens | Plan | Batch) else value
 
         return replace(self, **{one.name: moved(getattr(self, one.name)) for one in fields(self)})
 
@@ -171,12 +187,17 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
-    """Concatenate and plan samples; ValueError if an input's length is not its structure's."""
+    """Concatenate and plan samples and their parts; ValueError where they do not fit."""
+    batch = _collate(samples, topology)
+    return batch if get_worker_info() is None else batch.in_one_piece()
+
+
+def _collate(samples: Sequence[Sample], topology: Topology) -> Batch:
     plans = topology.plan([sample.structure for sample in samples])
     sizes = np.array([sample.num_nodes for sample in samples], np.int64)
     if not np.array_equal(ptr_of(sizes), plans[0].ptr):
         _check_lengths(samples, topology)
-    batch = Batch(
+    return Batch(
         x=_concatenate([sample.x for sample in samples]),
         plans=plans,
         ptr=torch.from_numpy(ptr_of(sizes)),
@@ -185,8 +206,16 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
         condition=_conditions(samples),
         shapes=_shapes(samples),
         edge_x=_edge_features(samples, topology),
+        parts=_parts(samples, topology),
     )
-    return batch if get_worker_info() is None else batch.in_one_piece()
+
+
+def _parts(samples: Sequence[Sample], topology: Topology) -> tuple[Batch, ...]:
+    counts = {len(sample.parts) for sample in samples}
+    if len(counts) > 1:
+        raise ValueError(f"the samples of a batch have {sorted(counts)} parts: give all as many")
+    every = zip(*(sample.parts for sample in samples), strict=True)
+    return tuple(_collate(some, some[0].topology or topology) for some in every)
 
 
 def _check_lengths(samples: Sequence[Sample], topology: Topology) -> None:

@@ -20,7 +20,7 @@ class Batches(Sampler[list[int]]):
     """Batches of samples of similar sizes, as lists of indices, determined by seed and epoch.
 
     Arguments:
-        sizes: the samples' numbers of nodes.
+        sizes: the samples' numbers of nodes, with those of their parts.
         batch_nodes: the most nodes in a batch; a larger sample is a batch of its own.
         batch_size: the number of samples in a batch, in place of `batch_nodes`.
         group: the number of consecutive samples that stay together, in the order given.
@@ -182,7 +182,7 @@ def loader(
         num_workers, pin_memory: as in torch's DataLoader.
     """
     batches = Batches(
-        [sample.num_nodes for sample in samples],
+        [sample.total_nodes for sample in samples],
         batch_nodes,
         batch_size,
         group=group,

@@ -46,8 +46,10 @@ class Task(metaclass=Checked):
         sees: for a task that predicts the input itself: for every output, how many features of its
             own node it may depend on.
         condition: for the net, what samples are given beside their input; None for nothing.
+        parts: what the further structures of a sample are, as in `Sample.parts`, by name.
         takes_scores: whether `measured` takes `sn.Scores` as they are.
         generate: None, or a method (net, topology, **options) that makes samples with a net.
+        note: what to know of the figures; it is shown below their table.
         generates: what it returns: picture, an object with `save(path)` for a .png; or text, an
             iterable of its pieces, which are printed as they come.
         loaded: the splits that were loaded last.
@@ -70,9 +72,11 @@ class Task(metaclass=Checked):
     transitions: Transitions | None = None
     sees: Sequence[int] | None = None
     condition: Any = None
+    parts: Sequence[str] = ()
     takes_scores: ClassVar[bool] = False
     generate: Callable[..., Any] | None = None
     generates: Literal["picture", "text"] = "picture"
+    note: str = ""
 
     def find(self) -> Any:
         """Find the data's files, before anything is read; None if there are none to find.
@@ -287,3 +291,13 @@ class Task(metaclass=Checked):
             "accuracy": (output, batch.y),
             **{kind: (output[some], batch.y[some]) for kind, some in mine.items()},
         }
+
+    def free_running(self, net: nn.Module, batch: Batch, quick: bool) -> dict[str, tuple[Any, Any]]:
+        """The same for metrics of what a net writes by itself, reading what it wrote before.
+
+        Arguments:
+            net: in evaluation.
+            batch: of the validation or test split.
+            quick: whether training goes on afterwards, so that time matters.
+        """
+        return {}

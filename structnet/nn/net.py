@@ -211,6 +211,10 @@ class Net(nn.Module, metaclass=Checked):
         return Stepper.of_net(self, batch)
 
     def forward(self, batch: Batch) -> Tensor | Scores:
+        return self._score(self.states(batch), batch)
+
+    def states(self, batch: Batch) -> Tensor:
+        """What the readout reads: the output (N, size) of the last layer at every node."""
         _check_batch(batch, reads_edges=not self.edges or self.edge_size is not None)
         edge_x = batch.edge_x if self.edges else None
         h = self.input(batch.x)
@@ -219,7 +223,7 @@ class Net(nn.Module, metaclass=Checked):
         h = self.stack(h, batch.plans, edge_x)
         if self.after is not None:
             h = self.after(h, batch.plans[0])
-        return self._score(h, batch)
+        return h
 
     def _score(self, h: Tensor, batch: Batch) -> Tensor | Scores:
         scored = self.readout(h, batch)
@@ -240,6 +244,11 @@ def _check_task(sizes: Sizes) -> None:
             f"the task gives the net a condition, {sizes.condition!r}, which net 'stack' does not "
             f"read: take a net that reads it, one of {others}, or make it part of every node's x"
         )
+    if sizes.parts:
+        raise ValueError(
+            f"a sample of the task has further structures, {list(sizes.parts)}, which net 'stack' "
+            f"does not read: take a net that reads them, one of {others}"
+        )
     if sizes.vocabulary is not None and sizes.input_size is not None:
         raise ValueError(
             f"the task has a vocabulary and an input_size of {sizes.input_size}, and net 'stack' "
@@ -253,6 +262,11 @@ def _check_batch(batch: Batch, reads_edges: bool) -> None:
         raise ValueError(
             "samples have a condition, which net 'stack' does not read: leave it out, or make it "
             "part of every node's x"
+        )
+    if batch.parts:
+        raise ValueError(
+            f"samples have {len(batch.parts)} further structures in `parts`, which net 'stack' "
+            "does not read: leave them out, or take a net of your own"
         )
     if batch.edge_x is not None and not reads_edges:
         raise ValueError(

@@ -22,6 +22,7 @@ class Sizes:
             of its own node it may depend on.
         condition: what a sample is given beside its input, as the task describes it.
         edge_size: the number of features of an edge; None where edges have none.
+        parts: what the further structures of a sample are, by name.
         transitions: which classes may follow which; None where all may.
         embedding: the net's embedding, whose weights the head shares; None where it has its own.
     """
@@ -32,5 +33,6 @@ class Sizes:
     sees: Sequence[int] | None = None
     condition: Any = None
     edge_size: int | None = None
+    parts: Sequence[str] = ()
     transitions: Transitions | None = None
     embedding: nn.Module | None = None

@@ -167,6 +167,7 @@ class Run:
             task.sees,
             task.condition,
             task.edge_size,
+            task.parts,
             task.transitions,
         )
 

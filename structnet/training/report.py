@@ -37,6 +37,8 @@ def print_table(run: Run, metrics: Figures) -> None:
         table.add_column(Text(visible(name)), justify="right", style=style)
     for name, line in zip(names, cells, strict=True):
         table.add_row(Text(visible(name)), *line, style="bold" if name == model else None)
+    if run.task.note:
+        table.caption = Text(visible(run.task.note))
     console().print(table)
 
 

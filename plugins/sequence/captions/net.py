@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import structnet as sn
 from structnet.plugins.sequence.captions.condition import Picture
+from structnet.plugins.sequence.generation.starts import Start, zeros
 
 # An upper bound beyond any real net.
 MOST_FEATURES = 1 << 16
@@ -142,7 +143,7 @@ class Captioner(nn.Module):
     def _start(self, given: Tensor) -> tuple[tuple[Tensor, ...], ...]:
         """The initial states of every layer."""
         if self.starts is None:
-            return tuple(_zeros(layer, given) for layer in self.decoder.layers)
+            return tuple(zeros(layer, given) for layer in self.decoder.layers)
         return tuple(start(given) for start in self.starts)
 
     def _join(self, ids: Tensor, given: Tensor) -> Tensor:
@@ -181,25 +182,3 @@ class Encoder(nn.Module):
         images, languages = self.picture.parts(condition)
         image = self.scale(self.map(self.blocks(images)))
         return self.norm(image + languages @ self.language.weight).relu()
-
-
-class Start(nn.Module):
-    """The initial states of a layer, a tensor (B, size) for each, from a vector (B, E)."""
-
-    def __init__(self, size: int, cell: Any):
-        super().__init__()
-        self.sizes = list(cell.state_sizes)
-        self.map = nn.Linear(size, sum(self.sizes))
-        names = getattr(cell, "states", None) or [""] * len(self.sizes)
-        # A normaliser is a sum of weights, which are positive.
-        self.positive = [name == "n" for name in names]
-
-    def forward(self, given: Tensor) -> tuple[Tensor, ...]:
-        parts = self.map(given).split(self.sizes, dim=1)
-        pairs = zip(parts, self.positive, strict=True)
-        return tuple(part.sigmoid() if positive else part.tanh() for part, positive in pairs)
-
-
-def _zeros(layer: sn.Recurrence, given: Tensor) -> tuple[Tensor, ...]:
-    """Initial states of zeros."""
-    return tuple(given.new_zeros(len(given), size) for size in layer.cells[0].state_sizes)

@@ -8,9 +8,7 @@ import numpy as np
 import structnet as sn
 from structnet.plugins.sequence.captions.condition import Picture
 from structnet.plugins.sequence.captions.sources import Captioned
-
-# The vocabulary's words for the beginning and the end of a caption.
-START, END = "<bos>", "<eos>"
+from structnet.plugins.sequence.generation.starts import END, START
 
 
 class Samples(Sequence[sn.Sample]):

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from structnet.plugins.sequence.captions.net import Captioner
-from structnet.plugins.sequence.captions.samples import END, START
-from structnet.plugins.sequence.generation.beams import beam_search
+from structnet.plugins.sequence.generation.beams import search_between
+from structnet.plugins.sequence.generation.starts import END, START
+from structnet.plugins.sequence.generation.texts import UNKNOWN
 
 # The most captions that are written at once.
 MOST = 256
@@ -43,14 +44,8 @@ def write(
     captions = []
     for some in conditions.split(MOST):
         stepper = net.stepper(len(some), some.to(device))
-        found = beam_search(
-            stepper,
-            stepper.push(torch.full((len(some),), start)),
-            beams=beams,
-            length=length + 1,
-            penalty=0,
-            judge=lambda tokens: "end" if tokens[-1] == end else "on",
-            banned=(0, start),
+        found = search_between(
+            stepper, start, end, beams=beams, length=length, penalty=0, banned=[UNKNOWN]
         )
         for best, *_ in found:
             text = "".join(words[token] for token in best.tokens if token != end)

@@ -1,11 +1,11 @@
 """Beam search: the most probable sequences of tokens.
 
-M starts, K beams of each, C tokens.
+M starts, K beams of each at most, C tokens.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal
 
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 
 from structnet.plugins.sequence.generation.stepping import Steps, log_probs
 
+# How many of the largest values are looked at first.
+FEW = 64
 # What becomes of a sequence: it goes on, it is complete, or it is not wanted.
 Fate = Literal["on", "end", "drop"]
 Judge = Callable[[Sequence[int]], Fate]
@@ -47,12 +49,14 @@ def beam_search(
     penalty: float = 0.6,
     judge: Judge | None = None,
     banned: Sequence[int] = (),
+    eager: bool = False,
 ) -> list[list[Hypothesis]]:
     """The best sequences of each of M starts that are found, at most `beams` of each, best first.
 
     After every step, the `beams` most probable sequences go on; those among them that are complete
     are put aside, and others take their places. Sequences of `length` tokens are complete. With as
-    many beams as there are sequences, all of them are found. ValueError for an option out of range.
+    many beams as there are sequences, all of them are found. What does not go on is dropped from
+    the batch of the net. ValueError for an option out of range.
 
     Arguments:
         steps: the net, after what the M starts begin with.
@@ -63,45 +67,86 @@ def beam_search(
             few tokens are preferred.
         judge: what becomes of a sequence, given its tokens; None if all go on up to `length`.
         banned: tokens that are never taken.
+        eager: whether the search from a start ends once `beams` complete sequences are found, even
+            if one that goes on might become better.
     """
     for name, value, least in (("beam", beams, 1), ("length", length, 1), ("penalty", penalty, 0)):
         if not value >= least:
             raise ValueError(f"{name} is at least {least}, got {value}")
-    searches = [_Search(beams, length, penalty, judge) for _ in range(len(output))]
-    known = log_probs(output, banned).repeat_interleave(beams, 0)
-    steps.keep(torch.arange(len(output)).repeat_interleave(beams))
+    searches = [_Search(beams, length, penalty, judge, eager) for _ in range(len(output))]
+    going, known = searches, log_probs(output, banned)
     for step in range(1, length + 1):
-        rows = known.view(len(searches), beams, -1)
-        parents = [one.advance(step, some) for one, some in zip(searches, rows, strict=True)]
-        if step == length or all(one.is_done for one in searches):
+        widths = [len(one.tokens) for one in going]
+        pairs = zip(going, known.split(widths), strict=True)
+        parents = [one.advance(step, rows) for one, rows in pairs]
+        if step == length:
             break
-        first = [number * beams for number, some in enumerate(parents) for _ in some]
-        at = [row for some in parents for row in some]
-        steps.keep(torch.tensor(first) + torch.tensor(at))
-        last = [tokens[-1] for one in searches for tokens in one.tokens]
+        found = zip(going, accumulate(widths, initial=0), parents, strict=False)
+        kept = [(one, [first + row for row in rows]) for one, first, rows in found
+                if not one.is_done]  # fmt: skip
+        if not kept:
+            break
+        going, at = [one for one, _ in kept], [row for _, rows in kept for row in rows]
+        # A step of the net copies nothing where all rows go on as they are.
+        if at != list(range(len(known))):
+            steps.keep(torch.tensor(at))
+        last = [tokens[-1] for one in going for tokens in one.tokens]
         known = log_probs(steps.push(torch.tensor(last)), banned)
     return [one.best() for one in searches]
 
 
-class _Search:
-    """The beams of one start: K sequences, with probability 0 where there are fewer."""
+def search_between(
+    stepper: Any,
+    start: int,
+    end: int,
+    *,
+    beams: int,
+    length: int,
+    penalty: float,
+    banned: Sequence[int] = (),
+    eager: bool = False,
+) -> list[list[Hypothesis]]:
+    """The best sequences that follow a token and end with another, for each row of a stepper.
 
-    def __init__(self, beams: int, length: int, penalty: float, judge: Judge | None):
+    Arguments:
+        stepper: a fresh one; what its rows differ in, such as their condition, is in its state.
+        start: the token that is read first, which is never taken.
+        end: the token that completes a sequence.
+        beams, penalty, banned, eager: as in `beam_search`.
+        length: the number of tokens before the end, at most.
+    """
+    return beam_search(
+        stepper,
+        stepper.push(torch.full((stepper.batch,), start)),
+        beams=beams,
+        length=length + 1,
+        penalty=penalty,
+        judge=lambda tokens: "end" if tokens[-1] == end else "on",
+        banned=(start, *banned),
+        eager=eager,
+    )
+
+
+class _Search:
+    """The beams of one start: at most K sequences that go on, and those that are complete."""
+
+    def __init__(self, beams: int, length: int, penalty: float, judge: Judge | None, eager: bool):
         self.beams, self.length, self.penalty, self.judge = beams, length, penalty, judge
-        self.sums = torch.full((beams, 1), -torch.inf, dtype=torch.float64)
-        self.sums[0] = 0
-        self.tokens: list[tuple[int, ...]] = [()] * beams
+        self.eager = eager
+        self.sums = torch.zeros(1, dtype=torch.float64)
+        self.tokens: list[tuple[int, ...]] = [()]
         self.found: list[Hypothesis] = []
 
     @property
     def is_done(self) -> bool:
         """Whether no sequence goes on that may become one of the best."""
-        most = self.sums.max().item()
-        if most == -math.inf:
+        if not self.tokens:
             return True
+        if len(self.found) < self.beams:
+            return False
         # Later tokens do not make a sequence more probable, and at best as long as it may be.
-        bound = most / length_penalty(self.length, self.penalty)
-        return len(self.found) >= self.beams and self.best()[-1].score >= bound
+        bound = self.sums.max().item() / length_penalty(self.length, self.penalty)
+        return self.eager or self.best()[-1].score >= bound
 
     def best(self) -> list[Hypothesis]:
         """The best complete sequences so far, at most K."""
@@ -112,13 +157,13 @@ class _Search:
 
         Arguments:
             step: the number of tokens they then have.
-            known: log-probabilities of the tokens (K, C).
+            known: log-probabilities of the tokens (rows, C).
         """
         rows: list[int] = []
         kept: list[float] = []
         tokens: list[tuple[int, ...]] = []
-        for at, value in _falling((self.sums + known).flatten()):
-            if value == -math.inf or len(rows) == self.beams:
+        for at, value in _falling((self.sums[:, None] + known).flatten()):
+            if value == -torch.inf or len(rows) == self.beams:
                 break
             row, token = divmod(at, known.shape[1])
             longer = (*self.tokens[row], token)
@@ -132,15 +177,18 @@ class _Search:
                 rows.append(row)
                 kept.append(value)
                 tokens.append(longer)
-        # Rows that nothing goes on in have probability 0.
-        missing = self.beams - len(rows)
-        self.tokens = [*tokens, *[(0,)] * missing]
-        self.sums = torch.tensor([*kept, *[-math.inf] * missing], dtype=torch.float64)[:, None]
-        return [*rows, *[0] * missing]
+        self.tokens, self.sums = tokens, torch.tensor(kept, dtype=torch.float64)
+        return rows
 
 
 def _falling(values: Tensor) -> Iterator[tuple[int, float]]:
-    """Indices and values from the largest on; few are looked at of many."""
-    order = values.argsort(descending=True, stable=True)
-    for some in order.split(256):
-        yield from zip(some.tolist(), values[some].tolist(), strict=True)
+    """Indices and values from the largest on, equal ones in their order.
+
+    Few are asked for of many, so that the largest are sorted first.
+    """
+    least = values.topk(min(FEW, len(values))).values[-1]
+    for some in (values >= least, values < least):
+        at = some.nonzero()[:, 0]
+        order = at[values[at].argsort(descending=True, stable=True)]
+        for part in order.split(256):
+            yield from zip(part.tolist(), values[part].tolist(), strict=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import structnet as sn
 
-Schedule = Literal["none", "linear", "exponential", "sigmoid"]
+Schedule = Literal["none", "constant", "linear", "exponential", "sigmoid"]
 # How steep the inverse sigmoid is: it begins and ends this near to its limits.
 EDGE = 0.01
 
@@ -21,11 +21,14 @@ def share_of(schedule: Schedule, most: float, done: float) -> float:
     """The share of inputs that are the net's own, from 0 to `most` as `done` goes from 0 to 1.
 
     One minus it is the epsilon of Bengio et al. (2015), section 2.4: falling linearly, as a power,
-    or as an inverse sigmoid.
+    or as an inverse sigmoid. Where it is constant, it is `most`, and one minus it is called the
+    teacher forcing ratio.
     """
     done = min(max(done, 0.0), 1.0)
     if schedule == "none":
         return 0.0
+    if schedule == "constant":
+        return most
     if schedule == "linear":
         return most * done
     if schedule == "exponential":
@@ -53,17 +56,28 @@ def sampled(net: Any, batch: sn.Batch, share: float, states: Any = None) -> sn.B
             f"scheduled sampling feeds a net step by step, and {type(net).__name__} has no method "
             "`stepper`: take net=stack, or task.scheduled=none"
         )
-    ids = batch.x.ids.view(batch.num_samples, -1)
-    mixed = ids.clone()
     stepper = net.stepper(batch.num_samples)
     stepper.load_state(states)
-    for step in range(1, ids.shape[1]):
-        output = stepper.push(mixed[:, step - 1])
+    return mixed(stepper, batch, share)
+
+
+def mixed(stepper: sn.Stepper, batch: sn.Batch, share: float) -> sn.Batch:
+    """The same for samples of any lengths, with a stepper at the start of each.
+
+    Samples are dropped from the stepper where they end.
+    """
+    ids, sizes, rows = batch.x.ids.clone(), batch.ptr.diff(), batch.ptr[:-1]
+    for step in range(1, int(sizes.max())):
+        going = sizes > step
+        if not going.all():
+            stepper.keep(going.nonzero()[:, 0])
+            sizes, rows = sizes[going], rows[going]
+        at = rows + step
+        output = stepper.push(ids[at - 1])
         drawn = torch.multinomial(probabilities(output), 1)[:, 0]
         own = torch.rand(len(drawn), device=drawn.device) < share
-        mixed[:, step] = torch.where(own, drawn, ids[:, step])
-    x = sn.Tokens(mixed.flatten(), batch.x.ptr)
-    return replace(batch, x=x)
+        ids[at] = torch.where(own, drawn, ids[at])
+    return replace(batch, x=sn.Tokens(ids, batch.x.ptr))
 
 
 def probabilities(output: Any) -> Tensor:

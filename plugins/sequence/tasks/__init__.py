@@ -7,6 +7,7 @@ from structnet.plugins.sequence.tasks import (  # noqa: F401
     classification,
     tagging,
     text,
+    transduce,
     words,
     xml,
 )

@@ -13,7 +13,7 @@ import structnet as sn
 from structnet.plugins.sequence.captions.baselines import fit_captions
 from structnet.plugins.sequence.captions.condition import Picture
 from structnet.plugins.sequence.captions.picture import Sheet, Shown
-from structnet.plugins.sequence.captions.samples import END, START, Samples
+from structnet.plugins.sequence.captions.samples import Samples
 from structnet.plugins.sequence.captions.sources import (
     FILE,
     NAMES,
@@ -23,6 +23,8 @@ from structnet.plugins.sequence.captions.sources import (
     read_images,
 )
 from structnet.plugins.sequence.captions.writing import Caption, write
+from structnet.plugins.sequence.generation.starts import END, START
+from structnet.plugins.sequence.generation.whole import right_texts
 
 # The size of scikit-learn's digits.
 DIGITS = 8
@@ -206,13 +208,8 @@ class Captions(sn.Task):
         }
 
     def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        # These are never written.
         assert self.vocabulary is not None
-        never = torch.tensor([0, self.vocabulary[START]], device=output.device)
-        scores = output.index_fill(1, never, -torch.inf)
-        # Where every character after the true ones is right, so is the text that is written.
-        mistakes = batch.sample_of_node()[scores.argmax(1) != batch.y]
-        right = (torch.bincount(mistakes, minlength=batch.num_samples) == 0).long()
+        scores, right = right_texts(output, batch, [0, self.vocabulary[START]])
         wanted = torch.ones_like(right)
         of_kind = {name: batch.kind == index for index, name in enumerate(self.kinds)}
         return {
