@@ -53,7 +53,7 @@ def test_a_bag_of_words_is_the_same_in_both_orders(options):
 
 
 def test_training_has_every_expression_in_both_orders(code):
-    from structnet.plugins.tree.expressions.expression import left_child_right_sibling
+    from structnet.plugins.code.trees import left_child_right_sibling
 
     task, splits = load(code)
     by_origin = {}

@@ -16,12 +16,12 @@ from structnet.plugins.code.sources import (
     standard_library,
 )
 from structnet.plugins.code.syntax import flatten
+from structnet.plugins.code.trees import left_child_right_sibling
 from structnet.plugins.tree.expressions.expression import (
     BLOCK_LIMIT,
     Expression,
     _kind,
     expressions,
-    left_child_right_sibling,
 )
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))

@@ -137,3 +137,15 @@ def resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
     plain = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
     made = plain.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(made, np.uint8).reshape(height, width, image.shape[2])
+
+
+def check_picture(path: Path, option: str = "out") -> Path:
+    """The path of a picture to write.
+
+    ValueError if it does not end in .png, FileNotFoundError without its folder.
+    """
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise ValueError(f"{option} must be a .png file, got {path}")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.absolute().parent} to write {path.name} to")
+    return path

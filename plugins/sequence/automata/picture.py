@@ -20,15 +20,6 @@ INCHES, FONT = 0.8, 9
 LONGEST = 24
 
 
-def check_picture(path: Path) -> Path:
-    """The path; ValueError if it does not end in .png, FileNotFoundError without its folder."""
-    if path.suffix.lower() != ".png" or path.is_dir():
-        raise ValueError(f"out must be a .png file, got {path}")
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.absolute().parent} to write {path.name} to")
-    return path
-
-
 def draw_automata(path: Path, automata: dict[str, Automaton], title: str) -> None:
     """Draw state diagrams into a PNG file, from left to right.
 

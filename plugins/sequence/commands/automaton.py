@@ -54,7 +54,7 @@ def run(words: list[str]) -> int:
 
 
 def _print_one(directory: Path, out: str | None, limits: dict[str, Any]) -> None:
-    from structnet.plugins.sequence.automata.picture import check_picture
+    from structnet.plugins.files.images import check_picture
 
     picture = directory / "automaton.png" if out is None else check_picture(Path(out))
     task, reading = _read(directory, limits)

@@ -8,6 +8,7 @@ from structnet.plugins.sequence.tasks import (  # noqa: F401
     tagging,
     text,
     transduce,
+    translation,
     words,
     xml,
 )

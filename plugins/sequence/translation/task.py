@@ -19,6 +19,7 @@ from structnet.plugins.sequence.language.measures import nats
 from structnet.plugins.sequence.language.sampling import Schedule, mixed, share_of
 from structnet.plugins.sequence.topology import Chain
 from structnet.plugins.sequence.translation.net import Seq2Seq
+from structnet.plugins.sequence.translation.picture import alignments
 
 # What plans targets. One for all, as plans are cached by it.
 CHAIN = Chain()
@@ -26,6 +27,8 @@ CHAIN = Chain()
 MARKS = ("", START, END)
 # More tokens than any text.
 MOST_TOKENS = 100_000
+# The samples that pictures in training are of.
+SHOWN = 3
 
 
 class Written(NamedTuple):
@@ -186,10 +189,22 @@ class Transduction(sn.Task):
         """The most tokens that are written for sources of at most so many nodes."""
         return min(MOST_TOKENS, max(self.longest, nodes) * 5 // 4 + 5)
 
+    def tokens(self, found: Hypothesis) -> list[str]:
+        """The tokens that a net has written, without END."""
+        return [self.classes[token] for token in found.tokens if token != MARKS.index(END)]
+
     def text(self, found: Hypothesis) -> str:
         """The text of what a net has written."""
-        tokens = [self.classes[token] for token in found.tokens if token != MARKS.index(END)]
-        return self.join(tokens)
+        return self.join(self.tokens(found))
+
+    def source_words(self, sample: sn.Sample) -> list[tuple[str, int]]:
+        """The words of a source in pictures, each with the number of its nodes."""
+        names = self.node_names(sample) or [str(node) for node in range(sample.num_nodes)]
+        return [(name, 1) for name in names]
+
+    def target_words(self, tokens: Sequence[str]) -> list[tuple[str, int]]:
+        """The words of a target in pictures, each with the number of its tokens."""
+        return [(token, 1) for token in tokens]
 
     def answer(self, net: nn.Module, batch: sn.Batch) -> list[Written]:
         """What the net writes for every sample, and its probability."""
@@ -197,6 +212,18 @@ class Transduction(sn.Task):
             Written(self.text(best), float(np.exp(best.log_prob)))
             for best, *_ in self.write(net, batch)
         ]
+
+    def illustrate(
+        self, net: nn.Module, topology: sn.Topology, samples: Sequence[sn.Sample]
+    ) -> dict[str, Any]:
+        """What the net attends to in the first samples of the split, the same ones every time."""
+        if _writer(net).decoder.attention is None:
+            return {}
+        some = [samples[at] for at in range(min(SHOWN, len(samples)))]
+        batch = sn.collate(some, topology)
+        found = [self.tokens(best) for best, *_ in self.write(net, batch, 1)]
+        pictures = alignments(self, net, topology, some, found)
+        return {f"attention-{number}": one for number, one in enumerate(pictures, start=1)}
 
 
 def classes_of(tokens: Mapping[str, int]) -> list[str]:

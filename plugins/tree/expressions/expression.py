@@ -137,19 +137,6 @@ def expressions(path: Path) -> Iterator[Expression]:
             yield expression
 
 
-def left_child_right_sibling(parent: np.ndarray) -> np.ndarray:
-    """(n, 2): every node's first child and its next sibling, -1 where absent."""
-    table = np.full((len(parent), 2), -1, dtype=np.int64)
-    order = np.argsort(parent, kind="stable")
-    order = order[parent[order] >= 0]
-    above = parent[order]
-    is_next = above[1:] == above[:-1]
-    table[order[:-1][is_next], 1] = order[1:][is_next]
-    # Assigned in reverse order, so that the first child is assigned last.
-    table[above[::-1], 0] = order[::-1]
-    return table
-
-
 def _exchange(items: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.ndarray:
     parts = items[:a], items[b:b_end], items[a_end:b], items[a:a_end], items[b_end:]
     return np.concatenate(parts)

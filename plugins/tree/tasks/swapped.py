@@ -9,11 +9,11 @@ import numpy as np
 import structnet as sn
 from structnet.plugins.code.choice import CodeChoice
 from structnet.plugins.code.sources import read_all
+from structnet.plugins.code.trees import check_arity, child_table
 from structnet.plugins.tree.expressions.expression import (
     Expression,
     Nodes,
     expressions,
-    left_child_right_sibling,
 )
 
 
@@ -34,11 +34,7 @@ class Swapped(CodeChoice):
 
     def check(self, topology: sn.Topology) -> None:
         super().check(topology)
-        if topology.takes == "tree" and topology.arity not in (2, None):
-            raise ValueError(
-                f"task 'swapped' has trees of arity 2 (left child, right sibling) or null (any "
-                f"number of children), the topology's arity is {topology.arity}"
-            )
+        check_arity(topology, "swapped")
 
     def extract(self, splits: dict[str, list[Path]]) -> dict[str, list[Expression]]:
         return {name: list(self.extract_all(files)) for name, files in splits.items()}
@@ -98,6 +94,4 @@ class Swapped(CodeChoice):
 def _structure(nodes: Nodes, topology: sn.Topology) -> Any:
     if topology.takes == "sequence":
         return len(nodes.words)
-    if topology.arity == 2:
-        return left_child_right_sibling(nodes.parent)
-    return sn.Edges.of_parents(nodes.parent).table()
+    return child_table(nodes.parent, topology)
