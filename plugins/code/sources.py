@@ -151,6 +151,14 @@ def excerpt(path: Path, place: Place) -> str:
     return " ".join(b" ".join(lines).decode(errors="replace").split())
 
 
+def segment(path: Path, place: Place) -> str | None:
+    """The source at a place as it is written; None where it has several lines."""
+    if place.line != place.end_line:
+        return None
+    line = _source_lines(path)[place.line - 1]
+    return line[place.column : place.end_column].decode(errors="replace")
+
+
 @lru_cache(4)
 def _source_lines(path: Path) -> list[bytes]:
     """The lines in UTF-8, as the parser's columns count bytes."""

@@ -5,6 +5,7 @@ from structnet.plugins.sequence.tasks import (  # noqa: F401
     automaton,
     captions,
     classification,
+    expressions,
     tagging,
     text,
     transduce,
