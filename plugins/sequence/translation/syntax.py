@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from structnet.plugins.code.sources import Place, parse, place_of, segment
 
-# Fewer nodes are a name, a constant or an attribute.
-LEAST = 3
 # Longer texts are not read: they hold long strings or numbers.
 MOST_CHARACTERS = 200
 # What closes a node in a sequence.
@@ -40,7 +38,7 @@ class Code:
 def find_expressions(path: Path) -> Iterator[Code]:
     """The expressions of a file that are not part of another one, each on one line.
 
-    Names, attributes of names and constants are left out. SyntaxError where the file can't be
+    Constants, and names with or without dots, are left out. SyntaxError where the file can't be
     parsed.
     """
     stack: list[ast.AST] = [parse(path)]
@@ -50,12 +48,17 @@ def find_expressions(path: Path) -> Iterator[Code]:
         if not isinstance(node, ast.expr):
             stack += below[::-1]
             continue
-        is_read = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
-        if is_read and sum(1 for _ in ast.walk(node)) > LEAST:
+        if isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and not _is_plain(node):
             place = place_of(node)
             text = segment(path, place)
             if text is not None and len(text) <= MOST_CHARACTERS:
                 yield Code(path, place, text, node)
+
+
+def _is_plain(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name | ast.Constant)
 
 
 def parse_expression(text: str) -> ast.expr:
