@@ -344,8 +344,10 @@ def test_expressions_of_a_file_are_the_outermost_on_a_line(tmp_path):
         encoding="utf-8",
     )
     found = sorted((one.line, one.text) for one in find_expressions(file))
-    assert found == [(2, "f(a)  +  1"), (5, "not  (a<b)"), (5, "print('\u00e9',  a.b.c)"), (6, "g(1)"),
-                     (7, "k(2)"), (7, "lambda: p(3)")]  # fmt: skip
+    assert found == [
+        (2, "f(a)  +  1"), (5, "not  (a<b)"), (5, "print('\u00e9',  a.b.c)"), (6, "g(1)"),
+        (7, "k(2)"), (7, "lambda: p(3)"),
+    ]  # fmt: skip
 
 
 @cache

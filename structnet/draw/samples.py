@@ -74,12 +74,18 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
     names = task.node_names(sample)
     batch = collate(samples, run.topology)
     output, h = _outputs(net, batch)
-    scores = task.sample_output(output, batch)
     title = "; ".join([title, *_where(sample), *_target(task, np.asarray(sample.y))])
+    mine = slice(*batch.ptr[at : at + 2].tolist())
+    if batch.parts:
+        # The output may be about these.
+        answers = task.answer(net, batch) or ()
+        said = [f"answer: {shortened(answer, 80)}" for answer, _ in answers[at : at + 1]]
+        title = "; ".join([title, *said])
+        return Look(title, names, h[mine].norm(dim=1).numpy(), "norm of the state")
+    scores = task.sample_output(output, batch)
     has_classes = scores.shape[1] == len(task.classes) > 1
     if (has_classes or isinstance(task, Regression)) and len(scores) * task.group == len(samples):
         title += f"; prediction: {predictions(task, scores, [sample.origin])[0].verdict}"
-    mine = slice(*batch.ptr[at : at + 2].tolist())
     if len(output) == batch.num_nodes and isinstance(task, Regression):
         unit = f", {task.unit}" if task.unit else ""
         return Look(title, names, task.values(output[mine]).numpy(), f"prediction{unit}")
@@ -100,15 +106,23 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
 
 
 def _outputs(net: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
-    """The net's output, and the states (N, D) of its last recurrence."""
+    """The net's output, and the states (N, D) of its last recurrence over the batch's nodes."""
     layers = [module for module in net.modules() if isinstance(module, Recurrence)]
     if not layers:
         raise ValueError(f"{type(net).__name__} has no recurrence, and no states to draw")
     seen: list[Any] = []
-    hook = layers[-1].register_forward_hook(lambda module, given, h: seen.append(h))
+
+    def keep(layer: Any, given: Any, h: Any) -> None:
+        # Other layers go over the nodes of a part.
+        if not batch.parts or any(plan is own for plan in given[1] for own in batch.plans):
+            seen.append(h)
+
+    looked_at = layers if batch.parts else layers[-1:]
+    hooks = [layer.register_forward_hook(keep) for layer in looked_at]
     with torch.inference_mode():
         output = net(batch)
-    hook.remove()
+    for hook in hooks:
+        hook.remove()
     if isinstance(output, Scores):
         output = output.log_probs()
     h = seen[-1]
