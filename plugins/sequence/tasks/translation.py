@@ -3,6 +3,7 @@
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
@@ -202,7 +203,7 @@ class Translation(Transduction):
 def _words(pieces: Sequence[str], coder: Subwords) -> list[tuple[str, int]]:
     """The words that sub-words make, each with the number of its sub-words."""
     starts = [at for at, one in enumerate(pieces) if at == 0 or one.startswith(BEGINS)]
-    bounds = zip(starts, [*starts[1:], len(pieces)], strict=True)
+    bounds = pairwise([*starts, len(pieces)])
     return [(coder.join(pieces[a:b]).strip(), b - a) for a, b in bounds]
 
 

@@ -46,10 +46,10 @@ class Attention(nn.Module):
     """Weighted means of a source's nodes, for each step of its target.
 
     The weights are the softmax over the source's nodes of a score of the step's query q and the
-    node's key k, both linear maps. dot: q'k over the root of their size (Luong et al. 2015, eq. 8,
-    general; Vaswani et al. 2017, eq. 1). additive: v' tanh(q + k) (Bahdanau et al. 2015, appendix
-    A.1.2). With several heads each compares a part of query and key, and has means of a part of
-    the values, which are then linear maps as well (Vaswani et al. 2017, section 3.2.2).
+    node's key k, both linear maps. dot: q'k (Luong et al. 2015, eq. 8, general); additive:
+    v' tanh(q + k) (Bahdanau et al. 2015, appendix A.1.2). With several heads each compares a part
+    of query and key, and has means of a part of the values, which are then linear maps as well
+    (Vaswani et al. 2017, section 3.2.2).
 
     Arguments:
         query_size: the size of a step's state; also that of keys.
@@ -90,7 +90,7 @@ class Attention(nn.Module):
         """
         query, key, value = map(self._parts, (self.query(steps), memory.keys, memory.values))
         if self.kind == "dot":
-            score = query @ key.mT / math.sqrt(query.shape[-1])
+            score = query @ key.mT
         else:
             both = (query[:, :, :, None] + key[:, :, None]).tanh()
             score = (both * self.direction[:, None, None]).sum(-1)

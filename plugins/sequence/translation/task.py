@@ -124,13 +124,11 @@ class Transduction(sn.Task):
 
     def loss(self, output: Any, batch: sn.Batch) -> Tensor:
         (target,) = batch.parts
-        known = target.y != sn.IGNORE
-        plain = self.cross_entropy(output, target.y)
-        if not self.smoothing or not known.any():
-            return plain
-        scores = output[known]
-        every = scores.log_softmax(1) if isinstance(scores, Tensor) else scores.log_probs()
-        return (1 - self.smoothing) * plain - self.smoothing * every.mean()
+        if not self.smoothing:
+            return self.cross_entropy(output, target.y)
+        scores = output if isinstance(output, Tensor) else output.log_probs()
+        share = self.smoothing
+        return nn.functional.cross_entropy(scores, target.y, label_smoothing=share)
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics import MeanMetric
