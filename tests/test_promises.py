@@ -256,7 +256,10 @@ def test_tested_versions_are_within_the_honest_ranges():
 
 
 def test_third_parties_that_are_imported_are_required():
-    required = {one.name.lower() for one in requirements("molecules", "superpixels", "subwords")}
+    required = {
+        one.name.lower()
+        for one in requirements("molecules", "superpixels", "subwords", "translation")
+    }
     known = {"sklearn": "scikit-learn", "yaml": "pyyaml", "hydra": "hydra-core",
              "omegaconf": "hydra-core", "torch_geometric": "torch-geometric",
              "PIL": "pillow", "skimage": "scikit-image"}  # fmt: skip

@@ -188,7 +188,7 @@ class Translation(Transduction):
         (target,) = batch.parts
         true = [
             self.join([self.classes[token] for token in part[:-1]])
-            for part in map(list, target.y.split(target.ptr.diff().tolist()))
+            for part in (one.tolist() for one in target.y.split(target.ptr.diff().tolist()))
         ]
         return {"bleu": (said, true), "chrf": (said, true)}
 

@@ -81,7 +81,8 @@ class Attention(nn.Module):
         samples = len(ptr) - 1
         present = pad(torch.ones_like(at, dtype=torch.bool), at, samples, widest)
         keys, values = self.key(states), self.value(states)
-        return Memory(*(pad(one, at, samples, widest) for one in (keys, values)), present)
+        keys, values = (pad(one, at, samples, widest) for one in (keys, values))
+        return Memory(keys, values, present)
 
     def forward(self, steps: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """The means (B, T, memory_size), and their weights (B, H, T, S); steps (B, T, query_size).

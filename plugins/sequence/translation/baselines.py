@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from structnet.plugins.sequence.translation.parallel import Pair
 from structnet.plugins.sequence.translation.scores import scores
@@ -53,9 +54,8 @@ def nearest(train: Sequence[Pair], texts: Sequence[str]) -> list[str]:
     # Imported here: scikit-learn takes a second.
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectors = TfidfVectorizer(
-        analyzer=_words_and_pairs, sublinear_tf=True, norm="l2", lowercase=False
-    )
+    split: Any = _words_and_pairs
+    vectors = TfidfVectorizer(analyzer=split, sublinear_tf=True)
     known = vectors.fit_transform([pair.source for pair in train])
     found: list[int] = []
     for start in range(0, len(texts), CHUNK):
