@@ -32,8 +32,7 @@ KNOWN = ("file", "beam", "penalty", "n", "out", "attention")
 
 def run(words: list[str]) -> int:
     as_json = sn.take_flag(words, "--json")
-    given = [word.removeprefix("text=") for word in words if word.startswith("text=")]
-    words = [word for word in words if not word.startswith("text=")]
+    given = sn.take_repeated(words, "text")
     options = sn.take_options(words, ("run",), KNOWN, also=("text",))
     if bool(given) == ("file" in options):
         raise ValueError("give texts to translate: text=TEXT, which may be repeated, or file=FILE")
@@ -43,6 +42,7 @@ def run(words: list[str]) -> int:
     if n > 1 and not as_json and "out" in options:
         raise ValueError(f"out={options['out']} has one line per text: leave out n={n}, or out")
     picture = _picture(options, len(given))
+    out = _out(options)
     texts = _texts(given, options)
 
     from structnet.plugins.sequence.translation.task import Transduction
@@ -60,7 +60,7 @@ def run(words: list[str]) -> int:
     if n > beams:
         raise ValueError(f"n={n} texts are the best of at least as many beams, got beam={beams}")
     found = _write(opened, net, texts, beams, penalty)
-    _show(task, texts, found, n, as_json, options.get("out"))
+    _show(task, texts, found, n, as_json, out)
     if picture is not None:
         _draw(opened, net, texts[0], found[0], picture)
     return 0
@@ -103,7 +103,7 @@ def _show(
     found: Sequence[Sequence[Any]],
     n: int,
     as_json: bool,
-    out: str | None,
+    out: Path | None,
 ) -> None:
     if as_json:
         rows = [
@@ -119,12 +119,24 @@ def _show(
         print("\n".join(map(sn.visible, lines)))
         return
     text = "".join(f"{line}\n" for line in lines)
-    sn.write(Path(out), lambda path: path.write_text(text, encoding="utf-8"))
+    sn.write(out, lambda path: path.write_text(text, encoding="utf-8"))
     print(sn.visible(f"written: {out} ({len(texts)})"))
 
 
 def _as_dict(task: Any, one: Any) -> dict[str, Any]:
     return {"text": task.text(one), "log_prob": one.log_prob, "score": one.score}
+
+
+def _out(options: dict[str, str]) -> Path | None:
+    """The file to write to, if one is asked for; an error before the net runs where it can't be."""
+    if "out" not in options:
+        return None
+    path = Path(options["out"])
+    if path.is_dir():
+        raise ValueError(f"out={path} is a folder: name a file")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.absolute().parent} to write {path.name} to")
+    return path
 
 
 def _picture(options: dict[str, str], given: int) -> Path | None:

@@ -161,7 +161,11 @@ class Translation(Transduction):
         assert self.coders is not None
         if not text.text.strip():
             raise ValueError(f"{text.path}, line {text.line}: an empty text, give a sentence")
-        return self._sample(self.coders[0].split(_spaced(text.text)), None, text)
+        try:
+            pieces = self.coders[0].split(_spaced(text.text))
+        except ValueError as error:
+            raise ValueError(f"{text.path}, line {text.line}: {error}") from error
+        return self._sample(pieces, None, text)
 
     def join(self, tokens: Sequence[str]) -> str:
         assert self.coders is not None

@@ -105,7 +105,7 @@ class Seq2Seq(nn.Module):
         shared = self.decoder.embedding if tied else None
         scored = replace(inner, vocabulary=None, embedding=shared)
         self.head = head(self.decoder.size, scored)
-        if hasattr(self.head, "score"):
+        if isinstance(self.head, sn.JointHead):
             raise ValueError(
                 f"head {type(self.head).__name__} scores all nodes of a sample at once, and net "
                 "'seq2seq' writes token by token: take head=softmax"
