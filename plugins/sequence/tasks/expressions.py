@@ -80,7 +80,7 @@ class Expressions(Transduction):
                 raise ValueError(f"option {name!r} is at least 1, got {value}")
         self.root = None if root is None else Path(root).expanduser()
         self.subwords, self.most_tokens = subwords, most_tokens
-        self.limit_of_texts, self.min_count = limit, min_count
+        self.limit, self.min_count = limit, min_count
         self.merges: Sequence[Any] = []
         self.coder: Subwords | None = None
         self.split: Callable[[str], list[str]] | None = None
@@ -156,7 +156,7 @@ class Expressions(Transduction):
                 f"no expressions for the {split} split below {self.root or standard_library()} "
                 "that are not in the training split: give task.root a folder with more Python files"
             )
-        limit = self.limit_of_texts
+        limit = self.limit
         if limit is None:
             return some
         most = limit if split == "train" else max(1, limit // 10)

@@ -61,7 +61,7 @@ class Translation(Transduction):
         if limit is not None and limit < 1:
             raise ValueError(f"option 'limit' is at least 1, got {limit}")
         self.root, self.source, self.into = root, source, target
-        self.subwords, self.most_tokens, self.limit_of_pairs = subwords, most_tokens, limit
+        self.subwords, self.most_tokens, self.limit = subwords, most_tokens, limit
         self.source_merges: Sequence[Any] = []
         self.target_merges: Sequence[Any] = []
         self.coders: tuple[Subwords, Subwords] | None = None
@@ -91,7 +91,7 @@ class Translation(Transduction):
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         pairs = read_splits(self.find())
-        pairs["train"] = pairs["train"][: self.limit_of_pairs]
+        pairs["train"] = pairs["train"][: self.limit]
         if self.coders is None:
             self._learn(pairs["train"])
         kept = {split: self._encode(some) for split, some in pairs.items()}

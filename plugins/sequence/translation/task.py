@@ -176,14 +176,14 @@ class Transduction(sn.Task):
             MARKS.index(START),
             MARKS.index(END),
             beams=beam,
-            length=self.limit(int(batch.ptr.diff().max())),
+            length=self.longest_for(int(batch.ptr.diff().max())),
             # Of one beam the first text that ends is taken.
             penalty=0 if beam == 1 else self.penalty if penalty is None else penalty,
             banned=[UNKNOWN],
             eager=True,
         )
 
-    def limit(self, nodes: int) -> int:
+    def longest_for(self, nodes: int) -> int:
         """The most tokens that are written for sources of at most so many nodes."""
         return min(MOST_TOKENS, max(self.longest, nodes) * 5 // 4 + 5)
 
