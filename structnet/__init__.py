@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from structnet.nn.head import JointHead as JointHead
     from structnet.nn.head import Scores as Scores
     from structnet.nn.net import Net as Net
+    from structnet.nn.pretrained import Pretrained as Pretrained
     from structnet.nn.readout import Readout as Readout
     from structnet.nn.recurrence import Recurrence as Recurrence
     from structnet.nn.rnn import RNN as RNN
@@ -88,6 +89,7 @@ _HOME = {
     "Origin": "structnet.data.batch",
     "Pass": "structnet.execute.executor",
     "Plan": "structnet.topology.plan",
+    "Pretrained": "structnet.nn.pretrained",
     "RNN": "structnet.nn.rnn",
     "Readout": "structnet.nn.readout",
     "Recurrence": "structnet.nn.recurrence",

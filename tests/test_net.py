@@ -43,7 +43,7 @@ def net_of(sizes, topology="bichain", cell="lstm", readout="last", **options):
 @pytest.mark.parametrize("cell", sn.cells.names())
 def test_a_net_gives_a_row_a_sample_or_a_node(cell, readout):
     net, topology = net_of(VOCABULARY, cell=cell, readout=readout)
-    rows = 4 if net.readout.per_node else 2
+    rows = (4 if net.readout.per_node else 2) * (2 if readout == "directions" else 1)
     assert net(batch_of(topology)).shape == (rows, 4)
 
 

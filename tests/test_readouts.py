@@ -108,7 +108,9 @@ def test_samples_in_another_order_give_their_rows_in_that_order(name, kind):
     found, permuted = readout(h, batch), readout(other_h, other)
     rows = list(order)
     if readout.per_node:
-        parts = found.split(batch.ptr.diff().tolist())
+        # Of a node there may be several.
+        rows_each = len(found) // len(h)
+        parts = found.split((rows_each * batch.ptr.diff()).tolist())
         expected = torch.cat([parts[sample] for sample in order])
     else:
         expected = found[rows]
@@ -121,7 +123,7 @@ def test_a_sample_is_scored_by_its_own_nodes_alone(name, kind):
     topology, batch, h = batch_of(kind)
     readout = readout_of(name, topology)
     found = readout(h, batch)
-    row = batch.ptr[1] if readout.per_node else 1
+    row = batch.ptr[1] * (len(found) // len(h)) if readout.per_node else 1
     (grad,) = torch.autograd.grad(found[row].sum(), h)
     assert set(grad.abs().sum(1).nonzero()[:, 0].tolist()) <= {4}
 
@@ -146,6 +148,14 @@ def test_every_is_every_nodes_state():
     topology, batch, h = batch_of("tree")
     readout = readout_of("every", topology)
     assert readout.per_node and readout(h, batch) is h
+
+
+def test_directions_are_rows_of_their_own():
+    topology, batch, h = batch_of("bichain")
+    readout = readout_of("directions", topology)
+    expected = [half[node] for node in range(8) for half in h.chunk(2, dim=1)]
+    assert readout.output_size == SIZE // 2
+    assert readout(h, batch).equal(torch.stack(expected))
 
 
 @every_kind

@@ -6,6 +6,7 @@ from structnet import registry
 from structnet.config.composing import compose
 from structnet.data.task import Task
 from structnet.run.components import create
+from structnet.topology.base import Topology
 
 
 def fitting_words(words: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
@@ -29,11 +30,20 @@ def fitting_words(words: Sequence[str], folders: Sequence[str] = ()) -> list[str
 def fitting_topology(task: Task) -> str | None:
     """The topology with the fewest directions for the first kind of structure that a task has."""
     for kind in task.structures:
-        fitting = [
-            (len(registry.topologies.create(name).directions), name)
+        made = {
+            name: registry.topologies.create(name)
             for name in registry.topologies.names()
             if registry.topologies[name].takes == kind
-        ]
+        }
+        fitting = [(len(one.directions), name) for name, one in made.items() if _takes(task, one)]
         if fitting:
             return min(fitting)[1]
     return None
+
+
+def _takes(task: Task, topology: Topology) -> bool:
+    try:
+        task.check(topology)
+    except ValueError:
+        return False
+    return True

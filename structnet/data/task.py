@@ -43,6 +43,9 @@ class Task(metaclass=Checked):
         edge_size: the number of features of an edge, if samples have `edge_x`.
         transitions: which classes may follow which, for a head that scores a sample's nodes
             together; None where all may. It depends on `classes` alone.
+        apart: whether directions must not see each other, as each predicts what the others read.
+        border: the word that every sample begins and ends with, beside those of its text; None for
+            none.
         sees: for a task that predicts the input itself: for every output, how many features of its
             own node it may depend on.
         condition: for the net, what samples are given beside their input; None for nothing.
@@ -70,6 +73,8 @@ class Task(metaclass=Checked):
     input_size: int | None = None
     edge_size: int | None = None
     transitions: Transitions | None = None
+    apart: ClassVar[bool] = False
+    border: ClassVar[str | None] = None
     sees: Sequence[int] | None = None
     condition: Any = None
     parts: Sequence[str] = ()

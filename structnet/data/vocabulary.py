@@ -35,6 +35,11 @@ class Vocabulary:
     def __getitem__(self, word: str) -> int:
         return self._ids.get(word, 0)
 
+    def extended(self, words: Iterable[str]) -> "Vocabulary":
+        """The vocabulary followed by the words that it does not have, with a count of 0."""
+        new = {word: 0 for word in words if word not in self.counts}
+        return Vocabulary({**self.counts, **new})
+
     def tokens(
         self, words: Sequence[Sequence[str]], spelling: Iterable[str] | None = None
     ) -> Tokens:

@@ -14,6 +14,7 @@ from structnet.data.batch import Batch, Sample, collate
 from structnet.data.loader import Batches
 from structnet.diagnosis.saturation import Radius, Saturation, gate_saturation, spectral_radii
 from structnet.execute.executor import Pass, find
+from structnet.nn.pretrained import Contextual
 from structnet.nn.recurrence import Recurrence
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
@@ -38,7 +39,10 @@ def diagnose(net: nn.Module, batch: Batch) -> list[Diagnosis]:
 
     The net is not changed. Raises ValueError if it has no recurrence.
     """
-    layers = [module for module in net.modules() if isinstance(module, Recurrence)]
+    # A pretrained net within is not trained.
+    pretrained = [one for one in net.modules() if isinstance(one, Contextual)]
+    inner = {id(module) for one in pretrained for module in one.modules()}
+    layers = [one for one in net.modules() if isinstance(one, Recurrence) and id(one) not in inner]
     if not layers:
         raise ValueError(f"{type(net).__name__} has no recurrence to diagnose")
     with ExitStack() as stack, torch.no_grad():

@@ -48,6 +48,9 @@ class Apart(nn.Module):
     Arguments:
         stack: makes the stack of a topology of one direction.
         topology: the topology of all directions.
+
+    Attributes:
+        shape: the number of layers, and the size of a layer's output in all directions.
     """
 
     def __init__(self, stack: Callable[[Topology], Stack], topology: Topology):
@@ -57,6 +60,7 @@ class Apart(nn.Module):
         self.stacks = nn.ModuleList(stacks)
         self.layers = [layer for stack in stacks for layer in stack.layers]
         self.output_size = sum(stack.output_size for stack in stacks)
+        self.shape = stacks[0].shape[0], sum(stack.shape[1] for stack in stacks)
 
     def reset_parameters(self) -> None:
         """Reset all weights to those of new stacks, given the same random state."""
@@ -65,6 +69,14 @@ class Apart(nn.Module):
     def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
         pairs = zip(self.stacks, plans, strict=True)
         return torch.cat([stack(x, (plan,), edge_x) for stack, plan in pairs], dim=1)
+
+    def outputs(
+        self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None
+    ) -> list[Tensor]:
+        """What leaves every layer, as of a `Stack`, the directions side by side."""
+        pairs = zip(self.stacks, plans, strict=True)
+        found = [stack.outputs(x, (plan,), edge_x) for stack, plan in pairs]  # pyright: ignore
+        return [torch.cat(layer, dim=1) for layer in zip(*found, strict=True)]
 
     @property
     def penalty(self) -> Tensor | None:

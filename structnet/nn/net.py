@@ -17,6 +17,8 @@ from structnet.nn.characters import Reader
 from structnet.nn.convolution import Convolution, Kind
 from structnet.nn.head import Head, JointHead, Scores
 from structnet.nn.input_layer import Input, input_layer, with_characters, with_tied
+from structnet.nn.net_checks import check_apart, check_batch, check_embeddings, check_task
+from structnet.nn.pretrained import with_contextual
 from structnet.nn.readout import Readout
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.sizes import Sizes
@@ -54,6 +56,8 @@ class Net(nn.Module, metaclass=Checked):
         input: what enters for a token: learned, an embedding; or onehot.
         vectors: a file of word vectors in the text format of word2vec or GloVe, from which the
             embeddings of its words are initialised; null for none.
+        embeddings: run:DIR, a run over words whose net's states are joined to the embeddings: its
+            layers weighted and scaled as in ELMo, the net itself frozen and saved with this one.
         tied: whether the head shares the embedding's weights.
         embedding_size: the size of a token's embedding, which is drawn from a normal distribution:
             of standard deviation 1 where tokens are seen 1,000 times on average and it is not tied,
@@ -69,7 +73,7 @@ class Net(nn.Module, metaclass=Checked):
             directions, below the recurrences: gcn, gat, gin or sage.
         after: one above them: gcn, gat, gin or sage.
         apart: whether each direction has a stack of its own; else every layer sees both of the one
-            below.
+            below. null for what the task needs.
         skip: how a layer's input goes past it: none, residual, highway, dense or input.
         dropout: the probability with which a feature that enters or leaves a layer is dropped.
         input_dropout: that of features that enter the first layer; null for `dropout`.
@@ -109,6 +113,7 @@ class Net(nn.Module, metaclass=Checked):
         *,
         input: Input = "learned",
         vectors: str | None = None,
+        embeddings: str | None = None,
         tied: bool = False,
         embedding_size: int = 128,
         characters: Reader | None = None,
@@ -118,7 +123,7 @@ class Net(nn.Module, metaclass=Checked):
         num_layers: int = 1,
         before: Kind | None = None,
         after: Kind | None = None,
-        apart: bool = False,
+        apart: bool | None = None,
         skip: Skip = "none",
         dropout: float = 0.3,
         input_dropout: float | None = None,
@@ -133,14 +138,19 @@ class Net(nn.Module, metaclass=Checked):
     ):
         """ValueError for an option out of range."""
         super().__init__()
-        _check_task(sizes)
+        check_task(sizes)
+        check_embeddings(sizes, embeddings)
+        apart = sizes.apart if apart is None else apart
+        check_apart(sizes, apart, bool(before or after))
         self.edges, self.edge_size = edges, sizes.edge_size
         self.tied = tied
         dropouts = word_dropout, embedding_dropout
-        size, words = input_layer(sizes, input, embedding_size, dropouts, vectors, tied)
+        self.embeddings, own = with_contextual(sizes)
+        size, words = input_layer(own, input, embedding_size, dropouts, vectors, tied)
         sizes, read_by = with_tied(sizes, words, tied), layer.get("executor", "auto")
         chosen = characters, character_size
         size, self.input = with_characters(size, words, sizes, chosen, read_by)
+        size += 0 if self.embeddings is None else self.embeddings.output_size
         on = topologies.create(topology) if isinstance(topology, str) else topology
         read = partial(readouts.create, readout) if isinstance(readout, str) else readout
         score = partial(heads.create, head) if isinstance(head, str) else head
@@ -170,6 +180,8 @@ class Net(nn.Module, metaclass=Checked):
         if parameters is not None:
             hidden_size = _largest(lambda width: _count(self.input, *upper(width)), parameters)
         self.before, self.stack, self.after, self.readout, self.head = upper(hidden_size)
+        self.directions = len(on.directions)
+        self.entering = size if before is None else hidden_size
 
     @property
     def layers(self) -> Sequence[Recurrence]:
@@ -199,7 +211,7 @@ class Net(nn.Module, metaclass=Checked):
                 before: a tensor (B, size) per state of the cell, layer by layer; zeros where None.
         """
         check_steps(self)
-        _check_batch(batch, reads_edges=False)
+        check_batch(batch, reads_edges=False)
         h, finals = self.stack.carry(self.input(batch.x), batch.plans, states)  # pyright: ignore
         return self._score(h, batch), finals
 
@@ -210,17 +222,40 @@ class Net(nn.Module, metaclass=Checked):
         """
         return Stepper.of_net(self, batch)
 
+    @property
+    def layer_shape(self) -> tuple[int, int]:
+        """How many states `layer_states` returns, and the size of each."""
+        layers, size = self.stack.shape
+        return layers + (self.entering * self.directions == size), size
+
+    def layer_states(self, batch: Batch) -> list[Tensor]:
+        """The states (N, size) of all layers, from the input up; all directions side by side.
+
+        The first is what enters the lowest layer, once for every direction, if it is then of the
+        size of a layer.
+        """
+        h = self._enter(batch)
+        layers = self.stack.outputs(h, batch.plans, batch.edge_x if self.edges else None)
+        below = [h.repeat(1, self.directions)]
+        return [*below[: self.layer_shape[0] - len(layers)], *layers]
+
+    def _enter(self, batch: Batch) -> Tensor:
+        """What enters the lowest layer."""
+        if self.embeddings is None:
+            h = self.input(batch.x)
+        else:
+            own = self.input(self.embeddings.own(batch.x))
+            h = torch.cat([own, self.embeddings(batch)], dim=1)
+        return h if self.before is None else self.before(h, batch.plans[0])
+
     def forward(self, batch: Batch) -> Tensor | Scores:
         return self._score(self.states(batch), batch)
 
     def states(self, batch: Batch) -> Tensor:
         """What the readout reads: the output (N, size) of the last layer at every node."""
-        _check_batch(batch, reads_edges=not self.edges or self.edge_size is not None)
+        check_batch(batch, reads_edges=not self.edges or self.edge_size is not None)
         edge_x = batch.edge_x if self.edges else None
-        h = self.input(batch.x)
-        if self.before is not None:
-            h = self.before(h, batch.plans[0])
-        h = self.stack(h, batch.plans, edge_x)
+        h = self.stack(self._enter(batch), batch.plans, edge_x)
         if self.after is not None:
             h = self.after(h, batch.plans[0])
         return h
@@ -230,49 +265,6 @@ class Net(nn.Module, metaclass=Checked):
         if isinstance(self.head, JointHead):
             return self.head.score(scored, batch)
         return self.head(scored)
-
-
-def _check_task(sizes: Sizes) -> None:
-    others = [name for name in nets.names() if nets[name] is not Net]
-    if sizes.sees is not None:
-        raise ValueError(
-            "the task predicts the input of every node, which net 'stack' would show: take a "
-            f"net that hides it, one of {others}"
-        )
-    if sizes.condition is not None:
-        raise ValueError(
-            f"the task gives the net a condition, {sizes.condition!r}, which net 'stack' does not "
-            f"read: take a net that reads it, one of {others}, or make it part of every node's x"
-        )
-    if sizes.parts:
-        raise ValueError(
-            f"a sample of the task has further structures, {list(sizes.parts)}, which net 'stack' "
-            f"does not read: take a net that reads them, one of {others}"
-        )
-    if sizes.vocabulary is not None and sizes.input_size is not None:
-        raise ValueError(
-            f"the task has a vocabulary and an input_size of {sizes.input_size}, and net 'stack' "
-            "reads tokens or features: leave one of them out, or take a net of your own for both"
-        )
-
-
-def _check_batch(batch: Batch, reads_edges: bool) -> None:
-    """ValueError for what samples have beside x, where the task did not announce it."""
-    if batch.condition is not None:
-        raise ValueError(
-            "samples have a condition, which net 'stack' does not read: leave it out, or make it "
-            "part of every node's x"
-        )
-    if batch.parts:
-        raise ValueError(
-            f"samples have {len(batch.parts)} further structures in `parts`, which net 'stack' "
-            "does not read: leave them out, or take a net of your own"
-        )
-    if batch.edge_x is not None and not reads_edges:
-        raise ValueError(
-            f"samples have edge_x of {batch.edge_x.shape[1]} features, and the task has no "
-            "edge_size for net 'stack' to read them: set it, or take net.edges=false"
-        )
 
 
 def _largest(count: Callable[[int], int], limit: int) -> int:

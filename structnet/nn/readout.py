@@ -37,7 +37,8 @@ POOLS = {"mean": _mean, "max": _max}
 class Readout(Renewable):
     """Called with node states h and a batch, returns what is scored.
 
-    One row per sample, (B, output_size), or one per node, (N, output_size), if `per_node`.
+    One row per sample, (B, output_size), or one per node, (N, output_size), if `per_node`; several
+    per node, one after the other, where a readout says so.
 
     Arguments:
         size: the size of a node's state, of all directions together.
@@ -75,6 +76,24 @@ class Every(Readout):
 
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
         return h
+
+
+@readouts.register("directions")
+class Directions(Readout):
+    """Every node's state in each direction by itself: rows of all directions, node by node.
+
+    The head is then the same for all directions, as that of ELMo's two language models (Peters et
+    al. 2018, section 3.1). For a task with a target per node and direction.
+    """
+
+    per_node = True
+
+    def __init__(self, size: int, directions: int):
+        super().__init__(size, directions)
+        self.output_size = size // directions
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        return h.reshape(-1, self.output_size)
 
 
 @readouts.register("root")

@@ -24,6 +24,9 @@ class Sizes:
         edge_size: the number of features of an edge; None where edges have none.
         parts: what the further structures of a sample are, by name.
         transitions: which classes may follow which; None where all may.
+        apart: whether directions must not see each other, as each predicts what the others read.
+        pretrained: a trained net over tokens, whose states the net reads beside its own input; None
+            for none: an `nn.pretrained.Pretrained`.
         embedding: the net's embedding, whose weights the head shares; None where it has its own.
     """
 
@@ -35,4 +38,6 @@ class Sizes:
     edge_size: int | None = None
     parts: Sequence[str] = ()
     transitions: Transitions | None = None
+    apart: bool = False
+    pretrained: Any = None
     embedding: nn.Module | None = None

@@ -47,6 +47,7 @@ class Stack(nn.Module, metaclass=Checked):
             sample.
 
     Attributes:
+        shape: the number of layers, and the size of a layer's output.
         penalty: what the last pass in training adds to the loss; None for nothing.
     """
 
@@ -97,6 +98,7 @@ class Stack(nn.Module, metaclass=Checked):
                 self.transforms.append(_transform_gate(size, made.output_size))
             size = made.output_size + size * (skip == "dense")
         self.output_size = size
+        self.shape = num_layers, self.layers[0].output_size
 
     def reset_parameters(self) -> None:
         """Reset all weights to those of a new stack, given the same random state."""
@@ -111,6 +113,14 @@ class Stack(nn.Module, metaclass=Checked):
     def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
         return self._run(x, plans, edge_x=edge_x)[0]
 
+    def outputs(
+        self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None
+    ) -> list[Tensor]:
+        """What leaves every layer, (N, `shape[1]`), with what is added to it on the way past."""
+        found: list[Tensor] = []
+        self._run(x, plans, edge_x=edge_x, found=found)
+        return found
+
     def carry(
         self, x: Tensor, plans: Sequence[Plan], states: Sequence[States] | None = None
     ) -> tuple[Tensor, list[States]]:
@@ -124,7 +134,15 @@ class Stack(nn.Module, metaclass=Checked):
         """
         return self._run(x, plans, initial=states, final=True)
 
-    def _run(self, x: Tensor, plans: Sequence[Plan], **given: Any) -> tuple[Tensor, list[Any]]:
+    def _run(
+        self,
+        x: Tensor,
+        plans: Sequence[Plan],
+        *,
+        found: list[Tensor] | None = None,
+        **given: Any,
+    ) -> tuple[Tensor, list[Any]]:
+        """`run_layers` with dropout and what goes past a layer; `found` gets the outputs."""
         x = self._drop(x, self.input_dropout, plans)
         last = len(self.layers) - 1
 
@@ -133,9 +151,13 @@ class Stack(nn.Module, metaclass=Checked):
             dropped = self._drop(out, rate, plans)
             if depth == last and self.training and (self.ar or self.tar):
                 self.penalty = self._regularise(out, dropped, plans[0])
+            leaves = self._combine(depth, h, dropped)
+            if found is not None:
+                # What is dense comes with all that is below.
+                found.append(leaves[:, : self.shape[1]])
             if self.skip == "input" and depth < last:
-                return torch.cat([dropped, x], dim=1)
-            return self._combine(depth, h, dropped)
+                return torch.cat([leaves, x], dim=1)
+            return leaves
 
         return run_layers(self.layers, x, plans, between, **given)
 

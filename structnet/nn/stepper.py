@@ -144,10 +144,11 @@ def check_chain(topology: Topology) -> None:
 
 def check_steps(net: Any) -> None:
     """ValueError for a net that can't go on from the states of another pass."""
-    if net.before is not None or net.after is not None or not hasattr(net.stack, "carry"):
+    wholes = net.before, net.after, net.embeddings
+    if any(one is not None for one in wholes) or not hasattr(net.stack, "carry"):
         raise ValueError(
-            "a net goes step by step without convolutions over whole samples: leave out "
-            "net.before, net.after and net.apart"
+            "a net goes step by step where nothing reads whole samples: leave out net.before, "
+            "net.after, net.embeddings and net.apart"
         )
     if isinstance(net.head, JointHead):
         raise ValueError(

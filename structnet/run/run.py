@@ -3,7 +3,8 @@
 DIR/config.yaml          the composed configuration, plain data
 DIR/model.safetensors    the best weights
 DIR/config.json          what else is needed to rebuild the net: configuration, vocabulary and
-                         what else the task learned from its data
+                         what else the task learned from its data, and the same of a run whose
+                         net is part of it (net.embeddings)
 DIR/metrics.json         test, validation and baseline figures
 DIR/curve.png            the learning curve, from DIR/logs
 DIR/samples/             pictures of what the net made after an epoch, if the task has them
@@ -21,23 +22,25 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import nn
 
 from structnet import DataWarning, registry
 from structnet.data.task import Task
 from structnet.data.vocabulary import Vocabulary
 from structnet.execute.executor import find
+from structnet.nn.pretrained import Pretrained
 from structnet.nn.sizes import Sizes
 from structnet.nn.stepper import Stepper
 from structnet.run.components import Config, check_head, check_readout, component, create
+from structnet.run.description import describe, embedded_config
 from structnet.run.directories import directory_for, part_names
 from structnet.run.manifest import Damaged, Manifest
-from structnet.run.needs import needed
+from structnet.run.plain import read_json
+from structnet.run.pretrained import folder_of, pretrained_of
 from structnet.run.resuming import PREVIOUS, read_plain
-from structnet.run.saved import read_description, read_metrics, saved_config
-from structnet.run.size import check_workers, refuse_large, refuse_other_size, without_memory
+from structnet.run.saved import read_metrics, read_net, saved_config, understood
+from structnet.run.size import check_workers, refuse_large, without_memory
 from structnet.system.files import write
 from structnet.system.words import command_line
 from structnet.topology.base import Topology
@@ -108,6 +111,21 @@ class Run:
         known = self.executor in registry.executors
         return {**initial, **({} if known and not find(self.executor).needs_gpu else AUTO)}
 
+    @cached_property
+    def embedded(self) -> "Run | None":
+        """The run whose net's states the net reads (net.embeddings=run:DIR); None for none."""
+        given = self.config["net"].get("embeddings")
+        if given is None:
+            return None
+        other = Run.open(folder_of(given))
+        other.load_learned()
+        return other
+
+    @cached_property
+    def pretrained(self) -> Pretrained | None:
+        """Its net, words and sequences; None for none."""
+        return None if self.embedded is None else pretrained_of(self, self.embedded)
+
     @property
     def checkpoints(self) -> Path:
         return self.directory / "checkpoints"
@@ -144,15 +162,15 @@ class Run:
                 "one of them out"
             )
         self.task.find()
-
-        def build() -> nn.Module:
-            sizes = replace(self._sizes, num_outputs=max(1, self._sizes.num_outputs))
-            if sizes.vocabulary is None and sizes.input_size is None:
-                sizes = replace(sizes, vocabulary=Vocabulary({}))
-            # Other heads may need more classes than one, which stands for those not known yet.
-            head = None if self._sizes.num_outputs else {"name": "softmax"}
-            return self._build(sizes, head, **options)
-
+        if resumed:
+            self.load_learned()
+        sizes = self._sizes
+        # Other heads may need more classes than one, which stands for those not known yet.
+        head = None if sizes.num_outputs else {"name": "softmax"}
+        sizes = replace(sizes, num_outputs=max(1, sizes.num_outputs))
+        if sizes.vocabulary is None and sizes.input_size is None:
+            sizes = replace(sizes, vocabulary=Vocabulary({}))
+        build = partial(self._build, sizes, head, **options)
         # None if the net depends on data that the task has not loaded yet.
         if (net := without_memory(build)) is not None:
             refuse_large(net, self.config)
@@ -169,6 +187,8 @@ class Run:
             task.edge_size,
             task.parts,
             task.transitions,
+            apart=task.apart,
+            pretrained=self.pretrained,
         )
 
     def _build(self, sizes: Sizes, head: Config | None = None, **options: Any) -> nn.Module:
@@ -200,18 +220,7 @@ class Run:
         self.manifest.write("model.safetensors", save(state))
 
     def save_description(self) -> None:
-        words = None if self.task.vocabulary is None else self.task.vocabulary.counts
-        learned = {name: getattr(self.task, name) for name in self.task.learned}
-        # Classes set in `load` are saved without being listed in `learned`.
-        if classes := learned_classes(self.task):
-            learned["classes"] = classes
-        described = {
-            "config": dict(self.config),
-            "plugins": needed(self.config),
-            "vocabulary": words,
-            "learned": learned,
-        }
-        self._save_checked("config.json", described)
+        self._save_checked("config.json", describe(self))
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Save the figures of a finished run, and remove the last but one checkpoint."""
@@ -234,26 +243,7 @@ class Run:
         if self.executor not in registry.executors:
             message = f"there is no executor {self.executor!r} of {self.directory}; auto runs"
             warnings.warn(message, DataWarning, stacklevel=2)
-        build = partial(self.build_net, **self.portable)
-        weights = self.directory / "model.safetensors"
-        try:
-            data = self.manifest.read(weights.name)
-            sized = without_memory(build)
-        except Damaged as error:
-            raise ValueError(
-                f"{error}; write it again with: {command_line('train', f'resume={self.directory}')}"
-            ) from error
-        except ValueError as error:
-            raise ValueError(f"{self.directory / 'config.yaml'}: {error}") from error
-        try:
-            if sized is not None:
-                refuse_other_size(sized, weights)
-            net = build()
-            net.load_state_dict(load(data))
-        except (SafetensorError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{weights} does not hold this net's weights: {reason}") from error
-        return net.eval()
+        return read_net(self.manifest, partial(self.build_net, **self.portable))
 
     def stepper(self, batch: int = 1) -> Stepper:
         """The saved net fed one step at a time; ValueError for a net that is not one of chains."""
@@ -271,8 +261,19 @@ class Run:
             self.manifest.read("config.json")
         except Damaged as error:
             raise Damaged(f"{error}; get it from a copy, or start the run again") from error
-        words, learned = read_description(self.directory / "config.json", self.task.learned)
+        file = self.directory / "config.json"
+        self._understand(read_json(file), file)
+
+    def _understand(self, described: Any, file: Path) -> None:
+        """Take over what `described` gave; ValueError names the file that holds it."""
+        words, learned = understood(described, self.task.learned, file)
         self.task.know(None if words is None else Vocabulary(words), learned)
+        if self.config["net"].get("embeddings") is not None:
+            inner = described.get("embedded")
+            other = Run.compose(embedded_config(inner, file), Path())
+            other._understand(inner, file)
+            vars(self)["embedded"] = other
+            vars(self).pop("pretrained", None)
 
     def _save_checked(self, name: str, value: Any) -> None:
         self.manifest.write(name, (json.dumps(value, indent=1) + "\n").encode())
@@ -288,8 +289,3 @@ class Run:
     def read_checkpoint(self, name: str) -> dict[str, Any]:
         """The plain data of a checkpoint; ValueError if it holds other objects or is damaged."""
         return read_plain(self.manifest, f"{self.checkpoints.name}/{name}")
-
-
-def learned_classes(task: Task) -> list[str]:
-    """The classes that `load` or an option has set on the task; none if they are its class's."""
-    return list(map(str, vars(task).get("classes") or ()))

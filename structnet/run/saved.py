@@ -1,10 +1,16 @@
 """Reading the files of a run, which may come from anyone: plain data, checked before use."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import nn
+
 from structnet.run.manifest import Damaged, Manifest
 from structnet.run.plain import is_finite, read_json, read_yaml, refuse_other_numbers, shown
+from structnet.run.size import refuse_other_size, without_memory
 from structnet.system.words import command_line
 
 # The longest value of an option, in characters: a path's.
@@ -16,7 +22,11 @@ def saved_config(directory: str | Path) -> dict[str, Any]:
     file = Path(directory) / "config.yaml"
     if not file.is_file():
         raise FileNotFoundError(f"no run in {directory}: it has no config.yaml")
-    config = read_yaml(file)
+    return plain_config(read_yaml(file), file)
+
+
+def plain_config(config: Any, file: Path) -> dict[str, Any]:
+    """A configuration as a file holds it; ValueError names the file and what is not plain."""
     if not isinstance(config, dict):
         raise ValueError(f"{file} is not a configuration: it holds {shown(config)}")
     try:
@@ -79,7 +89,13 @@ def _refuse_other_metrics(metrics: Any) -> None:
 
 def read_description(file: Path, learned: tuple[str, ...]) -> tuple[dict | None, dict[str, Any]]:
     """The vocabulary's counts, None without one, and what else the task has `learned`, by name."""
-    described = read_json(file)
+    return understood(read_json(file), learned, file)
+
+
+def understood(
+    described: Any, learned: tuple[str, ...], file: Path
+) -> tuple[dict | None, dict[str, Any]]:
+    """The same of a description that a file holds."""
     try:
         counts = _vocabulary(described)
         found = described.get("learned")
@@ -113,3 +129,31 @@ def _learned(described: dict[str, Any], name: str) -> Any:
     ):
         raise ValueError(f"learned, 'scale' must be a mean and a deviation, got {shown(value)}")
     return value
+
+
+def read_net(manifest: Manifest, build: Callable[[], nn.Module]) -> nn.Module:
+    """The net that `build` makes, with the weights of a run, in evaluation mode.
+
+    ValueError for a net that can't be built, and for other weights than its own. A net with more
+    entries than the file is not built.
+    """
+    directory = manifest.directory
+    weights = directory / "model.safetensors"
+    try:
+        data = manifest.read(weights.name)
+        sized = without_memory(build)
+    except Damaged as error:
+        raise ValueError(
+            f"{error}; write it again with: {command_line('train', f'resume={directory}')}"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{directory / 'config.yaml'}: {error}") from error
+    try:
+        if sized is not None:
+            refuse_other_size(sized, weights)
+        net = build()
+        net.load_state_dict(load(data))
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{weights} does not hold this net's weights: {reason}") from error
+    return net.eval()

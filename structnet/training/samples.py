@@ -17,7 +17,9 @@ from structnet.data.filled import warn_of_slots
 from structnet.data.splits import Splits
 from structnet.data.task import Task
 from structnet.registry.plugin import describe
-from structnet.run.run import Run, learned_classes
+from structnet.run.description import learned_classes
+from structnet.run.pretrained import extended, is_opened
+from structnet.run.run import Run
 
 SPLITS = ("train", "validation", "test")
 
@@ -41,6 +43,23 @@ def warn_of_run(run: Run, samples: Sequence[Sample], what: str) -> None:
 def load_samples(run: Run) -> Splits:
     """What the run's task loads; ValueError if that is not splits, or not what the net learned."""
     name, task = run.config["task"]["name"], run.task
+    splits = _load(run)
+    words = task.vocabulary
+    if words is not None and run.pretrained is not None and is_opened(run.embedded):
+        # Read again: words that only the pretrained net knows are then known as well.
+        task.know(extended(run, words), {})
+        splits = _load(run)
+    for split in SPLITS:
+        if not len(splits[split]):
+            raise ValueError(f"`load` of task {name!r} gives no samples for split {split!r}")
+        with named(run, f"task {name!r} makes a first sample of {split} that is none"):
+            _check_sample([splits[split][i] for i in range(task.group)], run)
+    return splits
+
+
+def _load(run: Run) -> Splits:
+    """What the task loads and keeps; ValueError if it learns anew what it knew."""
+    name, task = run.config["task"]["name"], run.task
     learned = _learned(task)
     with named(run, f"task {name!r} failed to load its data"):
         splits = task.load(run.topology)
@@ -56,11 +75,6 @@ def load_samples(run: Run) -> Splits:
                     f"`load` of task {name!r} makes another {what}, {_short(after)}, of what the "
                     f"net learned, {_short(before)}: it keeps one that is already there"
                 )
-    for split in SPLITS:
-        if not len(splits[split]):
-            raise ValueError(f"`load` of task {name!r} gives no samples for split {split!r}")
-        with named(run, f"task {name!r} makes a first sample of {split} that is none"):
-            _check_sample([splits[split][i] for i in range(task.group)], run)
     return splits
 
 

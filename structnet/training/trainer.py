@@ -33,6 +33,8 @@ def quiet_trainer(options: TrainerOptions, **others: Any) -> Trainer:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*GPU available but not used.*",
         ".*isinstance.treespec, LeafSpec.*",
+        # A pretrained net within another.
+        ".*module\\(s\\) in eval mode.*",
     ):
         warnings.filterwarnings("ignore", message)
     given: dict[str, Any] = {"accelerator": options.accelerator, "precision": options.precision}
