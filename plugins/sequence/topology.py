@@ -68,14 +68,20 @@ def refuse_ahead(task: sn.Task, topology: sn.Topology) -> None:
 
 def looks_ahead(topology: sn.Topology) -> bool:
     """Whether in some direction a step of a sequence follows a later one."""
-    length = 5
+    return any(ahead for _, ahead in sides(topology))
+
+
+def sides(topology: sn.Topology) -> list[tuple[bool, bool]]:
+    """For each direction, whether steps of a sequence follow earlier ones, and later ones."""
+    length, found = 5, []
     tables: Any = topology.predecessors(length)
     for table in tables if len(topology.directions) > 1 else (tables,):
         if isinstance(table, sn.Edges):
             source, target = np.asarray(table.index)
         else:
             source, target = np.asarray(table), np.arange(length)[:, None]
-        # Numbers from `length` on are initial states.
-        if ((source > target) & (source < length)).any():
-            return True
-    return False
+        # Numbers from `length` on are initial states, those below 0 none.
+        inside = (source >= 0) & (source < length)
+        before, ahead = inside & (source < target), inside & (source > target)
+        found.append((bool(before.any()), bool(ahead.any())))
+    return found

@@ -97,7 +97,7 @@ def begin(task: TextTask, net: Any, ids: Sequence[int]) -> tuple[Steps, Any]:
 def language_model(directory: str) -> tuple[Any, nn.Module]:
     """The task and the net of a run; ValueError for a task that does not predict texts."""
     run = sn.Run.open(directory)
-    if not hasattr(run.task, "coder"):
+    if not hasattr(run.task, "coder") or getattr(run.task, "apart", False):
         raise ValueError(
             f"the run in {directory} is of task {run.config['task']['name']!r}, which predicts no "
             "text: train with task=text or task=words"

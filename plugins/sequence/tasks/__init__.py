@@ -3,6 +3,7 @@
 from structnet.plugins.sequence.tasks import (  # noqa: F401
     arithmetic,
     automaton,
+    bidirectional_text,
     captions,
     classification,
     expressions,
