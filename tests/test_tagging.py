@@ -511,6 +511,19 @@ def test_longer_sentences_are_cut_and_said(place):
     assert len(sample.x) == 2 and task.node_names(sample) == ("a", "b")
 
 
+def test_a_share_is_learned_from_as_if_there_were_no_others(place):
+    lines = [f"w{n}\tT\n" for n in range(40)]
+    for name, some in (("train", lines), ("dev", lines[:3]), ("test", lines[:5])):
+        (place / f"{name}.txt").write_text("\n".join(some))
+    whole, small, large = (create(place, share=share) for share in (1.0, 0.1, 0.5))
+    texts = [{one.origin.text for one in splits["train"]} for _, splits in (whole, small, large)]
+    assert [*map(len, texts)] == [40, 4, 20] and texts[1] < texts[2] < texts[0]
+    assert {*small[0].vocabulary.counts} == texts[1]
+    assert len(small[1]["test"]) == 5 and len(small[1]["validation"]) == 3
+    (other,) = create(place, share=0.1, seed=1)[1:]
+    assert {one.origin.text for one in other["train"]} != texts[1]
+
+
 def test_a_text_keeps_its_quotation_marks_unless_the_net_knows_others():
     task = sn.tasks.create("tagging", root="x")
     origin = sn.Origin("text", 1, 'She said "don\'t".')
@@ -531,6 +544,8 @@ def test_a_text_keeps_its_quotation_marks_unless_the_net_knows_others():
         ({"column": "2", "word_column": 2}, "column=2 and word_column=2"),
         ({"word_column": 0}, "option 'word_column' is at least 1, got 0"),
         ({"max_length": 0}, "option 'max_length' is at least 1, got 0"),
+        ({"share": 0.0}, "option 'share' is above 0 and at most 1, got 0.0"),
+        ({"share": 1.5}, "option 'share' is above 0 and at most 1, got 1.5"),
         ({"min_count": 0}, "option 'min_count' is at least 1, got 0"),
         ({"scheme": "IOB1"}, "scheme"),
     ],

@@ -12,7 +12,7 @@ def draw_splits(texts: Sequence[str], splits: Sequence[str], seed: int) -> list[
 
     ValueError, which the caller begins with whose texts they are, for too few different ones.
     """
-    keys = [sha256(f"{seed}\n{text}".encode()).digest() for text in texts]
+    keys = _keys(texts, seed)
     order = sorted(set(keys))
     if len(order) <= len(splits):
         raise ValueError(
@@ -24,3 +24,18 @@ def draw_splits(texts: Sequence[str], splits: Sequence[str], seed: int) -> list[
     for number, split in enumerate(splits):
         where |= dict.fromkeys(order[number * share : (number + 1) * share], split)
     return [where[key] for key in keys]
+
+
+def draw_share(texts: Sequence[str], share: float, seed: int) -> list[bool]:
+    """Which texts are of a share of all: the first ones in that order, and at least one.
+
+    A smaller share is part of a larger one. A text that occurs twice is in it both times.
+    """
+    keys = _keys(texts, seed)
+    order = sorted(set(keys))
+    taken = set(order[: max(1, round(share * len(order)))])
+    return [key in taken for key in keys]
+
+
+def _keys(texts: Sequence[str], seed: int) -> list[bytes]:
+    return [sha256(f"{seed}\n{text}".encode()).digest() for text in texts]

@@ -1,7 +1,7 @@
 """A tag per word: parts of speech, features, chunks and entities."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from structnet.plugins.sequence.tagging.reading import (
 )
 from structnet.plugins.sequence.tagging.sentences import Sentence, find_files
 from structnet.plugins.text.corpora import text_files
+from structnet.plugins.text.splitting import draw_share
 from structnet.plugins.text.tokenise import tokeniser
 
 SPLITS = ("train", "validation", "test")
@@ -61,7 +62,8 @@ class Tagging(sn.Task):
         lower: whether words are known in small letters; characters keep their capitals.
         min_count: how often a word must occur in the training split to be known.
         max_length: how many words of a sentence are read; null for all.
-        seed: which sentences are drawn for a split that is not given.
+        share: the share of the training sentences that is learned from, as if there were no others.
+        seed: which sentences are drawn, for a split that is not given and for the share.
     """
 
     structures = ("sequence",)
@@ -82,6 +84,7 @@ class Tagging(sn.Task):
         lower: bool = False,
         min_count: int = 1,
         max_length: int | None = None,
+        share: float = 1.0,
         seed: int = 0,
     ):
         least = {"min_count": (min_count, 1), "seed": (seed, 0), "max_length": (max_length, 1)}
@@ -89,6 +92,8 @@ class Tagging(sn.Task):
         for option, (value, smallest) in least.items():
             if value is not None and value < smallest:
                 raise ValueError(f"option {option!r} is at least {smallest}, got {value}")
+        if not 0 < share <= 1:
+            raise ValueError(f"option 'share' is above 0 and at most 1, got {share}")
         if root is not None and corpus is not None:
             raise ValueError(f"root={root} and corpus={corpus} are both given: take one of them")
         if tagset != "own" and corpus not in MAPS:
@@ -100,7 +105,7 @@ class Tagging(sn.Task):
         self.scheme: entities.Scheme | None = scheme
         self.lone_inside: Lone = lone_inside
         self.tokeniser, self.lower, self.min_count = tokeniser(tokens), lower, min_count
-        self.max_length, self.seed = max_length, seed
+        self.max_length, self.share, self.seed = max_length, share, seed
         self.monitor = "accuracy" if scheme is None else "f1"
 
     @property
@@ -229,6 +234,8 @@ class Tagging(sn.Task):
                 if not some:
                     raise ValueError(f"{found[split]} has no sentences")
         splits = split_sentences(splits, self.seed)
+        taken = draw_share([one.text for one in splits["train"]], self.share, self.seed)
+        splits["train"] = [*compress(splits["train"], taken)]
         if (scheme := self.scheme) is not None:
             splits = {
                 split: [convert(one, scheme, self.lone_inside) for one in some]
