@@ -44,17 +44,16 @@ class Task(metaclass=Checked):
         transitions: which classes may follow which, for a head that scores a sample's nodes
             together; None where all may. It depends on `classes` alone.
         apart: whether directions must not see each other, as each predicts what the others read.
-        border: the word that every sample begins and ends with, beside those of its text; None for
-            none.
+        border: the word before and after the text of every sample; None for none.
         sees: for a task that predicts the input itself: for every output, how many features of its
             own node it may depend on.
         condition: for the net, what samples are given beside their input; None for nothing.
         parts: what the further structures of a sample are, as in `Sample.parts`, by name.
         takes_scores: whether `measured` takes `sn.Scores` as they are.
         generate: None, or a method (net, topology, **options) that makes samples with a net.
-        note: what to know of the figures; it is shown below their table.
         generates: what it returns: picture, an object with `save(path)` for a .png; or text, an
             iterable of its pieces, which are printed as they come.
+        note: what to know of the figures; it is shown below their table.
         loaded: the splits that were loaded last.
     """
 
@@ -229,9 +228,8 @@ class Task(metaclass=Checked):
     def check(self, topology: Topology) -> None:
         """ValueError if the task does not have the structures that a topology takes."""
         if topology.takes not in self.structures:
-            fitting = [
-                name for name in topologies.names() if topologies[name].takes in self.structures
-            ]
+            names = topologies.names()
+            fitting = [name for name in names if topologies[name].takes in self.structures]
             raise ValueError(
                 f"{type(self).__name__} has structures of kind {list(self.structures)}, "
                 f"{type(topology).__name__} takes {topology.takes!r}; take a topology of {fitting}"
@@ -280,22 +278,16 @@ class Task(metaclass=Checked):
         the scores.
         """
         if len(output) == len(batch.y) > batch.num_samples:
-            return self._measured_nodes(output, batch)
-        scores, y, kinds = self.sample_output(output, batch), batch.y[:: self.group], batch.kind
-        measured = {"accuracy": (scores, y)}
+            # Every node has a target, and the kind of its sample.
+            y, kinds = batch.y, batch.kind[batch.sample_of_node()]
+        else:
+            output = self.sample_output(output, batch)
+            y, kinds = batch.y[:: self.group], batch.kind[:: self.group]
+        measured = {"accuracy": (output, y)}
         for index, kind in enumerate(self.kinds):
-            mine = kinds[:: self.group] == index
-            measured[kind] = (scores[mine], y[mine])
+            mine = kinds == index
+            measured[kind] = output[mine], y[mine]
         return measured
-
-    def _measured_nodes(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        """The same if every node has a target; a node has the kind of its sample."""
-        kinds = batch.kind[batch.sample_of_node()]
-        mine = {kind: kinds == index for index, kind in enumerate(self.kinds)}
-        return {
-            "accuracy": (output, batch.y),
-            **{kind: (output[some], batch.y[some]) for kind, some in mine.items()},
-        }
 
     def free_running(self, net: nn.Module, batch: Batch, quick: bool) -> dict[str, tuple[Any, Any]]:
         """The same for metrics of what a net writes by itself, reading what it wrote before.
