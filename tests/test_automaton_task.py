@@ -14,7 +14,7 @@ import structnet as sn
 from structnet.plugins.sequence.automata.automaton import Automaton
 from structnet.plugins.sequence.automata.compiling import compile_pattern
 from structnet.plugins.sequence.automata.reading import Asked, read_automaton
-from structnet.plugins.sequence.tasks.automaton import START, AutomatonTask, spans
+from structnet.plugins.sequence.tasks.automaton import START, AutomatonTask, ranges
 
 TASK = ("task=automaton", "topology=chain", "task.longest=4", "task.times=3", "task.train_size=80")
 
@@ -35,7 +35,7 @@ def test_strings_are_labelled_as_the_language_has_them():
             assert first == START and sample.num_nodes == sample.structure == len(rest) + 1
             string = "".join(rest)
             assert sample.y == (string == "ab" * (len(string) // 2))
-            low, high = task.spans[sample.kind]
+            low, high = task.ranges[sample.kind]
             assert low <= len(string) <= high
             labels.append(int(sample.y))
         assert abs(np.mean(labels) - 0.5) < 0.01
@@ -69,9 +69,9 @@ def test_a_language_without_long_words_is_tested_on_what_there_is():
 
 
 def test_ranges_of_lengths():
-    assert spans(10, 10) == [(0, 10), (11, 20), (41, 50), (91, 100)]
-    assert spans(7, 1) == [(0, 7)]
-    assert spans(1, 3) == [(0, 1), (2, 2), (3, 3)]
+    assert ranges(10, 10) == [(0, 10), (11, 20), (41, 50), (91, 100)]
+    assert ranges(7, 1) == [(0, 7)]
+    assert ranges(1, 3) == [(0, 1), (2, 2), (3, 3)]
 
 
 @pytest.mark.parametrize(

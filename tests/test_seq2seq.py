@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import structnet as sn
 from structnet.plugins.sequence.generation.beams import beam_search, search_between
 from structnet.plugins.sequence.language.sampling import mixed
-from structnet.plugins.sequence.tasks.transduce import spans
+from structnet.plugins.sequence.tasks.transduce import ranges
 from structnet.plugins.sequence.translation.attention import Attention
 
 CHAIN = sn.topologies.create("chain")
@@ -397,9 +397,9 @@ def test_a_share_of_the_tokens_that_are_read_is_drawn_whatever_the_lengths():
 
 
 def test_ranges_of_lengths():
-    assert spans(10, 2) == [(1, 5), (6, 10), (11, 15), (16, 20)]
-    assert spans(3, 2) == [(1, 2), (3, 3), (4, 5), (6, 6)]
-    assert spans(1, 3) == [(1, 1), (2, 2), (3, 3)]
+    assert ranges(10, 2) == [(1, 5), (6, 10), (11, 15), (16, 20)]
+    assert ranges(3, 2) == [(1, 2), (3, 3), (4, 5), (6, 6)]
+    assert ranges(1, 3) == [(1, 1), (2, 2), (3, 3)]
 
 
 FUNCTIONS = {"reverse": lambda text: text[::-1], "sort": sorted, "copy": list}

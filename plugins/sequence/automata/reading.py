@@ -80,7 +80,7 @@ def read_automaton(
     """
     random = np.random.default_rng([seed, 1])
     asked = Asked(task, net, topology)
-    low, high = task.spans[0]
+    low, high = task.ranges[0]
 
     def drawn(automaton: Automaton) -> list[str]:
         return Mixture(automaton, high, task.near).draw(low, high, strings, random)
@@ -100,7 +100,7 @@ def read_automaton(
         is_complete, queries = bool((found.labels(some) == ends).all()), len(some)
     random = np.random.default_rng([seed, 2])
     agreements = [
-        _agreement(asked, found, span, task.draw(span, strings, random)) for span in task.spans
+        _agreement(asked, found, span, task.draw(span, strings, random)) for span in task.ranges
     ]
     return Reading(found, is_complete, queries, found.difference(task.automaton), agreements)
 

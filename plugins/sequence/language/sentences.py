@@ -31,7 +31,7 @@ class Sentences(Sequence[sn.Sample]):
 
     def __getitem__(self, index: Any) -> sn.Sample:
         at = range(len(self))[index]
-        return sentence(part(self.tokens, self.borders[at], self.borders[at + 1] + 1))
+        return sentence(part(self.tokens, int(self.borders[at]), int(self.borders[at + 1]) + 1))
 
 
 def part(tokens: sn.Tokens, first: int, stop: int) -> sn.Tokens:

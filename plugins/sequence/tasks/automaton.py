@@ -84,8 +84,8 @@ class AutomatonTask(sn.Task):
             pattern, alphabet = known.pattern, known.alphabet
         self.pattern = pattern
         self.automaton = compile_pattern(pattern, alphabet)
-        self.spans = spans(longest, times)
-        self.kinds = [f"{low}-{high}" for low, high in self.spans]
+        self.ranges = ranges(longest, times)
+        self.kinds = [f"{low}-{high}" for low, high in self.ranges]
         for part, what, way_out in (
             (self.mixture.words, "no", "set longest to more"),
             (self.mixture.others, "every", "give an alphabet with more symbols"),
@@ -99,7 +99,7 @@ class AutomatonTask(sn.Task):
     @cached_property
     def mixture(self) -> Mixture:
         """Draws strings in the language and outside."""
-        return Mixture(self.automaton, self.spans[-1][1], self.near)
+        return Mixture(self.automaton, self.ranges[-1][1], self.near)
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         strings = self.strings()
@@ -120,8 +120,8 @@ class AutomatonTask(sn.Task):
         drawn = self.draw((0, self.longest), self.train_size, train)
         splits = {"train": [(string, 0) for string in drawn], "validation": [], "test": []}
         # The longest are seen in the test alone.
-        checked = self.spans[:-1] or self.spans
-        for kind, span in enumerate(self.spans):
+        checked = self.ranges[:-1] or self.ranges
+        for kind, span in enumerate(self.ranges):
             if kind < len(checked):
                 share = -(-self.train_size // (10 * len(checked)))
                 found = self.draw(span, share, validation)
@@ -192,7 +192,7 @@ class AutomatonTask(sn.Task):
         return fit_strings(self.automaton, split["train"], split["test"], self.kinds, every)
 
 
-def spans(longest: int, times: int) -> Spans:
+def ranges(longest: int, times: int) -> Spans:
     """Ranges of test lengths: up to `longest`, and as wide up to 2, `times` / 2 and `times` it."""
     factors = sorted({1, *(f for f in (2, times // 2, times) if 1 < f <= times)})
     return [(0 if f == 1 else (f - 1) * longest + 1, f * longest) for f in factors]

@@ -53,8 +53,8 @@ class Transduce(Transduction):
                 raise ValueError(f"option {name!r} is from {least} to {most}, got {value}")
         self.alphabet = ascii_lowercase[:symbols]
         self.longest, self.train_size, self.seed = longest, train_size, seed
-        self.spans = spans(longest, times)
-        self.kinds = [f"{low}-{high}" if low < high else str(low) for low, high in self.spans]
+        self.ranges = ranges(longest, times)
+        self.kinds = [f"{low}-{high}" if low < high else str(low) for low, high in self.ranges]
 
     @abc.abstractmethod
     def transduce(self, symbols: Symbols) -> Symbols:
@@ -78,12 +78,12 @@ class Transduce(Transduction):
     def strings(self) -> dict[str, list[tuple[Symbols, int]]]:
         """The strings of each split, with their ranges of lengths as indices."""
         random = {split: np.random.default_rng([self.seed, i]) for i, split in enumerate(SPLITS)}
-        checked = [span for span in self.spans if span[1] <= self.longest]
+        checked = [span for span in self.ranges if span[1] <= self.longest]
         twentieth, tenth = (max(2, -(-self.train_size // parts)) for parts in (20, 10))
         drawn = {
             "train": ([(1, self.longest)], self.train_size),
             "validation": (checked, -(-tenth // len(checked))),
-            "test": (self.spans, twentieth),
+            "test": (self.ranges, twentieth),
         }
         return {
             split: [
@@ -103,8 +103,8 @@ class Transduce(Transduction):
     def kind(self, length: int) -> int:
         """The range of a length; the last one for greater lengths."""
         return next(
-            (kind for kind, (_, high) in enumerate(self.spans) if length <= high),
-            len(self.spans) - 1,
+            (kind for kind, (_, high) in enumerate(self.ranges) if length <= high),
+            len(self.ranges) - 1,
         )
 
     def sample(
@@ -159,7 +159,7 @@ class Copy(Transduce):
         return symbols
 
 
-def spans(longest: int, times: int) -> list[tuple[int, int]]:
+def ranges(longest: int, times: int) -> list[tuple[int, int]]:
     """Ranges of lengths up to `times` times the longest, half as wide as that or less."""
     width = -(-longest // 2)
     found = []

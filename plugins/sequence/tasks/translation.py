@@ -190,8 +190,9 @@ class Translation(Transduction):
         """What the net writes beside the true translations."""
         said = [self.text(best) for best, *_ in self.write(net, batch, 1 if quick else None)]
         (target,) = batch.parts
+        classes: Any = self.classes
         true = [
-            self.join([self.classes[token] for token in part[:-1]])
+            self.join([classes[token] for token in part[:-1]])
             for part in (one.tolist() for one in target.y.split(target.ptr.diff().tolist()))
         ]
         return {"bleu": (said, true), "chrf": (said, true)}
