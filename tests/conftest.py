@@ -12,6 +12,7 @@ import torch
 from equations import load_equations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from quick import QUICK
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import structnet as sn
@@ -414,33 +415,6 @@ def pass_of(cell, plan, z, initial=None, **options):
 
 def scans(cell, plan):
     return find("scan").refuses(Spec(cell, frozenset(), plan)) is None
-
-
-# Tests of many cases that take long: the quick suite runs those whose ids begin with one of these,
-# the others are slow.
-QUICK = {
-    "test_every_way_to_run_counts_the_same_slots": ("mingru-auto", "mingru-batched", "mingru-comp"),
-    "test_an_aggregate_of_a_table_leaves_absent_slots_out": ("batched", "reference", "compiled-me"),
-    "test_a_traced_variant_is_the_reference_on_trees": ("ssm",),
-    "test_a_traced_cell_is_the_reference": ("lstm-chain", "gru-any", "ssm-chain"),
-    "test_a_traced_cell_in_plain_pytorch_is_the_reference": ("Pooling-tree", "Plain"),
-    "test_a_compiled_cell_is_the_reference": ("chain",),
-    "test_a_pass_of_a_shape_that_came_before_is_replayed": ("chain-lstm", "tree-gru"),
-    "test_noise_acts_as_on_other_executors": ("lstm",),
-    "test_10_000_steps_of_extreme_inputs_give_finite_states": ("lstm", "slstm", "ssm"),
-    "test_a_stabilised_memory_does_not_grow_with_the_number_of_paths": ("slstm",),
-    "test_a_run_that_was_killed_within_an_epoch_ends_with_the_bits_of_one_that_was_not": ("2",),
-    "test_a_compiled_model_trains": ("lstm-True", "lstm"),
-    "test_it_is_exported": ("LSTM", "lstm"),
-    "test_twenty_steps_of_training_are_torchs": ("LSTM", "lstm"),
-    "test_an_experiment_takes_two_training_steps": ("treelstm_sst", "enas", "esol"),
-    "test_gradients_are_those_of_finite_differences": ("chain", "tree"),
-    "test_an_output_with_and_without_states_is_that_of_a_loop": ("small blocks",),
-    "test_a_registry_knows_its_components_from_the_first_look": ("cells",),
-    "test_one_that_fails_is_named_with_its_distribution_and_all_else_works": ("broken",),
-    "test_an_example_is_short_and_runs": ("examples/leaky", "examples/series", "examples/timed"),
-    "test_the_bar_fits_its_terminal_and_says_how_long_all_epochs_take": ("60",),
-}
 
 
 @pytest.hookimpl(tryfirst=True)

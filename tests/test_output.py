@@ -25,10 +25,11 @@ def test_the_version_is_the_distributions():
 
 def test_a_table_is_not_cut_where_stdout_is_no_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
-    names = [f"a_metric_of_a_long_name_{number}" for number in range(12)]
-    run = SimpleNamespace(config={"task": {"name": "wide"}}, parts=["tree", "lstm"])
+    names = [f"a_metric_of_a_long_name_{number}" for number in range(8)]
+    task = SimpleNamespace(note="")
+    run = SimpleNamespace(config={"task": {"name": "wide"}}, parts=["tree", "lstm"], task=task)
     print_table(run, {"test": dict.fromkeys(names, 0.25)})
-    print_rows(["", *names], [["row", *["0.25"] * 12]])
+    print_rows(["", *names], [["row", *["0.25"] * 8]])
     lines = capsys.readouterr().out.splitlines()
     assert sum(all(name in line for name in names) for line in lines) == 2
     assert not any("…" in line for line in lines)
