@@ -18,7 +18,7 @@ from structnet.bench.rows import Memory, states_and_gates
 from structnet.bench.scale import SCALE
 from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.suite import CPU, CUDA, PlainCell, run_suite
-from structnet.bench.vocabulary import HEADS
+from structnet.bench.vocabulary import VOCABULARIES
 from structnet.bench.workload import Setting, Work, measure_case
 from structnet.data.synthetic import (
     SizeRange,
@@ -480,7 +480,7 @@ def test_the_plain_cell_knows_nothing_of_structnet():
     assert issubclass(PlainCell, nn.Module) and not issubclass(PlainCell, sn.Cell)
 
 
-@pytest.mark.parametrize("row", HEADS)
+@pytest.mark.parametrize("row", VOCABULARIES)
 def test_every_row_of_heads_measures_them_beside_the_full_softmax(row):
     setting = Setting(repeats=1, scale=0.02)
     ((_, marks, figures),) = run_suite("heads", [row], setting, lambda row: None)
@@ -492,3 +492,11 @@ def test_every_row_of_heads_measures_them_beside_the_full_softmax(row):
     ]
     assert all(mark.value and mark.value > 0 for mark in marks)
     assert set(figures["heads"]) == {"softmax", "adaptive", "sampled"}
+
+
+def test_a_field_is_measured_by_its_share_of_a_step():
+    setting = Setting(repeats=1, scale=0.1)
+    ((_, (mark,), figures),) = run_suite("heads", ["crf-50"], setting, lambda row: None)
+    plain, field = (figures["heads"][name]["median_s"] for name in ("softmax", "crf"))
+    assert mark.value == pytest.approx(1 - plain / field)
+    assert figures["tags"] == 5

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from structnet.bench.field import Field
 from structnet.bench.rows import (
     Beside,
     Growth,
@@ -18,7 +19,7 @@ from structnet.bench.rows import (
     Row,
 )
 from structnet.bench.scale import SCALE
-from structnet.bench.vocabulary import HEADS
+from structnet.bench.vocabulary import VOCABULARIES
 from structnet.bench.workload import Figures, Setting, Work
 from structnet.data.synthetic import SizeRange
 from structnet.execute.executor import find
@@ -159,6 +160,7 @@ for _name in executors.names():
             Work(CHAIN, LSTM, **EQUAL, executor=_name), {"nn.LSTM padded": None}, ("torch",)
         )
         CUDA[f"tree-{_name}"] = PerSample(replace(TREES, executor=_name), US_PER_TREE)
+HEADS: dict[str, Row] = {**VOCABULARIES, "crf-50": Field(50, 0.3)}
 SUITES = {"cpu": CPU, "cuda": CUDA, "scale": SCALE, "heads": HEADS}
 
 

@@ -1,4 +1,4 @@
-"""The suite `heads`: time and memory of heads over large vocabularies, beside the full softmax."""
+"""Rows of suite `heads`: large vocabularies, their time and memory beside the full softmax."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ def _step(head: Any, h: torch.Tensor, y: torch.Tensor) -> Callable[[], Any]:
     return step
 
 
-HEADS: dict[str, Row] = {
+VOCABULARIES: dict[str, Row] = {
     "words-10k": Words(10_000),
     "words-33k": Words(33_000, 1.0),
     "words-100k": Words(100_000, 0.5),
