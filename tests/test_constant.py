@@ -1,12 +1,14 @@
 """A net that is no better than one answer always given is told so."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from commands import call
 
 from structnet.training.constant import Constant, no_better
+from structnet.training.report import beats_baselines
 
 
 def test_the_most_frequent_class_is_counted_over_batches_of_known_targets():
@@ -52,3 +54,12 @@ def test_a_run_at_chance_points_to_diagnose(tmp_path, monkeypatch):
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert 0 < metrics["train"]["constant_accuracy"] < 1
     assert call("diagnose", "run=out").status == 0
+
+
+def test_a_net_is_told_so_unless_it_beats_all_baselines_by_what_is_monitored():
+    task = SimpleNamespace(monitor="f1", mode="max")
+    better = {"test": {"f1": 0.2, "accuracy": 0.9}, "baseline": {"f1": 0.1, "accuracy": 0.9}}
+    assert beats_baselines(better, task)
+    assert not beats_baselines(better, SimpleNamespace(monitor="f1", mode="min"))
+    assert not beats_baselines(better, SimpleNamespace(monitor="loss", mode="min"))
+    assert not beats_baselines({"test": {"f1": 0.2}}, task)

@@ -57,6 +57,15 @@ def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:
     return {**baselines[name], "name": name}
 
 
+def beats_baselines(metrics: Figures, task: Task) -> bool:
+    """Whether a net is better than every baseline by the figure that selects its best epoch."""
+    name = task.monitor
+    best, mine = metrics.get("baseline", {}), metrics["test"]
+    if name not in best or name not in mine:
+        return False
+    return mine[name] < best[name] if task.mode == "min" else mine[name] > best[name]
+
+
 def draw_curve(run: Run) -> None:
     """Draw training loss and validation figure over steps, as curve.png."""
     # Imported here: matplotlib takes a second, and only training draws.
