@@ -33,10 +33,11 @@ def test_the_mean_of_numbers_has_their_deviation_for_its_error():
 
 def test_only_what_is_clearly_better_is_better():
     chance = {"constant_accuracy": 0.5, "clear_accuracy": 0.53}
-    assert "no better than always giving the most frequent class, 0.5000" in no_better(
+    assert "no clear improvement over always giving the most frequent class, 0.5000" in no_better(
         {"accuracy": 0.52}, chance
     )
     assert no_better({"accuracy": 0.54}, chance) is None
+    assert no_better({"accuracy": 1.0}, {"constant_accuracy": 1.0, "clear_accuracy": 1.0}) is None
     mean = {"constant_rmse": 2.0}
     assert "no better than always giving the mean, 2" in no_better({"rmse": 2.5}, mean)
     assert no_better({"rmse": 1.5}, mean) is None
@@ -49,7 +50,7 @@ def test_a_run_at_chance_points_to_diagnose(tmp_path, monkeypatch):
              "trainer.num_workers=0", "debug=steps", "run=out")  # fmt: skip
     status, out, err = call(*words)
     assert status == 0, err
-    assert "is no better than always giving the most frequent class" in out
+    assert "is no clear improvement over always giving the most frequent class" in out
     assert "structnet diagnose run=out" in out and " batches per epoch" in out
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert 0 < metrics["train"]["constant_accuracy"] < 1

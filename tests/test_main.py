@@ -316,7 +316,8 @@ def test_a_run_is_not_resumed_to_fewer_epochs_than_it_has(place):
     done = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] + 1
     message = refused("train", f"resume={run}", f"trainer.max_epochs={done - 1}" if done > 1 else
                       "trainer.max_epochs=0")  # fmt: skip
-    assert f"trained for {done} epochs already; take trainer.max_epochs={done} or more" in message
+    enough = f"take trainer.max_epochs={done + 1} or more"
+    assert f"trained for {done} epochs already; {enough}" in message
 
 
 def test_only_a_run_with_a_checkpoint_is_resumed(place):
@@ -372,6 +373,15 @@ def test_the_test_figures_are_the_same_again():
     assert (status, err) == (0, "")
     row = next(line for line in out.splitlines() if "tree lstm" in line)
     assert re.findall(r"\d\.\d{4}", row) == [f"{value:.4f}" for value in saved.values()]
+
+
+def test_an_option_as_in_training_is_no_other_data():
+    run = trained()
+    options = opened(run).config["task"]
+    name, value = next((name, value) for name, value in options.items() if type(value) is int)
+    assert call("test", f"run={run}", f"task.{name}={value}") == call("test", f"run={run}")
+    other = call("test", f"run={run}", f"task.{name}={value + 1}").out
+    assert f"with task.{name}={value + 1}, unlike in the training of {run}" in other
 
 
 def test_the_test_figures_are_the_same_to_the_last_bit():

@@ -146,7 +146,7 @@ def test_borders_stand_around_every_sample():
 def test_what_can_not_read_them_says_so():
     source = Pretrained(net_of, KNOWN, BOTH)
     net = net_of(OWN, topology=CHAIN, sizes={"pretrained": source})
-    with pytest.raises(ValueError, match="step by step where nothing reads whole samples"):
+    with pytest.raises(ValueError, match=r"net\.embeddings is for whole samples"):
         net.stepper()
     features = sn.Sizes(None, 2, 3, pretrained=source)
     with pytest.raises(ValueError, match="the task has features: leave them out"):

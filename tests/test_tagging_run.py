@@ -282,6 +282,14 @@ def test_mistakes_of_samples_have_their_text(place):
 
 
 @pytest.mark.slow
+def test_mistakes_of_samples_that_come_from_no_file_show_their_nodes(place):
+    words = ("task=automaton", "topology=chain", "task.train_size=50", "net.hidden_size=4", *FAST)
+    assert call("train", *words, "debug=steps", "run=out").status == 0
+    out = call("errors", "run=out", "top=3").out
+    assert re.search(r"<s> [01] [01].* test sample \d+", out)
+
+
+@pytest.mark.slow
 def test_mistakes_of_pairs_are_counted_by_pairs():
     found = json.loads(call("errors", "--json", f"run={trained()}").out)
     assert {"as written", "swapped"} >= {one["class"] for one in found["confusions"]}

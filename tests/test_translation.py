@@ -276,7 +276,7 @@ def test_mistakes_of_translate_are_named(tmp_path, monkeypatch):
     Path("blank.txt").write_text("\n \n")
     refusals = {
         (): "give texts to translate: text=TEXT",
-        ("text=a", "file=blank.txt"): "give texts to translate",
+        ("text=a", "file=blank.txt"): "text= and file= are both given",
         ("file=blank.txt",): "blank.txt has no texts",
         ("text= ",): "text, line 1: an empty text",
         ("text=a", "n=4"): "n=4 texts are the best of at least as many beams, got beam=3",
@@ -420,7 +420,7 @@ def test_attention_needs_a_net_that_has_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("task=copy", "task.train_size=40", "topology=chain", *SMALL, "net.attention=none")
     assert call("train", *words, "trainer.max_epochs=1", "run=run").status == 0
-    assert "the net has no attention" in refused(
+    assert "has no attention to draw" in refused(
         "translate", "run=run", "text=a b", "attention=a.png"
     )
     assert call("translate", "run=run", "text=a b c").out.strip()

@@ -79,7 +79,7 @@ def _text(one: Any) -> str:
     if one.around is not None:
         before, name, after = one.around
         return " ".join([*before, f"[{name}]", *after])
-    text = one.origin.text if one.origin is not None else f"sample {one.sample}"
+    text = f"sample {one.sample}" if one.text is None else visible(one.text)
     where = "" if one.node is None else f", node {one.node}"
     return (text if len(text) <= SHOWN else f"{text[:SHOWN]}...") + where
 

@@ -28,6 +28,8 @@ def run(words: list[str]) -> int:
     least = _share(options.get("min", "0"))
     if "out" in options:
         checked(Path(options["out"]), is_picture=False)
+        if as_json and Path(options["out"]).suffix != ".json":
+            raise ValueError(f"out={options['out']} with --json: name a file .json")
     from structnet.config.composing import saved
     from structnet.run.run import Run
 

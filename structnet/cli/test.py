@@ -15,17 +15,18 @@ def run(words: list[str]) -> int:
     from structnet.training.samples import load_samples, warn_of_run
     from structnet.training.trainer import evaluate
 
-    config = saved(options["run"])
+    trained = config = saved(options["run"])
     if data:
         config = override(config, data, "task")
+    changed = config["task"] != trained["task"]
     run = Run.compose(config, Path(options["run"]))
     net = run.load_net()
     # The baselines were measured on the run's own data.
-    metrics = {} if data else run.read_metrics()
+    metrics = {} if changed else run.read_metrics()
     samples = load_samples(run)["test"]
     warn_of_run(run, samples, "the test split")
     metrics["test"] = evaluate(run, net, samples)
     print_table(run, metrics)
-    if data:
-        print(f"on {', '.join(data)}; {run.directory} was trained on other data")
+    if changed:
+        print(f"with {', '.join(data)}, unlike in the training of {run.directory}")
     return 0

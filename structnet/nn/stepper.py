@@ -144,11 +144,11 @@ def check_chain(topology: Topology) -> None:
 
 def check_steps(net: Any) -> None:
     """ValueError for a net that can't go on from the states of another pass."""
-    wholes = net.before, net.after, net.embeddings
-    if any(one is not None for one in wholes) or not hasattr(net.stack, "carry"):
+    given = [name for name in ("before", "after", "embeddings") if getattr(net, name) is not None]
+    given += [] if hasattr(net.stack, "carry") else ["apart"]
+    if given:
         raise ValueError(
-            "a net goes step by step where nothing reads whole samples: leave out net.before, "
-            "net.after, net.embeddings and net.apart"
+            f"net.{given[0]} is for whole samples, and this net goes step by step: leave it out"
         )
     if isinstance(net.head, JointHead):
         raise ValueError(

@@ -70,15 +70,16 @@ def read_bytes(path: Path, count: int | None = None) -> bytes:
 def read_text(path: Path) -> str:
     """The text of a file in UTF-8, unpacked if its name ends in .gz; a byte order mark is dropped.
 
-    Raises the errors of `read_bytes`, and ValueError for other encodings, with the byte's offset.
+    Raises the errors of `read_bytes`, and ValueError for other encodings, with the byte's offset
+    and line.
     """
     try:
         # Spreadsheet programs write a byte order mark.
         return read_bytes(path).decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        byte = error.object[error.start]
+        byte, line = error.object[error.start], error.object.count(b"\n", 0, error.start) + 1
         raise ValueError(
-            f"{path} is not text in UTF-8: byte 0x{byte:02x} at offset {error.start} ("
+            f"{path} is not text in UTF-8: byte 0x{byte:02x} at offset {error.start}, line {line} ("
             f"{error.reason}); save it in UTF-8"
         ) from error
 

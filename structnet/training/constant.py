@@ -52,10 +52,12 @@ class Constant:
 
 def no_better(figures: Mapping[str, float], constant: Mapping[str, float]) -> str | None:
     """A sentence if a net's figures are no better than a constant prediction's, else None."""
-    if figures.get("accuracy", 1) <= constant.get("clear_accuracy", 0):
+    share = constant.get("constant_accuracy", 0)
+    # Where all targets are of one class, nothing can be better.
+    if share < 1 and figures.get("accuracy", 1) <= constant.get("clear_accuracy", 0):
         return (
-            f"accuracy {figures['accuracy']:.4f} is no better than always giving the most "
-            f"frequent class, {constant['constant_accuracy']:.4f}"
+            f"accuracy {figures['accuracy']:.4f} is no clear improvement over always giving "
+            f"the most frequent class, {share:.4f}"
         )
     if figures.get("rmse", 0) >= constant.get("constant_rmse", inf):
         return (

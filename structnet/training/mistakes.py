@@ -39,6 +39,7 @@ class Mistake:
     Arguments:
         sample: the number of the sample in its split.
         origin: where it comes from; None if it does not say.
+        text: of the sample; the names of its nodes where it has no origin, None without names.
         node: the index of the node; None for the whole sample.
         around: names of nodes before it, its own, and those after it, if nodes have names.
         true: its class.
@@ -49,6 +50,7 @@ class Mistake:
 
     sample: int
     origin: Located | None
+    text: str | None
     node: int | None
     around: tuple[Sequence[str], str, Sequence[str]] | None
     true: str
@@ -60,7 +62,8 @@ class Mistake:
         place: dict[str, Any] = {"sample": self.sample}
         if self.origin is not None:
             place |= {"file": str(self.origin.path), "line": self.origin.line}
-            place["text"] = self.origin.text
+        if self.text is not None:
+            place["text"] = self.text
         if self.node is not None:
             place |= {"node": self.node, "name": self.around and self.around[1]}
         return {
@@ -151,13 +154,16 @@ def _wrong(
 
 def _mistake(task: Task, sample: Sample, wrong: Wrong, names: Sequence[str]) -> Mistake:
     node = None if wrong.node < 0 else wrong.node
-    around, words = None, None if node is None else task.node_names(sample)
+    is_read = node is not None or sample.origin is None
+    around, words = None, task.node_names(sample) if is_read else None
+    text = None if words is None else " ".join(words)
     if node is not None and words is not None:
         before, after = words[max(0, node - AROUND) : node], words[node + 1 : node + 1 + AROUND]
         around = before, words[node], after
     return Mistake(
         sample=wrong.sample,
         origin=sample.origin,
+        text=text if sample.origin is None else sample.origin.text,
         node=node,
         around=around,
         true=names[wrong.true],

@@ -80,11 +80,8 @@ def check_changes(
 def reason_it_ended(found: Saved, options: Mapping[str, Any]) -> str | None:
     """Why nothing is left to train, with the option to change; None if something is left."""
     if found.epochs >= options["max_epochs"]:
-        # A larger number would be a change even if no epoch is trained.
-        least = max(found.epochs, options["max_epochs"] + (found.epochs == options["max_epochs"]))
-        return (
-            f"for {counted(found.epochs, 'epoch')} already; take trainer.max_epochs={least} or more"
-        )
+        done, least = counted(found.epochs, "epoch"), found.epochs + 1
+        return f"for {done} already; take trainer.max_epochs={least} or more"
     limit = options["max_steps"]
     if limit is not None and found.step >= limit:
         done = counted(found.step, "step")

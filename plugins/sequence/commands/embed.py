@@ -28,7 +28,9 @@ def run(words: list[str]) -> int:
     texts = [word.removeprefix("text=") for word in words if word.startswith("text=")]
     words = [word for word in words if not word.startswith("text=")]
     options = sn.take_options(words, ("run", "out"), ("file", "layers"), also=("text",))
-    if bool(texts) == ("file" in options):
+    if texts and "file" in options:
+        raise ValueError("text= and file= are both given: take one of them")
+    if not texts and "file" not in options:
         raise ValueError("give sentences: file=FILE, or text=TEXT, which may be repeated")
     out = _checked(Path(options["out"]))
     every = options.get("layers") == "all"

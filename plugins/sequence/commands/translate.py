@@ -34,7 +34,9 @@ def run(words: list[str]) -> int:
     as_json = sn.take_flag(words, "--json")
     given = sn.take_repeated(words, "text")
     options = sn.take_options(words, ("run",), KNOWN, also=("text",))
-    if bool(given) == ("file" in options):
+    if given and "file" in options:
+        raise ValueError("text= and file= are both given: take one of them")
+    if not given and "file" not in options:
         raise ValueError("give texts to translate: text=TEXT, which may be repeated, or file=FILE")
     n = sn.whole(options.get("n", "1"), "n")
     beam = sn.whole(options["beam"], "beam") if "beam" in options else None
@@ -55,7 +57,12 @@ def run(words: list[str]) -> int:
             f"the run in {directory} is of task {opened.config['task']['name']!r}, which writes no "
             "text about another: train with task=translation and net=seq2seq"
         )
-    net = opened.load_net()
+    net: Any = opened.load_net()
+    if picture is not None and net.decoder.attention is None:
+        raise ValueError(
+            f"the net of {directory} has no attention to draw: leave out attention=, or train with "
+            "net.attention=dot"
+        )
     beams = task.beam if beam is None else beam
     if n > beams:
         raise ValueError(f"n={n} texts are the best of at least as many beams, got beam={beams}")

@@ -3,6 +3,7 @@
 N: tokens, S: texts, L: layers, D: size of a layer's states.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,6 +101,8 @@ def _shares(weights: Sequence[float] | None, layers: int) -> list[float]:
             f"layers= takes all, or one weight for each of the {layers} layers of the net, from "
             f"the input up, got {len(given)}"
         )
+    if not 0 < sum(given) < math.inf:
+        raise ValueError(f"the sum of layers= must be a positive number, got {sum(given)}")
     return [weight / sum(given) for weight in given]
 
 

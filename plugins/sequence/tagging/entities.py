@@ -40,8 +40,10 @@ def part(tag: str) -> Part:
 
 
 def is_part(tag: str | None) -> bool:
-    """Whether a tag is one of entities."""
-    return tag is not None and (tag == OUTSIDE or part(tag).prefix in (*BEGIN, *INSIDE))
+    """Whether a tag is one of entities; B and I alone are, where there is a single kind."""
+    if tag is None or tag.endswith("-"):
+        return False
+    return tag == OUTSIDE or part(tag).prefix in (*BEGIN, *INSIDE)
 
 
 def read_entities(tags: Iterable[str]) -> list[Entity]:

@@ -22,6 +22,9 @@ def names_of(kinds: Sequence[str]) -> dict[str, tuple[str, int | None]]:
     """The measures of entities by name: a figure, and a kind's number or None for all kinds."""
     found: dict[str, tuple[str, int | None]] = {name: (name, None) for name in FIGURES}
     for number, kind in enumerate(kinds):
+        # Entities without kinds have the figures of all.
+        if not kind:
+            continue
         # Torch does not allow a dot in the name of a module.
         found |= {f"{kind.replace('.', '_')} {name}": (name, number) for name in FIGURES}
     return found

@@ -96,6 +96,8 @@ class Tagging(sn.Task):
             raise ValueError(f"option 'share' is above 0 and at most 1, got {share}")
         if root is not None and corpus is not None:
             raise ValueError(f"root={root} and corpus={corpus} are both given: take one of them")
+        if scheme is None and lone_inside != "refuse":
+            raise ValueError(f"lone_inside={lone_inside} is for task.scheme=BIO or BIOES")
         if tagset != "own" and corpus not in MAPS:
             raise ValueError(f"tagset={tagset} is for task.corpus={', '.join(MAPS)}: leave it out")
         self.root = root
