@@ -179,7 +179,7 @@ BAD_COLUMNS = {
     "none": ("a O\n", {"column": "3"}, "a.txt, line 1: 2 columns, and none is column 3, that of"),
     "name": ("a O\n", {"column": "upos"}, "task.column=upos: a.txt has columns with numbers"),
     "bytes": (b"a O\ncaf\xe9 O\n", {}, "a.txt is not text in UTF-8: byte 0xe9 at offset 7, line 2"),
-    "kind": ("a B-\n\nb O\n\nc O\n", {"scheme": "BIO"}, "a.txt, line 1: 'B-' is not a tag of entities"),
+    "kind": ("a B-\n\nb O\n\nc O\n", {"scheme": "BIO"}, "a.txt, line 1: 'B-' is not a tag of"),
     "lone": ("a O\n", {"lone_inside": "convert"}, "lone_inside=convert is for task.scheme=BIO"),
     "empty": ("\n \n", {}, "a.txt has no sentences"),
     "few": ("a O\n\na O\n\nb O\n", {}, "a.txt has sentences of 2 different texts, at least 3"),
