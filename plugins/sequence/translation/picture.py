@@ -45,11 +45,12 @@ class Alignment:
         axes = figure.subplots()
         shown = self.weights[: len(target), : len(source)]
         axes.imshow(shown, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+        # Before the words are turned: those above are other labels than those below.
+        axes.xaxis.tick_top()
         for axis, some, turned in ((axes.xaxis, source, 90), (axes.yaxis, target, 0)):
             axis.set_ticks(range(len(some)), list(map(_short, some)))
             for label in axis.get_ticklabels():
                 label.set(rotation=turned, fontsize=FONT, parse_math=False)
-        axes.xaxis.tick_top()
         axes.tick_params(length=0)
         figure.savefig(path, format="png", dpi=150)
 
