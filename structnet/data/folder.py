@@ -21,14 +21,9 @@ def data_folder(root: str | None, name: str, files: Sequence[str]) -> Path:
             f"environment variable STRUCTNET_DATA to the folder that holds {name}/"
         )
     missing = [file for file in files if not (folder / file).is_file()]
-    if missing and root is not None:
-        raise FileNotFoundError(
-            f"no {', '.join(missing)} in {folder}: add what is missing, or name another folder by "
-            "task.root=FOLDER"
-        )
     if missing:
         raise FileNotFoundError(
-            f"no {', '.join(missing)} in {folder}: set task.root=FOLDER, or the environment "
-            f"variable STRUCTNET_DATA to the folder that holds {name}/"
+            f"no {', '.join(missing)} in {folder}: add what is missing, or set task.root=FOLDER, "
+            f"or the environment variable STRUCTNET_DATA to the folder that holds {name}/"
         )
     return folder
