@@ -12,7 +12,8 @@ Words = Sequence[str]
 Tagger = Callable[[Words], list[str]]
 # A sentence's words with their tags.
 Tagged = list[tuple[str, str]]
-# The perceptron reads the training split up to so many times, but no more than so many words.
+# How often the perceptron reads the training split at most, and how many words it reads in all; it
+# reads a larger split once.
 MOST_TIMES, MOST_WORDS = 5, 1_200_000
 
 

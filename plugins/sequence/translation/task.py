@@ -184,7 +184,11 @@ class Transduction(sn.Task):
         )
 
     def longest_for(self, nodes: int) -> int:
-        """The most tokens that are written for sources of at most so many nodes."""
+        """The greatest length of what is written, in tokens, for a batch of sources.
+
+        Arguments:
+            nodes: the number of nodes of the largest source.
+        """
         return min(MOST_TOKENS, max(self.longest, nodes) * 5 // 4 + 5)
 
     def tokens(self, found: Hypothesis) -> list[str]:
