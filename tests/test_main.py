@@ -396,7 +396,7 @@ def test_the_test_figures_are_the_same_to_the_last_bit():
 
 @pytest.mark.parametrize("command", [["test"], ["predict", "path=."]], ids=["test", "predict"])
 def test_a_run_directory_without_a_model_says_what_is_missing(place, command):
-    assert "no run in nowhere: it has no config.yaml" in refused(*command, "run=nowhere")
+    assert "no run in nowhere: there is no such directory" in refused(*command, "run=nowhere")
     assert "run=... is missing" in refused(*command)
     run = copy_of_trained(place)
     (run / "model.safetensors").unlink()

@@ -91,7 +91,7 @@ def by_hand(inner, sentences, border):
 def test_a_net_reads_the_mean_of_layers_and_its_gradients_reach_their_weights_alone(
     border, characters
 ):
-    options = {"apart": True, "characters": characters, "character_size": 2}
+    options = {"apart": True, "characters": characters, "character_size": characters and 2}
     inner = net_of(**options)
     source = Pretrained(lambda: inner, KNOWN, BOTH, border)
     net = net_of(OWN, seed=2, topology=CHAIN, sizes={"pretrained": source})
@@ -273,7 +273,7 @@ def test_runs_that_do_not_fit_are_refused_and_nothing_is_written(place, tmp_path
     cases = {
         "lm": "write net.embeddings=run:DIR, with the directory of a run",
         "run:": "write net.embeddings=run:DIR",
-        "run:nowhere": "no run in nowhere: it has no config.yaml",
+        "run:nowhere": "no run in nowhere: there is no such directory",
         f"run:{code}": "is a run with topology 'tree'",
     }
     for given, message in cases.items():

@@ -468,6 +468,7 @@ def test_options_out_of_range_are_named():
         ("drawn", 2.0): "'drawn' is from 0 to 1, got 2", ("beam", 0): "'beam' is at least 1",
         ("symbols", 27): "'symbols' is from 2 to 26", ("times", 0): "'times' is from 1",
         ("longest", 0): "'longest' is from 1", ("smoothing", 1.5): "'smoothing' is from 0 to 1",
+        ("drawn", 0.5): "task.scheduled=none draws none",
     }  # fmt: skip
     for (name, value), message in refusals.items():
         with pytest.raises(ValueError, match=message):

@@ -112,7 +112,7 @@ def test_a_net_tells_unknown_words_apart_by_how_they_are_spelled(reader):
     net = net_of(reader).eval()
     one, other, again = (net(batch_of(spelled([(word,)]))) for word in ("abc", "abd", "abc"))
     assert torch.equal(one, again) and not torch.allclose(one, other)
-    bare = net_of(None).eval()
+    bare = net_of(None, character_size=None).eval()
     assert torch.equal(*(bare(batch_of(spelled([(word,)]))) for word in ("abc", "abd")))
     # Beside their embeddings.
     x = batch_of(spelled()).x
@@ -144,6 +144,7 @@ def test_tied_embeddings_are_those_of_words():
         (lambda: net_of("cnn", sn.Sizes(None, 3, 2)), "characters are those of tokens"),
         (lambda: net_of("lstm", character_size=5), "'character_size'.* even.*got 5"),
         (lambda: net_of("cnn", character_size=0), "'character_size' is at least 1.*got 0"),
+        (lambda: net_of(None), "'character_size' is 6, and nothing reads characters"),
         (lambda: net_of("rnn"), "characters"),
         (lambda: net_of("cnn")(batch_of(KNOWN.tokens([("a",)]))), r"spelling=\.\.\."),
         (lambda: net_of("cnn").stepper().push([1]), r"net\.characters reads how words"),

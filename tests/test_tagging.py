@@ -95,8 +95,8 @@ def test_a_tag_is_a_column_or_a_feature(place, tag, tags):
 
 
 BAD_CONLLU = {
-    "columns": (row("1", "a") + "\t_", "line 1: 11 columns, CoNLL-U has 10, with tabs between"),
-    "spaces": (row("1", "a").replace("\t", " "), "line 1: 1 columns, CoNLL-U has 10"),
+    "columns": (row("1", "a") + "\t_", "line 1: expected 10 columns with tabs between them, "),
+    "spaces": (row("1", "a").replace("\t", " "), "columns with tabs between them, found 1"),
     "empty": (row("1", "a", upos=""), "line 1: column 4 is empty, CoNLL-U has _ in its place"),
     "number": (row("one", "a"), "line 1: 'one', expected the number of a word"),
     "first": (row("2", "a"), "line 1: '2', expected the number of the next word, 1"),
@@ -170,13 +170,13 @@ def test_words_alone_are_enough_to_predict_their_tags(place):
 
 
 BAD_COLUMNS = {
-    "columns": ("a O\nb\n", {}, "a.txt, line 2: 1 columns, expected 2 as in line 1"),
-    "more": ("a\tO\nb\tO\tO\n", {}, "a.txt, line 2: 3 columns, expected 2 as in line 1"),
-    "hash": ("#tag\tO\n\n#tag\n", {}, "a.txt, line 3: 1 columns, expected 2 as in line 1"),
+    "columns": ("a O\nb\n", {}, "a.txt, line 2: expected 2 columns as in line 1, found 1"),
+    "more": ("a\tO\nb\tO\tO\n", {}, "a.txt, line 2: expected 2 columns as in line 1, found 3"),
+    "hash": ("#tag\tO\n\n#tag\n", {}, "a.txt, line 3: expected 2 columns as in line 1, found 1"),
     "tag": ("a\tO\nb\t\nc\tO\n", {}, "a.txt, line 2: column 2, the tag, is empty"),
     "word": ("a\tO\n\tO\n", {}, "a.txt, line 2: column 1, the word, is empty"),
-    "one": ("a\nb\n", {}, "a.txt, line 1: 1 columns, and column 1 has the word: expected"),
-    "none": ("a O\n", {"column": "3"}, "a.txt, line 1: 2 columns, and none is column 3, that of"),
+    "one": ("a\nb\n", {}, "a.txt, line 1: column 1 would be both the word and its tag"),
+    "none": ("a O\n", {"column": "3"}, "a.txt, line 1: the last column is 2, and 3 would be"),
     "name": ("a O\n", {"column": "upos"}, "task.column=upos: a.txt has columns with numbers"),
     "bytes": (b"a O\ncaf\xe9 O\n", {}, "a.txt is not text in UTF-8: byte 0xe9 at offset 7, line 2"),
     "kind": ("a B-\n\nb O\n\nc O\n", {"scheme": "BIO"}, "a.txt, line 1: 'B-' is not a tag of"),

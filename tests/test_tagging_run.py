@@ -197,8 +197,8 @@ def test_conllu_is_read_without_its_tags(parts, place):
         (("text=",), "text, line 1: '' has no words"),
         (("text=a", "min=0.5"), "min= is for predictions of samples"),
         (("path=nowhere",), "no file or folder nowhere"),
-        (("path=bad.conll",), "bad.conll, line 2: 1 columns, expected 2 as in line 1"),
-        (("path=bad.conllu",), "bad.conllu, line 1: 2 columns, CoNLL-U has 10"),
+        (("path=bad.conll",), "bad.conll, line 2: expected 2 columns as in line 1, found 1"),
+        (("path=bad.conllu",), "bad.conllu, line 1: expected 10 columns with tabs between"),
         (("path=latin.txt",), "latin.txt is not text in UTF-8: byte 0xe9 at offset 3"),
     ],
 )

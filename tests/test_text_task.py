@@ -300,6 +300,7 @@ def test_sliding_windows_are_trained_on(file, tmp_path, monkeypatch):
         (("task.limit=9", "task.root=FILE"), "characters, 2 at least are needed: give more text"),
         (("task.window=0",), "option 'window' is at least 1, got 0"),
         (("task.drawn=2",), "option 'drawn' is from 0 to 1, got 2"),
+        (("task.drawn=0.5",), "task.scheduled=none draws none: set task.scheduled=linear"),
         (("task.windows=sliding", "task.scheduled=linear"), "take task.windows=streams"),
         (("topology=bichain",), "such as topology=chain"),
         (("task.tokens=words",), 'is "characters" or "subwords"'),

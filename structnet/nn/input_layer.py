@@ -21,6 +21,8 @@ Input = Literal["learned", "onehot"]
 OFTEN = 1000
 STD_OF_FREQUENT = 1.0
 STD_OF_RARE = 0.3
+# The size of what characters give for a token.
+CHARACTER_SIZE = 64
 
 
 def input_layer(
@@ -83,23 +85,34 @@ class Joined(nn.Module):
 
 
 def with_characters(
-    size: int, layer: nn.Module, sizes: Sizes, chosen: tuple[Reader | None, int], executor: str
+    size: int,
+    layer: nn.Module,
+    sizes: Sizes,
+    chosen: tuple[Reader | None, int | None],
+    executor: str,
 ) -> tuple[int, nn.Module]:
     """An input layer and its size with what tokens look like beside it, if that is read.
 
     Arguments:
         size, layer: what `input_layer` returns.
         sizes: what the task tells of its data.
-        chosen: what reads characters, None for nothing, and the size of what it gives.
+        chosen: what reads characters, None for nothing, and the size of what it gives, None for
+            CHARACTER_SIZE.
         executor: what runs an LSTM that reads them.
 
-    ValueError for a task without tokens.
+    ValueError for a task without tokens, and for a size with nothing that reads characters.
     """
     reader, width = chosen
     if reader is None:
+        if width is not None:
+            raise ValueError(
+                f"option 'character_size' is {width}, and nothing reads characters: set "
+                "net.characters=cnn or lstm, or leave it out"
+            )
         return size, layer
     if sizes.vocabulary is None:
         raise ValueError("net.characters are those of tokens, and the task has none: leave it out")
+    width = CHARACTER_SIZE if width is None else width
     return size + width, Joined(layer, Characters(reader, width, executor))
 
 

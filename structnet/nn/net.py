@@ -64,7 +64,7 @@ class Net(nn.Module, metaclass=Checked):
             else of 0.3.
         characters: what reads how tokens are written, beside their embeddings, for a task that
             tells: cnn, a convolution, or lstm, one in both directions; null for nothing.
-        character_size: the size of what it gives for a token.
+        character_size: the size of what it gives for a token; null for 64.
         hidden_size: the units of a layer in each direction.
         parameters: the largest number of parameters that the net may have; hidden_size is then the
             largest that keeps to it.
@@ -117,7 +117,7 @@ class Net(nn.Module, metaclass=Checked):
         tied: bool = False,
         embedding_size: int = 128,
         characters: Reader | None = None,
-        character_size: int = 64,
+        character_size: int | None = None,
         hidden_size: int = 128,
         parameters: int | None = None,
         num_layers: int = 1,

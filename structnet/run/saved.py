@@ -21,6 +21,8 @@ def saved_config(directory: str | Path) -> dict[str, Any]:
     """The saved configuration of a run; FileNotFoundError if there is none."""
     file = Path(directory) / "config.yaml"
     if not file.is_file():
+        if not file.parent.is_dir():
+            raise FileNotFoundError(f"no run in {directory}: there is no such directory")
         raise FileNotFoundError(f"no run in {directory}: it has no config.yaml")
     return plain_config(read_yaml(file), file)
 

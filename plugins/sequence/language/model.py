@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 import structnet as sn
 from structnet.plugins.sequence.generation.writing import generate
 from structnet.plugins.sequence.language.coding import warn_of_unknown
-from structnet.plugins.sequence.language.sampling import Schedule, sampled, share_of
+from structnet.plugins.sequence.language.sampling import Schedule, drawn_share, sampled, share_of
 from structnet.plugins.sequence.language.streams import Sliding, Windows, stream_loader
 from structnet.plugins.sequence.language.task import TextTask
 from structnet.plugins.sequence.topology import refuse_ahead
@@ -49,13 +49,11 @@ class LanguageModel(TextTask):
         windows: Literal["streams", "sliding"] = "streams",
         jitter: bool = True,
         scheduled: Schedule = "none",
-        drawn: float = 0.25,
+        drawn: float | None = None,
         **options: Any,
     ):
         super().__init__(**options)
         self.check_counts(window=window)
-        if not 0 <= drawn <= 1:
-            raise ValueError(f"option 'drawn' is from 0 to 1, got {drawn}")
         if scheduled != "none" and windows == "sliding":
             raise ValueError(
                 "scheduled sampling draws what follows in a window, and task.windows=sliding "
@@ -63,7 +61,7 @@ class LanguageModel(TextTask):
             )
         self.window, self.windows, self.jitter = window, windows, jitter
         self.scheduled: Schedule = scheduled
-        self.drawn = drawn
+        self.drawn = drawn_share(scheduled, drawn)
 
     def check(self, topology: sn.Topology) -> None:
         super().check(topology)

@@ -13,8 +13,27 @@ from torch import Tensor
 import structnet as sn
 
 Schedule = Literal["none", "constant", "linear", "exponential", "sigmoid"]
+# The share that is drawn where an option does not say it.
+DRAWN = 0.25
 # How steep the inverse sigmoid is: it begins and ends this near to its limits.
 EDGE = 0.01
+
+
+def drawn_share(schedule: Schedule, drawn: float | None) -> float:
+    """The option `drawn`, or DRAWN for null.
+
+    ValueError for one that is no share, and for one without a schedule, which would do nothing.
+    """
+    if drawn is None:
+        return DRAWN
+    if not 0 <= drawn <= 1:
+        raise ValueError(f"option 'drawn' is from 0 to 1, got {drawn}")
+    if schedule == "none":
+        raise ValueError(
+            f"option 'drawn' is the share {drawn} of inputs that are drawn, and "
+            "task.scheduled=none draws none: set task.scheduled=linear, or leave it out"
+        )
+    return drawn
 
 
 def share_of(schedule: Schedule, most: float, done: float) -> float:

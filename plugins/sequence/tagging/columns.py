@@ -34,12 +34,12 @@ def read_columns(
         for what, column in wanted.items():
             if column > width:
                 raise ValueError(
-                    f"{path}, line {lines[0]}: {width} columns, and none is column {column}, that "
-                    f"of the {what}; see task.column and task.word_column"
+                    f"{path}, line {lines[0]}: the last column is {width}, and {column} would be "
+                    f"that of the {what}; see task.column and task.word_column"
                 )
         if labelled and wanted["word"] == wanted["tag"]:
             raise ValueError(
-                f"{path}, line {lines[0]}: {width} columns, and column {word} has the word: "
+                f"{path}, line {lines[0]}: column {word} would be both the word and its tag: "
                 "expected a word and its tag, separated by a tab or spaces; see task.column and "
                 "task.word_column"
             )
@@ -70,8 +70,8 @@ def _sentences(path: Path) -> Iterator[list[Row]]:
                 continue
             if len(values) != width:
                 raise ValueError(
-                    f"{path}, line {line.line}: {len(values)} columns, expected {width} as in line "
-                    f"{first}"
+                    f"{path}, line {line.line}: expected {width} columns as in line {first}, "
+                    f"found {len(values)}"
                 )
             if values[0] != DOCUMENT:
                 rows.append((line, values))

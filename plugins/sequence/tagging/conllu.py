@@ -61,8 +61,8 @@ def _fields(line: Line) -> list[str]:
     fields = line.text.split("\t")
     if len(fields) != COLUMNS:
         raise ValueError(
-            f"{line.path}, line {line.line}: {len(fields)} columns, CoNLL-U has {COLUMNS}, with "
-            "tabs between them"
+            f"{line.path}, line {line.line}: expected {COLUMNS} columns with tabs between "
+            f"them, found {len(fields)}"
         )
     if "" in fields:
         raise ValueError(

@@ -16,7 +16,7 @@ from structnet.plugins.sequence.generation.starts import END, START
 from structnet.plugins.sequence.generation.texts import UNKNOWN
 from structnet.plugins.sequence.generation.whole import right_texts
 from structnet.plugins.sequence.language.measures import nats
-from structnet.plugins.sequence.language.sampling import Schedule, mixed, share_of
+from structnet.plugins.sequence.language.sampling import Schedule, drawn_share, mixed, share_of
 from structnet.plugins.sequence.topology import Chain
 from structnet.plugins.sequence.translation.net import Seq2Seq
 from structnet.plugins.sequence.translation.picture import alignments
@@ -51,7 +51,8 @@ class Transduction(sn.Task):
     Arguments:
         scheduled: scheduled sampling (Bengio et al. 2015): how the share of tokens grows that the
             decoder reads in training of what it has drawn itself; constant, or none.
-        drawn: that share at the end of training. One minus it is the teacher forcing ratio.
+        drawn: that share at the end of training, null for a quarter. One minus it is the teacher
+            forcing ratio.
         smoothing: label smoothing (Szegedy et al. 2016, section 7): the share of the target's
             probability that goes to all tokens alike.
         beam: the beams of the search in tests and predictions; 1 takes the most probable token at
@@ -69,21 +70,20 @@ class Transduction(sn.Task):
         self,
         *,
         scheduled: Schedule = "none",
-        drawn: float = 0.25,
+        drawn: float | None = None,
         smoothing: float = 0.0,
         beam: int = 1,
         penalty: float = 0.6,
     ):
         """ValueError for an option out of range."""
-        for name, share in (("drawn", drawn), ("smoothing", smoothing)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"option {name!r} is from 0 to 1, got {share}")
+        if not 0 <= smoothing <= 1:
+            raise ValueError(f"option 'smoothing' is from 0 to 1, got {smoothing}")
         if beam < 1 or penalty < 0:
             raise ValueError(
                 f"option 'beam' is at least 1 and 'penalty' at least 0, got {beam} and {penalty}"
             )
         self.scheduled: Schedule = scheduled
-        self.drawn, self.smoothing = drawn, smoothing
+        self.drawn, self.smoothing = drawn_share(scheduled, drawn), smoothing
         self.beam, self.penalty = beam, penalty
         self.longest = 0
 
