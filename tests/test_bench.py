@@ -47,7 +47,7 @@ def shapes(products):
 
 
 def floor_shapes(case):
-    found = Floor(case.layer.cells, case.plans, case.layer.input_size).products
+    found = Floor(case.layer.cells, case.plans, case.layer.input_sizes).products
     assert all(product.count == 1 for product in found)
     return shapes(product[1:] for product in found)
 
@@ -117,7 +117,7 @@ def test_linear_cells_have_products_of_the_input_alone(cell):
 
 def test_the_floor_runs_its_products_and_nothing_else():
     case = case_of(TREE)
-    floor = Floor(case.layer.cells, case.plans, case.layer.input_size)
+    floor = Floor(case.layer.cells, case.plans, case.layer.input_sizes)
     step = floor.prepare(case.x.detach())
     with Products() as products:
         step()

@@ -27,6 +27,38 @@ def test_directions_stand_side_by_side_each_with_a_cell_of_its_own():
             assert_same(state.chunk(2, dim=1)[direction].detach(), expected.detach())
 
 
+@pytest.mark.parametrize("executor", ["reference", "batched", "compiled"])
+def test_in_turn_a_direction_reads_what_the_one_before_returned(executor):
+    topology = sn.topologies.create("tree", direction="in_turn")
+    layer = recurrence(topology, "lstm", executor=executor)
+    structures = [[[1, 2], [-1, -1], [-1, 3], [-1, -1]], [[-1, -1]], [[1, -1], [-1, -1]]]
+    plans = topology.plan(structures)
+    x = features(plans)
+    h, states = layer(x, plans, return_states=True)
+    assert h is states[0] and layer.output_size == 4 and layer.input_sizes == [3, 5]
+    up = sn.Recurrence("tree", "lstm", 3, 2, executor="reference").double()
+    down_topology = sn.topologies.create("tree", direction="down")
+    down = sn.Recurrence(down_topology, "lstm", 5, 2, executor="reference").double()
+    up.cells[0], down.cells[0] = layer.cells
+    first, one = up(x, plans[:1], return_states=True)
+    second, other = down(torch.cat([x, first], dim=1), plans[1:], return_states=True)
+    expected = torch.cat([first, second], dim=1)
+    assert_same(h.detach(), expected.detach())
+    for state, *parts in zip(states, one, other, strict=True):
+        assert_same(state.detach(), torch.cat(parts, dim=1).detach())
+    probe = torch.randn_like(h)
+    weights = [x, *layer.parameters()]
+    for found, wanted in zip(
+        torch.autograd.grad((h * probe).sum(), weights),
+        torch.autograd.grad((expected * probe).sum(), weights),
+        strict=True,
+    ):
+        assert_same(found, wanted)
+    with pytest.raises(ValueError, match="leave it out"):
+        sizes = sn.Sizes(None, 3, 2)
+        sn.nets.create("stack", sizes, topology, "lstm", "every", hidden_size=2, apart=True)
+
+
 def test_a_sample_gets_the_same_numbers_alone_and_in_a_batch():
     topology = sn.topologies.create("bichain")
     layer, lengths = recurrence(topology, "gru"), [3, 1, 5]

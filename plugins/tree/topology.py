@@ -21,17 +21,25 @@ class Tree(sn.Topology):
     Arguments:
         arity: the number of ordered child slots, each with weights of its own (2 is a binary tree);
             null is any number of children, which share weights and are summed.
-        direction: up follows the children, down the parent; both has one pass for each.
+        direction: up follows the children, down the parent; both has one pass for each; in_turn
+            has them in turn, as the pass down reads what the pass up returned at the same node
+            (Paulus et al. 2014, section 3).
     """
 
     takes = "tree"
     joins = True
 
-    def __init__(self, *, arity: int | None = 2, direction: Literal["up", "down", "both"] = "up"):
+    def __init__(
+        self,
+        *,
+        arity: int | None = 2,
+        direction: Literal["up", "down", "both", "in_turn"] = "up",
+    ):
         if arity is not None and arity < 1:
             raise ValueError(f"option 'arity' is at least 1, or null for any number, got {arity}")
         self.arity = arity
-        self.directions = ("up", "down") if direction == "both" else (direction,)
+        self.in_turn = direction == "in_turn"
+        self.directions = (direction,) if direction in ("up", "down") else ("up", "down")
 
     @property
     def arities(self) -> tuple[int | None, ...]:

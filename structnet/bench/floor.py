@@ -59,14 +59,14 @@ class Floor:
     Arguments:
         cells: of the layer, one per direction.
         plans: of the batch, one per direction.
-        input_size: of the layer.
+        input_sizes: what they read of a node, one per direction.
     """
 
-    def __init__(self, cells: Sequence[Any], plans: Sequence[Plan], input_size: int):
+    def __init__(self, cells: Sequence[Any], plans: Sequence[Plan], input_sizes: Sequence[int]):
         self.by_level = [
             one
-            for cell, plan in zip(cells, plans, strict=True)
-            for one in _products_of(cell, plan, input_size)
+            for cell, plan, size in zip(cells, plans, input_sizes, strict=True)
+            for one in _products_of(cell, plan, size)
         ]
 
     @property

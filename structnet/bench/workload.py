@@ -124,7 +124,7 @@ def measure_case(
 ) -> Figures:
     """Time and peak memory of a step, its floor and its rivals, and the time of planning."""
     contenders = {one.name: one for one in (ours(case), *rivals(case, kinds))}
-    floor = Floor(list(case.layer.cells), case.plans, case.layer.input_size)
+    floor = Floor(list(case.layer.cells), case.plans, case.layer.input_sizes)
     runs: dict[str, Callable[[], Any]] = {
         FLOOR: floor.prepare(case.x.detach()),
         **{name: one.step for name, one in contenders.items()},

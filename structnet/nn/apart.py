@@ -54,7 +54,13 @@ class Apart(nn.Module):
     """
 
     def __init__(self, stack: Callable[[Topology], Stack], topology: Topology):
+        """ValueError for directions that read each other's outputs."""
         super().__init__()
+        if topology.in_turn:
+            raise ValueError(
+                f"net.apart=true keeps directions from each other, and those of "
+                f"{type(topology).__name__} read the outputs of the ones before: leave it out"
+            )
         count = len(topology.directions)
         stacks = [stack(Direction(topology, index)) for index in range(count)]
         self.stacks = nn.ModuleList(stacks)

@@ -77,16 +77,16 @@ class Recurrence(nn.Module, metaclass=Checked):
         self.noise = Noise(recurrent_dropout, zoneout, weight_drop)
         self.topology = topology = _topology(topology)
         self.directions, self.arities = topology.directions, topology.arities
-        self.input_size = input_size
-
-        make = _maker(cell, options)
-
-        def cell_of(arity: int | None) -> Cell:
-            return adapt(make(input_size, hidden_size, arity), arity)
+        self.input_size, make = input_size, _maker(cell, options)
 
         # Before anything is drawn: random numbers come from that device.
         with torch.device(device or torch.get_default_device()):
-            self.cells: Any = nn.ModuleList(map(cell_of, topology.arities))
+            self.cells: Any = nn.ModuleList()
+            self.input_sizes: list[int] = []
+            for arity in topology.arities:
+                size = input_size + topology.in_turn * sum(one.output_size for one in self.cells)
+                self.input_sizes.append(size)
+                self.cells.append(adapt(make(size, hidden_size, arity), arity))
             self.edges = None
             if edge_size is not None:
                 self.edges = EdgeFeatures(edge_size, list(self.cells))
@@ -160,10 +160,10 @@ class Recurrence(nn.Module, metaclass=Checked):
             raise ValueError(f"return_states is False, True or 'final', got {return_states!r}")
         starts = self._split_initial(initial, plans)
         edges = self._edge_terms(edge_x, plans)
-        found = [
-            self._run(cell, plan, x, start, terms, executor or self.executor, return_states)
-            for cell, plan, start, terms in zip(self.cells, plans, starts, edges, strict=True)
-        ]
+        found, read, executor = [], x, executor or self.executor
+        for cell, plan, start, terms in zip(self.cells, plans, starts, edges, strict=True):
+            found.append(self._run(cell, plan, read, start, terms, executor, return_states))
+            read = torch.cat([read, found[-1][0]], dim=1) if self.topology.in_turn else x
         outputs, states = zip(*found, strict=True)
         is_state = return_states is True and all(state and h is state[0] for h, state in found)
         if not (is_state or return_states):

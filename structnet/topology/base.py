@@ -29,12 +29,11 @@ class Topology(metaclass=Checked):
     """The predecessors of every node of a structure.
 
     Attributes:
-        takes: the kind of structure: sequence, tree, grid, graph or undirected. Tasks choose the
-            form of their data by it.
-        joins: whether `predecessors` can be called for the disjoint union of graphs, so that a
-            batch of `Edges` or a torch_geometric Batch is read at once.
+        takes: the kind of structure that tasks give it: sequence, tree, grid, graph or undirected.
+        joins: whether `predecessors` takes the disjoint union of graphs, a batch at once.
         arity: the number of ordered slots, or None for any number of unordered predecessors.
         directions: the names of the directions.
+        in_turn: whether a direction reads the outputs of those before it, beside the input.
         num_initial: the number of initial states per sample, or None for one per node. In the table
             of n nodes, the entry n + j stands for initial state j.
     """
@@ -43,6 +42,7 @@ class Topology(metaclass=Checked):
     joins: ClassVar[bool] = False
     arity: int | None = 1
     directions: tuple[str, ...] = ("forward",)
+    in_turn: bool = False
     num_initial: int | None = 0
 
     @abc.abstractmethod
