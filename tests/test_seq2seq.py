@@ -310,7 +310,7 @@ def test_dropout_is_for_training_and_the_head_may_share_the_embedding():
 MISTAKES = [
     ({"condition": "none", "attention": "none"}, "tells the decoder nothing of the source"),
     ({"attention": "none", "heads": 2}, "net.heads=2 are heads of attention"),
-    ({"attention": "none", "input_feeding": True}, "take net.attention=dot"),
+    ({"attention": "none", "input_feeding": True}, "take net.attention=additive"),
     (
         {"input_feeding": True, "weight_drop": 0.1},
         "net.weight_drop draws once for a whole sequence",

@@ -61,7 +61,7 @@ def run(words: list[str]) -> int:
     if picture is not None and net.decoder.attention is None:
         raise ValueError(
             f"the net of {directory} has no attention to draw: leave out attention=, or train with "
-            "net.attention=dot"
+            "net.attention=additive"
         )
     beams = task.beam if beam is None else beam
     if n > beams:

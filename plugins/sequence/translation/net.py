@@ -70,7 +70,7 @@ class Seq2Seq(nn.Module):
         head: Callable[[int, sn.Sizes], sn.Head],
         *,
         condition: Condition = "state",
-        attention: Literal["none", "dot", "additive"] = "dot",
+        attention: Literal["none", "dot", "additive"] = "additive",
         heads: int = 1,
         input_feeding: bool = False,
         embedding_size: int = 128,
@@ -125,7 +125,7 @@ class Seq2Seq(nn.Module):
         The targets are those of the batch. ValueError for a net without attention.
         """
         if self.decoder.attention is None:
-            raise ValueError("the net has no attention: train one with net.attention=dot")
+            raise ValueError("the net has no attention: train one with net.attention=additive")
         target = _target(batch)
         _, weights = self.decoder(self.encode(batch), target)
         sizes = zip(target.ptr.diff().tolist(), batch.ptr.diff().tolist(), strict=True)
@@ -191,13 +191,15 @@ def _check(sizes: sn.Sizes, condition: str, attention: str, heads: int) -> None:
             "leave one of them out"
         )
     if attention == "none" and heads != 1:
-        raise ValueError(f"net.heads={heads} are heads of attention: take net.attention=dot")
+        raise ValueError(f"net.heads={heads} are heads of attention: take net.attention=additive")
 
 
 def _check_feeding(attention: str, options: dict[str, Any]) -> None:
     """ValueError for options that do not go with input feeding."""
     if attention == "none":
-        raise ValueError("net.input_feeding=true feeds what attention gave: take net.attention=dot")
+        raise ValueError(
+            "net.input_feeding=true feeds what attention gave: take net.attention=additive"
+        )
     if given := [name for name in WHOLE if options.get(name)]:
         raise ValueError(
             f"net.{given[0]} draws once for a whole sequence, and net.input_feeding=true goes step "
