@@ -114,7 +114,7 @@ def test_a_question_is_read_where_it_stands(tmp_path):
     (tmp_path / "tests").mkdir()
     path = tmp_path / "tests" / "test_a.py"
     path.write_text("def f(width, height):\n    return height * (\n        width)\n")
-    task = sn.tasks.create("callgraph")
+    task = sn.tasks.create("callgraph", tests=True)
     task.vocabulary = sn.Vocabulary({"width": 5})
     samples = list(task.read(tmp_path, GRAPH))
     origins = [sample.origin for sample in samples[::2]]

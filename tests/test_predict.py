@@ -1,5 +1,6 @@
 import json
 import re
+import subprocess
 
 import pytest
 from commands import SMALL, call, code_folder, isolated, opened, refused, trained, write_sst
@@ -15,7 +16,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "project"
     (folder / "tests").mkdir(parents=True)
-    (folder / "code.py").write_text("x = width - 1\n\n\ny = min(height, width\n    + 1)\n")
+    (folder / "code.py").write_text("x = width - 1\n\n\ny = min(height, width\n    % 7)\n")
     (folder / "tests" / "test_code.py").write_text("assert f(width, 3) == height\n")
     (folder / "broken.py").write_text("def (:\n")
     (folder / "binary.py").write_bytes(b"\x00\xff\x00")
@@ -30,13 +31,16 @@ def test_lines_name_file_line_expression_and_probability_the_worst_first(project
     assert all(found), out
     assert {(one["file"], one["line"], one["text"]) for one in found} == {
         ("project/code.py", "1", "width - 1"),
-        ("project/code.py", "4", "min(height, width + 1)"),
-        ("project/code.py", "4", "width + 1"),
-        ("project/tests/test_code.py", "1", "f(width, 3) == height"),
-        ("project/tests/test_code.py", "1", "f(width, 3)"),
+        ("project/code.py", "4", "min(height, width % 7)"),
+        ("project/code.py", "4", "width % 7"),
     }
     probabilities = [float(one["probability"]) for one in found]
     assert probabilities == sorted(probabilities, reverse=True)
+    # What gives the same either way is not there.
+    _, out, _ = call("predict", f"run={trained()}", "path=project", "task.tests=true")
+    found = [LINE.match(line) for line in out.splitlines()]
+    assert len(found) == 4 and "f(width, 3)" in {one["text"] for one in found}
+    assert "==" not in out
 
 
 def test_files_that_do_not_parse_are_named_and_passed_over(project):
@@ -52,9 +56,13 @@ def test_json_serves_programs(project):
     status, out, _ = call("predict", "--json", f"run={trained()}", "path=project")
     assert status == 0
     found = json.loads(out)
-    assert len(found) == 5
+    assert {(one["text"], one["kind"]) for one in found} == {
+        ("width - 1", "operation"),
+        ("min(height, width % 7)", "call"),
+        ("width % 7", "operation"),
+    }
     for one in found:
-        assert set(one) == {"file", "line", "text", "class", "probability"}
+        assert set(one) == {"file", "line", "text", "kind", "class", "probability"}
         assert one["class"] == "swapped" and 0 <= one["probability"] <= 1
     assert found == sorted(found, key=lambda one: -one["probability"])
 
@@ -72,6 +80,62 @@ def test_top_shows_so_many_and_says_how_many_more(project):
     assert len(call("predict", f"run={trained()}", f"path={code_folder()}").out.splitlines()) == 20
     assert len(json.loads(call("predict", "--json", f"run={trained()}", f"path={code_folder()}",
                                "top=2").out)) == 2  # fmt: skip
+
+
+def test_equal_texts_are_shown_once_and_all_are_there_for_programs(project):
+    lines = [f"a{i} = width - 1" for i in range(30)] + [f"b{i} = height - {i}" for i in range(30)]
+    (project / "code.py").write_text("\n".join(lines) + "\n")
+    command = ("predict", f"run={trained()}", "path=project/code.py")
+    _, out, err = call(*command, "top=100")
+    assert len(out.splitlines()) == 31 and err == ""
+    (several,) = [line for line in out.splitlines() if "width - 1" in line]
+    assert several.endswith(", x 30)") and out.count(", x ") == 1
+    shown = [float(re.findall(r"\((.*?)[,)]", line)[-1]) for line in out.splitlines()]
+    assert shown == sorted(shown, reverse=True)
+    assert len(json.loads(call(*command, "--json").out)) == 60
+
+
+def test_probabilities_are_those_after_a_prior(project):
+    found = {}
+    for prior in (0.5, 0.001):
+        words = ("predict", "--json", f"run={trained()}", "path=project", f"task.prior={prior}")
+        found[prior] = {one["text"]: one["probability"] for one in json.loads(call(*words).out)}
+    for text, even in found[0.5].items():
+        expected = 0.001 * even / (0.001 * even + 0.999 * (1 - even))
+        assert found[0.001][text] == pytest.approx(expected, abs=2e-6)
+    words = ("predict", f"run={trained()}", "path=project")
+    assert "'prior' is between 0 and 1, got 0" in refused(*words, "task.prior=0")
+
+
+def test_lines_that_differ_from_a_revision_are_read_alone(project):
+    def git(*words):
+        named = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *named, *words], cwd=project, check=True, capture_output=True)
+
+    command = ("predict", f"run={trained()}", "path=project")
+    assert "not a git repository" in refused(*command, "changed=HEAD")
+    git("init", "-q")
+    git("add", "code.py")
+    git("commit", "-q", "-m", "one")
+    status, out, err = call(*command, "changed=HEAD")
+    assert (status, out) == (0, "") and "that differs from HEAD" in err
+    # The second line of an expression, a line that is new, and a file that git does not know.
+    text = (project / "code.py").read_text()
+    (project / "code.py").write_text(text.replace("% 7", "% 9") + "z = height - 2\n")
+    (project / "new one.py").write_text("a = b - 3\n")
+    _, out, _ = call(*command, "changed=HEAD")
+    assert {LINE.match(line)["text"] for line in out.splitlines()} == {
+        "min(height, width % 9)", "width % 9", "height - 2", "b - 3",
+    }  # fmt: skip
+    git("add", ".")
+    git("commit", "-q", "-m", "two")
+    assert call(*command, "changed=HEAD").out == ""
+    assert len(call(*command, "changed=HEAD~1").out.splitlines()) == 4
+    assert "no revision 'nothing'" in refused(*command, "changed=nothing")
+    assert "not a revision" in refused(*command, "changed=--output=x")
+    assert "at the files of path=" in refused(
+        "predict", f"run={trained()}", "text=a", "changed=HEAD"
+    )
 
 
 def test_a_file_without_expressions_gives_nothing(project):

@@ -256,6 +256,31 @@ def test_exchanging_the_operands_exchanges_the_probabilities(code):
     torch.testing.assert_close(a, b.flip(1), rtol=1e-10, atol=1e-12)
 
 
+def test_what_means_the_same_either_way_is_left_out(tmp_path):
+    from structnet.plugins.tree.expressions.expression import expressions
+
+    either = ["+", "*", "&", "|", "^", "==", "!=", "is", "is not"]
+    ordered = ["-", "/", "//", "%", "**", "@", "<<", ">>", "<", ">", "<=", ">=", "in", "not in"]
+    path = tmp_path / "a.py"
+    path.write_text("".join(f"a {sign} b\n" for sign in either + ordered))
+    assert [one.text for one in expressions(path)] == [f"a {sign} b" for sign in ordered]
+
+
+def test_the_calibration_error_is_the_mean_gap_of_bins_weighted_by_their_size(code):
+    topology = sn.topologies.create("tree")
+    task, splits = load(code)
+    batch = collate(splits["test"], topology)
+    output = torch.randn(batch.num_samples, 1, generator=torch.Generator().manual_seed(0)) * 3
+    metric = task.metrics()["calibration_error"]
+    metric.update(*task.measured(output, batch)["calibration_error"])
+    sure, y = task.sample_output(output, batch).softmax(1)[:, 1], batch.y[::2]
+    at, gap = (sure * 15).long().clamp(max=14), 0.0
+    for one in at.unique():
+        mine = at == one
+        gap += float(mine.float().mean() * (sure[mine].mean() - y[mine].float().mean()).abs())
+    assert float(metric.compute()) == pytest.approx(gap, abs=1e-6)
+
+
 def test_baselines_are_fitted_on_the_same_split(code):
     task, _ = load(code)
     found = task.baselines()
@@ -289,9 +314,10 @@ def test_baselines_refuse_what_they_cannot_learn_from(code):
         fit_baselines([], [], np.zeros(0, bool), seed=0)
 
 
-def test_predicting_reads_tests_as_well_and_in_the_order_written(code, tmp_path):
+def test_predicting_reads_tests_where_they_are_asked_for_and_in_the_order_written(code, tmp_path):
     topology = sn.topologies.create("chain")
     task, _ = load(code, "chain")
+    task.tests = True
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_a.py").write_text("count - width\n")
     samples = list(task.read(tmp_path, topology))

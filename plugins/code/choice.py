@@ -1,12 +1,13 @@
 """Tasks that ask which of two versions of a piece of Python code was written."""
 
 import abc
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 import structnet as sn
 from structnet.plugins.code.sources import python_files, split_files, standard_library
@@ -21,18 +22,35 @@ class CodeChoice(sn.Task):
     the test split; there half of the pieces are shown changed. In training all are shown as
     written, as the loss is the same either way.
 
+    "calibration_error" is the expected difference between probabilities and the share that is right
+    (Naeini et al. 2015), in 15 bins, where half of the pieces are changed. Real code seldom is: by
+    Bayes' rule, predictions are the probabilities that a piece was changed if `prior` of all were.
+
     Arguments:
         root: a Python file, or a folder that is searched for them; null is the standard library.
         min_count: how often a word must occur in the training split to be known.
+        prior: the share of pieces in a user's code that are thought to be changed.
+        tests: whether predictions are made for the tests below a user's folder as well.
     """
 
     group = 2
     # What a piece of code is called in messages.
     pieces: str
 
-    def __init__(self, *, root: str | None = None, min_count: int = 2):
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        min_count: int = 2,
+        prior: float = 1e-4,
+        tests: bool = False,
+    ):
+        """ValueError for an option out of range."""
         if min_count < 1:
             raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
+        if not 0 < prior < 1:
+            raise ValueError(f"option 'prior' is between 0 and 1, got {prior}")
+        self.prior, self.tests = prior, tests
         self.root = None if root is None else Path(root).expanduser()
         self.min_count = min_count
 
@@ -92,13 +110,30 @@ class CodeChoice(sn.Task):
         return (np.random.default_rng(0).permutation(count) % 2 == 1).tolist()
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """All pieces of code in a Python file or below a folder, tests included."""
+        """All pieces of code in a Python file or below a folder."""
         assert self.vocabulary is not None
-        for piece in self.extract_all(python_files(path, tests=True)):
+        for piece in self.extract_all(python_files(path, tests=self.tests)):
             yield from self.pair(piece, False, topology, self.vocabulary)
 
     def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
         return output.view(-1, self.group)
+
+    def answer(self, net: nn.Module, batch: sn.Batch) -> list[tuple[str, float]]:
+        """The probability that each piece was changed, if `prior` of all were."""
+        shown, changed = self.sample_output(net(batch), batch).double().unbind(1)
+        odds = math.log(self.prior) - math.log1p(-self.prior)
+        said = (changed - shown + odds).sigmoid()
+        return [(self.classes[1], probability) for probability in said.tolist()]
+
+    def metrics(self) -> dict[str, Any]:
+        from torchmetrics.classification import BinaryCalibrationError
+
+        return {**super().metrics(), "calibration_error": BinaryCalibrationError()}
+
+    def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        scores, y = self.sample_output(output, batch), batch.y[:: self.group]
+        found = super().measured(output, batch)
+        return {**found, "calibration_error": (scores.softmax(dim=1)[:, 1], y)}
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         scores = self.sample_output(output, batch)

@@ -159,8 +159,15 @@ def segment(path: Path, place: Place) -> str | None:
     return line[place.column : place.end_column].decode(errors="replace")
 
 
-@lru_cache(4)
 def _source_lines(path: Path) -> list[bytes]:
     """The lines in UTF-8, as the parser's columns count bytes."""
+    written = path.stat()
+    return _lines_of(path, written.st_mtime_ns, written.st_size)
+
+
+# Texts of predictions are read from all files by turns.
+@lru_cache(1000)
+def _lines_of(path: Path, written: int, size: int) -> list[bytes]:
+    """The lines of a file, as it was last written."""
     with tokenize.open(path) as file:
         return [line.encode() for line in file.read().split("\n")]

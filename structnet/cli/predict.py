@@ -20,25 +20,29 @@ MOST = 5
 def run(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
     texts = take_repeated(words, "text")
+    data = [word for word in words if word.startswith("task.")]
     options = take_options(
-        words, required=("run",), optional=("path", "file", "top", "min", "out"), also=("text",)
+        [word for word in words if word not in data],
+        required=("run",),
+        optional=("path", "file", "top", "min", "out", "changed"),
+        also=("text", "task.root"),
     )
     source = _source(texts, options)
+    if "changed" in options and source != "path":
+        raise ValueError(f"changed= looks at the files of path=, not at {source}=: leave it out")
     top = whole(options["top"], "top") if "top" in options else None
     least = _share(options.get("min", "0"))
     if "out" in options:
         checked(Path(options["out"]), is_picture=False)
         if as_json and Path(options["out"]).suffix != ".json":
             raise ValueError(f"out={options['out']} with --json: name a file .json")
-    from structnet.config.composing import saved
-    from structnet.run.run import Run
-
-    run = Run.compose(saved(options["run"]), Path(options["run"]))
+    run = _reopened(options["run"], data)
     found: list[Any] = _predict(run, source, texts, options)
     if not found:
         task = run.config["task"]["name"]
         path = visible(options[source])
-        print(f"structnet: nothing in {path} for task {task!r}", file=sys.stderr)
+        since = f" that differs from {options['changed']}" if "changed" in options else ""
+        print(f"structnet: nothing in {path}{since} for task {task!r}", file=sys.stderr)
     of_words = bool(found) and run.task.reads_texts and _is_word(found[0])
     if of_words:
         if "min" in options:
@@ -49,20 +53,38 @@ def run(words: list[str]) -> int:
     if "out" in options:
         _save(Path(options["out"]), found[:top], of_words, run.task.wanted)
         return 0
-    shown = found[: 20 if top is None else top]
     if as_json:
-        print(json.dumps([one.as_dict() for one in shown], indent=1))
-    elif of_words:
-        print_labelled(shown)
-    else:
-        for one in shown:
-            if source == "path" or one.node is not None:
-                print(_line(one, run.task.wanted))
-            else:
-                _print_text(one)
-    if len(found) > len(shown):
-        print(f"... {len(found) - len(shown)} more; top=N shows N", file=sys.stderr)
+        print(json.dumps([one.as_dict() for one in found[:top]], indent=1))
+        return 0
+    groups = _grouped(found) if run.task.wanted is not None else [(one, 1) for one in found]
+    shown = groups[: 20 if top is None else top]
+    if of_words:
+        print_labelled([one for one, _ in shown])
+    for one, times in [] if of_words else shown:
+        if source == "path" or one.node is not None:
+            print(_line(one, run.task.wanted, times))
+        else:
+            _print_text(one)
+    if len(groups) > len(shown):
+        print(f"... {len(groups) - len(shown)} more; top=N shows N", file=sys.stderr)
     return 0
+
+
+def _reopened(directory: str, data: Sequence[str]) -> Any:
+    """A run, with other options of its task."""
+    from structnet.config.composing import override, saved
+    from structnet.run.run import Run
+
+    config = saved(directory)
+    return Run.compose(override(config, data, "task") if data else config, Path(directory))
+
+
+def _grouped(found: Sequence[Any]) -> list[tuple[Any, int]]:
+    """The first of the predictions with the same text, and how many there are."""
+    groups: dict[Any, list[Any]] = {}
+    for one in found:
+        groups.setdefault((one.origin.text, one.node), []).append(one)
+    return [(group[0], len(group)) for group in groups.values()]
 
 
 def _is_word(one: Any) -> bool:
@@ -85,11 +107,14 @@ def _source(texts: Sequence[str], options: dict[str, str]) -> str:
 
 def _predict(run: Any, source: str, texts: Sequence[str], options: dict[str, str]) -> list[Any]:
     from structnet.data.batch import Origin
+    from structnet.system.changes import Changes
     from structnet.system.reading import read_text
     from structnet.training.predict import predict, predict_texts
 
     if source == "path":
-        return predict(run, run.load_net(), Path(options["path"]))
+        path = Path(options["path"])
+        changes = Changes(path, options["changed"]) if "changed" in options else None
+        return predict(run, run.load_net(), path, changes)
     place = options.get("file", "text")
     if source == "file":
         texts = read_text(Path(place)).replace("\r\n", "\n").split("\n")
@@ -99,8 +124,9 @@ def _predict(run: Any, source: str, texts: Sequence[str], options: dict[str, str
     return predict_texts(run, run.load_net(), origins)
 
 
-def _line(one: Any, wanted: str | None) -> str:
-    return f"{one} ({f'{one.probability:.3f}' if wanted else one.verdict})"
+def _line(one: Any, wanted: str | None, times: int = 1) -> str:
+    more = f", x {times}" if times > 1 else ""
+    return f"{one} ({f'{one.probability:.3f}' if wanted else one.verdict}{more})"
 
 
 def _print_text(one: Any) -> None:

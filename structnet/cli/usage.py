@@ -78,14 +78,18 @@ structnet predict run=DIR path=FILE_OR_FOLDER | file=FILE | text="...": predicti
   path=PATH       a file, or a folder with all files below it; for task pyg another task.root
   text="..."      a text, for a task that reads texts; may be repeated
   file=FILE       a file in UTF-8 with a text per line
-  top=N           the number of predictions to show (20)
+  changed=REV     of the files of path=, lines alone that differ from a revision of git
+  task.OPTION=V   another option of the run's task, such as task.prior=0.001 of task swapped
+  top=N           the number of predictions to show (20; with --json all)
   min=P           show predictions of at least this probability (0)
   out=FILE        write all predictions to a file: .json, .csv, or text
   --json          machine-readable output
   --plugin FILE   a Python file that registers your own components; may be repeated
   --traceback     show where an error came from
 
-Prints one line per sample, FILE:LINE: TEXT (CLASS, PROBABILITY) or (NUMBER UNIT). If the task has
+Prints one line per sample, FILE:LINE: TEXT (CLASS, PROBABILITY) or (NUMBER UNIT); of a task that
+searches for a class its probability, the largest first, equal texts once with their number, as in
+(0.731, x 12), each by itself with --json and out=FILE. If the task has
 one target per node, it prints one line per node, FILE:LINE: node N NAME (...), where a node is a
 word, a pixel (ROW, COLUMN), a region or a character. Texts whose words have classes are printed in
 a line each on a terminal, with coloured words or, of entities, names; elsewhere, and by out=FILE, a

@@ -15,6 +15,7 @@ from structnet.data.regression import Regression
 from structnet.data.task import Task
 from structnet.nn.readout import Readout
 from structnet.run.run import Run
+from structnet.system.changes import Changes
 from structnet.system.terminal import visible
 from structnet.training.samples import read_samples, structure_texts, warn_of_run
 
@@ -35,6 +36,7 @@ class Prediction:
         node: the index of the node; None for a prediction for the whole sample.
         name: of the node, if it has one.
         probabilities: of all classes, of a sample whose task searches for no class.
+        kind: of the sample, where the task has several.
         words: the names of a sample's nodes, each with its share in what was scored, where the
             readout weighs nodes; they add up to 1.
     """
@@ -47,6 +49,7 @@ class Prediction:
     node: int | None = None
     name: str | None = None
     probabilities: dict[str, float] | None = None
+    kind: str | None = None
     words: Sequence[tuple[str, float]] = ()
 
     def __str__(self) -> str:
@@ -68,6 +71,8 @@ class Prediction:
             "line": self.origin.line,
             "text": self.origin.text,
         }
+        if self.kind is not None:
+            place["kind"] = self.kind
         if self.node is not None:
             place |= {"node": self.node, "name": self.name}
         if self.probability is None:
@@ -84,13 +89,18 @@ class Prediction:
         return found
 
 
-def predict(run: Run, net: nn.Module, path: Path) -> list[Prediction]:
+def predict(
+    run: Run, net: nn.Module, path: Path, changes: Changes | None = None
+) -> list[Prediction]:
     """Predictions for the samples in a file or folder, or for each of their nodes.
 
     If the task searches for a class, predictions are those of its probability, the largest first.
     Otherwise they are the most probable classes, numbers, or the task's answers, in the order read.
+    With `changes` they are for samples alone that have lines in it.
     """
     samples = read_samples(run, path)
+    if changes is not None:
+        samples = [one for one in samples if _touched(one.origin, changes)]
     warn_of_run(run, samples, str(path))
     return _predict(run, net, samples)
 
@@ -120,11 +130,23 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
                 else:
                     shares = kept.pop() if kept else None
                     said = _of_samples(task, scores, batch, decided, shares)
+            if task.wanted is not None and task.kinds:
+                said = (_with_kind(task, *pair) for pair in zip(said, decided, strict=True))
             found.update(zip(indices[:: task.group], said, strict=True))
     predictions = [one for i in range(0, len(samples), task.group) for one in found[i]]
     if task.wanted is not None:
         predictions.sort(key=lambda prediction: -(prediction.probability or 0))
     return predictions
+
+
+def _touched(origin: Any, changes: Changes) -> bool:
+    """Whether a line of a sample is among changes; it may have several."""
+    last = getattr(origin, "end_line", origin.line)
+    return changes.touches(Path(origin.path), origin.line, last)
+
+
+def _with_kind(task: Task, said: list[Prediction], sample: Sample) -> list[Prediction]:
+    return [replace(one, kind=task.kinds[sample.kind]) for one in said]
 
 
 def scored(output: Any) -> tuple[Tensor, Tensor | None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Callgraph(CodeChoice):
     wanted = "misused"
     pieces = "uses of variables"
 
-    def __init__(self, *, min_count: int = 3, nodes: int = 16, **options: str | None):
+    def __init__(self, *, min_count: int = 3, nodes: int = 16, **options: Any):
         super().__init__(min_count=min_count, **options)
         if nodes < 1:
             raise ValueError(f"option 'nodes' is at least 1, got {nodes}")

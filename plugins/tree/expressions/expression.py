@@ -1,8 +1,9 @@
 """Python expressions as trees of words, each in the order written and with its operands exchanged.
 
 The data of DeepBugs (Pradel and Sen 2018): binary operations, comparisons and calls with two
-positional arguments. A file is flattened once, in pre-order. An expression is a slice of it, and
-exchanging the operands exchanges two slices within, so that both orders have the same nodes.
+positional arguments, without the operators whose operands may stand either way. A file is flattened
+once, in pre-order. An expression is a slice of it, and exchanging the operands exchanges two slices
+within, so that both orders have the same nodes.
 """
 
 import ast
@@ -25,6 +26,10 @@ from structnet.plugins.code.syntax import Source, flatten
 BLOCK_LIMIT = 100
 
 _CUT = ("<...>",)
+# Operators that give the same either way, of numbers: an exchange is a matter of style.
+_EITHER_WAY = (
+    ast.Add, ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor, ast.Eq, ast.NotEq, ast.Is, ast.IsNot,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,10 @@ class Expression:
     @property
     def line(self) -> int:
         return self._place.line
+
+    @property
+    def end_line(self) -> int:
+        return self._place.end_line
 
     @property
     def text(self) -> str:
@@ -144,9 +153,10 @@ def _exchange(items: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.n
 
 def _kind(node: ast.AST) -> str | None:
     if isinstance(node, ast.BinOp):
-        return "operation"
+        return None if isinstance(node.op, _EITHER_WAY) else "operation"
     if isinstance(node, ast.Compare):
-        return "comparison" if len(node.ops) == 1 else None
+        chained = len(node.ops) > 1
+        return None if chained or isinstance(node.ops[0], _EITHER_WAY) else "comparison"
     if isinstance(node, ast.Call) and len(node.args) > 1:
         starred = any(isinstance(argument, ast.Starred) for argument in node.args[:2])
         return None if starred else "call"

@@ -22,7 +22,8 @@ class Swapped(CodeChoice):
     """Were the two operands, or the first two arguments, written the other way round?
 
     After Pradel and Sen (2018), "DeepBugs", section 3.2. The samples are binary operations, single
-    comparisons, and calls with two or more positional arguments. Trees are binary, by left child
+    comparisons, and calls with two or more positional arguments; operations and comparisons that
+    mean the same either way, such as + * == and !=, are left out. Trees are binary, by left child
     and right sibling, or have any number of children; sequences are the words in source order.
     """
 
