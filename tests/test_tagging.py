@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 import structnet as sn
 from structnet.plugins.sequence.tagging import baselines, measures
 from structnet.plugins.sequence.tagging.columns import read_columns
-from structnet.plugins.sequence.tagging.conllu import read_conllu
 from structnet.plugins.sequence.tagging.entities import (
     Entity,
     lone_inside,
@@ -24,6 +23,7 @@ from structnet.plugins.sequence.tagging.entities import (
     transitions,
     write_entities,
 )
+from structnet.plugins.text.conllu import read_conllu
 
 TOPOLOGY = sn.topologies.create("bichain")
 
@@ -96,7 +96,10 @@ def test_a_tag_is_a_column_or_a_feature(place, tag, tags):
 
 BAD_CONLLU = {
     "columns": (row("1", "a") + "\t_", "line 1: expected 10 columns with tabs between them, "),
-    "spaces": (row("1", "a").replace("\t", " "), "columns with tabs between them, found 1"),
+    "spaces": (
+        row("1", "a").replace("\t", " "),
+        "line 1: expected 10 columns with tabs between them, found 1",
+    ),
     "empty": (row("1", "a", upos=""), "line 1: column 4 is empty, CoNLL-U has _ in its place"),
     "number": (row("one", "a"), "line 1: 'one', expected the number of a word"),
     "first": (row("2", "a"), "line 1: '2', expected the number of the next word, 1"),

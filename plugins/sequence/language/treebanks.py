@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from structnet.plugins.sequence.tagging.conllu import is_conllu, read_conllu
 from structnet.plugins.sequence.tagging.corpora import corpus_folder
-from structnet.plugins.sequence.tagging.sentences import find_files
+from structnet.plugins.text.conllu import is_conllu, read_conllu
 from structnet.plugins.text.corpora import SPLITS, split_texts
+from structnet.plugins.text.sentences import find_files
 
 
 def find_treebank(corpus: str, root: str | None) -> dict[str, Path] | None:

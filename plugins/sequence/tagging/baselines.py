@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from structnet.plugins.sequence.tagging.entities import read_entities
 from structnet.plugins.sequence.tagging.measures import entity_figures
-from structnet.plugins.sequence.tagging.sentences import Sentence
+from structnet.plugins.text.sentences import Sentence
 
 Words = Sequence[str]
 Tagger = Callable[[Words], list[str]]

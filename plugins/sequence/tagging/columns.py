@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from structnet.plugins.files.lines import Line, read_lines
-from structnet.plugins.sequence.tagging.sentences import Sentence, blocks
+from structnet.plugins.text.sentences import Sentence, blocks
 
 # What stands in place of a sentence where a document begins.
 DOCUMENT = "-DOCSTART-"

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import structnet as sn
-from structnet.plugins.sequence.tagging.sentences import Sentence
 from structnet.plugins.text.corpora import nltk_corpus
+from structnet.plugins.text.sentences import Sentence
 
 Corpus = Literal["ewt", "wnut17", "treebank", "brown", "masc_tagged"]
 Tagset = Literal["own", "universal"]

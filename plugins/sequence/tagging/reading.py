@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import structnet as sn
 from structnet.plugins.sequence.tagging.columns import read_columns
-from structnet.plugins.sequence.tagging.conllu import TAGS, is_conllu, read_conllu
 from structnet.plugins.sequence.tagging.entities import (
     Scheme,
     is_part,
@@ -17,7 +16,8 @@ from structnet.plugins.sequence.tagging.entities import (
     read_entities,
     write_entities,
 )
-from structnet.plugins.sequence.tagging.sentences import Sentence
+from structnet.plugins.text.conllu import TAGS, is_conllu, read_conllu
+from structnet.plugins.text.sentences import Sentence
 from structnet.plugins.text.splitting import draw_splits
 
 Lone = Literal["refuse", "convert"]

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 import structnet as sn
 from structnet.plugins.sequence.tagging import entities, measures
-from structnet.plugins.sequence.tagging.conllu import TAGS, features_of, is_conllu
 from structnet.plugins.sequence.tagging.corpora import (
     MAPS,
     Corpus,
@@ -27,8 +26,9 @@ from structnet.plugins.sequence.tagging.reading import (
     split_sentences,
     unseen_tags,
 )
-from structnet.plugins.sequence.tagging.sentences import Sentence, find_files
+from structnet.plugins.text.conllu import TAGS, features_of, is_conllu
 from structnet.plugins.text.corpora import text_files
+from structnet.plugins.text.sentences import Sentence, find_files
 from structnet.plugins.text.splitting import draw_share
 from structnet.plugins.text.tokenise import tokeniser
 

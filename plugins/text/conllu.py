@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from structnet.plugins.files.lines import Line, read_lines
-from structnet.plugins.sequence.tagging.sentences import Sentence, blocks
+from structnet.plugins.text.sentences import Sentence, blocks
 
 COLUMNS = 10
+FORM = 1
 # Where the tags of a column are, and where the features are.
 TAGS = {"upos": 3, "xpos": 4, "deprel": 7}
 FEATURES = 5
 # The number of a word; of words that are written as one; of a node that is not written.
 NUMBER = re.compile(r"(\d{1,9})(?:([-.])(\d{1,9}))?", re.ASCII)
 NOTHING = "_"
+
+Row = tuple[Line, list[str]]
 
 
 def is_conllu(path: Path) -> bool:
@@ -33,18 +36,30 @@ def read_conllu(path: Path, tag: str | None) -> Iterator[Sentence]:
         path: the file.
         tag: upos, xpos, deprel, or the name of a feature such as Number; None for no tags.
     """
+    for rows in read_rows(path):
+        yield Sentence(
+            path,
+            tuple(fields[FORM] for _, fields in rows),
+            tuple(None if tag is None else _tag(line, fields, tag) for line, fields in rows),
+            tuple(line.line for line, _ in rows),
+        )
+
+
+def read_rows(path: Path) -> Iterator[list[Row]]:
+    """The words of every sentence, each with its line and the line's ten columns.
+
+    ValueError names file and line of what is not CoNLL-U.
+    """
     for block in blocks(read_lines(path)):
-        words, tags, lines = [], [], []
+        rows: list[Row] = []
         for line in block:
             if line.text.startswith("#"):
                 continue
             fields = _fields(line)
-            if _is_word(line, fields[0], len(words)):
-                words.append(fields[1])
-                tags.append(None if tag is None else _tag(line, fields, tag))
-                lines.append(line.line)
-        if words:
-            yield Sentence(path, tuple(words), tuple(tags), tuple(lines))
+            if _is_word(line, fields[0], len(rows)):
+                rows.append((line, fields))
+        if rows:
+            yield rows
 
 
 def features_of(path: Path) -> list[str]:
