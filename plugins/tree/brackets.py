@@ -1,38 +1,24 @@
 """Penn Treebank brackets, `(label word)` or `(label child child)`, read without recursion."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from structnet.plugins.files.lines import read_lines
+from structnet.plugins.files.lines import Line, read_lines
+from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 # A word holds any character but brackets, spaces, tabs and line breaks; some a no-break space.
 _TOKEN = re.compile(r"[()]|[^() \t\r\n]+")
+# What a line between trees begins with that is a comment: as of scripts, Lisp, the Penn Treebank's
+# first release, and the export format of Negra.
+_COMMENT = re.compile(r"\s*(?:#|;|\*x\*|%%)")
+# The label of a root that has none, and several children.
+TOP = "TOP"
 
 
-@dataclass(frozen=True)
-class Bracketed:
-    """A labelled tree, its nodes in pre-order from the root on.
-
-    `labels` has one label per node, `words` one word per leaf and "" at inner nodes; `parent` is
-    every node's parent, -1 at the root. `path` and `line` say where it was read.
-    """
-
-    path: Path
-    line: int
-    labels: list[str]
-    words: list[str]
-    parent: np.ndarray
-
-    @property
-    def text(self) -> str:
-        return " ".join(word for word in self.words if word)
-
-
-def read_brackets(path: Path) -> Iterator[Bracketed]:
+def read_brackets(path: Path) -> Iterator[LabelledTree]:
     """The trees of a file, one per line; blank lines are skipped.
 
     ValueError names file, line and column of a syntax error; other errors are those of
@@ -43,49 +29,111 @@ def read_brackets(path: Path) -> Iterator[Bracketed]:
             yield parse(line.text, path, line.line)
 
 
-def parse(text: str, path: Path, line: int) -> Bracketed:
+def read_treebank(lines: Iterable[Line]) -> Iterator[LabelledTree]:
+    """The trees in the lines of a file, several on a line or one over several lines.
+
+    A pair of brackets without a label around a tree is left out, and around several trees is a node
+    TOP. Between trees, blank lines are skipped, and lines that begin with #, ;, %% or *x*.
+
+    ValueError names file, line and column of a syntax error.
+    """
+    reader = _Reader()
+    for line in lines:
+        if reader.stack or not _COMMENT.match(line.text):
+            for token in _TOKEN.finditer(line.text):
+                reader.take(token.group(), line, token.start())
+                if not reader.stack:
+                    yield reader.tree()
+                    reader = _Reader()
+    if reader.stack:
+        raise reader.unclosed()
+
+
+def parse(text: str, path: Path, line: int) -> LabelledTree:
     """One tree; ValueError names file, line and column of a syntax error."""
-
-    def mistake(at: int, what: str) -> ValueError:
-        return ValueError(f"{path}, line {line}, column {at + 1}: {what}")
-
-    labels: list[str] = []
-    words: list[str] = []
-    parent: list[int] = []
-    stack: list[int] = []
-    # What was read last of each open node: its bracket, its label, a word, or children.
-    state: list[str] = []
+    reader, whole = _Reader(bare=False), Line(path, line, text)
     for token in _TOKEN.finditer(text):
         word, at = token.group(), token.start()
-        if labels and not stack:
-            raise mistake(at, f"{word!r} after the end of the tree")
+        if reader.labels and not reader.stack:
+            raise _mistake(whole, at, f"{word!r} after the end of the tree")
+        reader.take(word, whole, at)
+    if reader.stack:
+        raise reader.unclosed()
+    if not reader.labels:
+        raise _mistake(whole, 0, "an empty line, a tree was expected")
+    return reader.tree()
+
+
+def _mistake(line: Line, at: int, what: str) -> ValueError:
+    return ValueError(f"{line.path}, line {line.line}, column {at + 1}: {what}")
+
+
+class _Reader:
+    """A tree that is read token by token.
+
+    Arguments:
+        bare: whether the outermost brackets may have no label.
+    """
+
+    # The first line of the tree, and the last one.
+    first: Line
+    last: Line
+
+    def __init__(self, bare: bool = True):
+        self.bare = bare
+        self.labels: list[str] = []
+        self.words: list[str] = []
+        self.parent: list[int] = []
+        # The open nodes, and what was read last of each: its bracket, its label, a word, children.
+        self.stack: list[int] = []
+        self.state: list[str] = []
+
+    def take(self, word: str, line: Line, at: int) -> None:
+        """Read a token of a line at an offset in it."""
+        if not self.labels:
+            self.first = line
+        self.last, stack, state = line, self.stack, self.state
         if word == "(":
-            if stack and state[-1] == "bracket":
-                raise mistake(at, "a label is missing before '('")
-            if stack and state[-1] == "word":
-                raise mistake(at, f"'(' after the word {words[stack[-1]]!r}")
-            parent.append(stack[-1] if stack else -1)
-            if stack:
-                state[-1] = "children"
-            stack.append(len(labels))
-            state.append("bracket")
-            labels.append("")
-            words.append("")
+            self._open(line, at)
         elif not stack:
-            raise mistake(at, f"a tree begins with '(', got {word!r}")
+            raise _mistake(line, at, f"a tree begins with '(', got {word!r}")
         elif word == ")":
             if state[-1] in ("bracket", "label"):
-                raise mistake(at, f"an empty node: {state[-1]} and then ')'")
+                raise _mistake(line, at, f"an empty node: {state[-1]} and then ')'")
             stack.pop()
             state.pop()
         elif state[-1] == "bracket":
-            labels[stack[-1]], state[-1] = word, "label"
+            self.labels[stack[-1]], state[-1] = word, "label"
         elif state[-1] == "label":
-            words[stack[-1]], state[-1] = word, "word"
+            self.words[stack[-1]], state[-1] = word, "word"
         else:
-            raise mistake(at, f"a second word, or a word next to children: {word!r}")
-    if stack:
-        raise mistake(len(text.rstrip()), f"{len(stack)} brackets are not closed")
-    if not labels:
-        raise mistake(0, "an empty line, a tree was expected")
-    return Bracketed(path, line, labels, words, np.array(parent))
+            raise _mistake(line, at, f"a second word, or a word next to children: {word!r}")
+
+    def _open(self, line: Line, at: int) -> None:
+        stack, state = self.stack, self.state
+        if stack and state[-1] == "bracket" and not (self.bare and len(stack) == 1):
+            raise _mistake(line, at, "a label is missing before '('")
+        if stack and state[-1] == "word":
+            raise _mistake(line, at, f"'(' after the word {self.words[stack[-1]]!r}")
+        self.parent.append(stack[-1] if stack else -1)
+        if stack:
+            state[-1] = "children"
+        stack.append(len(self.labels))
+        state.append("bracket")
+        self.labels.append("")
+        self.words.append("")
+
+    def unclosed(self) -> ValueError:
+        """The error of a tree that has no end."""
+        what = f"{len(self.stack)} brackets are not closed"
+        if self.last is not self.first:
+            what += f" of the tree that begins in line {self.first.line}"
+        return _mistake(self.last, len(self.last.text.rstrip()), what)
+
+    def tree(self) -> LabelledTree:
+        labels, words, parent = self.labels, self.words, np.array(self.parent)
+        if not labels[0] and self.parent.count(0) == 1:
+            labels, words, parent = labels[1:], words[1:], parent[1:] - 1
+        elif not labels[0]:
+            labels[0] = TOP
+        return LabelledTree(self.first.path, self.first.line, labels, words, parent)

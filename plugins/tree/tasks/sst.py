@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 
 import structnet as sn
-from structnet.plugins.tree.brackets import Bracketed, read_brackets
+from structnet.plugins.tree.brackets import read_brackets
+from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 FINE = ("very negative", "negative", "neutral", "positive", "very positive")
@@ -105,7 +106,7 @@ class SST(sn.Task):
     def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
         return output if len(output) == batch.num_samples else output[batch.ptr[:-1]]
 
-    def _refuse_bad_labels(self, tree: Bracketed) -> None:
+    def _refuse_bad_labels(self, tree: LabelledTree) -> None:
         for node, label in enumerate(tree.labels):
             if label not in ("0", "1", "2", "3", "4"):
                 raise ValueError(
@@ -120,7 +121,7 @@ class SST(sn.Task):
 
     def _sample(
         self,
-        tree: Bracketed,
+        tree: LabelledTree,
         topology: sn.Topology,
         vocabulary: sn.Vocabulary,
         labelled: bool = True,
