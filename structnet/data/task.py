@@ -135,10 +135,7 @@ class Task(metaclass=Checked):
         )
 
     def read_text(self, text: Located, topology: Topology) -> Sample:
-        """Make a sample of a user's text, for prediction; ValueError names its path and line.
-
-        It is raised as well for a task that does not read texts.
-        """
+        """Make a sample of a user's text, for prediction; ValueError names its path and line."""
         name = type(self).__name__
         way_out = "; structnet predict run=DIR path=FILE reads files" if self.reads_files else ""
         raise ValueError(f"{name} does not read texts: the task has no method `read_text`{way_out}")
@@ -190,6 +187,9 @@ class Task(metaclass=Checked):
     def predicts_nodes(self, topology: Topology) -> bool:
         """Whether predictions are shown for nodes; else for samples, by their `sample_output`."""
         return self.scores_nodes(topology)
+
+    def predicted_nodes(self, sample: Sample) -> Sequence[int] | None:
+        """The nodes of a sample whose predictions are shown; None for all."""
 
     def readout(self, topology: Topology) -> str:
         """The readout, if the configuration names none."""

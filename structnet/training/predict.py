@@ -203,7 +203,12 @@ def _of_nodes(
     for sample, scores, label in zip(samples, output.split(sizes), labels, strict=True):
         names = task.node_names(sample) or [None] * len(scores)
         said = predictions(task, scores, [sample.origin] * len(scores), label)
-        yield [replace(s, node=i, name=n) for i, (s, n) in enumerate(zip(said, names, strict=True))]
+        every = [
+            replace(one, node=node, name=name)
+            for node, (one, name) in enumerate(zip(said, names, strict=True))
+        ]
+        shown = task.predicted_nodes(sample)
+        yield every if shown is None else [every[node] for node in shown]
 
 
 def predictions(

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import structnet as sn
 from structnet.plugins.sequence.tagging.entities import Entity
+from structnet.plugins.text.accuracy import accuracy
 
 FIGURES = ("precision", "recall", "f1")
 # The entities of a sentence as they were predicted, and as they are.
@@ -68,29 +68,10 @@ def _of(found: Tensor, kind: int | None) -> Tensor:
 def metrics(kinds: Sequence[str] | None) -> dict[str, Any]:
     """New metrics of torchmetrics by name: accuracy and, with kinds of entities, their figures.
 
-    Accuracy is updated with scores (n, C) and targets (n,), of which those from C on are classes
-    that a net does not know, and count as wrong. The others are updated with the columns of
+    Accuracy is that of `plugins.text.accuracy`. The others are updated with the columns of
     `counts`: right and predicted (kinds, 2), and there (kinds,).
     """
     from torchmetrics import Metric
-
-    class Accuracy(Metric):
-        """The share of known targets that have the largest score."""
-
-        right: Tensor
-        total: Tensor
-
-        def __init__(self) -> None:
-            super().__init__()
-            for state in ("right", "total"):
-                self.add_state(state, torch.zeros((), dtype=torch.long), "sum")
-
-        def update(self, scores: Tensor, y: Tensor) -> None:
-            self.right += (scores.argmax(1) == y).sum()
-            self.total += (y != sn.IGNORE).sum()
-
-        def compute(self) -> Tensor:
-            return self.right / self.total.clamp(min=1)
 
     class Figure(Metric):
         """One of the figures of entities of a kind, or of all."""
@@ -109,4 +90,4 @@ def metrics(kinds: Sequence[str] | None) -> dict[str, Any]:
             return torch.tensor(figures(*self.found.tolist())[self.figure], dtype=torch.float64)
 
     of_entities = {} if kinds is None else names_of(kinds)
-    return {"accuracy": Accuracy()} | {name: Figure(*one) for name, one in of_entities.items()}
+    return {"accuracy": accuracy()} | {name: Figure(*one) for name, one in of_entities.items()}

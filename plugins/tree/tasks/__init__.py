@@ -1,3 +1,3 @@
-"""Sentiment of sentences, and swapped operands in Python code."""
+"""Sentiment of sentences, labels of trees, and swapped operands in Python code."""
 
-from structnet.plugins.tree.tasks import sst, swapped  # noqa: F401
+from structnet.plugins.tree.tasks import sst, swapped, trees  # noqa: F401

@@ -40,10 +40,9 @@ def find_trees(root: Path) -> dict[str, list[Path]]:
         if kind_of(root) is None:
             raise ValueError(f"{root}: the name of a file with trees ends in {NAMES}")
         return found
-    files = tree_files(root)
-    if any("train" in path.name.lower() for path in files if path.parent == root):
+    if any("train" in path.name.lower() and kind_of(path) for path in root.iterdir()):
         return {split: [path] for split, path in find_files(root).items() if kind_of(path)}
-    return {"all": files}
+    return {"all": tree_files(root)}
 
 
 def tree_files(root: Path) -> list[Path]:
@@ -51,7 +50,9 @@ def tree_files(root: Path) -> list[Path]:
     if not root.is_dir():
         return find_trees(root)["all"]
     every = (path for path in sorted(root.rglob("*")) if path.is_file() and kind_of(path))
-    files = [p for p in every if not any(one[0] == "." for one in p.relative_to(root).parts)]
+    every = [p for p in every if not any(one[0] == "." for one in p.relative_to(root).parts)]
+    # Beside files of trees, those in .txt are licences and the like.
+    files = [path for path in every if ".txt" not in path.suffixes] or every
     if not files:
         raise ValueError(f"no file below {root} has trees: names end in {NAMES}")
     if len({kind_of(path) == "conllu" for path in files}) > 1:

@@ -85,7 +85,9 @@ def in_preorder(
             children[above].append(node)
     if len(roots) != 1:
         raise ValueError(f"{len(roots)} roots, nodes whose parent is -1: a tree has one")
-    order, above, open_ = [], [], [(roots[0], -1)]
+    order: list[int] = []
+    above: list[int] = []
+    open_ = [(roots[0], -1)]
     while open_:
         node, parent_at = open_.pop()
         open_.extend((child, len(order)) for child in reversed(children[node]))
