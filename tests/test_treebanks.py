@@ -49,9 +49,8 @@ def drawn(draw, depth=0):
     label = draw.choice(["S", "NP", "VP", "PP", "NP-SBJ", "X"])
     if depth > 4 or draw.random() < 0.3:
         return f"({draw.choice(['NN', 'CC', 'VBD', '-NONE-'])} {draw.choice(['a', 'b', '*'])})"
-    return (
-        f"({label} {' '.join(drawn(draw, depth + 1) for _ in range(draw.choice([1, 1, 2, 3, 5])))})"
-    )
+    below = [drawn(draw, depth + 1) for _ in range(draw.choice([1, 1, 2, 3, 5]))]
+    return f"({label} {' '.join(below)})"
 
 
 DRAWN = [f"(S {drawn(random.Random(seed))} {drawn(random.Random(-seed))})" for seed in range(40)]
@@ -67,7 +66,8 @@ def write(folder, name, text):
 
 
 def test_trees_are_read_in_any_layout():
-    text = f"*x*x*\n\n; a comment\n( {SENTENCE} )\n{SENTENCE} (NP (NN a))\n# (x\n%% b\n((S\n  (NP\n(NN b)\n)))"
+    text = f"*x*x*\n\n; a comment\n( {SENTENCE} )\n{SENTENCE} (NP (NN a))\n"
+    text += "# (x\n%% b\n((S\n  (NP\n(NN b)\n)))"
     trees = read(text)
     assert [tree.line for tree in trees] == [4, 5, 5, 8]
     assert [bracketed(tree) for tree in trees] == [
@@ -292,8 +292,8 @@ BAD_JSON = {
     '{"labels": ["A"], "words": ["a"], "parents": [0]}': "line 1, column 46: 0 roots, nodes whose",
     '{"labels": ["A"], "words": ["a"], "parents": [1]}': "line 1, column 47: 1, expected a whole "
     "number from -1 to 0",
-    '{"labels": ["A", "B", "C"], "words": ["a", "b", "c"], "parents": [-1, 2, 1]}': "line 1, column "
-    "66: node 1 is not below the root",
+    '{"labels": ["A", "B", "C"], "words": ["a", "b", "c"], "parents": [-1, 2, 1]}': "line 1, "
+    "column 66: node 1 is not below the root",
     '{"labels": ["A"], "words": [null], "parents": [-1]}': "line 1, column 29: node 0 has neither",
 }  # fmt: skip
 
@@ -357,10 +357,7 @@ def load(root, arity=2, **options):
 def test_inner_nodes_have_targets_and_their_words_are_at_leaves(folder):
     task, splits = load(folder)
     assert task.classes == ["NP", "S", "VP"]
-    assert (
-        sorted(map(len, splits.values())) == sorted([2, 2, 26])
-        or sum(map(len, splits.values())) == 30
-    )
+    assert sum(map(len, splits.values())) == 30
     for sample in splits["train"]:
         tree = sample.origin
         assert np.asarray(sample.structure).shape[1] == 2
@@ -397,6 +394,7 @@ def test_a_label_that_training_has_not_seen_counts_as_wrong(tmp_path):
     assert task.baselines() == {"majority": {"accuracy": 0.5}}
 
 
+@pytest.mark.slow
 def test_it_trains_on_brackets_and_predicts_the_labels_of_nodes(folder, tmp_path):
     run = tmp_path / "run"
     status, out, err = call("train", "task=trees", "topology=tree", f"task.root={folder}",
@@ -426,9 +424,9 @@ def test_it_trains_on_dependencies_and_predicts_relations(tmp_path):
         noun = draw.choice(["dog", "cat", "man", "cow", "pig", "hen"])
         text += rows(("the", 2, "det"), (noun, 3, "nsubj"), (draw.choice("abcd"), 0, "root")) + "\n"
     path = write(tmp_path, "all.conllu", text)
-    words = ("train", "task=trees", "topology=tree", "topology.arity=null", f"task.root={path}",
-             f"run={tmp_path / 'run'}", *SMALL, "trainer.max_epochs=30", "topology.direction=both")  # fmt: skip
-    status, out, err = call(*words, "trainer.lr=0.02")
+    topology = ("topology=tree", "topology.arity=null", "topology.direction=both")
+    words = ("task=trees", *topology, f"task.root={path}", f"run={tmp_path / 'run'}")
+    status, out, err = call("train", *words, *SMALL, "trainer.max_epochs=30", "trainer.lr=0.02")
     assert status == 0, err
     status, out, err = call("predict", f"run={tmp_path / 'run'}", f"path={path}", "top=3")
     assert re.findall(r"node \d (\S+) \((\S+),", out) == [
@@ -495,21 +493,16 @@ def test_trees_of_100_000_levels_are_read_made_binary_planned_and_trained(tmp_pa
         labels = ", ".join(f'"{label}"' for label in labels)
         text = f'{{"labels": [{labels}], "words": [{", ".join(words)}], "parents": {parents}}}'
         name = "all.json"
-    small = (
-        "(A (w {}) (w b))\n"
-        if form == "brackets"
-        else '{{"label": "A", "children": [{{"word": "{}"}}]}}\n'
-    )
-    path = write(tmp_path, name, text + "\n" + "".join(small.format(word) for word in "abcd"))
-    (tree, *others) = read_trees(path)
-    assert len(tree) == 3 * depth + 1 and len(others) == 4
+    path = write(tmp_path, name, text)
+    (tree,) = read_trees(path)
+    assert len(tree) == 3 * depth + 1
     for side in ("left", "right", "head"):
         assert changes.unbinarised(changes.binarised(tree, side)).labels == tree.labels
+    splits = tmp_path / "splits"
+    splits.mkdir()
     for split in ("train", "dev", "test"):
-        suffix = path.suffix
-        (tmp_path / "splits").mkdir(exist_ok=True)
-        (tmp_path / "splits" / f"{split}{suffix}").write_text(path.read_text())
-    status, out, err = call("train", "task=trees", "topology=tree", f"task.root={tmp_path / 'splits'}",
-        f"run={tmp_path / 'run'}", *SMALL, "trainer.max_epochs=1")  # fmt: skip
+        write(splits, f"{split}{path.suffix}", text)
+    words = ("task=trees", "topology=tree", f"task.root={splits}", f"run={tmp_path / 'run'}")
+    status, _, err = call("train", *words, *SMALL, "trainer.max_epochs=1")
     assert status == 0, err
     assert sys.getrecursionlimit() == limit
