@@ -426,7 +426,9 @@ def test_it_trains_on_dependencies_and_predicts_relations(tmp_path):
     path = write(tmp_path, "all.conllu", text)
     topology = ("topology=tree", "topology.arity=null", "topology.direction=both")
     words = ("task=trees", *topology, f"task.root={path}", f"run={tmp_path / 'run'}")
-    status, out, err = call("train", *words, *SMALL, "trainer.max_epochs=30", "trainer.learning_rate=0.02")
+    status, out, err = call(
+        "train", *words, *SMALL, "trainer.max_epochs=30", "trainer.learning_rate=0.02"
+    )
     assert status == 0, err
     status, out, err = call("predict", f"run={tmp_path / 'run'}", f"path={path}", "top=3")
     words = [line.split("\t")[1] for line in text.split("\n")[:3]]
@@ -477,7 +479,7 @@ def test_what_has_no_trees_is_refused(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["brackets", "nested", "flat"])
-def test_trees_of_100_000_levels_are_read_made_binary_planned_and_trained(tmp_path, form):
+def test_trees_of_100_000_levels_are_read_and_made_binary(tmp_path, form):
     depth, limit = 100_000, sys.getrecursionlimit()
     if form == "brackets":
         text, name = "(A (w b) (w c) " * depth + "(w a)" + ")" * depth, "all.mrg"
@@ -498,11 +500,28 @@ def test_trees_of_100_000_levels_are_read_made_binary_planned_and_trained(tmp_pa
     assert len(tree) == 3 * depth + 1
     for side in ("left", "right", "head"):
         assert changes.unbinarised(changes.binarised(tree, side)).labels == tree.labels
+    tree = tree.with_labels(["A" if label == "A" else "w" for label in tree.labels])
+    joined = changes.collapsed(tree)
+    assert changes.expanded(joined).labels == tree.labels
+    assert len(changes.without_traces(tree)) == len(tree)
+    assert sys.getrecursionlimit() == limit
+
+
+@pytest.mark.slow
+def test_a_tree_of_100_000_levels_is_planned_and_trained(tmp_path):
+    depth = 100_000
     splits = tmp_path / "splits"
     splits.mkdir()
     for split in ("train", "dev", "test"):
-        write(splits, f"{split}{path.suffix}", text)
-    words = ("task=trees", "topology=tree", f"task.root={splits}", f"run={tmp_path / 'run'}")
-    status, _, err = call("train", *words, *SMALL, "trainer.max_epochs=1")
-    assert status == 0, err
-    assert sys.getrecursionlimit() == limit
+        count = depth if split == "train" else 2
+        write(splits, f"{split}.mrg", "(A (w b) (w c) " * count + "(w a)" + ")" * count)
+    task, loaded = load(splits, binarise="head")
+    batch = sn.collate(loaded["train"], sn.topologies.create("tree"))
+    sizes = sn.Sizes(task.vocabulary, None, len(task.classes))
+    net = sn.Net(sizes, "tree", "lstm", "every", embedding_size=2, hidden_size=2)
+    assert len(batch.plans[0].levels) - 1 == 2 * depth + 1
+    loss = task.loss(net(batch), batch)
+    loss.backward()
+    assert all(one.grad.isfinite().all() for one in net.parameters() if one.grad is not None)
+    (sample,) = loaded["train"]
+    assert len(task.node_names(sample)) == len(batch.x)
