@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from structnet.data.batch import Tokens as Tokens
     from structnet.data.batch import collate as collate
     from structnet.data.cross_entropy import IGNORE as IGNORE
+    from structnet.data.drawing import Drawing as Drawing
     from structnet.data.folder import data_folder as data_folder
     from structnet.data.loader import Batches as Batches
     from structnet.data.loader import batch_loader as batch_loader
@@ -79,6 +80,7 @@ _HOME = {
     "Batch": "structnet.data.batch",
     "Batches": "structnet.data.loader",
     "Cell": "structnet.cell.base",
+    "Drawing": "structnet.data.drawing",
     "Edges": "structnet.topology.edges",
     "Executor": "structnet.execute.executor",
     "Head": "structnet.nn.head",

@@ -16,7 +16,6 @@ from structnet.plugins.files.lines import Line
 from structnet.plugins.text.corpora import nltk_corpus
 from structnet.plugins.tree.brackets import read_treebank
 from structnet.plugins.tree.treebanks import changes
-from structnet.plugins.tree.treebanks.baselines import words_below
 from structnet.plugins.tree.treebanks.heads import head_child
 from structnet.plugins.tree.treebanks.reading import of_networkx, of_nltk, read_sample, read_trees
 
@@ -184,7 +183,7 @@ def test_words_below_a_node_are_those_of_its_leaves():
     tree = one(SENTENCE)
     words = tree.text.split()
     leaves = [nltk.Tree.fromstring(SENTENCE)[p].leaves() for p in ((), (0,), (1,), (1, 1))]
-    below = [words[a:b] for a, b in words_below(tree)]
+    below = [words[a:b] for a, b in tree.spans]
     assert [below[node] for node in (0, 1, 4, 6)] == leaves
 
 

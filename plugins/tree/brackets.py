@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+import structnet as sn
 from structnet.plugins.files.lines import Line, read_lines
 from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 # A word holds any character but brackets, spaces, tabs and line breaks; some a no-break space.
-_TOKEN = re.compile(r"[()]|[^() \t\r\n]+")
+TOKEN = re.compile(r"[()]|[^() \t\r\n]+")
 # What a line between trees begins with that is a comment: as of scripts, Lisp, the Penn Treebank's
 # first release, and the export format of Negra.
 _COMMENT = re.compile(r"\s*(?:#|;|\*x\*|%%)")
@@ -40,7 +41,7 @@ def read_treebank(lines: Iterable[Line]) -> Iterator[LabelledTree]:
     reader = _Reader()
     for line in lines:
         if reader.stack or not _COMMENT.match(line.text):
-            for token in _TOKEN.finditer(line.text):
+            for token in TOKEN.finditer(line.text):
                 reader.take(token.group(), line, token.start())
                 if not reader.stack:
                     yield reader.tree()
@@ -52,19 +53,20 @@ def read_treebank(lines: Iterable[Line]) -> Iterator[LabelledTree]:
 def parse(text: str, path: Path, line: int) -> LabelledTree:
     """One tree; ValueError names file, line and column of a syntax error."""
     reader, whole = _Reader(bare=False), Line(path, line, text)
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         word, at = token.group(), token.start()
         if reader.labels and not reader.stack:
-            raise _mistake(whole, at, f"{word!r} after the end of the tree")
+            raise mistake(whole, at, f"{word!r} after the end of the tree")
         reader.take(word, whole, at)
     if reader.stack:
         raise reader.unclosed()
     if not reader.labels:
-        raise _mistake(whole, 0, "an empty line, a tree was expected")
+        raise mistake(whole, 0, "an empty line, a tree was expected")
     return reader.tree()
 
 
-def _mistake(line: Line, at: int, what: str) -> ValueError:
+def mistake(line: Line | sn.Origin, at: int, what: str) -> ValueError:
+    """A syntax error at a character of a text."""
     return ValueError(f"{line.path}, line {line.line}, column {at + 1}: {what}")
 
 
@@ -96,10 +98,10 @@ class _Reader:
         if word == "(":
             self._open(line, at)
         elif not stack:
-            raise _mistake(line, at, f"a tree begins with '(', got {word!r}")
+            raise mistake(line, at, f"a tree begins with '(', got {word!r}")
         elif word == ")":
             if state[-1] in ("bracket", "label"):
-                raise _mistake(line, at, f"an empty node: {state[-1]} and then ')'")
+                raise mistake(line, at, f"an empty node: {state[-1]} and then ')'")
             stack.pop()
             state.pop()
         elif state[-1] == "bracket":
@@ -107,14 +109,14 @@ class _Reader:
         elif state[-1] == "label":
             self.words[stack[-1]], state[-1] = word, "word"
         else:
-            raise _mistake(line, at, f"a second word, or a word next to children: {word!r}")
+            raise mistake(line, at, f"a second word, or a word next to children: {word!r}")
 
     def _open(self, line: Line, at: int) -> None:
         stack, state = self.stack, self.state
         if stack and state[-1] == "bracket" and not (self.bare and len(stack) == 1):
-            raise _mistake(line, at, "a label is missing before '('")
+            raise mistake(line, at, "a label is missing before '('")
         if stack and state[-1] == "word":
-            raise _mistake(line, at, f"'(' after the word {self.words[stack[-1]]!r}")
+            raise mistake(line, at, f"'(' after the word {self.words[stack[-1]]!r}")
         self.parent.append(stack[-1] if stack else -1)
         if stack:
             state[-1] = "children"
@@ -128,7 +130,7 @@ class _Reader:
         what = f"{len(self.stack)} brackets are not closed"
         if self.last is not self.first:
             what += f" of the tree that begins in line {self.first.line}"
-        return _mistake(self.last, len(self.last.text.rstrip()), what)
+        return mistake(self.last, len(self.last.text.rstrip()), what)
 
     def tree(self) -> LabelledTree:
         labels, words, parent = self.labels, self.words, np.array(self.parent)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from structnet.config.composing import compose, saved
 from structnet.config.fitting import fitting_words
-from structnet.draw.picture import check_path, draw, example, sizes_of
-from structnet.draw.samples import find_samples, look_of_data, look_of_run
+from structnet.draw.picture import check_path, draw, example, save, sizes_of
+from structnet.draw.samples import drawing_of, find_samples, look_of_data, look_of_run
 from structnet.registry import tasks, topologies
 from structnet.run.components import create
 from structnet.run.run import Run
@@ -38,7 +38,11 @@ def _draw_run(words: list[str]) -> Drawn:
     check_path(path)
     net = run.load_net()
     samples, at = find_samples(run.task, run.topology, split, number)
-    look = look_of_run(run, net, samples, at, f"{split} sample {number}")
+    title = f"{split} sample {number}"
+    if (drawing := drawing_of(run.task, run.topology, net, samples, at)) is not None:
+        save(drawing.figure(title), path)
+        return [title], path
+    look = look_of_run(run, net, samples, at, title)
     return draw(run.topology, samples[at].structure, path, look), path
 
 
@@ -53,7 +57,11 @@ def _draw_task(words: list[str]) -> Drawn:
     path = Path(options.get("out", f"{name}-{number}.png"))
     check_path(path)
     samples, at = find_samples(task, topology, split, number)
-    look = look_of_data(task, samples[at], f"{name}, {split} sample {number}")
+    title = f"{name}, {split} sample {number}"
+    if (drawing := drawing_of(task, topology, None, samples, at)) is not None:
+        save(drawing.figure(title), path)
+        return [title], path
+    look = look_of_data(task, samples[at], title)
     return draw(topology, samples[at].structure, path, look), path
 
 

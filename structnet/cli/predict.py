@@ -132,8 +132,12 @@ def _line(one: Any, wanted: str | None, times: int = 1) -> str:
 def _print_text(one: Any) -> None:
     """Print a text, the probabilities of its classes, and the words that weighed most.
 
-    On a terminal words are coloured, the more the larger their weight.
+    On a terminal words are coloured, the more the larger their weight. Where the task draws the
+    sample, that is printed in place of it.
     """
+    if one.drawing is not None:
+        console().print(one.drawing.text(), no_wrap=True, overflow="ellipsis")
+        return
     # Imported here, as help does not need it.
     from rich.text import Text
 
@@ -207,6 +211,6 @@ def _save(path: Path, found: Sequence[Any], of_words: bool, wanted: str | None) 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row of a table, with a column for the probability of each class; words are left out."""
-    flat = {name: value for name, value in row.items() if name not in ("probabilities", "words")}
+    flat = {name: value for name, value in row.items() if not isinstance(value, dict | list)}
     of_classes = row.get("probabilities", {}).items()
     return flat | {f"probability of {name}": value for name, value in of_classes}

@@ -97,6 +97,8 @@ word per line, as WORD TAB CLASS; --json has the probabilities, and entities. If
 files, an error says which command shows its samples. Of texts with a class, the probabilities of
 all classes are printed and, with readouts that weigh words (attention, self_attentive), the words
 that weighed most, which are marked with colours on a terminal; --json has the weights of all words.
+A text for trees, text="( ( It 's ) ( ( not good ) . ) )", is printed as a tree, with a class and
+its probability at every node; labels as in (3 (2 It) (3 's)) are shown as given.
 """,
     "generate": """\
 structnet generate run=DIR: generate text or pictures with a trained net
@@ -165,9 +167,12 @@ With a task or a run, a sample of its data:
   sample=N        its number (0)
   split=SPLIT     train, validation or test (the default)
 
-  out=FILE        the picture, .png or .svg
+  out=FILE        the picture, .png, .svg or .pdf
   --plugin FILE   a Python file that registers your own components; may be repeated
   --traceback     show where an error came from
+
+A task may draw its samples in its own way: trees of sst have words at the leaves and a coloured
+mark at every node, the darker the surer its class is; of a run, wrong nodes have a ring.
 """,
     "bench": """\
 structnet bench topology=NAME cell=NAME | suite=cpu, cuda, scale or heads: time and memory

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch, Located, Sample, Tokens
 from structnet.data.cross_entropy import IGNORE, check_targets, cross_entropy
+from structnet.data.drawing import Drawing
 from structnet.data.loader import loader
 from structnet.data.splits import Splits
 from structnet.data.transitions import Transitions
@@ -172,6 +173,10 @@ class Task(metaclass=Checked):
             return None
         return [" ".join(words) for words in self.vocabulary.words(sample.x)]
 
+    def drawing(self, sample: Sample, scores: Tensor | None) -> Drawing | None:
+        """How a sample is shown, with scores (n, classes) of its nodes if given; None: by level."""
+        return None
+
     def spans(self, labels: Sequence[str]) -> Sequence[tuple[int, int, str]] | None:
         """What the classes of a sample's nodes say of stretches of them, such as names of people.
 
@@ -252,13 +257,7 @@ class Task(metaclass=Checked):
         return self.cross_entropy(output, batch.y)
 
     def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The mean cross entropy over known targets; 0, without gradients, if none is known.
-
-        Arguments:
-            output: scores (n, C), or `sn.Scores`.
-            y: targets (n,), IGNORE if not known.
-            weights: the weight of each class in the mean (C,).
-        """
+        """The mean over targets (n,) that are not IGNORE, weighted by `weights` of classes (C,)."""
         return cross_entropy(output, y, weights)
 
     def metrics(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from structnet.system.files import write
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
 
-FORMATS = (".png", ".svg")
+FORMATS = (".png", ".svg", ".pdf")
 # More can't be told apart by eye, and take long to draw.
 MOST_NODES = 1000
 # In inches: the largest width and height, a line of a title, a colour bar with its text, the margin
@@ -87,7 +87,7 @@ def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
 def check_path(path: Path) -> None:
     """ValueError if the suffix is not a picture's, FileNotFoundError if the folder is missing."""
     if path.suffix not in FORMATS:
-        raise ValueError(f"a picture must be a file in {' or '.join(FORMATS)}, got {str(path)!r}")
+        raise ValueError(f"a picture must be a file in {', '.join(FORMATS)}, got {str(path)!r}")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"no folder {path.absolute().parent} for {path}")
 
@@ -100,7 +100,7 @@ def draw(topology: Topology, structure: Any, path: Path, look: Look | None = Non
     Arguments:
         topology: gives the predecessors.
         structure: of one sample.
-        path: of the picture, .png or .svg.
+        path: of the picture, .png, .svg or .pdf.
         look: names and colours of the nodes.
     """
     check_path(path)
@@ -111,9 +111,13 @@ def draw(topology: Topology, structure: Any, path: Path, look: Look | None = Non
         f"{name}: {_count(plan.num_nodes, 'node')} in {_count(len(plan.level_sizes), 'level')}"
         for name, plan in zip(topology.directions, plans, strict=True)
     ]
-    figure = _figure(plans, titles, topology.positions(structure), look)
-    write(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:], dpi=150))
+    save(_figure(plans, titles, topology.positions(structure), look), path)
     return titles
+
+
+def save(figure: Any, path: Path) -> None:
+    """Save a figure of matplotlib in the format of the path's suffix."""
+    write(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:], dpi=150))
 
 
 def _too_many(count: int) -> str:

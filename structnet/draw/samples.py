@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from structnet.data.batch import Sample, collate
 from structnet.data.cross_entropy import IGNORE
+from structnet.data.drawing import Drawing
 from structnet.data.regression import Regression
 from structnet.data.task import Task
 from structnet.draw.picture import Look, shortened
@@ -17,7 +18,7 @@ from structnet.nn.recurrence import Recurrence
 from structnet.registry.suggest import did_you_mean
 from structnet.run.run import Run
 from structnet.topology.base import Topology
-from structnet.training.predict import predictions
+from structnet.training.predict import predictions, scored
 
 SPLITS = ("train", "validation", "test")
 
@@ -39,6 +40,28 @@ def find_samples(
         )
     first = number - number % task.group
     return [samples[i] for i in range(first, first + task.group)], number - first
+
+
+def drawing_of(
+    task: Task, topology: Topology, net: nn.Module | None, samples: Sequence[Sample], at: int
+) -> Drawing | None:
+    """The task's own drawing of a sample, with what a net gives for its nodes; None without one.
+
+    Arguments:
+        task: of the samples.
+        topology: plans them.
+        net: the trained net; None to draw the data alone.
+        samples: a group of the task's samples.
+        at: the index of the sample to show in the group.
+    """
+    if net is None:
+        return task.drawing(samples[at], None)
+    batch = collate(samples, topology)
+    with torch.inference_mode():
+        scores = None if batch.parts else scored(net(batch))[0]
+    if scores is None or len(scores) != batch.num_nodes:
+        return None
+    return task.drawing(samples[at], scores[slice(*batch.ptr[at : at + 2].tolist())])
 
 
 def look_of_data(task: Task, sample: Sample, title: str) -> Look:

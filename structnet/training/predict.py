@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.data.batch import Batch, Located, Origin, Sample
+from structnet.data.drawing import Drawing
 from structnet.data.loader import loader
 from structnet.data.regression import Regression
 from structnet.data.task import Task
@@ -39,6 +40,7 @@ class Prediction:
         kind: of the sample, where the task has several.
         words: the names of a sample's nodes, each with its share in what was scored, where the
             readout weighs nodes; they add up to 1.
+        drawing: of a sample whose task has one.
     """
 
     origin: Located
@@ -51,6 +53,7 @@ class Prediction:
     probabilities: dict[str, float] | None = None
     kind: str | None = None
     words: Sequence[tuple[str, float]] = ()
+    drawing: Drawing | None = None
 
     def __str__(self) -> str:
         place = f"{self.origin.path}:{self.origin.line}"
@@ -86,7 +89,7 @@ class Prediction:
             found["words"] = [
                 {"word": word, "weight": round(weight, 6)} for word, weight in self.words
             ]
-        return found
+        return found if self.drawing is None else found | self.drawing.as_dict()
 
 
 def predict(
@@ -171,6 +174,10 @@ def _of_samples(
             if names := task.node_names(sample):
                 words = tuple(zip(names, part.tolist(), strict=True))
                 said[at] = replace(said[at], words=words)
+    if len(output) == batch.num_nodes and task.group == 1:
+        parts = output.split(batch.ptr.diff().tolist())
+        for at, (sample, part) in enumerate(zip(samples, parts, strict=True)):
+            said[at] = replace(said[at], drawing=task.drawing(sample, part))
     return ([one] for one in said)
 
 

@@ -8,13 +8,22 @@ import numpy as np
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.text.tokenise import tokeniser
 from structnet.plugins.tree.brackets import read_brackets
+from structnet.plugins.tree.class_tree import Classes, ClassTree
+from structnet.plugins.tree.phrases import check_parts, read_phrases, suggested
 from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 FINE = ("very negative", "negative", "neutral", "positive", "very positive")
 BINARY = ("negative", "positive")
 NEUTRAL = 2
+# From red to blue, with the signs of the treebank's own site.
+COLOURS = ((0.70, 0.09, 0.17), (0.94, 0.54, 0.38), (0.75, 0.75, 0.75), (0.40, 0.66, 0.81),
+           (0.13, 0.40, 0.67))  # fmt: skip
+MINUS = "\u2212"
+SHOWN_FINE = Classes(FINE, (2 * MINUS, MINUS, "0", "+", "++"), COLOURS)
+SHOWN_BINARY = Classes(BINARY, (MINUS, "+"), (COLOURS[0], COLOURS[-1]))
 
 
 @sn.tasks.register("sst")
@@ -66,7 +75,7 @@ class SST(sn.Task):
                 raise ValueError(f"no trees in {folder / FILES[split]}")
         vocabulary = self.vocabulary
         if vocabulary is None:
-            words = (word for tree in trees["train"] for word in tree.words if word)
+            words = (word for tree in trees["train"] for word in tree.leaves)
             vocabulary = sn.Vocabulary.count(words, self.min_count)
         splits = {
             split: [self._sample(tree, topology, vocabulary) for tree in some]
@@ -78,6 +87,29 @@ class SST(sn.Task):
         assert self.vocabulary is not None
         for tree in read_brackets(path):
             yield self._sample(tree, topology, self.vocabulary, labelled=False)
+
+    def read_text(self, text: sn.Origin, topology: sn.Topology) -> sn.Sample:
+        """The sample of a tree in brackets or, on sequences, of words.
+
+        Where every bracket begins with a number, as in the treebank, these are the labels.
+        """
+        assert self.vocabulary is not None
+        tree = self._typed(text, topology.takes == "tree")
+        labelled = bool(tree.labels[0])
+        if labelled:
+            self._refuse_bad_labels(tree)
+        if topology.takes == "tree":
+            check_parts(tree, getattr(topology, "arity", None))
+        return self._sample(tree, topology, self.vocabulary, labelled)
+
+    def drawing(self, sample: sn.Sample, scores: Tensor | None) -> sn.Drawing | None:
+        if isinstance(sample.structure, int):
+            return None
+        origin: Any = sample.origin
+        tree = origin if isinstance(origin, LabelledTree) else read_phrases(origin)
+        probabilities = None if scores is None else scores.softmax(1).double().numpy()
+        classes = SHOWN_BINARY if self.binary else SHOWN_FINE
+        return ClassTree(tree, classes, probabilities, np.asarray(sample.y))
 
     def baselines(self) -> dict[str, dict[str, float]]:
         from structnet.plugins.baselines.sentences import fit_sentences
@@ -105,6 +137,22 @@ class SST(sn.Task):
 
     def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
         return output if len(output) == batch.num_samples else output[batch.ptr[:-1]]
+
+    def _typed(self, text: sn.Origin, on_tree: bool) -> LabelledTree:
+        """The tree that a text is; without brackets, if it need not be one, that of its words."""
+        if text.text.strip().startswith("("):
+            return read_phrases(text)
+        words = tokeniser("treebank")(text.text)
+        if on_tree:
+            raise ValueError(
+                f"{text.path}, line {text.line}: {text.text[:40]!r} has no brackets, and the net "
+                f'reads trees: write text="{suggested(words)}", with brackets around words that '
+                "belong together"
+            )
+        if not words:
+            raise ValueError(f"{text.path}, line {text.line}: {text.text[:40]!r} has no words")
+        parent = [-1] + [0] * len(words)
+        return LabelledTree.of(text, [""] * len(parent), ["", *words], parent)
 
     def _refuse_bad_labels(self, tree: LabelledTree) -> None:
         for node, label in enumerate(tree.labels):
@@ -140,6 +188,6 @@ class SST(sn.Task):
     def _sentences(self, split: str) -> tuple[list[list[str]], list[int]]:
         trees = self.loaded.source[split]
         return (
-            [[word for word in tree.words if word] for tree in trees],
+            [tree.leaves for tree in trees],
             [self._target(tree.labels[0]) for tree in trees],
         )

@@ -136,15 +136,13 @@ class Trees(sn.Task):
 
     def node_names(self, sample: sn.Sample) -> Sequence[str]:
         """A word, or the words below a node of constituents, those in the middle left out."""
-        from structnet.plugins.tree.treebanks.baselines import words_below
-
         tree: Any = sample.origin
         if self.dependencies:
             return tree.words
         words = [word for word in tree.words if word]
         parts = (
             words[a:b] if b - a <= 2 * SHOWN else [*words[a:][:SHOWN], "...", *words[b - SHOWN : b]]
-            for a, b in words_below(tree).tolist()
+            for a, b in tree.spans.tolist()
         )
         return [" ".join(part) for part in parts]
 

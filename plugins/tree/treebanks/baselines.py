@@ -38,7 +38,7 @@ def fit_nodes(
 
 def features_below(tree: LabelledTree, nodes: Sequence[int]) -> Iterator[list[str]]:
     """The features of nodes of constituents: the first and last words below, and their number."""
-    below, counts = words_below(tree), tree.counts()
+    below, counts = tree.spans, tree.counts()
     words = [word.lower() for word in tree.words if word]
     for node in nodes:
         a, b = below[node].tolist()
@@ -58,16 +58,3 @@ def features_around(tree: LabelledTree, nodes: Sequence[int]) -> Iterator[list[s
         near = [f"head={head}", f"head ends={head[-3:]}", f"before={node < above}"]
         own = [f"word={words[node]}", f"ends={words[node][-3:]}", f"pair={words[node]} {head}"]
         yield [*own, *near, *(f"below={words[child]}" for child in below[node][:ENDS])]
-
-
-def words_below(tree: LabelledTree) -> np.ndarray:
-    """Of the words of a tree in pre-order, the first below every node and the one after the last.
-
-    A node's own word is below it; (n, 2).
-    """
-    stop = np.arange(1, len(tree) + 1)
-    for node in range(len(tree) - 1, 0, -1):
-        above = tree.parent[node]
-        stop[above] = max(stop[above], stop[node])
-    before = np.concatenate([[0], np.cumsum([bool(word) for word in tree.words])])
-    return np.stack([before[:-1], before[stop]], axis=1)

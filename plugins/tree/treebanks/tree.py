@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+import structnet as sn
+
 Ints = np.ndarray
 
 
@@ -34,9 +36,34 @@ class LabelledTree:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @classmethod
+    def of(
+        cls, text: sn.Origin, labels: list[str], words: list[str], parent: list[int]
+    ) -> "LabelledTree":
+        """The tree that was read from a text."""
+        return cls(text.path, text.line, labels, words, np.array(parent))
+
     @property
     def text(self) -> str:
-        return " ".join(word for word in self.words if word)
+        return " ".join(self.leaves)
+
+    @property
+    def leaves(self) -> list[str]:
+        """The words in their order."""
+        return [word for word in self.words if word]
+
+    @property
+    def spans(self) -> Ints:
+        """Of the words, the first below every node and the one after the last (n, 2).
+
+        A node's own word is below it. The nodes are in pre-order.
+        """
+        stop = np.arange(1, len(self) + 1)
+        for node in range(len(self) - 1, 0, -1):
+            above = self.parent[node]
+            stop[above] = max(stop[above], stop[node])
+        before = np.concatenate([[0], np.cumsum([bool(word) for word in self.words])])
+        return np.stack([before[:-1], before[stop]], axis=1)
 
     @property
     def place(self) -> str:

@@ -1,0 +1,98 @@
+"""Trees as one types them, `( ( It 's ) ( ( not good ) . ) )`, with or without labels."""
+
+import re
+
+import numpy as np
+
+import structnet as sn
+from structnet.plugins.tree.brackets import TOKEN, mistake, parse
+from structnet.plugins.tree.treebanks.tree import LabelledTree
+
+# Every bracket begins with a number, which is then a label.
+LABELLED = re.compile(r"\(\s*[0-9]+(?=[\s()])")
+
+
+def read_phrases(text: sn.Origin) -> LabelledTree:
+    """The tree of a text in brackets, whose parts are words and further brackets.
+
+    Where every bracket begins with a number, these are labels, as in a treebank; else all labels
+    are "". Brackets around a single part are that part. ValueError names path, line and column.
+    """
+    if len(LABELLED.findall(text.text)) == text.text.count("(") > 0:
+        return parse(text.text, text.path, text.line)
+    words: list[str] = []
+    parent: list[int] = []
+    stack: list[int] = []
+    for token in TOKEN.finditer(text.text):
+        part, at = token.group(), token.start()
+        if parent and not stack:
+            raise mistake(text, at, f"{part!r} after the end of the tree")
+        if not stack and part != "(":
+            raise mistake(text, at, f"a tree begins with '(', got {part!r}")
+        if part != ")":
+            parent.append(stack[-1] if stack else -1)
+            words.append("" if part == "(" else part)
+        if part == "(":
+            stack.append(len(parent) - 1)
+        elif part == ")" and stack.pop() == len(parent) - 1:
+            raise mistake(text, at, "brackets without a word")
+    if stack:
+        raise mistake(text, len(text.text.rstrip()), f"{len(stack)} brackets are not closed")
+    if not parent:
+        raise mistake(text, 0, "an empty text, a tree was expected")
+    return _without_single(text, words, parent)
+
+
+def _without_single(text: sn.Origin, words: list[str], parent: list[int]) -> LabelledTree:
+    """The tree without nodes of a single child, which takes its place."""
+    count = [0] * len(words)
+    for above in parent[1:]:
+        count[above] += 1
+    # The number of the closest node from each one on upwards that is kept, -1 for none.
+    number: list[int] = []
+    kept: tuple[list[str], list[int]] = [], []
+    for word, above, children in zip(words, parent, count, strict=True):
+        higher = number[above] if above >= 0 else -1
+        if children == 1:
+            number.append(higher)
+            continue
+        number.append(len(kept[0]))
+        kept[0].append(word)
+        kept[1].append(higher)
+    return LabelledTree.of(text, [""] * len(kept[0]), *kept)
+
+
+def check_parts(tree: LabelledTree, most: int | None) -> None:
+    """ValueError for a node of more parts than the net's trees have, with what to type."""
+    count = np.bincount(tree.parent[1:], minlength=1)
+    if most is None or count.max() <= most:
+        return
+    node = int(np.argmax(count > most))
+    leaves, spans = tree.leaves, tree.spans
+    parts = [_bracketed(leaves[first:stop]) for first, stop in spans[tree.parent == node].tolist()]
+    joined = 1 + len(parts) - most
+    first, stop = spans[node]
+    typed = f"( ( {' '.join(parts[:joined])} ) {' '.join(parts[joined:])} )"
+    raise ValueError(
+        f"{tree.path}, line {tree.line}: {_shortened(' '.join(leaves[first:stop]))!r} has "
+        f"{len(parts)} parts, nodes of the net's trees have at most {most}: put brackets around "
+        f"what belongs together, as in {_shortened(typed)}"
+    )
+
+
+def suggested(words: list[str]) -> str:
+    """What to type for words without brackets: a tree of them that branches to the right."""
+    if not 0 < len(words) <= 12:
+        return "( ( It 's ) ( ( not good ) . ) )"
+    if len(words) == 1:
+        return f"( {words[0]} )"
+    *before, last = words
+    return "( " + " ( ".join(before) + f" {last}" + " )" * len(before)
+
+
+def _bracketed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"( {' '.join(words)} )"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}..."
