@@ -1,4 +1,4 @@
-"""Trees with classes for people: typed in brackets, printed and drawn."""
+"""Trees with classes for people: typed in brackets, printed, drawn, and on the page of errors."""
 
 import json
 import re
@@ -270,3 +270,24 @@ def test_a_sample_is_drawn_as_a_tree(trained, tmp_path):
     assert call(*words, f"out={file}").status == 0
     assert "nodes wrong" not in file.read_text()
     assert ".pdf" in refused("draw", f"run={trained}", "out=tree.jpg")
+
+
+@pytest.mark.slow
+def test_the_worst_mistakes_are_a_page_with_their_trees(trained, tmp_path):
+    file = tmp_path / "errors.html"
+    status, out, err = call("errors", f"run={trained}", f"out={file}", "top=50")
+    assert (status, err) == (0, "") and out.startswith(f"page: {file} (")
+    page = file.read_text()
+    mistakes = len(json.loads(call("errors", f"run={trained}", "--json").out)["worst"])
+    assert page.count("<h2>") == page.count("<svg ") == mistakes > 0
+    # Nothing is loaded or run, and no text is taken for elements.
+    assert not re.search(r"<script|<link|<img|src=|@import|url\((?!#)", page)
+    assert "&lt;script&gt;" in page and "a&amp;b" in page
+    names = re.findall(r'\bid="([^"]+)"', page)
+    referred = set(re.findall(r'(?:href="|url\()#([^")]+)', page))
+    assert referred <= set(names)
+    for svg in re.findall(r"<svg .*?</svg>", page, re.S):
+        ElementTree.fromstring(svg)
+    assert ".html" in refused("errors", f"run={trained}", "out=errors.txt")
+    assert "--json" in refused("errors", f"run={trained}", f"out={file}", "--json")
+    assert refused("errors", f"run={trained}", "out=nowhere/x.html").startswith("no folder")

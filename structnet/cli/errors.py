@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from structnet.cli.generate import checked
+from structnet.system.files import write
 from structnet.system.terminal import print_rows, visible
 from structnet.system.words import take_flag, take_options, whole
 
@@ -17,8 +19,9 @@ def run(words: list[str]) -> int:
     as_json = take_flag(words, "--json")
     data = [word for word in words if word.startswith("task.")]
     others = [word for word in words if word not in data]
-    options = take_options(others, ("run",), ("split", "top"), also=("task.root",))
+    options = take_options(others, ("run",), ("split", "top", "out"), also=("task.root",))
     top, split = whole(options.get("top", "20"), "top"), options.get("split", "test")
+    out = _page(options["out"], as_json) if "out" in options else None
     from structnet.config.composing import override, saved
     from structnet.registry.suggest import did_you_mean
     from structnet.run.run import Run
@@ -34,11 +37,27 @@ def run(words: list[str]) -> int:
     if split not in splits:
         raise ValueError(f"no split {split!r} {did_you_mean(split, splits)}")
     found = find_mistakes(run, net, splits[split], top)
-    if as_json:
+    if out is not None:
+        from structnet.draw.page import errors_page
+
+        text = errors_page(run, net, splits[split], found, split)
+        write(out, lambda path: path.write_text(text, encoding="utf-8"))
+        print(visible(f"page: {out} ({len(found.worst)} mistakes)"))
+    elif as_json:
         print(json.dumps(_as_dict(found, split), indent=1))
     else:
         _print(found, split)
     return 0
+
+
+def _page(given: str, as_json: bool) -> Path:
+    """The page to write; ValueError or OSError for one that can not be, before the net runs."""
+    out = checked(Path(given), is_picture=False)
+    if as_json:
+        raise ValueError(f"out={given} with --json: take one of them")
+    if out.suffix.lower() != ".html":
+        raise ValueError(f"out must be a .html file, got {given}")
+    return out
 
 
 def _as_dict(found: Any, split: str) -> dict[str, Any]:

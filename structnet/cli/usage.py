@@ -137,6 +137,7 @@ structnet errors run=DIR [task.root=FOLDER]: what a trained net gets wrong, for 
   task.root=PATH  other data to look at; other options of the task can be changed as well
   split=SPLIT     train, validation or test (the default)
   top=N           the number of mistakes to show (20)
+  out=FILE.html   write them to a page, with pictures if the task draws its samples
   --json          machine-readable output, with all pairs of classes
   --plugin FILE   a Python file that registers your own components; may be repeated
   --traceback     show where an error came from
