@@ -60,11 +60,13 @@ def run(words: list[str]) -> int:
     shown = groups[: 20 if top is None else top]
     if of_words:
         print_labelled([one for one, _ in shown])
-    for one, times in [] if of_words else shown:
+    for number, (one, times) in enumerate([] if of_words else shown):
         if source == "path" or one.node is not None:
             print(_line(one, run.task.wanted, times))
-        else:
-            _print_text(one)
+            continue
+        if number and one.drawing is not None:
+            print()
+        _print_text(one)
     if len(groups) > len(shown):
         print(f"... {len(groups) - len(shown)} more; top=N shows N", file=sys.stderr)
     return 0
