@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -21,26 +22,38 @@ PENALTIES = np.logspace(-3, 3, 13)
 
 def fit_numbers(train: Table, test: Table) -> dict[str, dict[str, float]]:
     """Test figures of the mean training target, ridge regression and boosted trees."""
+    y, deviation = test[1], train[1].std() or 1.0
+    said = predict_numbers(train, test[0])
+    return {name: _errors(predicted, y, deviation) for name, predicted in said.items()}
+
+
+def predict_numbers(train: Table, x: NDArray) -> dict[str, NDArray]:
+    """The numbers (n,) that the same three give for features x (n, F)."""
     models: dict[str, Any] = {
         "mean": DummyRegressor(),
         "ridge": make_pipeline(StandardScaler(), RidgeCV(PENALTIES)),
         "boosted trees": HistGradientBoostingRegressor(max_iter=500, learning_rate=0.05),
     }
-    y, deviation = test[1], train[1].std() or 1.0
-    return {
-        name: _errors(model.fit(*train).predict(test[0]), y, deviation)
-        for name, model in models.items()
-    }
+    return {name: np.asarray(model.fit(*train).predict(x)) for name, model in models.items()}
 
 
 def fit_classes(train: Table, test: Table, name: str) -> dict[str, dict[str, float]]:
     """Test accuracy of the most frequent class, and of logistic regression, under `name`."""
+    found = predict_classes(train, test[0], name)
+    return {name: {"accuracy": float(np.mean(said == test[1]))} for name, said in found.items()}
+
+
+def predict_classes(train: tuple[Any, NDArray], x: Any, name: str) -> dict[str, NDArray]:
+    """The classes (n,) that the most frequent one and logistic regression give for features x.
+
+    Features may be sparse; they are scaled to their standard deviations. The regression, under
+    `name`, is left out where all training targets are the same.
+    """
     models: dict[str, Any] = {"majority": DummyClassifier()}
     if len(np.unique(train[1])) > 1:
-        models[name] = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return {
-        name: {"accuracy": float(model.fit(*train).score(*test))} for name, model in models.items()
-    }
+        scaled = StandardScaler(with_mean=not issparse(x))
+        models[name] = make_pipeline(scaled, LogisticRegression(max_iter=2000))
+    return {name: np.asarray(model.fit(*train).predict(x)) for name, model in models.items()}
 
 
 def boosted_classifier() -> HistGradientBoostingClassifier:

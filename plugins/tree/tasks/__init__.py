@@ -1,3 +1,3 @@
-"""Sentiment of sentences, labels of trees, and swapped operands in Python code."""
+"""Sentiment, labels of trees, swapped operands in Python code, and values of expressions."""
 
-from structnet.plugins.tree.tasks import sst, swapped, trees  # noqa: F401
+from structnet.plugins.tree.tasks import listops, sst, swapped, trees  # noqa: F401

@@ -1,0 +1,1 @@
+"""ListOps: expressions in brackets, their trees and their values."""
