@@ -1,3 +1,3 @@
-"""Sentiment, labels of trees, swapped operands in Python code, and values of expressions."""
+"""Sentiment, labels of trees, values of expressions, pairs, and swapped operands in Python code."""
 
-from structnet.plugins.tree.tasks import listops, sst, swapped, trees  # noqa: F401
+from structnet.plugins.tree.tasks import listops, logic, sick, sst, swapped, trees  # noqa: F401

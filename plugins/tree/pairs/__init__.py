@@ -1,0 +1,1 @@
+"""Pairs of formulas and of sentences, and what is read of them."""

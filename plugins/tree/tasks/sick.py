@@ -1,0 +1,289 @@
+"""SICK: how related two sentences are, and whether one follows from the other."""
+
+import abc
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import structnet as sn
+from structnet.plugins.files.lines import Line
+from structnet.plugins.text.tokenise import tokeniser
+from structnet.plugins.tree.pairs.pair import SEPARATOR, pair_of, split_pair
+from structnet.plugins.tree.pairs.sentences import (
+    IDS,
+    LEAST,
+    MOST,
+    Sentence,
+    SentencePair,
+    Trees,
+    file_names,
+    folders,
+    in_order,
+    read_classes,
+    read_pairs,
+)
+from structnet.plugins.tree.siamese import SECOND
+
+# The table of every split, with the classes of the pairs.
+TABLES = {
+    "train": "SICK_train.txt",
+    "validation": "SICK_trial.txt",
+    "test": "SICK_test_annotated.txt",
+}
+CLASSES = ("entailment", "neutral", "contradiction")
+EXAMPLE = "A man plays. ||| A person plays."
+
+
+class SentencePairs(sn.Task):
+    """Pairs of sentences, from folders train, dev and test.
+
+    On trees these are the parses in the files: binary constituency trees, or dependency trees with
+    a node per word and any number of children (topology.arity=null). On sequences the words are
+    read in order. Capitals are read as small letters.
+
+    Arguments:
+        root: the folder of all files; null is sick/ of the folder that STRUCTNET_DATA names.
+        trees: which trees are read on topologies of trees.
+        min_count: how often a word must occur in the training split to be known.
+    """
+
+    structures = ("tree", "sequence")
+    parts = (SECOND,)
+    # The target of a pair without one.
+    unknown: Any = np.int64(sn.IGNORE)
+
+    def __init__(
+        self, *, root: str | None = None, trees: Trees = "constituency", min_count: int = 1
+    ):
+        """ValueError for an option out of range."""
+        if min_count < 1:
+            raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
+        self.root, self.min_count = root, min_count
+        self.trees: Trees = trees
+        self.words = tokeniser("words")
+
+    def check(self, topology: sn.Topology) -> None:
+        super().check(topology)
+        if topology.takes != "tree":
+            return
+        if self.trees == "dependency" and topology.arity is not None:
+            raise ValueError(
+                "a word has any number of dependents: set topology.arity=null, or take "
+                f"task.trees=constituency; the topology's arity is {topology.arity}"
+            )
+        if self.trees == "constituency" and topology.arity not in (2, None):
+            raise ValueError(
+                f"constituency trees are binary, the topology's arity is {topology.arity}: set "
+                "topology.arity=2, or null for children in any order"
+            )
+
+    def find(self) -> dict[str, Path]:
+        return folders(self.root, None)
+
+    @abc.abstractmethod
+    def targets(self, split: str, pairs: list[SentencePair]) -> list[Any]:
+        """The target of every pair of a split."""
+
+    def load(self, topology: sn.Topology) -> sn.Splits:
+        trees = self._trees(topology)
+        found = folders(self.root, trees)
+        pairs = {split: read_pairs(folder, trees) for split, folder in found.items()}
+        for split, some in pairs.items():
+            if not some:
+                raise ValueError(f"{found[split] / 'a.toks'} has no sentences")
+        vocabulary = self.vocabulary
+        if vocabulary is None:
+            sides = (side for one in pairs["train"] for side in (one.first, one.second))
+            words = (word.lower() for side in sides for word in side.words)
+            vocabulary = sn.Vocabulary.count(words, self.min_count)
+        splits = {
+            split: [
+                self._sample(one, topology, vocabulary, y)
+                for one, y in zip(some, self.targets(split, some), strict=True)
+            ]
+            for split, some in pairs.items()
+        }
+        return sn.Splits(splits, vocabulary=vocabulary)
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The pairs of a folder with a.toks and b.toks, and the files of its trees."""
+        assert self.vocabulary is not None
+        trees = self._trees(topology)
+        missing = [
+            name for name in file_names(trees, labelled=False) if not (path / name).is_file()
+        ]
+        if missing:
+            raise FileNotFoundError(f"no {', '.join(missing)} in {path}: path= is a folder of them")
+        for one in read_pairs(path, trees, labelled=False):
+            yield self._sample(one, topology, self.vocabulary, self.unknown)
+
+    def read_text(self, text: Any, topology: sn.Topology) -> sn.Sample:
+        """A user's two sentences, of a net on sequences; a full stop at the end is not read."""
+        assert self.vocabulary is not None
+        if (trees := self._trees(topology)) is not None:
+            names = ", ".join(file_names(trees, labelled=False))
+            raise ValueError(
+                f"{text.path}, line {text.line}: the net reads {trees} trees, which a text does "
+                f"not have: write path=FOLDER for a folder with {names}, or train on sequences, "
+                "topology=bichain"
+            )
+        sides = split_pair(text, EXAMPLE)
+        sentences = [Sentence(tuple(self.words(re.sub(r"[.!?\s]+$", "", side)))) for side in sides]
+        for side, sentence in zip(sides, sentences, strict=True):
+            if not sentence.words:
+                raise ValueError(
+                    f"{text.path}, line {text.line}: {side!r} has no words, expected two sentences "
+                    f"with {SEPARATOR} between them"
+                )
+        one = SentencePair(text.path, text.line, text.text, *sentences)
+        return self._sample(one, topology, self.vocabulary, self.unknown)
+
+    def node_names(self, sample: sn.Sample) -> Any:
+        names = super().node_names(sample)
+        if names is None or not isinstance(sample.origin, SentencePair):
+            return names
+        # As they are written, also where the net does not know them.
+        words = sample.origin.first.words
+        return [*words, *names[len(words) :]]
+
+    def _trees(self, topology: sn.Topology) -> Trees | None:
+        return self.trees if topology.takes == "tree" else None
+
+    def _sample(
+        self, one: SentencePair, topology: sn.Topology, vocabulary: sn.Vocabulary, y: Any
+    ) -> sn.Sample:
+        trees = self._trees(topology)
+
+        def structure(side: Sentence) -> Any:
+            if side.parent is None:
+                return len(side.words)
+            if trees == "constituency":
+                return in_order(side.parent, len(side.words))
+            return sn.Edges.of_parents(side.parent).table()
+
+        def tokens(side: Sentence) -> sn.Tokens:
+            nodes = len(side.words) if side.parent is None else len(side.parent)
+            bags = [(word.lower(),) for word in side.words]
+            return vocabulary.tokens([*bags, *[()] * (nodes - len(bags))], side.words)
+
+        sides = one.first, one.second
+        (a, b), (x, z) = map(structure, sides), map(tokens, sides)
+        return pair_of((a, b), (x, z), y, origin=one)
+
+    def _table(self, split: str) -> tuple[Any, Any]:
+        """The features and the targets that the baselines read."""
+        from structnet.plugins.tree.pairs.baselines import sentence_features
+
+        some: Any = self.loaded[split]
+        return sentence_features(one.origin for one in some), np.array([one.y for one in some])
+
+
+@sn.tasks.register("sick_relatedness")
+class Relatedness(SentencePairs, sn.Regression):
+    """How related the meanings of two sentences are, from 1 to 5.
+
+    SICK (Marelli et al. 2014). The net gives a distribution over the scores 1 to 5, whose mean is
+    the prediction, and the loss is the Kullback-Leibler divergence from the two scores next to the
+    true one (Tai et al. 2015, section 4.2, eq. 15-16). Metrics: "pearson" and "spearman", the
+    correlation of scores and of ranks, and "mse", the mean squared error.
+    """
+
+    unit = "of 5"
+    monitor, mode = "pearson", "max"
+    loss_unit = "nats"
+    learned = ()
+    unknown = np.float32("nan")
+
+    @property
+    def num_outputs(self) -> int:
+        return int(MOST - LEAST) + 1
+
+    def targets(self, split: str, pairs: list[SentencePair]) -> list[Any]:
+        return [np.float32(one.score) for one in pairs]
+
+    def values(self, output: Tensor) -> Tensor:
+        """The means (n,) of the distributions that a net's outputs (n, 5) are."""
+        scores = torch.arange(LEAST, MOST + 1, dtype=output.dtype, device=output.device)
+        return output.softmax(dim=1) @ scores
+
+    def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        known = ~batch.y.isnan()
+        log_probs = output[known].log_softmax(dim=1)
+        target = distribution(batch.y[known], self.num_outputs).to(log_probs.dtype)
+        divergence = F.kl_div(log_probs, target, reduction="sum")
+        return divergence / known.sum().clamp(min=1)
+
+    def metrics(self) -> dict[str, Any]:
+        from torchmetrics import MeanSquaredError, PearsonCorrCoef, SpearmanCorrCoef
+
+        with warnings.catch_warnings():
+            # That ranks need all numbers of a split in memory.
+            warnings.simplefilter("ignore")
+            spearman = SpearmanCorrCoef()
+        return {"pearson": PearsonCorrCoef(), "spearman": spearman, "mse": MeanSquaredError()}
+
+    def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        known = ~batch.y.isnan()
+        pair = self.values(output[known].float()), batch.y[known]
+        return dict.fromkeys(("pearson", "spearman", "mse"), pair)
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Ridge regression and boosted trees on what the sentences share."""
+        from structnet.plugins.baselines.features import predict_numbers
+
+        x, y = self._table("test")
+        made: dict[str, Callable[[], Any]] = self.metrics()
+        found = {}
+        for name, said in predict_numbers(self._table("train"), x).items():
+            # The mean of all scores has no correlation with them.
+            if name != "mean":
+                pair = torch.from_numpy(said).float(), torch.from_numpy(y)
+                found[name] = {one: float(metric(*pair)) for one, metric in made.items()}
+        return found
+
+
+@sn.tasks.register("sick_entailment")
+class Entailment(SentencePairs):
+    """Whether the second of two sentences follows from the first, contradicts it, or neither.
+
+    SICK (Marelli et al. 2014); the classes are those of SICK_train.txt, SICK_trial.txt and
+    SICK_test_annotated.txt, by the numbers of pairs.
+    """
+
+    classes = CLASSES
+
+    def find(self) -> dict[str, Path]:
+        found = super().find()
+        sn.data_folder(self.root, "sick", list(TABLES.values()))
+        return found
+
+    def targets(self, split: str, pairs: list[SentencePair]) -> list[Any]:
+        table = sn.data_folder(self.root, "sick", [TABLES[split]]) / TABLES[split]
+        known = read_classes(table, CLASSES)
+        for one in pairs:
+            if one.id not in known:
+                ids = Line(one.path.with_name(IDS), one.line, one.id)
+                raise ids.refuse(one.id, f"the number of a pair in {table}")
+        return [np.int64(CLASSES.index(known[one.id])) for one in pairs]
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """The most frequent class, and logistic regression on what the sentences share."""
+        from structnet.plugins.baselines.features import fit_classes
+
+        return fit_classes(self._table("train"), self._table("test"), "regression")
+
+
+def distribution(y: Tensor, count: int) -> Tensor:
+    """The distributions (n, count) over 1 to `count` of scores (n,): their means are the scores.
+
+    Each has the two whole numbers next to the score (Tai et al. 2015, eq. 16).
+    """
+    scores = torch.arange(1, count + 1, dtype=y.dtype, device=y.device)
+    return (1 - (y[:, None] - scores).abs()).clamp(min=0)
