@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,7 @@ from structnet.plugins.files.lines import SHOWN
 _TOKEN = re.compile(r"[()]|[^()\s]+")
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A word or a bracket, and its column from 1 on."""
 
     text: str

@@ -81,7 +81,8 @@ def parse(text: str, place: str, column: int = 1) -> Formula:
     """
     tree = read_binary(tokens_of(text, column), place)
     kinds: list[str] = []
-    for word, (left, right), at in zip(tree.words, tree.children, tree.columns, strict=True):
+    children = tree.children.tolist()
+    for word, (left, right), at in zip(tree.words, children, tree.columns, strict=True):
         if word:
             kinds.append("not" if word == NOT else "between" if word in BETWEEN else "formula")
             continue

@@ -19,7 +19,7 @@ from structnet.plugins.tree.pairs.formula import (
 from structnet.plugins.tree.pairs.pair import pair_of, split_pair
 from structnet.plugins.tree.siamese import SECOND
 
-# The files are numbered by the operators of the longer formula.
+# The files are numbered by the operators of the longer formula; the last one has longer ones too.
 MOST = 12
 # The most training pairs that the regression reads: more take minutes.
 READ = 20_000
@@ -48,7 +48,7 @@ class Logic(sn.Task):
     structures = ("tree", "sequence")
     parts = (SECOND,)
     classes = tuple(RELATIONS.values())
-    kinds = tuple(f"{count} operators" for count in range(1, MOST + 1))
+    kinds = (*(f"{count} operators" for count in range(1, MOST)), f"{MOST} operators or more")
 
     def __init__(
         self,
@@ -82,12 +82,6 @@ class Logic(sn.Task):
         }
         if len(read["train"]) < 10:
             raise ValueError(f"{len(read['train'])} pairs to train on, expected 10 or more")
-        for one in read["test"]:
-            if not 1 <= one.operators <= MOST:
-                raise ValueError(
-                    f"{one.path}, line {one.line}: the longer formula has {one.operators} "
-                    f"operators, expected 1 to {MOST}"
-                )
         order = np.random.default_rng(self.seed).permutation(len(read["train"])).tolist()
         tenth = len(order) // 10
         train = [read["train"][at] for at in order[tenth:]][: self.limit]
@@ -136,8 +130,9 @@ class Logic(sn.Task):
             return structure, vocabulary.tokens([(word,) if word else () for word in words])
 
         (a, x), (b, z) = side(one.first), side(one.second)
+        kind = min(max(one.operators, 1), MOST) - 1
         y = sn.IGNORE if one.relation is None else list(RELATIONS).index(one.relation)
-        return pair_of((a, b), (x, z), np.int64(y), max(0, one.operators - 1), one)
+        return pair_of((a, b), (x, z), np.int64(y), kind, one)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """The most frequent relation, and logistic regression on words and shared variables."""
