@@ -57,7 +57,7 @@ def test_what_is_no_file_is_not_waited_for(no_file):
 
 
 def test_what_is_no_file_is_passed_over_where_python_files_are_searched(no_file):
-    (no_file.parent / "y.py").write_text("a = b + c * d\n")
+    (no_file.parent / "y.py").write_text("a = b - c % d\n")
     task = sn.tasks.create("swapped")
     task.vocabulary = sn.Vocabulary({})
     with warnings.catch_warnings(record=True) as caught:

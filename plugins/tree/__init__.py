@@ -1,3 +1,3 @@
 """Trees and forests, tasks on them, and nets that compare two structures or build trees."""
 
-from structnet.plugins.tree import nets, siamese, tasks, topology  # noqa: F401
+from structnet.plugins.tree import nets, tasks, topology  # noqa: F401

@@ -60,16 +60,22 @@ def run(words: list[str]) -> int:
     shown = groups[: 20 if top is None else top]
     if of_words:
         print_labelled([one for one, _ in shown])
-    for number, (one, times) in enumerate([] if of_words else shown):
+    else:
+        _print(shown, source, run.task.wanted)
+    if len(groups) > len(shown):
+        print(f"... {len(groups) - len(shown)} more; top=N shows N", file=sys.stderr)
+    return 0
+
+
+def _print(shown: Sequence[tuple[Any, int]], source: str, wanted: str | None) -> None:
+    """Print predictions, each with the number of those that it stands for."""
+    for number, (one, times) in enumerate(shown):
         if source == "path" or one.node is not None:
-            print(_line(one, run.task.wanted, times))
+            print(_line(one, wanted, times))
             continue
         if number and one.drawing is not None:
             print()
         _print_text(one)
-    if len(groups) > len(shown):
-        print(f"... {len(groups) - len(shown)} more; top=N shows N", file=sys.stderr)
-    return 0
 
 
 def _reopened(directory: str, data: Sequence[str]) -> Any:

@@ -17,7 +17,7 @@ from structnet.plugins.tree.pairs.formula import (
     tokens,
 )
 from structnet.plugins.tree.pairs.pair import pair_of, split_pair
-from structnet.plugins.tree.siamese import SECOND
+from structnet.plugins.tree.nets.siamese import SECOND
 
 # The files are numbered by the operators of the longer formula; the last one has longer ones too.
 MOST = 12

@@ -29,7 +29,7 @@ from structnet.plugins.tree.pairs.sentences import (
     read_classes,
     read_pairs,
 )
-from structnet.plugins.tree.siamese import SECOND
+from structnet.plugins.tree.nets.siamese import SECOND
 
 # The table of every split, with the classes of the pairs.
 TABLES = {
