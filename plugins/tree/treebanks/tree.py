@@ -113,16 +113,16 @@ def in_preorder(
     if len(roots) != 1:
         raise ValueError(f"{len(roots)} roots, nodes whose parent is -1: a tree has one")
     order: list[int] = []
-    above: list[int] = []
+    found: list[int] = []
     open_ = [(roots[0], -1)]
     while open_:
         node, parent_at = open_.pop()
         open_.extend((child, len(order)) for child in reversed(children[node]))
         order.append(node)
-        above.append(parent_at)
+        found.append(parent_at)
     if len(order) < len(parent):
         node = min(set(range(len(parent))).difference(order))
         raise ValueError(f"node {node} is not below the root, it is part of a cycle or below one")
     return LabelledTree(
-        path, line, [labels[i] for i in order], [words[i] for i in order], np.array(above)
+        path, line, [labels[i] for i in order], [words[i] for i in order], np.array(found)
     )
