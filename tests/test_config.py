@@ -91,7 +91,7 @@ def test_conf_holds_no_defaults_of_components():
                 assert value != defaults[option]["default"], f"{path.name}: {option}"
 
 
-UNITS = ("%", "accuracy", "nats", "bits", "RMSE", "efficiency", "BLEU")
+UNITS = ("%", "accuracy", "nats", "bits", "RMSE", "efficiency", "BLEU", "Pearson")
 
 
 @pytest.mark.parametrize("name", choices("experiment"))

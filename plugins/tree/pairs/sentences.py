@@ -71,21 +71,22 @@ def read_pairs(folder: Path, trees: Trees | None, *, labelled: bool = True) -> l
 
 
 def _pair(lines: dict[str, Line], trees: Trees | None) -> SentencePair:
-    sides = []
-    for side in "ab":
-        line = lines[f"{side}.toks"]
-        words = tuple(line.text.split())
-        if not words:
-            raise line.refuse(line.text, "a sentence")
-        parent = None
-        if trees is not None:
-            parent = _parents(lines[f"{side}.{ENDINGS[trees]}"], len(words), trees)
-        sides.append(Sentence(words, parent))
+    first, second = (_sentence(lines, side, trees) for side in "ab")
     line = lines["a.toks"]
     text = f"{line.text.strip()} ||| {lines['b.toks'].text.strip()}"
     score = _score(lines[SCORES]) if SCORES in lines else float("nan")
     number = lines[IDS].text.strip() if IDS in lines else ""
-    return SentencePair(line.path, line.line, text, *sides, score, number)
+    return SentencePair(line.path, line.line, text, first, second, score, number)
+
+
+def _sentence(lines: dict[str, Line], side: str, trees: Trees | None) -> Sentence:
+    line = lines[f"{side}.toks"]
+    words = tuple(line.text.split())
+    if not words:
+        raise line.refuse(line.text, "a sentence")
+    if trees is None:
+        return Sentence(words)
+    return Sentence(words, _parents(lines[f"{side}.{ENDINGS[trees]}"], len(words), trees))
 
 
 def _score(line: Line) -> float:

@@ -3,7 +3,7 @@
 import abc
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,7 @@ class SentencePairs(sn.Task):
                     f"{text.path}, line {text.line}: {side!r} has no words, expected two sentences "
                     f"with {SEPARATOR} between them"
                 )
-        one = SentencePair(text.path, text.line, text.text, *sentences)
+        one = SentencePair(text.path, text.line, text.text, sentences[0], sentences[1])
         return self._sample(one, topology, self.vocabulary, self.unknown)
 
     def node_names(self, sample: sn.Sample) -> Any:
@@ -239,7 +239,7 @@ class Relatedness(SentencePairs, sn.Regression):
         from structnet.plugins.baselines.features import predict_numbers
 
         x, y = self._table("test")
-        made: dict[str, Callable[[], Any]] = self.metrics()
+        made = self.metrics()
         found = {}
         for name, said in predict_numbers(self._table("train"), x).items():
             # The mean of all scores has no correlation with them.
