@@ -8,6 +8,7 @@ import numpy as np
 
 import structnet as sn
 from structnet.plugins.files.locate import locate
+from structnet.plugins.tree.nets.siamese import SECOND
 from structnet.plugins.tree.pairs.formula import (
     RELATIONS,
     Formula,
@@ -17,7 +18,6 @@ from structnet.plugins.tree.pairs.formula import (
     tokens,
 )
 from structnet.plugins.tree.pairs.pair import pair_of, split_pair
-from structnet.plugins.tree.nets.siamese import SECOND
 
 # The files are numbered by the operators of the longer formula; the last one has longer ones too.
 MOST = 12

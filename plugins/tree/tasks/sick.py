@@ -15,6 +15,7 @@ from torch.nn import functional as F
 import structnet as sn
 from structnet.plugins.files.lines import Line
 from structnet.plugins.text.tokenise import tokeniser
+from structnet.plugins.tree.nets.siamese import SECOND
 from structnet.plugins.tree.pairs.pair import SEPARATOR, pair_of, split_pair
 from structnet.plugins.tree.pairs.sentences import (
     IDS,
@@ -29,7 +30,6 @@ from structnet.plugins.tree.pairs.sentences import (
     read_classes,
     read_pairs,
 )
-from structnet.plugins.tree.nets.siamese import SECOND
 
 # The table of every split, with the classes of the pairs.
 TABLES = {
