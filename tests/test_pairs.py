@@ -150,7 +150,7 @@ def write_sick(folder, count=6):
             for side, sentence in (("a", SENTENCES[at % 3]), ("b", SENTENCES[at // 2 % 3])):
                 for ending, text in zip(("toks", "parents", "cparents"), sentence, strict=True):
                     files[f"{side}.{ending}"].append(text)
-            files["sim.txt"].append(str(1 + (at * 0.7) % 4))
+            files["sim.txt"].append(str(4.5 if at % 3 == at // 2 % 3 else 1.5 + at % 5 / 10))
             files["id.txt"].append(str(number * count + at))
         for name, lines in files.items():
             (folder / split / name).write_text("".join(f"{line}\n" for line in lines))
@@ -165,6 +165,11 @@ def write_sick(folder, count=6):
 @pytest.fixture(scope="module")
 def sick(tmp_path_factory):
     return write_sick(tmp_path_factory.mktemp("sick"))
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    return write_sick(tmp_path_factory.mktemp("larger"), 60)
 
 
 def create(folder, name="sick_relatedness", topology=TREE, **options):
@@ -297,13 +302,13 @@ def test_a_users_sentences_are_read_on_sequences_and_refused_on_trees(sick):
 
 
 @pytest.mark.slow
-def test_baselines_have_the_figures_of_the_nets(logic, sick):
+def test_baselines_have_the_figures_of_the_nets(logic, larger):
     task, _ = create_logic(logic)
     for figures in task.baselines().values():
         assert set(figures) == {"accuracy", *task.kinds}
     for name, expected in (("relatedness", {"ridge", "boosted trees"}),
                            ("entailment", {"majority", "regression"})):  # fmt: skip
-        task, _ = create(sick, f"sick_{name}")
+        task, _ = create(larger, f"sick_{name}")
         found = task.baselines()
         assert set(found) == expected
         assert all(task.monitor in figures for figures in found.values())
@@ -311,14 +316,20 @@ def test_baselines_have_the_figures_of_the_nets(logic, sick):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["logic", "sick_relatedness", "sick_entailment"])
-def test_a_run_learns_predicts_and_reads_again(task, logic, sick, tmp_path, monkeypatch, capsys):
+def test_a_run_learns_predicts_and_reads_again(task, logic, larger, tmp_path, monkeypatch):
     from commands import call
 
     monkeypatch.chdir(tmp_path)
-    root = logic if task == "logic" else sick
+    root = logic if task == "logic" else larger
     some = ["task.most_operators=3"] if task == "logic" else []
     words = [f"task={task}", f"task.root={root}", "net=siamese", "topology=bichain", *some]
-    sized = ["net.hidden_size=4", "net.embedding_size=4", "trainer.max_epochs=1"]
+    sized = [
+        "net.hidden_size=16",
+        "net.embedding_size=16",
+        "trainer.learning_rate=0.02",
+        "trainer.max_epochs=3",
+        "trainer.batch_size=8",
+    ]
     status, out, err = call("train", *words, *sized, "trainer.accelerator=cpu", "run=out")
     assert status == 0, err
     text = "( not a ) ||| b" if task == "logic" else "A man plays. ||| A person plays."
