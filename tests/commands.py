@@ -125,7 +125,7 @@ def write_code(folder: Path, files: int = 12, lines: int = 15) -> Path:
             statements = (
                 f"{a} = {b} - {draw.randint(1, 9)}",
                 f"if {a} < len({b}): {c} = {a} % 2",
-                f"{a} = min({b}, {c} + 1)",
+                f"{a} = min({b}, {c} - 1)",
                 f"setattr({a}, 'name_{b}', {c})",
             )
             text.append("    " + draw.choice(statements))

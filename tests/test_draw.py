@@ -260,7 +260,7 @@ WRONG = {
     "topology=diagnal": "did you mean 'diagonal'",
     "topology=diagonal topology.dims=4": "a grid of 4 dimensions has no picture",
     "topology=row height=100 width=100": "at most 1000 nodes, got 10000",
-    "topology=row out=row.gif": "a file in .png or .svg, got 'row.gif'",
+    "topology=row out=row.gif": "a file in .png, .svg, .pdf, got 'row.gif'",
     "topology=row out=": "out= takes a value",
     "topology=row out=nowhere/row.png": "for nowhere/row.png",
     "topology=any_dag": "no example to draw for a topology that takes 'dag'",

@@ -171,7 +171,8 @@ def test_metrics_have_the_model_and_the_best_baseline_in_the_test():
     assert {"coin", "bag", "positional"} == set(metrics["baselines"])
     best = max(figures["accuracy"] for figures in metrics["baselines"].values())
     assert metrics["baseline"]["accuracy"] == best
-    assert set(metrics["test"]) == {"accuracy", "call", "comparison", "operation"}
+    names = {"accuracy", "call", "comparison", "operation", "calibration_error"}
+    assert set(metrics["test"]) == names
     assert metrics["train"]["epochs"] == 2 and metrics["train"]["nodes_per_s"] > 0
 
 

@@ -174,7 +174,7 @@ def test_figures_that_cannot_be_written_as_json_leave_the_old_ones(place):
 
 
 def test_a_directory_without_a_configuration_is_no_run(place):
-    with pytest.raises(FileNotFoundError, match=r"no run in nowhere: it has no config\.yaml"):
+    with pytest.raises(FileNotFoundError, match="no run in nowhere: there is no such directory"):
         opened("nowhere")
     (place / "config.yaml").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):

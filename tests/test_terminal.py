@@ -34,7 +34,7 @@ def test_one_thing_is_not_several():
 def hostile(tmp_path):
     """Source whose strings and file's name hold control characters, and forge a line."""
     name = "a\x1b]0;owned\x07\nforged.py:1: x == y (0.999)\u202e.py"
-    source = "a = 'x\x1b[2J\u202e\x9b' + name\nb = width == 'λ→'\n"
+    source = "a = 'x\x1b[2J\u202e\x9b' - name\nb = width < 'λ→'\n"
     (tmp_path / name).write_text(source)
     return tmp_path
 

@@ -170,7 +170,7 @@ def test_too_many_children_for_the_arity_are_refused_with_the_way_out():
     ("options", "message"),
     [
         ({"arity": 0}, "'arity' is at least 1, or null for any number, got 0"),
-        ({"direction": "sideways"}, "'up' or 'down' or 'both', got 'sideways'"),
+        ({"direction": "sideways"}, "'up' or 'down' or 'both' or 'in_turn', got 'sideways'"),
     ],
 )
 def test_a_bad_option_of_the_tree_is_refused(options, message):

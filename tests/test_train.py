@@ -37,7 +37,8 @@ def learn(*words, name="out", resumed=None):
 def test_figures_are_of_the_test_the_validation_and_the_training():
     run, net, figures, _ = learn()
     assert set(figures) == {"test", "validation", "train"}
-    assert set(figures["test"]) == {"accuracy", "call", "comparison", "operation"}
+    names = {"accuracy", "call", "comparison", "operation", "calibration_error"}
+    assert set(figures["test"]) == names
     train = figures["train"]
     assert train["epochs"] == 1 and train["steps"] >= 1 and train["nodes_per_s"] > 0
     assert train["parameters"] == sum(parameter.numel() for parameter in net.parameters())
