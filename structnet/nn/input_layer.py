@@ -104,7 +104,8 @@ def with_characters(
     """
     reader, width = chosen
     if reader is None:
-        if width is not None:
+        # The size itself is in the configuration of older runs.
+        if width not in (None, CHARACTER_SIZE):
             raise ValueError(
                 f"option 'character_size' is {width}, and nothing reads characters: set "
                 "net.characters=cnn or lstm, or leave it out"

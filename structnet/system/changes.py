@@ -1,10 +1,13 @@
 """Which lines of files differ from a revision of git."""
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+# Nothing that a repository is configured to run is run.
+SAFE = ("--no-ext-diff", "--no-textconv")
 _HUNK = re.compile(rb"^@@ -[\d,]+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 
 
@@ -23,10 +26,19 @@ class Changes:
             raise ValueError(f"changed={revision} is not a revision of git")
         place = path.resolve()
         self._folder = place if place.is_dir() else place.parent
-        self._top = Path(self._git("rev-parse", "--show-toplevel").decode().strip())
+        self._top = Path(os.fsdecode(self._git("rev-parse", "--show-toplevel").rstrip(b"\n")))
         self._revision = f"{revision}^{{commit}}"
         self._git("rev-parse", "--verify", "--quiet", self._revision, of=revision)
-        names = ("diff", "--name-only", "--no-renames", "-z", self._revision, "--", str(place))
+        names = (
+            "diff",
+            *SAFE,
+            "--name-only",
+            "--no-renames",
+            "-z",
+            self._revision,
+            "--",
+            str(place),
+        )
         self._changed = self._files(self._git(*names))
         others = ("ls-files", "--others", "--exclude-standard", "--full-name", "-z")
         self._new = self._files(self._git(*others, "--", str(place)))
@@ -42,17 +54,17 @@ class Changes:
         return any(one.start <= last and first < one.stop for one in self._ranges[place])
 
     def _lines(self, path: Path) -> Sequence[range]:
-        options = ("--unified=0", "--no-color", "--no-ext-diff", "--no-renames")
-        found = self._git("diff", *options, self._revision, "--", str(path))
+        options = ("--unified=0", "--no-color", "--no-renames")
+        found = self._git("diff", *SAFE, *options, self._revision, "--", str(path))
         hunks = [(int(start), int(count or 1)) for start, count in _HUNK.findall(found)]
         return [range(start, start + count) for start, count in hunks]
 
     def _files(self, names: bytes) -> set[Path]:
-        found = names.decode(errors="surrogateescape").split("\0")
+        found = os.fsdecode(names).split("\0")
         return {(self._top / name).resolve() for name in found if name}
 
     def _git(self, *words: str, of: str = "") -> bytes:
-        command = ["git", "-C", str(self._folder), *words]
+        command = ["git", "-c", "core.fsmonitor=false", "-C", str(self._folder), *words]
         try:
             return subprocess.run(command, check=True, capture_output=True).stdout
         except FileNotFoundError as error:
