@@ -23,7 +23,13 @@ QUICK = {
     "test_an_output_with_and_without_states_is_that_of_a_loop": ("small blocks",),
     "test_a_registry_knows_its_components_from_the_first_look": ("cells",),
     "test_one_that_fails_is_named_with_its_distribution_and_all_else_works": ("broken",),
-    "test_an_example_is_short_and_runs": ("examples/leaky", "examples/series"),
+    "test_an_example_is_short_and_runs": ("examples/leaky",),
+    "test_a_python_block_of_the_readme_runs": ("python-0", "python-3"),
+    "test_a_cell_in_plain_pytorch_runs_batched": (
+        "Pooling-tree",
+        "Counting-graph",
+        "PlainModule-c",
+    ),
     "test_every_row_composes_and_runs": (
         "chain-lstm",
         "chain-gru",
@@ -68,7 +74,6 @@ QUICK = {
         "line",
     ),
     "test_a_node_sees_its_ancestors_and_nothing_else": ("chain", "tree-2", "graph", "diagonal"),
-    "test_a_cell_in_plain_pytorch_runs_batched": ("Pooling", "Counting", "PlainModule"),
     "test_batched_is_the_reference_in_single_precision": ("mlstm", "lstm", "gru", "ssm"),
     "test_bf16_autocast_stays_close_and_keeps_the_states_in_float32": (
         "mlstm",

@@ -154,7 +154,8 @@ class Task(metaclass=Checked):
     def answer(self, net: nn.Module, batch: Batch) -> Sequence[tuple[str, float]] | None:
         """What a net answers for every sample, where that is not one of `classes`, for prediction.
 
-        Such as a text that it writes, with its probability. None where it is a class or a number.
+        Such as a text that it writes, with its probability; of a task that searches for a class,
+        that class. None where it is a class or a number.
         """
         return None
 
