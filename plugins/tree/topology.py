@@ -23,7 +23,7 @@ class Tree(sn.Topology):
             null is any number of children, which share weights and are summed.
         direction: up follows the children, down the parent; both has one pass for each; in_turn
             has them in turn, as the pass down reads what the pass up returned at the same node
-            (Paulus et al. 2014, section 3).
+            (Paulus et al. 2014).
     """
 
     takes = "tree"
