@@ -43,9 +43,9 @@ def samples(*trees):
 
 def test_slots_that_nothing_fills_are_found():
     both = sn.topologies.create("tree", arity=3, direction="both")
-    assert unfilled_slots(both, samples(LEFT, LEAF)) == {"up": [1, 2]}
-    assert unfilled_slots(both, samples(*[LEAF] * 200, RIGHT)) == {"up": [0, 2]}
-    assert unfilled_slots(both, []) == {"up": [0, 1, 2]}
+    assert unfilled_slots(both, samples(LEFT, LEAF)) == {"up": [1, 2], "down": [1, 2]}
+    assert unfilled_slots(both, samples(*[LEAF] * 200, RIGHT)) == {"up": [0, 2], "down": [0, 2]}
+    assert unfilled_slots(both, []) == {"up": [0, 1, 2], "down": [0, 1, 2]}
     assert unfilled_slots(sn.topologies.create("tree"), samples(LEFT, RIGHT)) == {}
     for name, structure in (("chain", 3), ("graph", sn.Edges([[0], [1]], 2))):
         topology = sn.topologies.create(name)

@@ -67,14 +67,26 @@ def test_a_sequence_has_a_whole_number_of_steps_from_one_on(name):
 def test_upwards_a_node_reads_its_children_downwards_its_parent(children):
     up, down = tree(direction="both").predecessors(children)
     assert up.tolist() == children.tolist()
-    above = [[int(p) for p, row in enumerate(children) if v in row] for v in range(len(children))]
-    assert down.tolist() == [some or [-1] for some in above]
+    above = {(int(child), k): p for p, row in enumerate(children) for k, child in enumerate(row)}
+    nodes = range(len(children))
+    assert down.tolist() == [[above.get((v, k), -1) for k in (0, 1)] for v in nodes]
+
+
+def test_downwards_children_in_different_slots_read_their_parent_by_different_weights():
+    torch.manual_seed(0)
+    layer = sn.Recurrence(tree(direction="down"), "gru", 3, 4)
+    left = layer.topology.plan([np.array([[1, -1], [-1, -1]])])
+    right = layer.topology.plan([np.array([[-1, 1], [-1, -1]])])
+    x = torch.ones(2, 3)
+    read_left, read_right = layer(x, left), layer(x, right)
+    assert torch.equal(read_left[0], read_right[0])
+    assert not torch.allclose(read_left[1], read_right[1])
 
 
 def test_arities_follow_the_directions():
     assert tree().arities == (2,)
     assert tree(arity=None, direction="both").arities == (None, 1)
-    assert tree(arity=3, direction="down").arities == (1,)
+    assert tree(arity=3, direction="down").arities == (3,)
 
 
 def test_missing_slots_are_filled_and_empty_ones_cut():

@@ -19,8 +19,10 @@ class Tree(sn.Topology):
     or an nltk.Tree, its nodes in the order of `subtrees()`. Several roots make a forest.
 
     Arguments:
-        arity: the number of ordered child slots, each with weights of its own (2 is a binary tree);
-            null is any number of children, which share weights and are summed.
+        arity: the number of ordered child slots, each with weights of its own (2 is a binary tree),
+            with direction=down as well, where a node reads its parent by the weights of the slot in
+            which the parent has it; null is any number of children, which share weights and are
+            summed.
         direction: up follows the children, down the parent; both has one pass for each; in_turn
             has them in turn, as the pass down reads what the pass up returned at the same node
             (Paulus et al. 2014).
@@ -43,15 +45,25 @@ class Tree(sn.Topology):
 
     @property
     def arities(self) -> tuple[int | None, ...]:
-        return tuple(self.arity if direction == "up" else 1 for direction in self.directions)
+        below = 1 if self.arity is None else self.arity
+        return tuple(self.arity if direction == "up" else below for direction in self.directions)
 
     def predecessors(self, structure: Any) -> Any:
-        children = child_table(structure)
+        children = self._slots(child_table(structure))
         tables = [
-            self._slots(children) if direction == "up" else parents(children)[:, None]
+            children if direction == "up" else self._above(children)
             for direction in self.directions
         ]
         return tuple(tables) if len(tables) > 1 else tables[0]
+
+    def _above(self, children: Ints) -> Ints:
+        """Every node's parent, in the slot in which the parent has the node if slots differ."""
+        if self.arity is None:
+            return parents(children)[:, None]
+        found = np.full_like(children, -1)
+        above, slot = np.nonzero(children >= 0)
+        found[children[above, slot], slot] = above
+        return found
 
     def _slots(self, children: Ints) -> Ints:
         if self.arity is None:
