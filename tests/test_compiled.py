@@ -395,6 +395,7 @@ class Two(Affine):
         return new * self.scale * self.settings.scale * float(self.table[1000])
 
 
+@pytest.mark.slow
 def test_what_changes_outside_the_cells_tensors_is_seen(traced, monkeypatch):
     layer, plans = built("tree", Two)
     cell = layer.cells[0]

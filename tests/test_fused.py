@@ -366,6 +366,7 @@ def test_a_pass_of_a_shape_that_came_before_is_replayed(recorded, name, cell):
     assert len(recorded) == 2
 
 
+@pytest.mark.slow
 @has_triton
 def test_what_waits_for_its_way_back_is_not_written_over(recorded):
     topology, batches = batches_of_one_shape("tree")
@@ -406,6 +407,7 @@ def test_what_a_replay_gave_stays_as_it_was(recorded):
     assert not any(map(torch.equal, found[3:6], found[6:9]))
 
 
+@pytest.mark.slow
 @has_triton
 def test_a_replayed_way_back_is_gone_twice_where_the_graph_is_retained(recorded):
     layer, plans = built("tree", "gru")
@@ -466,6 +468,7 @@ def test_a_cell_has_few_recordings_and_they_go_with_it(recorded, monkeypatch):
     assert cell() is None
 
 
+@pytest.mark.slow
 @has_triton
 def test_passes_that_wait_for_their_way_back_have_few_recordings(recorded, monkeypatch):
     monkeypatch.setattr(replay, "MOST_RECORDED", 2)
@@ -481,6 +484,7 @@ def test_passes_that_wait_for_their_way_back_have_few_recordings(recorded, monke
     assert kept.count == len(kept.free) == 2
 
 
+@pytest.mark.slow
 @has_triton
 def test_a_graph_of_the_gradients_keeps_no_recording(recorded):
     layer = there(recurrence(sn.topologies.create("chain"), "gru"))
@@ -553,6 +557,7 @@ def test_a_cell_that_was_changed_is_another_shape(recorded, change):
     assert_same(h, layer(x, plans, executor="reference"))
 
 
+@pytest.mark.slow
 @has_triton
 def test_other_weights_and_other_numbers_are_another_shape(recorded):
     layer, plans = built("chain", "gru", dtype=torch.float32)
