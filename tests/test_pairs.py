@@ -196,6 +196,18 @@ def test_trees_and_sequences_are_those_of_the_files(sick):
     assert one.x.ids.tolist() == chain.x.ids.tolist() == head.x.ids.tolist()
 
 
+def test_words_that_both_sentences_have_are_marked_unless_it_is_not_asked_for(sick):
+    text = sn.Origin("text", 1, "A man plays. ||| A person plays!")
+    known, _ = create(sick, topology=CHAIN)
+    one = known.read_text(text, CHAIN)
+    for part in (one.parts[0], one):
+        words = known.vocabulary.words(part.x)
+        assert ["<shared>" in bag for bag in words] == [True, False, True]
+    alone, _ = create(sick, topology=CHAIN, shared=False)
+    unmarked = alone.vocabulary.words(alone.read_text(text, CHAIN).x)
+    assert unmarked == [[word for word in bag if word != "<shared>"] for bag in words]
+
+
 def test_dependency_trees_need_any_number_of_children(sick):
     with pytest.raises(ValueError, match=r"set topology\.arity=null"):
         create(sick, trees="dependency")

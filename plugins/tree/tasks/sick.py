@@ -4,6 +4,7 @@ import abc
 import re
 import warnings
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ TABLES = {
     "test": "SICK_test_annotated.txt",
 }
 CLASSES = ("entailment", "neutral", "contradiction")
+# Read beside a word that both sentences have.
+SHARED = "<shared>"
 EXAMPLE = "A man plays. ||| A person plays."
 
 
@@ -51,6 +54,8 @@ class SentencePairs(sn.Task):
     Arguments:
         root: the folder of all files; null is sick/ of the folder that STRUCTNET_DATA names.
         trees: which trees are read on topologies of trees.
+        shared: whether a word that the other sentence has as well is marked; without it each
+            sentence is read alone, as by Tai et al. (2015).
         min_count: how often a word must occur in the training split to be known.
     """
 
@@ -60,12 +65,17 @@ class SentencePairs(sn.Task):
     unknown: Any = np.int64(sn.IGNORE)
 
     def __init__(
-        self, *, root: str | None = None, trees: Trees = "constituency", min_count: int = 1
+        self,
+        *,
+        root: str | None = None,
+        trees: Trees = "constituency",
+        shared: bool = True,
+        min_count: int = 1,
     ):
         """ValueError for an option out of range."""
         if min_count < 1:
             raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
-        self.root, self.min_count = root, min_count
+        self.root, self.shared, self.min_count = root, shared, min_count
         self.trees: Trees = trees
         self.words = tokeniser("words")
 
@@ -100,9 +110,8 @@ class SentencePairs(sn.Task):
                 raise ValueError(f"{found[split] / 'a.toks'} has no sentences")
         vocabulary = self.vocabulary
         if vocabulary is None:
-            sides = (side for one in pairs["train"] for side in (one.first, one.second))
-            words = (word.lower() for side in sides for word in side.words)
-            vocabulary = sn.Vocabulary.count(words, self.min_count)
+            bags = (bag for one in pairs["train"] for side in self._bags(one) for bag in side)
+            vocabulary = sn.Vocabulary.count(chain.from_iterable(bags), self.min_count)
         splits = {
             split: [
                 self._sample(one, topology, vocabulary, y)
@@ -168,14 +177,24 @@ class SentencePairs(sn.Task):
                 return in_order(side.parent, len(side.words))
             return sn.Edges.of_parents(side.parent).table()
 
-        def tokens(side: Sentence) -> sn.Tokens:
+        def tokens(side: Sentence, bags: list[tuple[str, ...]]) -> sn.Tokens:
             nodes = len(side.words) if side.parent is None else len(side.parent)
-            bags = [(word.lower(),) for word in side.words]
-            return vocabulary.tokens([*bags, *[()] * (nodes - len(bags))], side.words)
+            # The mark is spelled as nothing.
+            pairs = zip(side.words, bags, strict=True)
+            spelling = [text for word, bag in pairs for text in (word, "")[: len(bag)]]
+            return vocabulary.tokens([*bags, *[()] * (nodes - len(bags))], spelling)
 
         sides = one.first, one.second
-        (a, b), (x, z) = map(structure, sides), map(tokens, sides)
+        (a, b), (x, z) = map(structure, sides), map(tokens, sides, self._bags(one))
         return pair_of((a, b), (x, z), y, origin=one)
+
+    def _bags(self, one: SentencePair) -> list[list[tuple[str, ...]]]:
+        """What is read at every word of both sentences."""
+        sides = [[word.lower() for word in side.words] for side in (one.first, one.second)]
+        common = set(sides[0]).intersection(sides[1]) if self.shared else ()
+        return [
+            [(word, SHARED) if word in common else (word,) for word in words] for words in sides
+        ]
 
     def _table(self, split: str) -> tuple[Any, Any]:
         """The features and the targets that the baselines read."""
