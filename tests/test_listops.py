@@ -14,6 +14,10 @@ from structnet.plugins.tree.tasks.listops import DEEPER
 HERE = Path("lines.tsv")
 
 
+def typed(text, number=1):
+    return parse(sn.Origin(HERE, number, text))
+
+
 def leaves_in_order(tree):
     """The words of a tree's leaves, read by its child table from the root on."""
     found, stack = [], [len(tree.words) - 1]
@@ -56,15 +60,15 @@ def drawn(seed, operators=tuple(OPERATORS)):
 @pytest.mark.parametrize("seed", range(20))
 def test_an_expression_has_its_value_and_its_words_in_the_leaves_of_its_tree(seed):
     text = drawn(seed)
-    one = parse(text, HERE, 1)
+    one = typed(text)
     assert one.value == value_of(text)
     assert leaves_in_order(one.tree) == one.text.split() == text.split()
     assert one.depth <= seed % 7
 
 
 def test_round_brackets_and_none_give_the_same_tree():
-    one = parse("( ( ( ( [MAX 2 ) ( ( ( [MIN 4 ) 7 ) ] ) ) 0 ) ] )", HERE, 1)
-    other = parse("[MAX 2 [MIN 4 7 ] 0 ]", HERE, 1)
+    one = typed("( ( ( ( [MAX 2 ) ( ( ( [MIN 4 ) 7 ) ] ) ) 0 ) ] )")
+    other = typed("[MAX 2 [MIN 4 7 ] 0 ]")
     assert (one.value, one.depth, one.text) == (other.value, other.depth, other.text) == (
         4, 2, "[MAX 2 [MIN 4 7 ] 0 ]",
     )  # fmt: skip
@@ -73,32 +77,31 @@ def test_round_brackets_and_none_give_the_same_tree():
 
 
 def test_a_digit_is_an_expression_of_one_node():
-    one = parse("7", HERE, 1)
+    one = typed("7")
     assert (one.value, one.depth, one.tree.words) == (7, 0, ["7"])
 
 
 MISTAKES = {
-    "": "'' is empty",
+    "": "column 1: '' is empty",
     "2 3": "column 3: '3' after the expression's end",
     "10": "column 1: '10', expected a digit",
     "[max 2 ]": "column 1: '[max', expected a digit, ] or one of",
     "] 2": "column 1: ']' closes no operator",
     "[MAX ]": "column 6: '[MAX' has no arguments",
     "[MAX 2 [MIN 3 ]": "column 1: '[MAX' is not closed by ']'",
-    "( [MAX 2 ] )": "column 12: these round brackets have 3 in them, expected a pair",
-    "( ( [MAX ( 2 ) ) ] )": "column 14: these round brackets have 1 in them, expected a pair",
+    "( [MAX 2 ] )": "column 1: these round brackets have 3 in them, expected a pair",
+    "( ( [MAX ( 2 ) ) ] )": "column 10: these round brackets have 1 in them, expected a pair",
     "( ( [MAX 2 ) ] ) )": "column 18: ')' after the end of the tree",
     ") [MAX 2 ]": "column 1: ')' closes no bracket",
-    "( ( [MAX 2 ) ]": "column 1: '(' is not closed",
+    "( ( [MAX 2 ) ]": "column 15: 1 brackets are not closed",
 }
 
 
 @pytest.mark.parametrize("text", MISTAKES)
 def test_a_mistake_is_named_with_its_column(text):
     with pytest.raises(ValueError) as error:
-        parse(text, HERE, 3)
-    assert f"lines.tsv, line 3{',' if 'column' in MISTAKES[text] else ':'}" in str(error.value)
-    assert MISTAKES[text] in str(error.value)
+        typed(text, 3)
+    assert str(error.value).startswith(f"lines.tsv, line 3, {MISTAKES[text]}")
 
 
 @pytest.mark.parametrize(
@@ -119,8 +122,8 @@ def test_a_line_is_refused_with_its_number(tmp_path, line, message):
 
 
 def test_deep_expressions_are_read_without_recursion():
-    one = parse("[MAX 1 " * 2_000 + "2 " + "] " * 2_000, HERE, 1)
-    assert (one.value, one.depth, len(one.tree.words)) == (2, 2_000, 12_001)
+    one = typed("[MAX 1 " * 17_000 + "2 " + "] " * 17_000)
+    assert (one.value, one.depth, len(one.tree.words)) == (2, 17_000, 102_001)
 
 
 @pytest.fixture

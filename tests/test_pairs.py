@@ -16,41 +16,50 @@ CHAIN = sn.topologies.create("chain")
 # Formulas
 
 
+def typed(text):
+    return parse(sn.Origin("here", 2, text))
+
+
+def leaves(formula):
+    return [word for word in formula.tree.words if word]
+
+
 def test_a_formula_is_a_binary_tree_with_its_words_as_leaves():
-    one = parse("( ( not a ) ( and ( b ( or a ) ) ) )", "here")
+    one = typed("( ( not a ) ( and ( b ( or a ) ) ) )")
     assert one.operators == 3
-    assert one.tree.leaves == ["not", "a", "and", "b", "or", "a"]
+    assert leaves(one) == ["not", "a", "and", "b", "or", "a"]
     assert one.tree.children[-1].tolist() == [2, 9]
 
 
 def test_a_variable_is_a_formula_of_one_node():
-    one = parse(" d ", "here")
+    one = typed(" d ")
     assert (one.text, one.operators, one.tree.words) == ("d", 0, ["d"])
 
 
 MISTAKES = {
-    "": "here: nothing to read",
-    "( a b )": "here, column 7: the brackets closed here hold no formula",
-    "( and a )": "here, column 9: '( and a )' is a part of a formula",
-    "not": "here, column 1: 'not' is a part of a formula",
-    "( not a": "here, column 1: '(' is not closed",
-    "( a and b )": "here, column 11: these round brackets have 3 in them",
-    "( a ( not b ) )": "here, column 15: the brackets closed here hold no formula",
-    "( not ( ) )": "here, column 9: these round brackets have 0 in them",
-    "a b": "here, column 3: 'b' after the end of the tree",
+    "": (1, "nothing to read"),
+    "( a b )": (1, "these brackets hold no formula"),
+    "( and a )": (1, "'( and a )' is a part of a formula"),
+    "not": (1, "'not' is a part of a formula"),
+    "( not a": (8, "1 brackets are not closed"),
+    "( a and b )": (1, "these round brackets have 3 in them"),
+    "( a ( not b ) )": (1, "these brackets hold no formula"),
+    "( not ( ) )": (9, "an empty node: bracket and then ')'"),
+    "a b": (3, "'b' after the end of the tree"),
 }
 
 
 @pytest.mark.parametrize("text", MISTAKES)
 def test_what_is_no_formula_is_refused_with_its_column(text):
     with pytest.raises(ValueError) as error:
-        parse(text, "here")
-    assert str(error.value).startswith(MISTAKES[text])
+        typed(text)
+    column, what = MISTAKES[text]
+    assert str(error.value).startswith(f"here, line 2, column {column}: {what}")
 
 
 def test_deep_formulas_are_read_without_recursion():
-    one = parse("( not " * 2_000 + "a" + " )" * 2_000, "here")
-    assert one.operators == 2_000 and len(one.tree.words) == 4_001
+    one = typed("( not " * 50_000 + "a" + " )" * 50_000)
+    assert one.operators == 50_000 and len(one.tree.words) == 100_001
 
 
 def formula(operators, draw):
@@ -90,7 +99,7 @@ def test_formulas_are_trees_or_their_words_and_brackets(logic):
         for one, side in zip((chain, *chain.parts), (pair.first, pair.second), strict=True):
             assert " ".join(other.node_names(one)) == side.text
         for one, side in zip((tree, *tree.parts), (pair.first, pair.second), strict=True):
-            assert [name for name in task.node_names(one) if name] == side.tree.leaves
+            assert [name for name in task.node_names(one) if name] == leaves(side)
         assert tree.kind == chain.kind == pair.operators - 1
         assert list(RELATIONS)[int(tree.y)] == pair.relation
 
@@ -106,7 +115,7 @@ def test_pairs_of_the_training_split_are_in_no_other_one(logic):
     [
         ("?\ta\tb", "line 13: '?\\ta\\tb', expected a relation, one of = < > ^ | v #"),
         ("=\ta", "expected a relation"),
-        ("=\ta\t( not b", "train1, line 13, column 5: '(' is not closed"),
+        ("=\ta\t( not b", "train1, line 13, column 12: 1 brackets are not closed"),
     ],
 )
 def test_a_line_of_formulas_is_refused_with_its_place(logic, tmp_path, line, message):
@@ -125,7 +134,7 @@ def test_a_users_formulas_are_read_and_a_single_one_refused(logic):
     assert [len(part.x) for part in (one, *one.parts)] == [3, 5]
     with pytest.raises(ValueError, match=r"text, line 1: .* has 1 texts, expected two"):
         task.read_text(sn.Origin("text", 1, "( not a )"), TREE)
-    with pytest.raises(ValueError, match="text, line 1, column 7: '\\(' is not closed"):
+    with pytest.raises(ValueError, match="text, line 1, column 14: 1 brackets are not"):
         task.read_text(sn.Origin("text", 1, "a ||| ( not a"), TREE)
 
 

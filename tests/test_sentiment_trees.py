@@ -69,12 +69,12 @@ def test_numbers_at_the_beginning_of_every_bracket_are_labels():
 MISTAKES = {
     "( a b": (6, "1 brackets are not closed"),
     "( ( a ) ": (8, "1 brackets are not closed"),
-    "( a ( ) )": (7, "brackets without a word"),
-    "()": (2, "brackets without a word"),
+    "( a ( ) )": (7, "an empty node: bracket and then ')'"),
+    "()": (2, "an empty node: bracket and then ')'"),
     "( a ) b": (7, "'b' after the end of the tree"),
     "( a ) )": (7, "')' after the end of the tree"),
-    "a ( b )": (1, "a tree begins with '(', got 'a'"),
-    "": (1, "an empty text"),
+    "a ( b )": (3, "'(' after the end of the tree"),
+    "": (1, "nothing to read"),
     "(3 (2 a) b)": (10, "a second word, or a word next to children: 'b'"),
 }
 

@@ -9,9 +9,13 @@ from commands import SST, WORDS, needs_sst, write_sst
 
 import structnet as sn
 from structnet.data.batch import collate
-from structnet.plugins.tree.brackets import parse, read_brackets
+from structnet.plugins.tree.brackets import read_brackets, read_line
 
 HERE = Path("trees.txt")
+
+
+def parse(text, number=1):
+    return read_line(sn.Origin(HERE, number, text)).tree()
 
 
 def create(root, topology="tree", **options):
@@ -34,7 +38,7 @@ def treebank():
 
 
 def test_a_tree_is_read_in_pre_order():
-    tree = parse("(3 (2 (1 It) (2 's)) (4 good))", HERE, 7)
+    tree = parse("(3 (2 (1 It) (2 's)) (4 good))", 7)
     assert tree.labels == ["3", "2", "1", "2", "4"]
     assert tree.words == ["", "", "It", "'s", "good"]
     assert tree.parent.tolist() == [-1, 0, 1, 1, 0]
@@ -43,18 +47,18 @@ def test_a_tree_is_read_in_pre_order():
 
 @pytest.mark.parametrize("text", ["(2 a)", "  (2 a)  ", "(2 a)\n", "(2 a)\r\n", "( 2\ta )"])
 def test_a_tree_of_one_node_is_a_tree_whatever_the_space_around(text):
-    tree = parse(text, HERE, 1)
+    tree = parse(text)
     assert (tree.labels, tree.words, tree.parent.tolist()) == (["2"], ["a"], [-1])
 
 
 def test_a_node_may_have_one_child_or_many():
-    tree = parse("(S (A (B a) (C b) (D c)) (E (F d)))", HERE, 1)
+    tree = parse("(S (A (B a) (C b) (D c)) (E (F d)))")
     assert tree.parent.tolist() == [-1, 0, 1, 1, 1, 0, 5]
 
 
 def test_a_word_may_hold_any_character_but_brackets_and_space():
     for word in ("\\/", "-LRB-", "naïve", "a\xa0b", "\u2028", "2", "'", '"'):
-        assert parse(f"(2 (1 {word}) (2 b))", HERE, 1).words[1] == word
+        assert parse(f"(2 (1 {word}) (2 b))").words[1] == word
 
 
 MISTAKES = {
@@ -66,16 +70,15 @@ MISTAKES = {
     "(3 (2 a) b)": (10, "a second word, or a word next to children: 'b'"),
     "(3 a b)": (6, "a second word, or a word next to children: 'b'"),
     "(3 a (2 b))": (6, "'(' after the word 'a'"),
-    "": (1, "an empty line"),
-    "   \n": (1, "an empty line"),
+    "": (1, "nothing to read"),
+    "   \n": (1, "nothing to read"),
     "()": (2, "an empty node"),
     "(3)": (3, "an empty node"),
     "(3 (2))": (6, "an empty node"),
-    "((2 a) (2 b))": (2, "a label is missing before '('"),
     "3 a)": (1, "a tree begins with '(', got '3'"),
-    ")": (1, "a tree begins with '(', got ')'"),
+    ")": (1, "')' closes no bracket"),
     "(": (2, "1 brackets are not closed"),
-    "(((": (2, "a label is missing before '('"),
+    "(((": (3, "a label is missing before '('"),
 }
 
 
@@ -83,7 +86,7 @@ MISTAKES = {
 def test_a_mistake_is_named_by_file_line_and_column(text):
     column, what = MISTAKES[text]
     with pytest.raises(ValueError) as caught:
-        parse(text, HERE, 12)
+        parse(text, 12)
     assert str(caught.value).startswith(f"trees.txt, line 12, column {column}: {what}")
 
 
@@ -112,11 +115,11 @@ def test_a_tree_of_100_000_levels_is_read(side):
         "single": ("(2 " * depth + "(2 a)", ")" * depth),
     }[side]
     limit = sys.getrecursionlimit()
-    tree = parse(opening + closing, HERE, 1)
+    tree = parse(opening + closing)
     assert sys.getrecursionlimit() == limit
     assert len(tree.labels) == (depth + 1 if side == "single" else 2 * depth + 1)
     with pytest.raises(ValueError, match="1 brackets are not closed"):
-        parse(opening + closing[:-1], HERE, 1)
+        parse(opening + closing[:-1])
     children = sn.Edges.of_parents(tree.parent).table()
     (plan,) = sn.topologies.create("tree").plan([np.pad(children, ((0, 0), (0, 1)),
         constant_values=-1)[:, :2]])  # fmt: skip

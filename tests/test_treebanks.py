@@ -89,7 +89,7 @@ MISTAKES = {
     "(S (NN a)\n\n  (NN b)": "line 3, column 9: 1 brackets are not closed of the tree that begins "
     "in line 1",
     "a": "line 1, column 1: a tree begins with '(', got 'a'",
-    "(S (NN a)))": "line 1, column 11: a tree begins with '(', got ')'",
+    "(S (NN a)))": "line 1, column 11: ')' closes no bracket",
     "( )": "line 1, column 3: an empty node: bracket and then ')'",
     "(S (NP))": "line 1, column 7: an empty node: label and then ')'",
 }

@@ -20,9 +20,13 @@ class Line:
 
     def refuse(self, value: object, expected: str) -> ValueError:
         """A ValueError that names the file, the line, the value and what was expected."""
-        text = repr(value)
-        text = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-        return ValueError(f"{self.path}, line {self.line}: {text}, expected {expected}")
+        return ValueError(f"{self.path}, line {self.line}: {shown(value)}, expected {expected}")
+
+
+def shown(value: object) -> str:
+    """A value as error messages show it."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def read_lines(path: Path) -> Iterator[Line]:

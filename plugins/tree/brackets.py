@@ -1,4 +1,8 @@
-"""Penn Treebank brackets, `(label word)` or `(label child child)`, read without recursion."""
+"""Trees in brackets, read without recursion: with labels or without.
+
+With labels they are those of the Penn Treebank, `(label word)` or `(label child child)`; without,
+brackets hold words and further brackets, `( a ( b c ) )`.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import structnet as sn
-from structnet.plugins.files.lines import Line, read_lines
+from structnet.plugins.files.lines import Line, read_lines, shown
 from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 # A word holds any character but brackets, spaces, tabs and line breaks; some a no-break space.
@@ -17,6 +21,7 @@ TOKEN = re.compile(r"[()]|[^() \t\r\n]+")
 _COMMENT = re.compile(r"\s*(?:#|;|\*x\*|%%)")
 # The label of a root that has none, and several children.
 TOP = "TOP"
+Place = Line | sn.Origin
 
 
 def read_brackets(path: Path) -> Iterator[LabelledTree]:
@@ -27,115 +32,149 @@ def read_brackets(path: Path) -> Iterator[LabelledTree]:
     """
     for line in read_lines(path):
         if line.text.strip(" \t\r"):
-            yield parse(line.text, path, line.line)
+            yield read_line(line).tree()
 
 
 def read_treebank(lines: Iterable[Line]) -> Iterator[LabelledTree]:
     """The trees in the lines of a file, several on a line or one over several lines.
 
-    A pair of brackets without a label around a tree is left out, and around several trees is a node
-    TOP. Between trees, blank lines are skipped, and lines that begin with #, ;, %% or *x*.
-
-    ValueError names file, line and column of a syntax error.
+    Between trees, blank lines are skipped, and lines that begin with #, ;, %% or *x*. ValueError
+    names file, line and column of a syntax error.
     """
-    reader = _Reader()
+    reader = Reader()
     for line in lines:
         if reader.stack or not _COMMENT.match(line.text):
             for token in TOKEN.finditer(line.text):
                 reader.take(token.group(), line, token.start())
                 if not reader.stack:
                     yield reader.tree()
-                    reader = _Reader()
+                    reader = Reader()
     if reader.stack:
         raise reader.unclosed()
 
 
-def parse(text: str, path: Path, line: int) -> LabelledTree:
-    """One tree; ValueError names file, line and column of a syntax error."""
-    reader, whole = _Reader(bare=False), Line(path, line, text)
-    for token in TOKEN.finditer(text):
+def read_line(
+    line: Place, labelled: bool = True, start: int = 0, stop: int | None = None
+) -> "Reader":
+    """The one tree of a line, or of the part from `start` to before `stop`.
+
+    ValueError names file, line and column of a syntax error.
+    """
+    reader = Reader(labelled)
+    for token in TOKEN.finditer(line.text, start, len(line.text) if stop is None else stop):
         word, at = token.group(), token.start()
-        if reader.labels and not reader.stack:
-            raise mistake(whole, at, f"{word!r} after the end of the tree")
-        reader.take(word, whole, at)
+        if reader.words and not reader.stack:
+            raise mistake(line, at, f"{shown(word)} after the end of the tree")
+        reader.take(word, line, at)
     if reader.stack:
         raise reader.unclosed()
-    if not reader.labels:
-        raise mistake(whole, 0, "an empty line, a tree was expected")
-    return reader.tree()
+    if not reader.words:
+        raise mistake(line, start, "nothing to read, expected a tree in brackets")
+    return reader
 
 
-def mistake(line: Line | sn.Origin, at: int, what: str) -> ValueError:
-    """A syntax error at a character of a text."""
+def mistake(line: Place, at: int, what: str) -> ValueError:
+    """A syntax error at a character of a line, which is counted from 0 on."""
     return ValueError(f"{line.path}, line {line.line}, column {at + 1}: {what}")
 
 
-class _Reader:
-    """A tree that is read token by token.
+class Reader:
+    """A tree that is read token by token, its nodes in pre-order.
 
     Arguments:
-        bare: whether the outermost brackets may have no label.
+        labelled: whether brackets begin with a label, and then have one word or further brackets;
+            the outermost ones may have none. Without labels every word is a node, and a word
+            without brackets is a tree.
     """
 
-    # The first line of the tree, and the last one.
-    first: Line
-    last: Line
+    # The first line of the tree, and the last one, with where its last token ends.
+    first: Place
+    last: Place
+    end: int
 
-    def __init__(self, bare: bool = True):
-        self.bare = bare
+    def __init__(self, labelled: bool = True):
+        self.labelled = labelled
         self.labels: list[str] = []
         self.words: list[str] = []
         self.parent: list[int] = []
+        # Where every node begins in its line, and the nodes in the order in which they end.
+        self.places: list[int] = []
+        self.closed: list[int] = []
         # The open nodes, and what was read last of each: its bracket, its label, a word, children.
         self.stack: list[int] = []
         self.state: list[str] = []
 
-    def take(self, word: str, line: Line, at: int) -> None:
+    def take(self, word: str, line: Place, at: int) -> None:
         """Read a token of a line at an offset in it."""
-        if not self.labels:
+        if not self.words:
             self.first = line
-        self.last, stack, state = line, self.stack, self.state
+        self.last, self.end = line, at + len(word)
         if word == "(":
             self._open(line, at)
-        elif not stack:
-            raise mistake(line, at, f"a tree begins with '(', got {word!r}")
         elif word == ")":
-            if state[-1] in ("bracket", "label"):
-                raise mistake(line, at, f"an empty node: {state[-1]} and then ')'")
-            stack.pop()
-            state.pop()
-        elif state[-1] == "bracket":
-            self.labels[stack[-1]], state[-1] = word, "label"
-        elif state[-1] == "label":
-            self.words[stack[-1]], state[-1] = word, "word"
+            self._close(line, at)
+        elif self.labelled:
+            self._take_labelled(word, line, at)
         else:
-            raise mistake(line, at, f"a second word, or a word next to children: {word!r}")
-
-    def _open(self, line: Line, at: int) -> None:
-        stack, state = self.stack, self.state
-        if stack and state[-1] == "bracket" and not (self.bare and len(stack) == 1):
-            raise mistake(line, at, "a label is missing before '('")
-        if stack and state[-1] == "word":
-            raise mistake(line, at, f"'(' after the word {self.words[stack[-1]]!r}")
-        self.parent.append(stack[-1] if stack else -1)
-        if stack:
-            state[-1] = "children"
-        stack.append(len(self.labels))
-        state.append("bracket")
-        self.labels.append("")
-        self.words.append("")
+            self.closed.append(self._add(word, at))
 
     def unclosed(self) -> ValueError:
         """The error of a tree that has no end."""
         what = f"{len(self.stack)} brackets are not closed"
         if self.last is not self.first:
             what += f" of the tree that begins in line {self.first.line}"
-        return mistake(self.last, len(self.last.text.rstrip()), what)
+        return mistake(self.last, self.end, what)
 
     def tree(self) -> LabelledTree:
+        """The tree that was read.
+
+        A pair of brackets without a label around a tree is left out, and around several trees is a
+        node TOP.
+        """
         labels, words, parent = self.labels, self.words, np.array(self.parent)
-        if not labels[0] and self.parent.count(0) == 1:
-            labels, words, parent = labels[1:], words[1:], parent[1:] - 1
-        elif not labels[0]:
-            labels[0] = TOP
+        if self.labelled and not labels[0]:
+            if self.parent.count(0) == 1:
+                labels, words, parent = labels[1:], words[1:], parent[1:] - 1
+            else:
+                labels[0] = TOP
         return LabelledTree(self.first.path, self.first.line, labels, words, parent)
+
+    def _add(self, word: str, at: int) -> int:
+        """Add a node below the open one."""
+        self.parent.append(self.stack[-1] if self.stack else -1)
+        if self.state:
+            self.state[-1] = "children"
+        self.labels.append("")
+        self.words.append(word)
+        self.places.append(at)
+        return len(self.words) - 1
+
+    def _open(self, line: Place, at: int) -> None:
+        stack, state = self.stack, self.state
+        if self.labelled and len(stack) > 1 and state[-1] == "bracket":
+            raise mistake(line, at, "a label is missing before '('")
+        if stack and state[-1] == "word":
+            raise mistake(line, at, f"'(' after the word {shown(self.words[stack[-1]])}")
+        stack.append(self._add("", at))
+        state.append("bracket")
+
+    def _close(self, line: Place, at: int) -> None:
+        if not self.stack:
+            raise mistake(line, at, "')' closes no bracket")
+        if self.state[-1] in ("bracket", "label"):
+            raise mistake(line, at, f"an empty node: {self.state[-1]} and then ')'")
+        self.state.pop()
+        self.closed.append(self.stack.pop())
+
+    def _take_labelled(self, word: str, line: Place, at: int) -> None:
+        """Read a label, or the one word of a node."""
+        if not self.stack:
+            raise mistake(line, at, f"a tree begins with '(', got {shown(word)}")
+        node, state = self.stack[-1], self.state[-1]
+        if state not in ("bracket", "label"):
+            what = f"a second word, or a word next to children: {shown(word)}"
+            raise mistake(line, at, what)
+        if state == "bracket":
+            self.labels[node], self.state[-1] = word, "label"
+        else:
+            self.words[node], self.state[-1] = word, "word"

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 import structnet as sn
-from structnet.plugins.tree.brackets import TOKEN, mistake, parse
+from structnet.plugins.tree.brackets import read_line
 from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 # Every bracket begins with a number, which is then a label.
@@ -18,48 +18,9 @@ def read_phrases(text: sn.Origin) -> LabelledTree:
     Where every bracket begins with a number, these are labels, as in a treebank; else all labels
     are "". Brackets around a single part are that part. ValueError names path, line and column.
     """
-    if len(LABELLED.findall(text.text)) == text.text.count("(") > 0:
-        return parse(text.text, text.path, text.line)
-    words: list[str] = []
-    parent: list[int] = []
-    stack: list[int] = []
-    for token in TOKEN.finditer(text.text):
-        part, at = token.group(), token.start()
-        if parent and not stack:
-            raise mistake(text, at, f"{part!r} after the end of the tree")
-        if not stack and part != "(":
-            raise mistake(text, at, f"a tree begins with '(', got {part!r}")
-        if part != ")":
-            parent.append(stack[-1] if stack else -1)
-            words.append("" if part == "(" else part)
-        if part == "(":
-            stack.append(len(parent) - 1)
-        elif part == ")" and stack.pop() == len(parent) - 1:
-            raise mistake(text, at, "brackets without a word")
-    if stack:
-        raise mistake(text, len(text.text.rstrip()), f"{len(stack)} brackets are not closed")
-    if not parent:
-        raise mistake(text, 0, "an empty text, a tree was expected")
-    return _without_single(text, words, parent)
-
-
-def _without_single(text: sn.Origin, words: list[str], parent: list[int]) -> LabelledTree:
-    """The tree without nodes of a single child, which takes its place."""
-    count = [0] * len(words)
-    for above in parent[1:]:
-        count[above] += 1
-    # The number of the closest node from each one on upwards that is kept, -1 for none.
-    number: list[int] = []
-    kept: tuple[list[str], list[int]] = [], []
-    for word, above, children in zip(words, parent, count, strict=True):
-        higher = number[above] if above >= 0 else -1
-        if children == 1:
-            number.append(higher)
-            continue
-        number.append(len(kept[0]))
-        kept[0].append(word)
-        kept[1].append(higher)
-    return LabelledTree.of(text, [""] * len(kept[0]), *kept)
+    is_labelled = len(LABELLED.findall(text.text)) == text.text.count("(") > 0
+    tree = read_line(text, labelled=is_labelled).tree()
+    return tree if is_labelled else tree.only(tree.counts() != 1)
 
 
 def check_parts(tree: LabelledTree, most: int | None) -> None:

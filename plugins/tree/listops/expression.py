@@ -3,12 +3,14 @@
 Nangia and Bowman (2018), section 2. Nothing recurses.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from structnet.plugins.files.lines import read_lines
-from structnet.plugins.tree.binary import Binary, Token, mistake, read_binary, shown, tokens_of
+from structnet.plugins.files.lines import Line, read_lines, shown
+from structnet.plugins.tree.binary import Binary, read_binary
+from structnet.plugins.tree.brackets import TOKEN, Place, mistake
 
 DIGITS = tuple("0123456789")
 OPERATORS: dict[str, Callable[[list[int]], int]] = {
@@ -52,91 +54,95 @@ def read_expressions(path: Path) -> Iterator[Expression]:
     for line in read_lines(path):
         if not line.text.strip():
             continue
-        value, tab, text = line.text.partition("\t")
+        value, tab, _ = line.text.partition("\t")
         if not tab or value not in DIGITS:
             raise line.refuse(line.text, "a value from 0 to 9, a tab and an expression")
-        one = parse(text, path, line.line, column=len(value) + 2)
+        one = parse(line, start=len(value) + len(tab))
         if one.value != int(value):
             raise line.refuse(value, f"the value of the expression, {one.value}")
         yield one
 
 
-def parse(text: str, path: Path, line: int, column: int = 1) -> Expression:
-    """An expression; without any round brackets, the tree is that of ListOps.
+def parse(line: Place, start: int = 0) -> Expression:
+    """The expression of a line, from `start` on.
 
-    That is `( ( ( [MAX 2 ) 9 ) ] )` for `[MAX 2 9 ]`. ValueError names file, line and column of a
-    mistake; `column` is that of the text's first character.
+    Without any round brackets, the tree is that of ListOps: `( ( ( [MAX 2 ) 9 ) ] )` for
+    `[MAX 2 9 ]`. ValueError names file, line and column of a mistake.
     """
-    place = f"{path}, line {line}"
-    tokens = tokens_of(text, column)
-    plain = [token for token in tokens if token.text not in "()"]
+    tokens = list(TOKEN.finditer(line.text, start))
+    plain = [token for token in tokens if token.group() not in "()"]
+    words = [token.group() for token in plain]
     if not plain:
-        raise ValueError(f"{place}: {shown(text)} is empty, expected an expression: [MAX 2 9 ]")
-    value, depth = _evaluate(plain, place)
-    tree = read_binary(tokens if len(tokens) > len(plain) else _with_brackets(plain), place)
-    return Expression(path, line, " ".join(one.text for one in plain), value, depth, tree)
+        raise mistake(line, start, f"{shown(line.text[start:])} is empty, expected [MAX 2 9 ]")
+    value, depth = _evaluate(plain, line)
+    if len(plain) == len(tokens):
+        tree = read_binary(Line(line.path, line.line, _with_brackets(words)))
+    else:
+        tree = read_binary(line, start)
+    return Expression(line.path, line.line, " ".join(words), value, depth, tree)
 
 
-def _evaluate(tokens: Sequence[Token], place: str) -> tuple[int, int]:
+def _evaluate(tokens: Sequence[re.Match[str]], line: Place) -> tuple[int, int]:
     """The value of an expression and its depth."""
-    opened: list[tuple[Token, list[int]]] = []
+    opened: list[tuple[re.Match[str], list[int]]] = []
     values: list[int] = []
     depth = 0
     for token in tokens:
+        text, at = token.group(), token.start()
         if not opened and values:
-            raise mistake(place, token.column, f"{shown(token.text)} after the expression's end")
-        if token.text in OPERATORS:
+            raise mistake(line, at, f"{shown(text)} after the expression's end")
+        if text in OPERATORS:
             opened.append((token, []))
             depth = max(depth, len(opened))
             continue
-        if token.text in DIGITS:
-            value = int(token.text)
-        elif token.text != END:
+        if text in DIGITS:
+            value = int(text)
+        elif text != END:
             known = f"a digit, {END} or one of {', '.join(OPERATORS)}"
-            raise mistake(place, token.column, f"{shown(token.text)}, expected {known}")
+            raise mistake(line, at, f"{shown(text)}, expected {known}")
         elif not opened:
-            raise mistake(place, token.column, f"{END!r} closes no operator")
+            raise mistake(line, at, f"{END!r} closes no operator")
         else:
             operator, arguments = opened.pop()
             if not arguments:
-                raise mistake(place, token.column, f"{operator.text!r} has no arguments")
-            value = OPERATORS[operator.text](arguments)
+                raise mistake(line, at, f"{operator.group()!r} has no arguments")
+            value = OPERATORS[operator.group()](arguments)
         (opened[-1][1] if opened else values).append(value)
     if opened:
         operator = opened[-1][0]
-        raise mistake(place, operator.column, f"{operator.text!r} is not closed by {END!r}")
+        raise mistake(line, operator.start(), f"{operator.group()!r} is not closed by {END!r}")
     return values[0], depth
 
 
-def _with_brackets(tokens: Sequence[Token]) -> list[Token]:
-    """The tokens with round brackets: an operator and its arguments from left to right.
+def _with_brackets(words: Sequence[str]) -> str:
+    """The words with round brackets: an operator and its arguments from left to right.
 
     As many brackets open before an operator as close before its end.
     """
-    counts = [0] * len(tokens)
+    counts = [0] * len(words)
     opened: list[int] = []
-    for at, token in enumerate(tokens):
-        if token.text in OPERATORS:
+    for at, word in enumerate(words):
+        if word in OPERATORS:
             opened.append(at)
             continue
-        if token.text == END:
+        if word == END:
             counts[opened.pop()] += 1
         if opened:
             counts[opened[-1]] += 1
-    return list(_placed(tokens, counts))
+    return " ".join(_placed(words, counts))
 
 
-def _placed(tokens: Sequence[Token], counts: Sequence[int]) -> Iterator[Token]:
+def _placed(words: Sequence[str], counts: Sequence[int]) -> Iterator[str]:
     inside = 0
-    for token, count in zip(tokens, counts, strict=True):
-        yield from [Token("(", token.column)] * count
-        yield token
-        if token.text in OPERATORS:
+    for word, count in zip(words, counts, strict=True):
+        yield from "(" * count
+        yield word
+        if word in OPERATORS:
             inside += 1
             continue
-        if token.text == END:
+        if word == END:
             inside -= 1
-            yield Token(")", token.column)
+            yield ")"
         # That of the operator whose argument ends here.
         if inside:
-            yield Token(")", token.column)
+            yield ")"

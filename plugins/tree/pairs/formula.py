@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from structnet.plugins.files.lines import read_lines
-from structnet.plugins.tree.binary import Binary, mistake, read_binary, shown, tokens_of
+from structnet.plugins.files.lines import read_lines, shown
+from structnet.plugins.tree.binary import Binary, read_binary
+from structnet.plugins.tree.brackets import TOKEN, Place, mistake
 
 # The seven relations of natural logic (MacCartney and Manning 2009), as the files write them.
 RELATIONS = {
@@ -66,23 +67,22 @@ def read_pairs(path: Path) -> Iterator[FormulaPair]:
             relations = " ".join(RELATIONS)
             expected = f"a relation, one of {relations}, and two formulas, with tabs between them"
             raise line.refuse(line.text, expected)
-        relation, first, second = parts
-        place = f"{path}, line {line.line}"
-        begin = len(relation) + 2
-        one = parse(first, place, begin)
-        other = parse(second, place, begin + len(first) + 1)
+        relation, first, _ = parts
+        middle = len(relation) + 1 + len(first)
+        one, other = parse(line, len(relation), middle), parse(line, middle)
         yield FormulaPair(path, line.line, line.text.replace("\t", " "), relation, one, other)
 
 
-def parse(text: str, place: str, column: int = 1) -> Formula:
-    """A formula; ValueError names place and column of a mistake.
+def parse(line: Place, start: int = 0, stop: int | None = None) -> Formula:
+    """The formula of a line, or of the part from `start` to before `stop`.
 
-    `column` is that of the text's first character.
+    ValueError names file, line and column of a mistake.
     """
-    tree = read_binary(tokens_of(text, column), place)
+    tree = read_binary(line, start, stop)
+    text = line.text[start:stop].strip()
     kinds: list[str] = []
     children = tree.children.tolist()
-    for word, (left, right), at in zip(tree.words, children, tree.columns, strict=True):
+    for word, (left, right), at in zip(tree.words, children, tree.places, strict=True):
         if word:
             kinds.append("not" if word == NOT else "between" if word in BETWEEN else "formula")
             continue
@@ -92,14 +92,14 @@ def parse(text: str, place: str, column: int = 1) -> Formula:
         elif below in (("not", "formula"), ("formula", "operand")):
             kinds.append("formula")
         else:
-            what = "the brackets closed here hold no formula: ( not a ) or ( a ( and b ) )"
-            raise mistake(place, at, what)
+            what = "these brackets hold no formula, expected ( not a ) or ( a ( and b ) )"
+            raise mistake(line, at, what)
     if kinds[-1] != "formula":
-        at = tree.columns[-1]
-        raise mistake(place, at, f"{shown(text.strip())} is a part of a formula, expected a whole")
-    return Formula(text.strip(), tree, sum(word in OPERATORS for word in tree.words))
+        at = tree.places[-1]
+        raise mistake(line, at, f"{shown(text)} is a part of a formula, expected a whole")
+    return Formula(text, tree, sum(word in OPERATORS for word in tree.words))
 
 
 def tokens(formula: Formula) -> Sequence[str]:
     """The words and the brackets of a formula, which reads differently without them."""
-    return [token.text for token in tokens_of(formula.text)]
+    return TOKEN.findall(formula.text)

@@ -132,7 +132,7 @@ class ListOps(sn.Task):
     def read_text(self, text: Any, topology: sn.Topology) -> sn.Sample:
         """A user's expression, with round brackets or without."""
         assert self.vocabulary is not None
-        return _sample(parse(text.text, text.path, text.line), topology, self.vocabulary)
+        return _sample(parse(text), topology, self.vocabulary)
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import MulticlassAccuracy

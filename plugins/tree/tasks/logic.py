@@ -17,7 +17,7 @@ from structnet.plugins.tree.pairs.formula import (
     read_pairs,
     tokens,
 )
-from structnet.plugins.tree.pairs.pair import pair_of, split_pair
+from structnet.plugins.tree.pairs.pair import SEPARATOR, pair_of, split_pair
 
 # The files are numbered by the operators of the longer formula; the last one has longer ones too.
 MOST = 12
@@ -111,10 +111,8 @@ class Logic(sn.Task):
     def read_text(self, text: Any, topology: sn.Topology) -> sn.Sample:
         """A user's pair: `( not a ) ||| ( a ( and b ) )`."""
         assert self.vocabulary is not None
-        first, second = split_pair(text, "( not a ) ||| ( a ( and b ) )")
-        place = f"{text.path}, line {text.line}"
-        begin = text.text.index("|||") + 4
-        sides = parse(first, place), parse(second, place, begin)
+        first, _ = split_pair(text, "( not a ) ||| ( a ( and b ) )")
+        sides = parse(text, 0, len(first)), parse(text, len(first) + len(SEPARATOR))
         one = FormulaPair(text.path, text.line, text.text, None, *sides)
         return self._sample(one, topology, self.vocabulary)
 

@@ -24,7 +24,7 @@ def without_traces(tree: LabelledTree) -> LabelledTree | None:
         kept[node] |= bool(leaf[node]) and tree.labels[node] != TRACE
         if kept[node] and tree.parent[node] >= 0:
             kept[tree.parent[node]] = True
-    return tree.only(kept, tree.parent) if kept[0] else None
+    return tree.only(kept) if kept[0] else None
 
 
 def bare_label(label: str) -> str:
@@ -46,18 +46,16 @@ def collapsed(tree: LabelledTree) -> LabelledTree:
     """
     what = f"has {CHAIN!r}, which joins the labels of a unary chain: set task.unary=keep"
     _refuse(tree, lambda label: CHAIN in label, what)
-    counts, parent = tree.counts(), tree.parent.copy()
+    counts, parent = tree.counts(), tree.parent.tolist()
     first = np.arange(len(tree))
     names = [[label] for label in tree.labels]
-    for node in range(1, len(tree)):
-        above = first[parent[node]]
-        parent[node] = above
-        alone = counts[tree.parent[node]] == 1 and counts[node]
-        if alone and not tree.words[tree.parent[node]] and not tree.words[node]:
-            first[node] = above
-            names[above].append(tree.labels[node])
+    for node, above in enumerate(parent[1:], start=1):
+        alone = counts[above] == 1 and counts[node]
+        if alone and not tree.words[above] and not tree.words[node]:
+            first[node] = first[above]
+            names[first[above]].append(tree.labels[node])
     found = tree.with_labels([CHAIN.join(some) for some in names])
-    return found.only(first == np.arange(len(tree)), parent)
+    return found.only(first == np.arange(len(tree)))
 
 
 def expanded(tree: LabelledTree) -> LabelledTree:
@@ -119,12 +117,7 @@ def binarised(tree: LabelledTree, side: Binary) -> LabelledTree:
 
 def unbinarised(tree: LabelledTree) -> LabelledTree:
     """The tree that `binarised` was given."""
-    own = np.array([not label.startswith(BETWEEN) for label in tree.labels])
-    parent = tree.parent.copy()
-    for node in range(1, len(tree)):
-        if not own[parent[node]]:
-            parent[node] = parent[parent[node]]
-    return tree.only(own, parent)
+    return tree.only(np.array([not label.startswith(BETWEEN) for label in tree.labels]))
 
 
 def _head(tree: LabelledTree, node: int, children: list[int], side: Binary) -> int:

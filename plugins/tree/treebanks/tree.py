@@ -85,8 +85,15 @@ class LabelledTree:
     def with_labels(self, labels: Sequence[str]) -> "LabelledTree":
         return replace(self, labels=list(labels))
 
-    def only(self, kept: np.ndarray, parent: Ints) -> "LabelledTree":
-        """The tree of the nodes that are kept, whose parents, which are kept as well, are given."""
+    def only(self, kept: np.ndarray) -> "LabelledTree":
+        """The tree of the nodes that are kept; children of others are their next one above.
+
+        The nodes are in pre-order.
+        """
+        parent = self.parent.copy()
+        for node in range(1, len(self)):
+            if not kept[self.parent[node]]:
+                parent[node] = parent[self.parent[node]]
         number = np.append(np.cumsum(kept) - 1, -1)
         nodes = np.flatnonzero(kept).tolist()
         return replace(
