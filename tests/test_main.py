@@ -672,7 +672,7 @@ BAD = {
     "topology.arity=3": ["task 'swapped'", "arity is 3"],
     "readout=every": ["every", "swapped"],
     "task.root=nowhere": ["no file or folder 'nowhere'"],
-    "task.root=.": ["no Python file below '.'"],
+    "task.root=.": ["no *.py file below '.'"],
 }
 
 

@@ -152,7 +152,7 @@ def test_a_file_without_expressions_gives_nothing(project):
     ("words", "fragments"),
     [
         (["path=nowhere"], ["no file or folder 'nowhere'"]),
-        (["path=empty"], ["no Python file below 'empty'"]),
+        (["path=empty"], ["no *.py file below 'empty'"]),
         ([], ["path=... is missing"]),
         (["path="], ["path= takes a value"]),
         (["path=project", "top=0"], ["top must be a whole number, at least 1", "'0'"]),

@@ -374,7 +374,7 @@ def test_a_file_is_itself_and_a_missing_one_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         python_files(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"no Python file below .*empty"):
+    with pytest.raises(ValueError, match=r"no \*\.py file below .*empty"):
         python_files(tmp_path / "empty")
 
 

@@ -1,4 +1,4 @@
-"""Python source files: finding, splitting, parsing and quoting them."""
+"""Source files: finding and reading them; those of Python also split, parsed and quoted."""
 
 import ast
 import os
@@ -28,25 +28,31 @@ def standard_library() -> Path:
 
 
 def python_files(root: Path, *, tests: bool = False) -> list[Path]:
-    """The Python files below `root`, sorted, or `root` itself where it is a file.
+    """The Python files below a folder, or a file: `source_files`."""
+    return source_files(root, (".py",), tests=tests)
+
+
+def source_files(root: Path, endings: tuple[str, ...], *, tests: bool = False) -> list[Path]:
+    """The files below `root` whose names end so, sorted, or `root` itself where it is a file.
 
     Hidden folders, virtual environments and installed packages are skipped, and tests as well
     unless `tests` is set. FileNotFoundError for a missing path, ValueError where there is no file.
     """
-    root = Path(root)
+    root, names = Path(root), ", ".join(f"*{ending}" for ending in endings)
     if not root.exists():
-        raise FileNotFoundError(f"no file or folder {str(root)!r}; give a Python file or a folder")
+        raise FileNotFoundError(f"no file or folder {str(root)!r}; give a source file or a folder")
     if not root.is_dir():
         sn.check_file(root)
         return [root]
     paths = []
-    for folder, names, files in os.walk(root):
-        names[:] = [name for name in names if _is_searched(Path(folder, name), tests)]
-        paths += [Path(folder, name) for name in files if _is_source(name, tests)]
+    for folder, below, files in os.walk(root):
+        below[:] = [name for name in below if _is_searched(Path(folder, name), tests)]
+        found = [name for name in files if name.endswith(endings)]
+        paths += [Path(folder, name) for name in found if tests or not name.startswith("test_")]
     if not paths:
         raise ValueError(
-            f"no Python file below {str(root)!r}{'' if tests else ' (tests are left out)'}; "
-            "give a folder with *.py files, or one file"
+            f"no {names} file below {str(root)!r}{'' if tests else ' (tests are left out)'}; "
+            "give a folder with such files, or one file"
         )
     return sorted(paths)
 
@@ -56,10 +62,6 @@ def _is_searched(folder: Path, tests: bool) -> bool:
     if name.startswith(".") or name in _FOREIGN or (folder / "pyvenv.cfg").exists():
         return False
     return tests or name not in _TESTS
-
-
-def _is_source(name: str, tests: bool) -> bool:
-    return name.endswith(".py") and (tests or not name.startswith("test_"))
 
 
 def split_files(root: Path | None) -> dict[str, list[Path]]:
@@ -101,7 +103,7 @@ def read_all(files: Sequence[Path], read: Callable[[Path], Iterable[Read]]) -> I
 
 def parse(path: Path) -> ast.Module:
     """Parse a file; SyntaxError for whatever keeps it from being parsed."""
-    source = _read(Path(path))
+    source = read_source(Path(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -113,7 +115,8 @@ def parse(path: Path) -> ast.Module:
         raise SyntaxError(f"{path}: {error or type(error).__name__}") from error
 
 
-def _read(path: Path) -> bytes:
+def read_source(path: Path) -> bytes:
+    """The bytes of a file; SyntaxError for one that is too large, OSError as it is read."""
     try:
         size = sn.check_file(path)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The labels of the nodes of a user's own trees: constituents, dependency trees, JSON."""
+"""The labels of the nodes of a user's own trees: constituents, dependencies, JSON, source code."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -15,8 +15,8 @@ from structnet.plugins.text.splitting import draw_splits
 from structnet.plugins.tree.treebanks import changes
 from structnet.plugins.tree.treebanks.reading import (
     find_trees,
+    read_files,
     read_sample,
-    read_trees,
     tree_files,
 )
 from structnet.plugins.tree.treebanks.tree import LabelledTree
@@ -35,11 +35,14 @@ class Trees(sn.Task):
     docs/trees-treebanks.md describes. Their names end in .mrg, .ptb, .prd, .parse, .penn, .tree,
     .trees or .txt for brackets, in .conllu, or in .json or .jsonl; all may be packed by gzip. A
     folder has a file for each split, which the file's name says, or any number of files whose trees
-    are drawn for splits.
+    are drawn for splits. With `language` they are source files, with a tree for each of their
+    outermost definitions and statements.
 
     Arguments:
         root: a file or folder; null is NLTK's sample of the Penn Treebank, in NLTK_DATA or in
             nltk_data/ of the folder that STRUCTNET_DATA names.
+        language: that of source files, as the grammar of tree-sitter is called that reads them,
+            such as python, c or javascript; null for files of trees.
         score: the nodes whose labels are predicted: inner, those with children; all; or root. null
             is all for CoNLL-U, inner for others. Nodes without a label are not scored.
         functions: whether labels keep functional tags, NP-SBJ in place of NP, and relations their
@@ -63,6 +66,7 @@ class Trees(sn.Task):
         self,
         *,
         root: str | None = None,
+        language: str | None = None,
         score: Literal[None, "inner", "all", "root"] = None,
         functions: bool = False,
         traces: bool = False,
@@ -75,7 +79,12 @@ class Trees(sn.Task):
         for option, value, least in (("min_count", min_count, 1), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"option {option!r} is at least {least}, got {value}")
-        self.root, self.score = root, score
+        if language is not None and root is None:
+            raise ValueError("task.language is for source files: set task.root to a file or folder")
+        if language is not None and (functions or traces):
+            option = "functions" if functions else "traces"
+            raise ValueError(f"task.{option} is for treebanks, not for source code: leave it out")
+        self.root, self.language, self.score = root, language, score
         self.functions, self.traces, self.unary = functions, traces, unary
         self.binarise: changes.Binary | None = binarise
         self.lower, self.min_count, self.seed = lower, min_count, seed
@@ -93,11 +102,13 @@ class Trees(sn.Task):
         if self.root is None:
             nltk_corpus("treebank")
             return None
-        return find_trees(Path(self.root).expanduser())
+        return find_trees(Path(self.root).expanduser(), self.language)
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         found = self.find()
-        dependencies = found is not None and is_conllu(next(chain(*found.values())))
+        dependencies = (
+            found is not None and self.language is None and is_conllu(next(chain(*found.values())))
+        )
         splits = self._split(found, topology, dependencies)
         classes = list(self.classes) or self._classes(splits["train"], dependencies)
         others = {label for some in splits.values() for label in self._labels(some, dependencies)}
@@ -122,14 +133,15 @@ class Trees(sn.Task):
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         """The trees of a file, or of all files of a folder; their labels are not used."""
         assert self.vocabulary is not None
-        for file in tree_files(path):
+        files = tree_files(path, self.language)
+        for file in files if self.language is None else ():
             if is_conllu(file) != self.dependencies:
                 raise ValueError(
                     f"{file}: the net was trained on "
                     f"{'dependency trees in CoNLL-U' if self.dependencies else 'constituents'}"
                 )
-            for tree in self._changed(read_trees(file), topology, self.dependencies):
-                yield self._sample(tree, self.vocabulary, self.dependencies)
+        for tree in self._changed(read_files(files, self.language), topology, self.dependencies):
+            yield self._sample(tree, self.vocabulary, self.dependencies)
 
     def predicted_nodes(self, sample: sn.Sample) -> Sequence[int]:
         return self._scored(sample.origin, self.dependencies)
@@ -174,8 +186,8 @@ class Trees(sn.Task):
         else:
             given = {}
             for split, files in found.items():
-                trees = chain.from_iterable(map(read_trees, files))
-                if any(is_conllu(file) != dependencies for file in files):
+                trees = read_files(files, self.language)
+                if not self.language and any(is_conllu(file) != dependencies for file in files):
                     raise ValueError(f"{files[0]} has other trees than those of the other splits")
                 given[split] = list(self._changed(trees, topology, dependencies))
                 if not given[split]:

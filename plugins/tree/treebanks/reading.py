@@ -1,9 +1,11 @@
-"""Trees from files by their names, from NLTK's sample, and from objects in memory."""
+"""Trees from files, from NLTK's sample, and from objects in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from structnet.plugins.code.grammars import programs
 from structnet.plugins.files.lines import Line, read_lines
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.corpora import nltk_corpus
@@ -11,6 +13,7 @@ from structnet.plugins.text.sentences import find_files
 from structnet.plugins.tree.brackets import read_treebank
 from structnet.plugins.tree.treebanks.dependencies import read_dependencies
 from structnet.plugins.tree.treebanks.json_trees import read_json
+from structnet.plugins.tree.treebanks.programs import read_programs
 from structnet.plugins.tree.treebanks.tree import LabelledTree, in_preorder
 
 Kind = Literal["brackets", "conllu", "json"]
@@ -29,37 +32,53 @@ def kind_of(path: Path) -> Kind | None:
     return "brackets" if name.endswith(BRACKETS) else None
 
 
-def find_trees(root: Path) -> dict[str, list[Path]]:
+def find_trees(root: Path, language: str | None = None) -> dict[str, list[Path]]:
     """The files of each split; of `all`, where the names of a folder's files do not say splits.
 
-    FileNotFoundError if there is nothing there; ValueError for a file of another name, and a folder
-    without files of trees, or with files of CoNLL-U beside others.
+    With a language, these are source files. FileNotFoundError if there is nothing there; ValueError
+    for a file of another name, and a folder without files of trees, or with files of CoNLL-U beside
+    others.
     """
+    if language is not None:
+        return {"all": programs(root, language)}
     if not root.is_dir():
         found = {split: [path] for split, path in find_files(root).items()}
         if kind_of(root) is None:
-            raise ValueError(f"{root}: the name of a file with trees ends in {NAMES}")
+            raise ValueError(
+                f"{root}: the name of a file with trees ends in {NAMES}; source code is read with "
+                "task.language=python, or another one"
+            )
         return found
     if any("train" in path.name.lower() and kind_of(path) for path in root.iterdir()):
         return {split: [path] for split, path in find_files(root).items() if kind_of(path)}
     return {"all": tree_files(root)}
 
 
-def tree_files(root: Path) -> list[Path]:
+def tree_files(root: Path, language: str | None = None) -> list[Path]:
     """A file, or the files of trees below a folder, sorted; raises what `find_trees` does."""
-    if not root.is_dir():
-        return find_trees(root)["all"]
+    if language is not None or not root.is_dir():
+        return find_trees(root, language)["all"]
     every = (path for path in sorted(root.rglob("*")) if path.is_file() and kind_of(path))
     every = [p for p in every if not any(one[0] == "." for one in p.relative_to(root).parts)]
     # Beside files of trees, those in .txt are licences and the like.
     files = [path for path in every if ".txt" not in path.suffixes] or every
     if not files:
-        raise ValueError(f"no file below {root} has trees: names end in {NAMES}")
+        raise ValueError(
+            f"no file below {root} has trees: names end in {NAMES}; source code is read with "
+            "task.language=python, or another one"
+        )
     if len({kind_of(path) == "conllu" for path in files}) > 1:
         raise ValueError(
             f"{root} has dependency trees in CoNLL-U beside other trees: give one or the other"
         )
     return files
+
+
+def read_files(files: Iterable[Path], language: str | None = None) -> Iterator[LabelledTree]:
+    """The trees of files; those of source code, if a language is given."""
+    if language is not None:
+        return read_programs(files, language)
+    return chain.from_iterable(map(read_trees, files))
 
 
 def read_trees(path: Path) -> Iterator[LabelledTree]:
