@@ -111,7 +111,9 @@ def test_graphs_of_another_folder_of_a_dataset_are_told(place):
     assert status == 0, err
     status, out, err = call("predict", "run=out", "path=two")
     assert status == 0, err
-    assert re.fullmatch(r"(two:\d: graph \d, 2 nodes \([01], [01]\.\d{3}\)\n){3}", out)
+    assert re.fullmatch(
+        r"(two:\d: graph \d, 2 nodes \(([01]), [01]\.\d{3}, given (\2|\d ✗)\)\n){3}", out
+    )
 
 
 def write_graphs(root, count):

@@ -1,5 +1,6 @@
 """Readers of trees, what is done to trees, and task=trees."""
 
+import json
 import random
 import re
 import sys
@@ -400,11 +401,18 @@ def test_it_trains_on_brackets_and_predicts_the_labels_of_nodes(folder, tmp_path
         f"run={run}", *SMALL, "trainer.max_epochs=1")  # fmt: skip
     assert status == 0, err
     assert "logistic regression" in out and "majority" in out
-    path = write(tmp_path, "new.mrg", "(X (X (X the) (X dog) (X old)) (X bit))\n")
+    path = write(tmp_path, "new.mrg", "(X (NP (X the) (X dog) (X old)) (X bit))\n")
     status, out, err = call("predict", f"run={run}", f"path={path}")
     assert status == 0, err
-    names = [re.sub(r" \([A-Z]+, [0-9.]+\)$", "", line) for line in out.strip().split("\n")]
-    assert names == [f"{path}:1: node 0 the dog old bit", f"{path}:1: node 1 the dog old"]
+    # X is not known, and labels of words are not scored.
+    lines = re.findall(r"^(.*) \(([A-Z]+), [0-9.]+(.*)\)$", out, re.MULTILINE)
+    assert [line for line, *_ in lines] == [
+        f"{path}:1: node 0 the dog old bit", f"{path}:1: node 1 the dog old"
+    ]  # fmt: skip
+    label, given = lines[1][1:]
+    assert lines[0][2] == "" and given == f", given NP{'' if label == 'NP' else ' ✗'}"
+    (_, one) = json.loads(call("predict", f"run={run}", f"path={path}", "--json").out)
+    assert (one["given"], one["wrong"]) == ("NP", label != "NP")
     bad = write(tmp_path, "bad.mrg", "(X (X a)\n(X))")
     assert refused("predict", f"run={run}", f"path={bad}") == (
         f"{bad}, line 2, column 3: an empty node: label and then ')'"

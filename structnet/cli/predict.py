@@ -162,7 +162,7 @@ def _print_text(one: Any) -> None:
     ordered = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
     more = f", {len(ordered) - MOST} more" if len(ordered) > MOST else ""
     shown = ", ".join(f"{name} {value:.3f}" for name, value in ordered[:MOST])
-    print(visible(f"  {shown}{more}"))
+    print(visible(f"  {shown}{more}{one.comparison}"))
     if named := [pair for pair in one.words if pair[0].strip()]:
         most = sorted(named, key=lambda pair: -pair[1])[:MOST]
         print(visible(f"  most weight: {', '.join(f'{word.strip()} {w:.2f}' for word, w in most)}"))
@@ -205,7 +205,7 @@ def _save(path: Path, found: Sequence[Any], of_words: bool, wanted: str | None) 
         table = io.StringIO()
         single = [word for one in found for word in one.predictions] if of_words else found
         rows = [_flat(one.as_dict()) for one in single]
-        writer = csv.DictWriter(table, list(rows[0]) if rows else [])
+        writer = csv.DictWriter(table, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
         text = table.getvalue()

@@ -128,7 +128,8 @@ class Task(metaclass=Checked):
     def read(self, path: Path, topology: Topology) -> Iterator[Sample]:
         """Read the samples of a user's file or folder, for prediction.
 
-        Each has its `Origin`, or is numbered. ValueError for a task that does not read files.
+        Each has its `Origin`, or is numbered, and the target IGNORE where none is known. ValueError
+        for a task that does not read files.
         """
         raise ValueError(
             f"{type(self).__name__} has no samples to read from {path}: the task has no method "

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +37,7 @@ class Prediction:
         unit: of the number.
         node: the index of the node; None for a prediction for the whole sample.
         name: of the node, if it has one.
+        given: the class that the sample or node has, if it is known.
         probabilities: of all classes, of a sample whose task searches for no class.
         kind: of the sample, where the task has several.
         words: the names of a sample's nodes, each with its share in what was scored, where the
@@ -50,6 +52,7 @@ class Prediction:
     unit: str = ""
     node: int | None = None
     name: str | None = None
+    given: str | None = None
     probabilities: dict[str, float] | None = None
     kind: str | None = None
     words: Sequence[tuple[str, float]] = ()
@@ -66,7 +69,14 @@ class Prediction:
     def verdict(self) -> str:
         if self.value is not None:
             return visible(f"{self.value:.5g} {self.unit}".rstrip())
-        return visible(f"{self.label}, {self.probability:.3f}")
+        return visible(f"{self.label}, {self.probability:.3f}{self.comparison}")
+
+    @property
+    def comparison(self) -> str:
+        """The class that is given, and whether it is another one; "" where none is."""
+        if self.given is None:
+            return ""
+        return visible(f", given {self.given}{'' if self.given == self.label else ' ✗'}")
 
     def as_dict(self) -> dict[str, Any]:
         place = {
@@ -81,6 +91,8 @@ class Prediction:
         if self.probability is None:
             return {**place, "value": self.value, "unit": self.unit}
         found = {**place, "class": self.label, "probability": round(self.probability, 6)}
+        if self.given is not None:
+            found |= {"given": self.given, "wrong": self.given != self.label}
         if self.probabilities is not None:
             found["probabilities"] = {
                 name: round(value, 6) for name, value in self.probabilities.items()
@@ -167,7 +179,7 @@ def _of_samples(
     if task.wanted is None and not isinstance(task, Regression):
         for at, row in enumerate(scores.softmax(dim=1).tolist()):
             by_class = dict(zip(task.classes, row, strict=True))
-            said[at] = replace(said[at], probabilities=by_class)
+            said[at] = replace(said[at], probabilities=by_class, given=_given(task, samples[at]))
     if shares is not None and task.group == 1:
         parts = shares.mean(1).split(batch.ptr.diff().tolist())
         for at, (sample, part) in enumerate(zip(samples, parts, strict=True)):
@@ -211,11 +223,21 @@ def _of_nodes(
         names = task.node_names(sample) or [None] * len(scores)
         said = predictions(task, scores, [sample.origin] * len(scores), label)
         every = [
-            replace(one, node=node, name=name)
+            replace(one, node=node, name=name, given=_given(task, sample, node))
             for node, (one, name) in enumerate(zip(said, names, strict=True))
         ]
         shown = task.predicted_nodes(sample)
         yield every if shown is None else [every[node] for node in shown]
+
+
+def _given(task: Task, sample: Sample, node: int | None = None) -> str | None:
+    """The class of a sample or of one of its nodes; None if it is not known."""
+    y = np.asarray(sample.y)
+    is_class = np.issubdtype(y.dtype, np.integer) and y.ndim == int(node is not None)
+    if task.wanted is not None or isinstance(task, Regression) or not is_class:
+        return None
+    target = int(y if node is None else y[node])
+    return task.classes[target] if 0 <= target < len(task.classes) else None
 
 
 def predictions(

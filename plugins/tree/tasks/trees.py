@@ -131,9 +131,9 @@ class Trees(sn.Task):
         )
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The trees of a file, or of all files of a folder; their labels are not used."""
+        """The trees of a file, or of all files of a folder, with the labels that the net knows."""
         assert self.vocabulary is not None
-        files = tree_files(path, self.language)
+        files, numbers = tree_files(path, self.language), {c: i for i, c in enumerate(self.classes)}
         for file in files if self.language is None else ():
             if is_conllu(file) != self.dependencies:
                 raise ValueError(
@@ -141,7 +141,7 @@ class Trees(sn.Task):
                     f"{'dependency trees in CoNLL-U' if self.dependencies else 'constituents'}"
                 )
         for tree in self._changed(read_files(files, self.language), topology, self.dependencies):
-            yield self._sample(tree, self.vocabulary, self.dependencies)
+            yield self._sample(tree, self.vocabulary, self.dependencies, numbers)
 
     def predicted_nodes(self, sample: sn.Sample) -> Sequence[int]:
         return self._scored(sample.origin, self.dependencies)
@@ -269,12 +269,12 @@ class Trees(sn.Task):
         tree: LabelledTree,
         vocabulary: sn.Vocabulary,
         dependencies: bool,
-        numbers: Mapping[str, int] | None = None,
+        numbers: Mapping[str, int],
     ) -> sn.Sample:
         """A sample; its labels are IGNORE where they have no number."""
         y = np.full(len(tree), sn.IGNORE)
         nodes = self._scored(tree, dependencies)
-        y[nodes] = [(numbers or {}).get(tree.labels[node], sn.IGNORE) for node in nodes]
+        y[nodes] = [numbers.get(tree.labels[node], sn.IGNORE) for node in nodes]
         words = [(self._key(word),) if word else () for word in tree.words]
         return sn.Sample(
             structure=sn.Edges.of_parents(tree.parent).table(),
