@@ -5,6 +5,7 @@ import random
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import networkx
 import nltk
@@ -13,12 +14,14 @@ import pytest
 from commands import SMALL, call, opened, refused
 
 import structnet as sn
+from structnet.cli.errors import _text
 from structnet.plugins.files.lines import Line
 from structnet.plugins.text.corpora import nltk_corpus
 from structnet.plugins.tree.brackets import read_treebank
 from structnet.plugins.tree.treebanks import changes
 from structnet.plugins.tree.treebanks.heads import head_child
 from structnet.plugins.tree.treebanks.reading import of_networkx, of_nltk, read_sample, read_trees
+from structnet.training.mistakes import Wrong, _mistake
 
 SENTENCE = "(S (NP (DT the) (NN dog)) (VP (VBD saw) (NP (PRP it))) (. .))"
 
@@ -441,6 +444,26 @@ def test_it_trains_on_dependencies_and_predicts_relations(tmp_path):
     words = [line.split("\t")[1] for line in text.split("\n")[:3]]
     found = re.findall(r"node \d (\S+) \((\S+),", out)
     assert found == list(zip(words, ["det", "nsubj", "root"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "node", "around"),
+    [
+        ("a.mrg", "(S (NP (A the) (B dog)) (C bit))\n" * 2 + "(S (A b))\n(S (A c))", 1,
+         ([], "the dog", [])),
+        ("a.conllu", "\n".join(rows((word, 2, "a"), ("bit", 0, "b")) for word in "xyz"), 1,
+         (["x"], "bit", [])),
+    ],
+)  # fmt: skip
+def test_a_mistake_has_words_around_it_where_nodes_are_words(tmp_path, name, text, node, around):
+    topology = sn.topologies.create("tree", arity=None)
+    task = sn.tasks.create("trees", root=str(write(tmp_path, name, text)))
+    splits = task.keep(task.load(topology))
+    (sample, *_) = [one for some in splits.values() for one in some if one.origin.line == 1]
+    run = SimpleNamespace(task=task, topology=topology)
+    one = _mistake(run, sample, Wrong(0.5, 0, node, 0, 0, 0.5), task.classes)
+    assert tuple(map(list, one.around[::2])) == around[::2] and one.around[1] == around[1]
+    assert _text(one) == ("the dog" if name == "a.mrg" else "x [bit]")
 
 
 REFUSED = {

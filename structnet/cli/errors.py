@@ -97,10 +97,14 @@ def _text(one: Any) -> str:
     """A node among those around it, or the text of a sample."""
     if one.around is not None:
         before, name, after = one.around
-        return " ".join([*before, f"[{name}]", *after])
-    text = f"sample {one.sample}" if one.text is None else visible(one.text)
-    where = "" if one.node is None else f", node {one.node}"
-    return (text if len(text) <= SHOWN else f"{text[:SHOWN]}...") + where
+        return " ".join([*before, f"[{_cut(name)}]", *after]) if before or after else _cut(name)
+    text = f"sample {one.sample}" if one.text is None else one.text
+    return _cut(text) + ("" if one.node is None else f", node {one.node}")
+
+
+def _cut(text: str) -> str:
+    plain = visible(text)
+    return plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}..."
 
 
 def _place(one: Any, split: str) -> str:

@@ -71,7 +71,9 @@ def _heading(number: int, one: Mistake, split: str) -> str:
     if one.around is not None:
         before, name, after = one.around
         marked = [_text(" ".join(before)), f"<b>{_text(name)}</b>", _text(" ".join(after))]
-        text = " ".join(marked)
+        text = " ".join(filter(None, marked))
+        if not (before or after) and one.text is not None:
+            text += f"</p>\n<p>{_text(one.text)}"
     else:
         text = _text(one.text or "")
     place = f"{split} sample {one.sample}" + ("" if one.node is None else f", node {one.node}")

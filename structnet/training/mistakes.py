@@ -41,7 +41,8 @@ class Mistake:
         origin: where it comes from; None if it does not say.
         text: of the sample; the names of its nodes where it has no origin, None without names.
         node: the index of the node; None for the whole sample.
-        around: names of nodes before it, its own, and those after it, if nodes have names.
+        around: names of nodes before it, its own, and those after it, if nodes have names. There
+            are none before and after where the nodes are not in the order of the text.
         true: its class.
         predicted: the class that the net gives.
         probability: of the class that the net gives.
@@ -108,7 +109,7 @@ def find_mistakes(run: Run, net: nn.Module, samples: Sequence[Sample], most: int
             pairs = ((names[one.true], names[one.predicted]) for one in wrong)
             found.confusions.update(pairs)
             worst = heapq.nlargest(most, [*worst, *wrong])
-    found.worst = [_mistake(task, samples[one.sample], one, names) for one in worst]
+    found.worst = [_mistake(run, samples[one.sample], one, names) for one in worst]
     return found
 
 
@@ -153,18 +154,22 @@ def _wrong(
         yield Wrong(nats, indices[number], node, true, label, probability)
 
 
-def _mistake(task: Task, sample: Sample, wrong: Wrong, names: Sequence[str]) -> Mistake:
+def _mistake(run: Run, sample: Sample, wrong: Wrong, names: Sequence[str]) -> Mistake:
     node = None if wrong.node < 0 else wrong.node
     is_read = node is not None or sample.origin is None
-    around, words = None, task.node_names(sample) if is_read else None
-    text = None if words is None else " ".join(words)
+    around, words = None, run.task.node_names(sample) if is_read else None
+    joined = None if words is None else " ".join(words)
+    text = joined if sample.origin is None else sample.origin.text
     if node is not None and words is not None:
-        before, after = words[max(0, node - AROUND) : node], words[node + 1 : node + 1 + AROUND]
+        # The nodes of a tree may be phrases, each part of the next.
+        is_in_order = run.topology.takes == "sequence" or joined == text
+        reach = AROUND if is_in_order else 0
+        before, after = words[max(0, node - reach) : node], words[node + 1 : node + 1 + reach]
         around = before, words[node], after
     return Mistake(
         sample=wrong.sample,
         origin=sample.origin,
-        text=text if sample.origin is None else sample.origin.text,
+        text=text,
         node=node,
         around=around,
         true=names[wrong.true],
