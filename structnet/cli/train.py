@@ -136,14 +136,8 @@ def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
         print(f"{said}; what keeps it from learning: {command_line('diagnose', here)}")
     print(f"run: {visible(str(run.directory))} (model.safetensors, metrics.json, curve.png)")
     print("try next:")
-    if run.task.reads_texts:
-        print(" ", command_line("predict", here, "text=TEXT"))
-    if run.task.reads_files:
-        print(" ", command_line("predict", here, "path=FILE_OR_FOLDER"))
-    if run.task.generate is not None:
-        out = ["out=samples.png"] if run.task.generates == "picture" else []
-        print(" ", command_line("generate", here, *out))
-    print(" ", command_line("test", here))
+    for name, *words in (*run.task.commands(run.topology), ("test",)):
+        print(" ", command_line(name, here, *words))
     print("  structnet list")
     return metrics
 

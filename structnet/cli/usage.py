@@ -144,8 +144,8 @@ structnet errors run=DIR [task.root=FOLDER]: what a trained net gets wrong, for 
 
 Prints which class is taken for which, the most frequent pairs first, and the worst mistakes: those
 with the smallest probability of the true class. Where every node has a class, it is [NODE] among
-those around it, or the words below it in a tree of phrases. Where classes of nodes are chosen together (head=crf), probabilities are those of each
-node by itself.
+those around it, or the words below it in a tree of phrases. Where classes of nodes are chosen
+together (head=crf), probabilities are those of each node by itself.
 """,
     "diagnose": """\
 structnet diagnose run=DIR: gradients by distance, saturated gates, spectral radii

@@ -86,7 +86,7 @@ class Task(metaclass=Checked):
     def find(self) -> Any:
         """Find the data's files, before anything is read; None if there are none to find.
 
-        FileNotFoundError names the missing files and how to point to them, as in `load`.
+        FileNotFoundError, also of `load`, names the missing files and how to point to them.
         """
         return None
 
@@ -98,8 +98,6 @@ class Task(metaclass=Checked):
         training split; the task itself is left as it is, `keep` takes them over. What the task
         already knows, from a saved net, must be used instead of being learned again. A plain dict
         of splits will do where nothing is learned, or where `load` sets the attributes itself.
-        FileNotFoundError names the missing files, where they were looked for and how to point to
-        them.
         """
 
     def keep(self, splits: Mapping[str, Sequence[Sample]]) -> Splits:
@@ -152,6 +150,15 @@ class Task(metaclass=Checked):
         """Whether the task reads samples from a user's texts."""
         return type(self).read_text is not Task.read_text
 
+    def commands(self, topology: Topology) -> Iterator[Sequence[str]]:
+        """Commands to try with a trained net, each with its arguments but for run=DIR."""
+        if self.reads_texts:
+            yield "predict", "text=TEXT"
+        if self.reads_files:
+            yield "predict", "path=FILE_OR_FOLDER"
+        if self.generate is not None:
+            yield "generate", *["out=samples.png"] * (self.generates == "picture")
+
     def answer(self, net: nn.Module, batch: Batch) -> Sequence[tuple[str, float]] | None:
         """What a net answers for every sample, where that is not one of `classes`, for prediction.
 
@@ -182,8 +189,7 @@ class Task(metaclass=Checked):
     def spans(self, labels: Sequence[str]) -> Sequence[tuple[int, int, str]] | None:
         """What the classes of a sample's nodes say of stretches of them, such as names of people.
 
-        The first node of each, the one after its last, and what it is; None where every node stands
-        by itself.
+        The first node of each, the one after its last, and what it is; None where all stand alone.
         """
         return None
 
@@ -214,8 +220,6 @@ class Task(metaclass=Checked):
         Its `batch_sampler` has what `sn.Batches` has: `set_epoch`, `take`, `taken`, a length.
 
         Arguments:
-            samples: the split, as `load` returned it.
-            topology: plans the samples.
             options: those of `sn.loader` but for `group`, as the trainer has them; `shuffle` for
                 the training split.
         """
@@ -235,8 +239,7 @@ class Task(metaclass=Checked):
     def check(self, topology: Topology) -> None:
         """ValueError if the task does not have the structures that a topology takes."""
         if topology.takes not in self.structures:
-            names = topologies.names()
-            fitting = [name for name in names if topologies[name].takes in self.structures]
+            fitting = [n for n in topologies.names() if topologies[n].takes in self.structures]
             raise ValueError(
                 f"{type(self).__name__} has structures of kind {list(self.structures)}, "
                 f"{type(topology).__name__} takes {topology.takes!r}; take a topology of {fitting}"
@@ -279,7 +282,6 @@ class Task(metaclass=Checked):
         the scores.
         """
         if len(output) == len(batch.y) > batch.num_samples:
-            # Every node has a target, and the kind of its sample.
             y, kinds = batch.y, batch.kind[batch.sample_of_node()]
         else:
             output = self.sample_output(output, batch)
@@ -293,9 +295,6 @@ class Task(metaclass=Checked):
     def free_running(self, net: nn.Module, batch: Batch, quick: bool) -> dict[str, tuple[Any, Any]]:
         """The same for metrics of what a net writes by itself, reading what it wrote before.
 
-        Arguments:
-            net: in evaluation.
-            batch: of the validation or test split.
-            quick: whether training goes on afterwards, so that time matters.
+        `quick` says whether training goes on afterwards, so that time matters.
         """
         return {}

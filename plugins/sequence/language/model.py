@@ -1,6 +1,6 @@
 """Language models: the next token of a text is predicted from those before it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -62,6 +62,11 @@ class LanguageModel(TextTask):
         self.window, self.windows, self.jitter = window, windows, jitter
         self.scheduled: Schedule = scheduled
         self.drawn = drawn_share(scheduled, drawn)
+
+    def commands(self, topology: sn.Topology) -> Iterator[Sequence[str]]:
+        yield from super().commands(topology)
+        yield "complete", "prefix=TEXT"
+        yield "score", "text=TEXT", "text=TEXT"
 
     def check(self, topology: sn.Topology) -> None:
         super().check(topology)

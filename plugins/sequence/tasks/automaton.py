@@ -1,7 +1,7 @@
 """Acceptors and transducers of regular languages, learned from strings."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,10 @@ class AutomatonTask(sn.Task):
                     f"{what} string of at most {longest} symbols over {self.automaton.alphabet!r} "
                     f"is in the language of {shown(pattern)}: {way_out}"
                 )
+
+    def commands(self, topology: sn.Topology) -> Iterator[Sequence[str]]:
+        yield ("automaton",)
+        yield from super().commands(topology)
 
     @cached_property
     def mixture(self) -> Mixture:

@@ -1,5 +1,6 @@
 """Bidirectional language models."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,10 @@ class BidirectionalText(TextTask):
         super().__init__(tokens=tokens, corpus=corpus, ngram=ngram, **options)
         self.check_counts(max_length=max_length)
         self.max_length = max_length
+
+    def commands(self, topology: sn.Topology) -> Iterator[Sequence[str]]:
+        yield "embed", "file=FILE", "out=vectors.npz"
+        yield from super().commands(topology)
 
     def check(self, topology: sn.Topology) -> None:
         super().check(topology)

@@ -1,7 +1,7 @@
 """What tasks that write a sequence for every source have in common."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -86,6 +86,10 @@ class Transduction(sn.Task):
         self.drawn, self.smoothing = drawn_share(scheduled, drawn), smoothing
         self.beam, self.penalty = beam, penalty
         self.longest = 0
+
+    def commands(self, topology: sn.Topology) -> Iterator[Sequence[str]]:
+        yield "translate", "text=TEXT"
+        yield from super().commands(topology)
 
     @abc.abstractmethod
     def join(self, tokens: Sequence[str]) -> str:

@@ -134,6 +134,10 @@ class ListOps(sn.Task):
         assert self.vocabulary is not None
         return _sample(parse(text), topology, self.vocabulary)
 
+    def commands(self, topology: sn.Topology) -> Iterator[tuple[str, ...]]:
+        yield "predict", "text=[MAX 2 9 [MIN 4 7 ] 0 ]"
+        yield "predict", "path=FILE"
+
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import MulticlassAccuracy
 

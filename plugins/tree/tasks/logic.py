@@ -23,6 +23,7 @@ from structnet.plugins.tree.pairs.pair import SEPARATOR, pair_of, split_pair
 MOST = 12
 # The most training pairs that the regression reads: more take minutes.
 READ = 20_000
+EXAMPLE = "( not a ) ||| ( a ( and b ) )"
 
 
 @sn.tasks.register("logic")
@@ -111,10 +112,14 @@ class Logic(sn.Task):
     def read_text(self, text: Any, topology: sn.Topology) -> sn.Sample:
         """A user's pair: `( not a ) ||| ( a ( and b ) )`."""
         assert self.vocabulary is not None
-        first, _ = split_pair(text, "( not a ) ||| ( a ( and b ) )")
+        first, _ = split_pair(text, EXAMPLE)
         sides = parse(text, 0, len(first)), parse(text, len(first) + len(SEPARATOR))
         one = FormulaPair(text.path, text.line, text.text, None, *sides)
         return self._sample(one, topology, self.vocabulary)
+
+    def commands(self, topology: sn.Topology) -> Iterator[tuple[str, ...]]:
+        yield "predict", f"text={EXAMPLE}"
+        yield "predict", "path=FILE"
 
     def _words(self, side: Formula, topology: sn.Topology) -> list[str]:
         return side.tree.words if topology.takes == "tree" else list(tokens(side))

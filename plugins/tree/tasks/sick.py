@@ -154,6 +154,11 @@ class SentencePairs(sn.Task):
         one = SentencePair(text.path, text.line, text.text, sentences[0], sentences[1])
         return self._sample(one, topology, self.vocabulary, self.unknown)
 
+    def commands(self, topology: sn.Topology) -> Iterator[tuple[str, ...]]:
+        if topology.takes == "sequence":
+            yield "predict", f"text={EXAMPLE}"
+        yield "predict", "path=FOLDER"
+
     def node_names(self, sample: sn.Sample) -> Any:
         names = super().node_names(sample)
         if names is None or not isinstance(sample.origin, SentencePair):

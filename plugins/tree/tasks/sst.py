@@ -102,6 +102,10 @@ class SST(sn.Task):
             check_parts(tree, getattr(topology, "arity", None))
         return self._sample(tree, topology, self.vocabulary, labelled)
 
+    def commands(self, topology: sn.Topology) -> Iterator[tuple[str, ...]]:
+        yield "predict", f"text={'( ( not good ) . )' if topology.takes == 'tree' else 'TEXT'}"
+        yield "predict", "path=FILE"
+
     def drawing(self, sample: sn.Sample, scores: Tensor | None) -> sn.Drawing | None:
         if isinstance(sample.structure, int):
             return None
