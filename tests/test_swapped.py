@@ -293,6 +293,13 @@ def test_baselines_are_fitted_on_the_same_split(code):
     assert found["positional"]["accuracy"] > 0.9
 
 
+def test_baselines_have_no_figure_of_a_kind_that_is_not_tested(tmp_path):
+    for number in range(12):
+        (tmp_path / f"part_{number}.py").write_text("a - b\nc - d\n")
+    task, _ = load(tmp_path)
+    assert all(set(one) == {"accuracy", "operation"} for one in task.baselines().values())
+
+
 def test_the_bag_of_words_is_a_coin(code):
     from structnet.plugins.tree.expressions.baselines import fit_baselines
     from structnet.plugins.tree.expressions.expression import expressions
