@@ -134,7 +134,12 @@ def expressions(path: Path) -> Iterator[Expression]:
 
     SyntaxError where the file can't be parsed.
     """
-    file, found = flatten(parse(path), _kind)
+    return (expression for expression, _ in expressions_of(path, parse(path)))
+
+
+def expressions_of(path: Path, module: ast.Module) -> Iterator[tuple[Expression, ast.expr]]:
+    """The same of a file's syntax tree, each with its node."""
+    file, found = flatten(module, _kind)
     for root, kind, node in found:
         expression = Expression(kind, path, place_of(node), file, root)
         _, left, right, rest, _ = expression._bounds()
@@ -143,7 +148,7 @@ def expressions(path: Path) -> Iterator[Expression]:
             and file.words[left:right] == file.words[right:rest]
             and _are_identical(*_operands(node))
         ):
-            yield expression
+            yield expression, node
 
 
 def _exchange(items: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.ndarray:

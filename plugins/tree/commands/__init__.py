@@ -1,0 +1,1 @@
+"""Commands for trees: a module each, called by an entry point of group `structnet.commands`."""

@@ -1,0 +1,158 @@
+"""Planted swaps: what is planted, where it is ranked, and the command that counts."""
+
+import ast
+import json
+import warnings
+
+import pytest
+from commands import call, code_folder, refused, trained, write_code
+
+import structnet as sn
+from structnet.plugins.code.sources import parse
+from structnet.plugins.tree.expressions.expression import expressions, expressions_of
+from structnet.plugins.tree.expressions.planting import exchange, plant
+
+
+@pytest.fixture(scope="module")
+def run():
+    return sn.Run.open(trained())
+
+
+@pytest.fixture(scope="module")
+def net(run):
+    return run.load_net()
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """Files that the run has not seen: eight of 15 lines, an empty one and one that is broken."""
+    folder = write_code(tmp_path_factory.mktemp("planted") / "other", files=8)
+    (folder / "empty.py").write_text("")
+    (folder / "broken.py").write_text("a -\n")
+    return folder
+
+
+def content(expression, swapped):
+    nodes = expression.nodes(swapped)
+    return expression.kind, nodes.words, nodes.parent.tolist()
+
+
+def test_an_exchange_in_the_syntax_tree_is_that_of_the_expression(tmp_path):
+    path, again = tmp_path / "a.py", tmp_path / "b.py"
+    path.write_text("x = f(a - (b - c), d, k=e - g) - h[i < j]\nprint('a' % b, 3)\n")
+    found = list(expressions(path))
+    assert len(found) == 8
+    for number, one in enumerate(found):
+        module = parse(path)
+        exchange(list(expressions_of(path, module))[number][1])
+        again.write_text(ast.unparse(module))
+        assert content(one, True) in [content(other, False) for other in expressions(again)]
+
+
+def planted(run, net, folder, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sn.DataWarning)
+        return plant(run, net, sorted(folder.glob("*.py")), **options)
+
+
+def swapped_line(swap, line):
+    """A line of a statement, with the expression of the swap exchanged."""
+    module = ast.parse(line.strip())
+    for _, node in expressions_of(swap.path, module):
+        exchange(node)
+        if ast.unparse(node) == swap.text:
+            return "    " + ast.unparse(module).replace("\n    ", " ")
+        exchange(node)
+    raise AssertionError(swap)
+
+
+def test_a_swap_is_ranked_as_predictions_for_the_file_that_has_it(run, net, other, tmp_path):
+    from structnet.training.predict import predict
+
+    bench = planted(run, net, other, lines=6)
+    assert {swap.path.name for swap in bench.swaps} == {f"part_{i}.py" for i in range(8)}
+    written = tmp_path / "written.py"
+    for swap in bench.swaps:
+        rows = swap.path.read_text().splitlines()
+        rows[swap.line - 1] = swapped_line(swap, rows[swap.line - 1])
+        written.write_text("\n".join(rows) + "\n")
+        said = predict(run, net, written)
+        mine = next(
+            one for one in said if (one.origin.line, one.origin.text) == (swap.line, swap.text)
+        )
+        assert swap.probability == pytest.approx(mine.probability, rel=1e-4)
+        for lines, rank in ((10_000, swap.in_file), (6, swap.in_change)):
+            near = {
+                one.origin.text: one.probability
+                for one in reversed(said)
+                if abs(one.origin.line - swap.line) <= lines // 2 and one is not mine
+            }
+            before = sum(p >= mine.probability * (1 - 1e-6) for p in near.values())
+            assert rank == (1 + before, 1 + len(near))
+
+
+def test_files_as_they_were_give_the_false_alarms(run, net, other):
+    from structnet.training.predict import predict
+
+    bench = planted(run, net, other)
+    expected = []
+    for number in range(8):
+        said = predict(run, net, other / f"part_{number}.py")
+        expected += {one.origin.text: one.probability for one in reversed(said)}.values()
+    assert sorted(bench.others) == pytest.approx(sorted(expected), rel=1e-4)
+    assert bench.lines == 8 * 16
+
+
+def test_the_draw_is_by_seed_and_small_files_are_passed_over(run, net, other):
+    (other.parent / "small").mkdir(exist_ok=True)
+    (other.parent / "small" / "a.py").write_text("a - b\n")
+    one, again, others = (planted(run, net, other, count=3, seed=seed) for seed in (1, 1, 2))
+    assert one == again != others and len(one.swaps) == 3
+    small = other.parent / "small"
+    assert len(planted(run, net, small).swaps) == 1
+    assert planted(run, net, small, finds=2).swaps == []
+
+
+def test_the_command_counts_what_it_plants(other):
+    words = ("planted", f"run={trained()}", f"root={other}", "finds=5", "lines=6")
+    status, out, err = call(*words, "--json")
+    assert status == 0 and "broken.py" in err
+    found = json.loads(out)
+    assert found["files"] == len(found["swaps"]) == 8
+    for name in ("in_file", "in_change"):
+        ranks = [tuple(swap[name]) for swap in found["swaps"]]
+        for k in (1, 5, 20):
+            assert found[name]["top"][str(k)] == sum(rank <= k for rank, _ in ranks) / 8
+            expected = sum(min(1, k / of) for _, of in ranks) / 8
+            assert found[name]["random"][str(k)] == pytest.approx(expected)
+    for one in found["by_probability"]:
+        share = sum(swap["probability"] >= one["least"] for swap in found["swaps"]) / 8
+        assert one["found"] == share
+    status, out, _ = call(*words)
+    assert status == 0
+    assert "8 files, 128 lines" in out and "in a random order" in out
+    assert f"{100 * found['in_file']['top']['5']:.1f} %" in out
+
+
+def test_files_that_were_learned_from_are_left_out():
+    status, out, err = call("planted", f"run={trained()}", "finds=1", "--json")
+    assert (status, err) == (0, "")
+    tested = {str(path) for path in sn.Run.open(trained()).task.find()["test"]}
+    assert {swap["path"] for swap in json.loads(out)["swaps"]} == tested
+    again = call("planted", f"run={trained()}", f"root={code_folder()}", "finds=1", "--json")
+    assert json.loads(again.out) == json.loads(out)
+
+
+def test_what_cannot_be_planted_is_refused(tmp_path):
+    run = f"run={trained()}"
+    assert "neither a path nor an installed package" in refused("planted", run, "root=nothere")
+    assert "no file or folder 'no/where'" in refused("planted", run, "root=no/where")
+    learned = sn.Run.open(trained()).task.find()["train"][0]
+    assert "trained or validated with all 1 Python files" in refused(
+        "planted", run, f"root={learned}"
+    )
+    (tmp_path / "a.py").write_text("a - b\n")
+    message = refused("planted", run, f"root={tmp_path}")
+    assert "none of 1 Python files has 21 expressions" in message and "finds=1" in message
+    assert "files must be a whole number" in refused("planted", run, "files=0")
+    assert call("planted", run, "root=json", "finds=1", "files=2").status == 0
