@@ -66,6 +66,8 @@ class Head(Renewable):
 
     # Whether it can share the weights of `sizes.embedding`.
     ties: bool = False
+    # The names of weights that divide all scores by a number when they are divided by it.
+    linear: tuple[str, ...] = ()
 
     def __init__(self, size: int, sizes: Sizes):
         """ValueError for an embedding to share weights with, where it can't."""
@@ -99,6 +101,7 @@ class Softmax(Head):
     """
 
     ties = True
+    linear = ("weight", "bias")
 
     def __init__(self, size: int, sizes: Sizes):
         """ValueError where weights are shared, and classes are not the tokens."""
@@ -110,6 +113,7 @@ class Softmax(Head):
             linear = nn.Linear(size, sizes.num_outputs)
             self.weight, self.bias = linear.weight, linear.bias
             return
+        self.linear = ()
         tokens, width = self.rows.shape
         if tokens != sizes.num_outputs:
             raise ValueError(
@@ -123,9 +127,8 @@ class Softmax(Head):
     @property
     def rows(self) -> Tensor:
         """The weights of all classes (C, size)."""
-        (embedding,) = self.source
-        found: Any = self.weight if embedding is None else embedding.weight
-        return found
+        embedding: Any = self.source[0]
+        return self.weight if embedding is None else embedding.weight
 
     def forward(self, h: Tensor) -> Tensor | Scores:
         return F.linear(self.map(h), self.rows, self.bias)
@@ -203,8 +206,7 @@ class Adaptive(Head):
     Arguments:
         cutoffs: the numbers of most frequent classes at which clusters begin, ascending, as in
             "2000,10000"; by default a sixteenth and a quarter of all.
-        shrink: the factor by which the size of a cluster's input is less than that of the one
-            before.
+        shrink: how many times smaller a cluster's input is than that of the one before.
     """
 
     def __init__(self, size: int, sizes: Sizes, *, cutoffs: str | None = None, shrink: float = 4.0):

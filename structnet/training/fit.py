@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from structnet.data.filled import unfilled_slots, warn_of_slots
+from structnet.nn.head import Head
 from structnet.registry import executors
 from structnet.run.resuming import BEST, Saved
 from structnet.run.run import Run
@@ -19,6 +20,7 @@ from structnet.system.signals import Stopped
 from structnet.system.terminal import counted
 from structnet.system.words import command_line
 from structnet.training.averaging import averaging
+from structnet.training.calibrating import Calibration
 from structnet.training.callbacks import diagnosis, early_stopping, illustration, progress
 from structnet.training.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.training.module import Module
@@ -73,6 +75,8 @@ def fit(
     begin.save()
     if options.keep == "best" and (run.directory / BEST).is_file():
         run.load_checkpoint(net, "best.ckpt")
+    if options.calibrate:
+        trained |= _calibrate(trainer, module, loaders["validation"])
     # The test split last: the constant prediction's figures are then those of the test split.
     figures = {name: figures_of(trainer, module, loaders[name]) for name in ("validation", "test")}
     return {
@@ -189,6 +193,26 @@ def _training_figures(trainer: Trainer, module: Module) -> dict[str, Any]:
         "nodes_per_s": round(module.nodes / max(module.seconds, 1e-9)),
         "parameters": sum(parameter.numel() for parameter in module.net.parameters()),
     }
+
+
+def _calibrate(trainer: Trainer, module: Module, validation: DataLoader) -> dict[str, float]:
+    """Divide the scores of classes by a temperature, in the head's weights; returned by its name.
+
+    Nothing is changed for other tasks than those selected by accuracy, other heads than those with
+    such weights, and where no temperature is best.
+    """
+    head = getattr(module.net, "head", None)
+    if module.task.monitor != "accuracy" or not isinstance(head, Head) or not head.linear:
+        return {}
+    module.calibration = Calibration()
+    figures_of(trainer, module, validation)
+    temperature, module.calibration = module.calibration.temperature(), None
+    if temperature is None:
+        return {}
+    for name in head.linear:
+        getattr(head, name).data.div_(temperature)
+    print(f"probabilities calibrated: temperature {temperature:.3f}", flush=True)
+    return {"temperature": temperature}
 
 
 def _executor_here(run: Run) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from structnet.data.loader import Batches
 from structnet.data.task import Task
 from structnet.nn.head import Scores, plain_scores
 from structnet.run.resuming import PROGRESS, Saved
+from structnet.training.calibrating import Calibration
 from structnet.training.constant import Constant
 from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
 from structnet.training.options import TrainerOptions
@@ -55,6 +56,8 @@ class Module(LightningModule):
         self.carried: dict[bool, Any] = {True: None if resumed is None else resumed.states}
         # Of the split that was tested last.
         self.constant = Constant()
+        # Where scores are collected; None for nowhere.
+        self.calibration: Calibration | None = None
         self.batches_per_epoch = 0 if batches is None else len(self._sampler)
         self.steps = options.max_epochs * self.batches_per_epoch
         if options.max_steps is not None:
@@ -252,6 +255,8 @@ class Module(LightningModule):
                 self.metrics[name].update(output, target)
                 if name in ("accuracy", "rmse"):
                     self.constant.update(output, target, IGNORE)
+                if name == "accuracy" and self.calibration is not None:
+                    self.calibration.update(output, target)
 
     def _as_measured(self, output: Any) -> Any:
         is_plain = not isinstance(output, Scores) or self.task.takes_scores

@@ -46,6 +46,10 @@ class TrainerOptions:
             for never.
         keep: the weights kept at the end: those of the epoch with the best validation figure, or
             the last, where the validation split is too small to choose by.
+        calibrate: whether the scores of classes are divided by a temperature at the end, which is
+            fitted to the validation split, so that a probability says how often it is right. Only
+            for tasks whose epochs are selected by accuracy, which stays the same, and heads softmax
+            and sampled with weights of their own.
         save_minutes: save a checkpoint within an epoch every this many minutes; null saves at the
             end of an epoch only.
         save_steps: save a checkpoint within an epoch every this many steps.
@@ -78,6 +82,7 @@ class TrainerOptions:
     clip_value: float | None = None
     patience: int | None = None
     keep: Literal["best", "last"] = "best"
+    calibrate: bool = True
     save_minutes: float | None = None
     save_steps: int | None = None
     diagnose: int | None = None
