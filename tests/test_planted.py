@@ -1,7 +1,9 @@
 """Planted swaps: what is planted, where it is ranked, and the command that counts."""
 
 import ast
+import dataclasses
 import json
+import math
 import warnings
 
 import pytest
@@ -156,3 +158,72 @@ def test_what_cannot_be_planted_is_refused(tmp_path):
     assert "none of 1 Python files has 21 expressions" in message and "finds=1" in message
     assert "files must be a whole number" in refused("planted", run, "files=0")
     assert call("planted", run, "root=json", "finds=1", "files=2").status == 0
+
+
+def test_habits_judge_an_expression_by_the_others(tmp_path):
+    """The log-odds are those of a regression on all expressions of other fifths."""
+    import zlib
+
+    import numpy as np
+
+    from structnet.plugins.tree.expressions.baselines import fit_positional, positional_features
+    from structnet.plugins.tree.expressions.habits import FOLDS, Habits
+
+    folder = write_code(tmp_path / "package", files=4)
+    found = [one for path in sorted(folder.glob("*.py")) for one in expressions(path)]
+    habits = Habits(folder).log_odds(found)
+
+    def fold(one):
+        return zlib.crc32(f"{one.path.name} {one.line} {one.place.column}".encode()) % FOLDS
+
+    for number, one in list(enumerate(found))[::7]:
+        others = [(other, False) for other in found if fold(other) != fold(one)]
+        model = fit_positional(positional_features(others))
+        expected = model.decision_function(positional_features([(one, False)]))
+        assert habits[number] == pytest.approx(expected[0], rel=1e-6)
+    # Written as elsewhere, most are not taken for swapped; exchanged they are, by as much.
+    assert (habits < 0).mean() > 0.8
+    assert np.abs(Habits(folder).log_odds([])).sum() == 0
+
+
+def test_what_a_package_writes_one_way_over_and_over_is_less_probable_and_the_other_way_more(
+    run, tmp_path
+):
+    from structnet.training.predict import predict
+
+    package = tmp_path / "package"
+    package.mkdir()
+    for number in range(20):
+        (package / f"part_{number}.py").write_text(
+            f"gauge(depth, probe)\nprint(a, b, {number})\n" * 3
+        )
+    asked = tmp_path / "asked.py"
+    asked.write_text("gauge(depth, probe)\ngauge(probe, depth)\n")
+    task = sn.tasks.create("swapped", root=str(code_folder()), habits=str(package))
+    task.know(run.task.vocabulary, {})
+    net = run.load_net()
+
+    def said(task):
+        found = predict(dataclasses.replace(run, task=task), net, asked)
+        return {one.origin.line: one.probability for one in found}
+
+    plain, habits = said(run.task), said(task)
+    assert habits[1] < plain[1] and habits[2] > plain[2]
+    # Exchanging the arguments negates both parts of the log-odds.
+    odds = [math.log(habits[line] / (1 - habits[line])) for line in (1, 2)]
+    prior = math.log(task.prior / (1 - task.prior))
+    assert odds[0] - prior == pytest.approx(prior - odds[1], rel=0.2)
+
+
+def test_the_command_learns_habits_of_a_package(other):
+    words = ("planted", f"run={trained()}", f"root={other}", "finds=5", "--json")
+    without, with_habits = (
+        json.loads(call(*words, *more).out) for more in ((), (f"habits={code_folder()}",))
+    )
+    assert [one["line"] for one in without["swaps"]] == [
+        one["line"] for one in with_habits["swaps"]
+    ]
+    top = [found["in_file"]["top"]["5"] for found in (without, with_habits)]
+    assert top[1] > top[0]
+    few = refused("planted", f"run={trained()}", f"root={other}", f"habits={other / 'part_0.py'}")
+    assert "expressions, habits are learned from 50 or more" in few

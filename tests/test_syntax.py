@@ -146,7 +146,7 @@ def swapped_in_the_syntax_tree(path, number):
     node = next(
         node
         for node in ast.walk(module)
-        if isinstance(node, ast.BinOp | ast.Compare | ast.Call) and place_of(node) == chosen._place
+        if isinstance(node, ast.BinOp | ast.Compare | ast.Call) and place_of(node) == chosen.place
     )
     if isinstance(node, ast.BinOp):
         node.left, node.right = node.right, node.left
@@ -156,7 +156,7 @@ def swapped_in_the_syntax_tree(path, number):
         node.args[:2] = node.args[1::-1]
     file, found = flatten(module, _kind)
     (root,) = (root for root, _, one in found if one is node)
-    return Expression(chosen.kind, path, chosen._place, file, root)
+    return Expression(chosen.kind, path, chosen.place, file, root)
 
 
 def test_exchanging_operands_is_what_writing_them_the_other_way_round_would_be():

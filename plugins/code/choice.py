@@ -3,6 +3,7 @@
 import abc
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,12 @@ class CodeChoice(sn.Task):
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         """All pieces of code in a Python file or below a folder."""
+        return self.ask(self.extract_all(python_files(path, tests=self.tests)), topology)
+
+    def ask(self, pieces: Iterable[Any], topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The samples of pieces of a user's code, which are shown as written."""
         assert self.vocabulary is not None
-        for piece in self.extract_all(python_files(path, tests=self.tests)):
+        for piece in pieces:
             yield from self.pair(piece, False, topology, self.vocabulary)
 
     def sample_output(self, output: Tensor, batch: sn.Batch) -> Tensor:
@@ -120,10 +125,15 @@ class CodeChoice(sn.Task):
 
     def answer(self, net: nn.Module, batch: sn.Batch) -> list[tuple[str, float]]:
         """The probability that each piece was changed, if `prior` of all were."""
-        shown, changed = self.sample_output(net(batch), batch).double().unbind(1)
+        # A condition is for `log_odds`; nets are trained without one.
+        scores = self.sample_output(net(replace(batch, condition=None)), batch).double()
         odds = math.log(self.prior) - math.log1p(-self.prior)
-        said = (changed - shown + odds).sigmoid()
+        said = (self.log_odds(scores, batch) + odds).sigmoid()
         return [(self.classes[1], probability) for probability in said.tolist()]
+
+    def log_odds(self, scores: Tensor, batch: sn.Batch) -> Tensor:
+        """Of each piece (n,) that it was changed, if half of all were."""
+        return scores[:, 1] - scores[:, 0]
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import BinaryCalibrationError

@@ -16,6 +16,7 @@ structnet planted run=DIR: how many planted swaps a net trained on task=swapped 
   root=WHAT       a folder, a Python file or an installed package, such as root=networkx; may be
                   repeated. Files that the run was trained or validated with are left out; without
                   root=, the files are those that it was tested with
+  habits=WHAT     a folder, file or package whose own habits are learned first (task.habits)
   files=N         files drawn at random, each with one swap (200)
   finds=N         the least number of expressions of a file (21: among fewer, a swap is always one
                   of the first 20)
@@ -40,7 +41,7 @@ LEAST = (0.5, 0.1, 0.01, 0.001)
 def run(words: list[str]) -> int:
     as_json = sn.take_flag(words, "--json")
     roots = sn.take_repeated(words, "root")
-    options = sn.take_options(words, ("run",), tuple(NUMBERS), also=("root",))
+    options = sn.take_options(words, ("run",), ("habits", *NUMBERS), also=("root",))
     count, finds, lines, seed = (
         sn.whole(options.get(name, str(default)), name, 0 if name == "seed" else 1)
         for name, default in NUMBERS.items()
@@ -56,7 +57,9 @@ def run(words: list[str]) -> int:
             f"{run.directory} is a run of task {run.config['task']['name']!r}: take a run of "
             "task=swapped"
         )
-    files = _files(run.task, [_place(root) for root in roots])
+    files = _files(run.task, [_place(root, "root") for root in roots])
+    if "habits" in options:
+        run.task.habits = _place(options["habits"], "habits")
     net = run.load_net()
     bench = plant(run, net, files, count=count, finds=finds, lines=lines, seed=seed)
     if not bench.swaps:
@@ -73,16 +76,16 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _place(root: str) -> Path:
+def _place(name: str, option: str) -> Path:
     """The path that is named, or else the folder or file of an installed package of that name."""
-    path = Path(root).expanduser()
-    if path.exists() or not root.isidentifier():
+    path = Path(name).expanduser()
+    if path.exists() or not name.isidentifier():
         return path
-    found = importlib.util.find_spec(root)
+    found = importlib.util.find_spec(name)
     if found is None:
-        raise FileNotFoundError(f"root={root} is neither a path nor an installed package")
+        raise FileNotFoundError(f"{option}={name} is neither a path nor an installed package")
     folders = found.submodule_search_locations
-    return Path(next(iter(folders)) if folders else found.origin or root)
+    return Path(next(iter(folders)) if folders else found.origin or name)
 
 
 def _files(task: Any, roots: Sequence[Path]) -> list[Path]:

@@ -62,12 +62,19 @@ def _predict_positional(
     P(swapped | a, b) = 1 - P(swapped | b, a), so "w on the left" and "w on the right" have opposite
     weights.
     """
-    rows = _hash(_positional(*one.operands(False)) for one in train)
-    model = fit_odd(rows, -1.0, seed=seed, C=POSITIONAL_C, dual=True)
+    model = fit_positional(positional_features((one, False) for one in train), seed)
     shown = zip(test, swapped.tolist(), strict=True)
-    return np.asarray(
-        model.predict(_hash(_positional(*one.operands(order)) for one, order in shown))
-    )
+    return np.asarray(model.predict(positional_features(shown)))
+
+
+def positional_features(shown: Iterable[tuple[Expression, bool]]) -> csr_matrix:
+    """The features (n, FEATURES) of expressions, each with its operands exchanged or not."""
+    return _hash(_positional(*one.operands(swapped)) for one, swapped in shown)
+
+
+def fit_positional(rows: csr_matrix, seed: int = 0) -> LogisticRegression:
+    """The regression on the features of expressions as written: True is swapped."""
+    return fit_odd(rows, -1.0, seed=seed, C=POSITIONAL_C, dual=True)
 
 
 def _positional(left: list[str], right: list[str], operator: list[str]) -> Iterator[Feature]:

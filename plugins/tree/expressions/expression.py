@@ -51,22 +51,22 @@ class Expression:
 
     kind: str
     path: Path
-    _place: Place = field(repr=False)
+    place: Place = field(repr=False)
     _file: Source = field(repr=False)
     _root: int = field(repr=False)
 
     @property
     def line(self) -> int:
-        return self._place.line
+        return self.place.line
 
     @property
     def end_line(self) -> int:
-        return self._place.end_line
+        return self.place.end_line
 
     @property
     def text(self) -> str:
         """The source on one line; the file is read again."""
-        return excerpt(self.path, self._place)
+        return excerpt(self.path, self.place)
 
     def nodes(self, swapped: bool) -> Nodes:
         """The tree, with the two operands exchanged if `swapped`."""

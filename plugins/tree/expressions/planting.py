@@ -120,9 +120,7 @@ def exchange(node: ast.expr) -> None:
 def _searched(run: sn.Run, net: Any, found: Sequence[Expression]) -> list[tuple[Expression, float]]:
     """Expressions with the probabilities that they are swapped."""
     task: Any = run.task
-    samples = [
-        sample for one in found for sample in task.pair(one, False, run.topology, task.vocabulary)
-    ]
+    samples = list(task.ask(found, run.topology))
     batches: Any = sn.loader(
         samples, run.topology, batch_nodes=run.config["trainer"]["batch_nodes"], group=task.group
     )
