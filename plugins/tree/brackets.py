@@ -73,6 +73,21 @@ def read_line(
     return reader
 
 
+def bracketed(tree: LabelledTree) -> str:
+    """A tree of constituents in a line; a word without a label stands by itself."""
+    depth = [0] * (len(tree) + 1)
+    for node in range(1, len(tree)):
+        depth[node] = depth[tree.parent[node]] + 1
+    parts = []
+    for node, (label, word) in enumerate(zip(tree.labels, tree.words, strict=True)):
+        if not word:
+            parts.append(f"({label}")
+        else:
+            own = f"({label} {word})" if label else word
+            parts.append(own + ")" * (depth[node] - depth[node + 1]))
+    return " ".join(parts)
+
+
 def mistake(line: Place, at: int, what: str) -> ValueError:
     """A syntax error at a character of a line, which is counted from 0 on."""
     return ValueError(f"{line.path}, line {line.line}, column {at + 1}: {what}")

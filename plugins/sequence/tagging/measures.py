@@ -12,8 +12,8 @@ from torch import Tensor
 
 from structnet.plugins.sequence.tagging.entities import Entity
 from structnet.plugins.text.accuracy import accuracy
+from structnet.plugins.text.figures import FIGURES, figure_metric, figures
 
-FIGURES = ("precision", "recall", "f1")
 # The entities of a sentence as they were predicted, and as they are.
 Pair = tuple[Iterable[Entity], Iterable[Entity]]
 
@@ -42,16 +42,6 @@ def counts(pairs: Iterable[Pair], kinds: Sequence[str]) -> Tensor:
     return torch.tensor(found, dtype=torch.float64).reshape(-1, 3)
 
 
-def figures(right: float, predicted: float, there: float) -> dict[str, float]:
-    """Precision, recall and F1."""
-    values = (
-        right / max(predicted, 1),
-        right / max(there, 1),
-        2 * right / max(predicted + there, 1),
-    )
-    return dict(zip(FIGURES, values, strict=True))
-
-
 def entity_figures(pairs: Iterable[Pair], kinds: Sequence[str]) -> dict[str, float]:
     """All measures of entities, by name."""
     found = counts(pairs, kinds)
@@ -71,23 +61,7 @@ def metrics(kinds: Sequence[str] | None) -> dict[str, Any]:
     Accuracy is that of `plugins.text.accuracy`. The others are updated with the columns of
     `counts`: right and predicted (kinds, 2), and there (kinds,).
     """
-    from torchmetrics import Metric
-
-    class Figure(Metric):
-        """One of the figures of entities of a kind, or of all."""
-
-        found: Tensor
-
-        def __init__(self, figure: str, kind: int | None) -> None:
-            super().__init__()
-            self.figure, self.kind = figure, kind
-            self.add_state("found", torch.zeros(3, dtype=torch.float64), "sum")
-
-        def update(self, said: Tensor, there: Tensor) -> None:
-            self.found += _of(torch.cat([said, there[:, None]], dim=1), self.kind)
-
-        def compute(self) -> Tensor:
-            return torch.tensor(figures(*self.found.tolist())[self.figure], dtype=torch.float64)
-
     of_entities = {} if kinds is None else names_of(kinds)
-    return {"accuracy": accuracy()} | {name: Figure(*one) for name, one in of_entities.items()}
+    return {"accuracy": accuracy()} | {
+        name: figure_metric(*one) for name, one in of_entities.items()
+    }

@@ -1,6 +1,6 @@
 """The labels of the nodes of a user's own trees: constituents, dependencies, JSON, source code."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -11,17 +11,11 @@ import structnet as sn
 from structnet.plugins.text.accuracy import accuracy
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.corpora import nltk_corpus
-from structnet.plugins.text.splitting import draw_splits
 from structnet.plugins.tree.treebanks import changes
-from structnet.plugins.tree.treebanks.reading import (
-    find_trees,
-    read_files,
-    read_sample,
-    tree_files,
-)
+from structnet.plugins.tree.treebanks.reading import find_trees, read_files, tree_files
+from structnet.plugins.tree.treebanks.splits import split_trees
 from structnet.plugins.tree.treebanks.tree import LabelledTree
 
-SPLITS = ("train", "validation", "test")
 # How many words of a node's name are shown before and after those that are left out.
 SHOWN = 4
 
@@ -109,7 +103,12 @@ class Trees(sn.Task):
         dependencies = (
             found is not None and self.language is None and is_conllu(next(chain(*found.values())))
         )
-        splits = self._split(found, topology, dependencies)
+        splits = split_trees(
+            found,
+            lambda trees: self._changed(trees, topology, dependencies),
+            self.seed,
+            self.language,
+        )
         classes = list(self.classes) or self._classes(splits["train"], dependencies)
         others = {label for some in splits.values() for label in self._labels(some, dependencies)}
         unseen = sorted(others.difference(classes))
@@ -178,34 +177,8 @@ class Trees(sn.Task):
             splits.append((rows, targets))
         return baselines.fit_nodes(*splits) if splits[1][1] else {}
 
-    def _split(
-        self, found: Mapping[str, list[Path]] | None, topology: sn.Topology, dependencies: bool
-    ) -> dict[str, list[LabelledTree]]:
-        if found is None:
-            given = {"all": list(self._changed(read_sample(), topology, dependencies))}
-        else:
-            given = {}
-            for split, files in found.items():
-                trees = read_files(files, self.language)
-                if not self.language and any(is_conllu(file) != dependencies for file in files):
-                    raise ValueError(f"{files[0]} has other trees than those of the other splits")
-                given[split] = list(self._changed(trees, topology, dependencies))
-                if not given[split]:
-                    raise ValueError(f"{files[0]} has no trees")
-        rest = given.pop("all" if "all" in given else "train")
-        missing = [split for split in ("test", "validation") if split not in given]
-        try:
-            where = draw_splits([tree.text for tree in rest], missing, self.seed)
-        except ValueError as error:
-            raise ValueError(
-                f"{rest[0].path} has trees over {error}: give more, or a file for each split"
-            ) from error
-        for split, tree in zip(where, rest, strict=True):
-            given.setdefault(split, []).append(tree)
-        return {split: given[split] for split in SPLITS}
-
     def _changed(
-        self, trees: Iterator[LabelledTree], topology: sn.Topology, dependencies: bool
+        self, trees: Iterable[LabelledTree], topology: sn.Topology, dependencies: bool
     ) -> Iterator[LabelledTree]:
         """The trees as they are learned."""
         binary = self.binarise or ("right" if topology.arity == 2 else None)

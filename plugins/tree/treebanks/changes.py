@@ -39,22 +39,29 @@ def bare_relation(label: str) -> str:
     return label.split(":")[0] or label
 
 
-def collapsed(tree: LabelledTree) -> LabelledTree:
-    """The tree with every chain of inner nodes with one child as one node, such as S+VP.
+def collapsed(tree: LabelledTree, with_words: bool = False) -> LabelledTree:
+    """The tree with every chain of nodes with one child each as one node, such as S+VP.
 
-    The word at the end of a chain stays a node of its own. ValueError for a label with a plus sign.
+    The word at the end of a chain stays a node of its own, or is part of it, such as NP+PRP.
+    ValueError for a label with a plus sign.
+
+    Arguments:
+        tree: the tree.
+        with_words: whether words are part of chains.
     """
-    what = f"has {CHAIN!r}, which joins the labels of a unary chain: set task.unary=keep"
+    way_out = "rename it" if with_words else "set task.unary=keep"
+    what = f"has {CHAIN!r}, which joins the labels of a unary chain: {way_out}"
     _refuse(tree, lambda label: CHAIN in label, what)
     counts, parent = tree.counts(), tree.parent.tolist()
     first = np.arange(len(tree))
-    names = [[label] for label in tree.labels]
+    names, words = [[label] for label in tree.labels], list(tree.words)
     for node, above in enumerate(parent[1:], start=1):
-        alone = counts[above] == 1 and counts[node]
-        if alone and not tree.words[above] and not tree.words[node]:
+        alone = counts[above] == 1 and (counts[node] or with_words)
+        if alone and not tree.words[above] and (with_words or not tree.words[node]):
             first[node] = first[above]
             names[first[above]].append(tree.labels[node])
-    found = tree.with_labels([CHAIN.join(some) for some in names])
+            words[first[above]] = tree.words[node]
+    found = replace(tree, labels=[CHAIN.join(some) for some in names], words=words)
     return found.only(first == np.arange(len(tree)))
 
 
