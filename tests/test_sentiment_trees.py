@@ -6,7 +6,6 @@ import sys
 from itertools import pairwise
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 import torch
 from commands import SMALL, call, isolated, refused, write_sst
@@ -171,17 +170,14 @@ def test_a_picture_has_a_mark_and_a_word_where_they_belong(tmp_path, suffix):
 
 
 def test_words_keep_apart_and_lines_do_not_cross():
-    from structnet.plugins.tree.class_tree import ClassTree
-    from structnet.plugins.tree.picture import GAP, _layout, _width
-    from structnet.plugins.tree.tasks.sst import SHOWN_FINE
+    from structnet.plugins.tree.picture import GAP, layout, text_width
 
     text = "( ( a ( fairly-long-word b ) ) ( ( ( c d ) e ) f ) )"
     tree = read_phrases(typed(text))
-    given = np.full(len(tree.words), sn.IGNORE)
-    at, width = _layout(ClassTree(tree, SHOWN_FINE, None, given), tree.words)
+    _, at, width = layout(tree)
     leaves = [node for node, word in enumerate(tree.words) if word]
-    edges = [(at[n, 0] - _width(tree.words[n], 9) / 2, at[n, 0] + _width(tree.words[n], 9) / 2)
-             for n in leaves]  # fmt: skip
+    half = {n: text_width(tree.words[n], 9) / 2 for n in leaves}
+    edges = [(at[n, 0] - half[n], at[n, 0] + half[n]) for n in leaves]
     assert all(b[0] - a[1] > 0.9 * GAP for a, b in pairwise(edges))
     assert edges[0][0] >= 0 and edges[-1][1] <= width
     for level in {*at[:, 1].tolist()}:

@@ -95,7 +95,7 @@ class ClassTree:
         names, is_given = self.classes.names, bool((self.given != sn.IGNORE).any())
         wide = max(map(len, names))
         lines = []
-        for node, phrase in enumerate(self._phrases()):
+        for node, phrase in enumerate(phrases(self.tree)):
             label, given = int(self.labels[node]), int(self.given[node])
             name = names[label] if label >= 0 else ""
             line = Text()
@@ -132,31 +132,32 @@ class ClassTree:
         red, green, blue = (round(255 * one) for one in colour)
         return f"bold {'white' if is_dark(colour) else 'black'} on rgb({red},{green},{blue})"
 
-    def _phrases(self) -> Iterator[Any]:
-        """The phrase of every node, behind lines that lead to it from its parent's."""
-        from rich.text import Text
-
-        parent, leaves = self.tree.parent.tolist(), self.tree.leaves
-        last = {above: node for node, above in enumerate(parent)}
-        # What stands before the children of every node, and its level.
-        before, level = [""] * len(parent), [0] * len(parent)
-        for node, (first, stop) in enumerate(self.tree.spans.tolist()):
-            above, line = parent[node], Text()
-            is_last = last[above] == node
-            if above >= 0:
-                level[node] = level[above] + 1
-                before[node] = before[above]
-                if level[node] <= MOST_LEVELS:
-                    before[node] += "   " if is_last else "│  "
-                    line.append(before[above] + ("└─ " if is_last else "├─ "), "dim")
-                else:
-                    line.append(f"{before[above]}(level {level[node]}) ", "dim")
-            # Every word has a character and a space behind it, at least.
-            phrase = " ".join(leaves[first : min(stop, first + SHOWN)])
-            phrase = phrase if len(phrase) <= SHOWN else f"{phrase[: SHOWN - 1]}…"
-            yield line.append(sn.visible(phrase), "bold" if self.tree.words[node] else "")
-
 
 def is_dark(colour: NDArray[np.float64]) -> bool:
     """Whether text on a colour has to be white."""
     return bool(colour @ (0.3, 0.6, 0.1) < 0.55)
+
+
+def phrases(tree: LabelledTree) -> Iterator[Any]:
+    """The phrase of every node, behind lines that lead to it from its parent's."""
+    from rich.text import Text
+
+    parent, leaves = tree.parent.tolist(), tree.leaves
+    last = {above: node for node, above in enumerate(parent)}
+    # What stands before the children of every node, and its level.
+    before, level = [""] * len(parent), [0] * len(parent)
+    for node, (first, stop) in enumerate(tree.spans.tolist()):
+        above, line = parent[node], Text()
+        is_last = last[above] == node
+        if above >= 0:
+            level[node] = level[above] + 1
+            before[node] = before[above]
+            if level[node] <= MOST_LEVELS:
+                before[node] += "   " if is_last else "│  "
+                line.append(before[above] + ("└─ " if is_last else "├─ "), "dim")
+            else:
+                line.append(f"{before[above]}(level {level[node]}) ", "dim")
+        # Every word has a character and a space behind it, at least.
+        phrase = " ".join(leaves[first : min(stop, first + SHOWN)])
+        phrase = phrase if len(phrase) <= SHOWN else f"{phrase[: SHOWN - 1]}…"
+        yield line.append(sn.visible(phrase), "bold" if tree.words[node] else "")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structnet.plugins.tree.class_tree import ClassTree, is_dark
+from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 # More can't be told apart by eye, and take long to draw.
 MOST_NODES = 1000
@@ -29,7 +30,7 @@ class Entry(NamedTuple):
     @property
     def width(self) -> float:
         """In inches, with the space behind it; marks of one kind stand close."""
-        return 0.8 * MARK + (_width(self.name, SMALLER) + 0.25 if self.name else 0.03)
+        return 0.8 * MARK + (text_width(self.name, SMALLER) + 0.25 if self.name else 0.03)
 
 
 def figure(shown: Any, title: str) -> Any:
@@ -37,21 +38,17 @@ def figure(shown: Any, title: str) -> Any:
     # Imported here: matplotlib takes a second.
     from matplotlib.figure import Figure
 
-    count = len(shown.tree.labels)
-    if count > MOST_NODES:
-        raise ValueError(f"a picture shows at most {MOST_NODES} nodes, got a tree of {count}")
-    words = [_shortened(word) for word in shown.tree.words]
-    at, width = _layout(shown, words)
+    words, at, width = layout(shown.tree)
     heading = "; ".join(filter(None, [title, shown.verdict]))
     legend = _legend(shown)
-    least = max(width, _width(heading, HEADING), sum(one.width for one in legend))
+    least = max(width, text_width(heading, HEADING), sum(one.width for one in legend))
     low = at[:, 1].min() - BELOW - MARGIN
     made = Figure(figsize=(least + 2 * MARGIN, ABOVE - low))
     axes = made.add_axes((0, 0, 1, 1))
     at[:, 0] += (least - width) / 2
     axes.set(xlim=(-MARGIN, least + MARGIN), ylim=(low, ABOVE))
     axes.set_axis_off()
-    _draw_edges(axes, shown, at)
+    draw_edges(axes, shown.tree.parent, at)
     _draw_marks(axes, shown, at, words)
     axes.text(least / 2, TITLE, heading, fontsize=HEADING, ha="center", va="center",
               parse_math=False)  # fmt: skip
@@ -64,15 +61,18 @@ def _shortened(word: str) -> str:
     return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…"
 
 
-def _layout(shown: ClassTree, words: list[str]) -> tuple[Array, float]:
-    """Positions (n, 2) to the right and up, in inches, and the width of the tree.
+def layout(tree: LabelledTree) -> tuple[list[str], Array, float]:
+    """The words to show, positions (n, 2) to the right and up, and the width, both in inches.
 
     Words stand in their order, each in a column of its own; a node stands between its first and its
-    last child, a level above. So lines do not cross.
+    last child, a level above. So lines do not cross. ValueError for more than MOST_NODES nodes.
     """
-    parent, spans = shown.tree.parent.tolist(), shown.tree.spans
+    if len(tree) > MOST_NODES:
+        raise ValueError(f"a picture shows at most {MOST_NODES} nodes, got a tree of {len(tree)}")
+    words = [_shortened(word) for word in tree.words]
+    parent, spans = tree.parent.tolist(), tree.spans
     leaves = [node for node, word in enumerate(words) if word]
-    wide = [_width(words[node], FONT) for node in leaves]
+    wide = [text_width(words[node], FONT) for node in leaves]
     slot = np.maximum(np.array(wide), MARK) + GAP
     stop = np.cumsum(slot)
     at = np.zeros((len(words), 2))
@@ -87,10 +87,10 @@ def _layout(shown: ClassTree, words: list[str]) -> tuple[Array, float]:
     for node in reversed(range(len(words))):
         if spans[node, 1] > spans[node, 0] and not words[node]:
             at[node, 0] = (at[first[node], 0] + at[last[node], 0]) / 2
-    return at, float(stop[-1])
+    return words, at, float(stop[-1])
 
 
-def _width(text: str, size: float) -> float:
+def text_width(text: str, size: float) -> float:
     """The width of a text in inches."""
     from matplotlib.textpath import TextPath
 
@@ -99,11 +99,12 @@ def _width(text: str, size: float) -> float:
     return TextPath((0, 0), plain, size=size).get_extents().width / POINTS if plain else 0.0
 
 
-def _draw_edges(axes: Any, shown: ClassTree, at: Array) -> None:
+def draw_edges(axes: Any, parent: NDArray[np.int64], at: Array) -> None:
+    """The lines from nodes to their parents."""
     from matplotlib.collections import LineCollection
 
-    child = np.flatnonzero(shown.tree.parent >= 0)
-    ends = np.stack([at[shown.tree.parent[child]], at[child]], 1)
+    child = np.flatnonzero(parent >= 0)
+    ends = np.stack([at[parent[child]], at[child]], 1)
     axes.add_collection(LineCollection([*ends], colors=LINE, linewidths=1.0, zorder=1))
 
 

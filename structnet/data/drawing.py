@@ -21,3 +21,7 @@ class Drawing(Protocol):
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data, which joins the prediction for the sample in JSON."""
         ...
+
+
+# A text, its probability and, where it is shown in place of the text, a drawing.
+Answer = tuple[str, float] | tuple[str, float, Drawing]

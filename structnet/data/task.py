@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch, Located, Sample, Tokens
 from structnet.data.cross_entropy import IGNORE, check_targets, cross_entropy
-from structnet.data.drawing import Drawing
+from structnet.data.drawing import Answer, Drawing
 from structnet.data.loader import loader
 from structnet.data.splits import Splits
 from structnet.data.transitions import Transitions
@@ -159,11 +159,11 @@ class Task(metaclass=Checked):
         if self.generate is not None:
             yield "generate", *["out=samples.png"] * (self.generates == "picture")
 
-    def answer(self, net: nn.Module, batch: Batch) -> Sequence[tuple[str, float]] | None:
+    def answer(self, net: nn.Module, batch: Batch) -> Sequence[Answer] | None:
         """What a net answers for every sample, where that is not one of `classes`, for prediction.
 
-        Such as a text that it writes, with its probability; of a task that searches for a class,
-        that class. None where it is a class or a number.
+        Such as a text that it writes, with its probability and, to be shown in its place, a
+        drawing; of a task that searches for a class, that class. None where it is one or a number.
         """
         return None
 

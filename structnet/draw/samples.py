@@ -45,7 +45,7 @@ def find_samples(
 def drawing_of(
     task: Task, topology: Topology, net: nn.Module | None, samples: Sequence[Sample], at: int
 ) -> Drawing | None:
-    """The task's own drawing of a sample, with what a net gives for its nodes; None without one.
+    """The task's own drawing of a sample, with what a net gives for it; None without one.
 
     Arguments:
         task: of the samples.
@@ -58,8 +58,12 @@ def drawing_of(
         return task.drawing(samples[at], None)
     batch = collate(samples, topology)
     with torch.inference_mode():
-        scores = None if batch.parts else scored(net(batch))[0]
-    if scores is None or len(scores) != batch.num_nodes:
+        if batch.parts:
+            # What is drawn comes with the answer.
+            answers = task.answer(net, batch) or ()
+            return next((one[2] for one in answers[at : at + 1] if len(one) > 2), None)
+        scores = scored(net(batch))[0]
+    if len(scores) != batch.num_nodes:
         return None
     return task.drawing(samples[at], scores[slice(*batch.ptr[at : at + 2].tolist())])
 
@@ -102,7 +106,7 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
     if batch.parts:
         # The output may be about these.
         answers = task.answer(net, batch) or ()
-        said = [f"answer: {shortened(answer, 80)}" for answer, _ in answers[at : at + 1]]
+        said = [f"answer: {shortened(answer, 80)}" for answer, *_ in answers[at : at + 1]]
         title = "; ".join([title, *said])
         return Look(title, names, h[mine].norm(dim=1).numpy(), "norm of the state")
     scores = task.sample_output(output, batch)

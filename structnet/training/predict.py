@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.data.batch import Batch, Located, Origin, Sample
-from structnet.data.drawing import Drawing
+from structnet.data.drawing import Answer, Drawing
 from structnet.data.loader import loader
 from structnet.data.regression import Regression
 from structnet.data.task import Task
@@ -137,7 +137,7 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
             answers = task.answer(net, batch)
             if answers is not None:
                 pairs = zip(decided, answers, strict=True)
-                said = ([Prediction(sample.origin, *answer)] for sample, answer in pairs)
+                said = ([_answered(sample, answer)] for sample, answer in pairs)
             else:
                 scores, best = scored(net(batch))
                 if per_node and len(scores) == batch.num_nodes:
@@ -152,6 +152,12 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
     if task.wanted is not None:
         predictions.sort(key=lambda prediction: -(prediction.probability or 0))
     return predictions
+
+
+def _answered(sample: Sample, answer: Answer) -> Prediction:
+    drawing = answer[2] if len(answer) == 3 else None
+    origin: Any = sample.origin
+    return Prediction(origin, answer[0], answer[1], drawing=drawing)
 
 
 def _touched(origin: Any, changes: Changes) -> bool:
