@@ -1,3 +1,3 @@
 """Nets that build trees, and that compare two structures."""
 
-from structnet.plugins.tree.nets import shift_reduce, siamese  # noqa: F401
+from structnet.plugins.tree.nets import parser, shift_reduce, siamese  # noqa: F401

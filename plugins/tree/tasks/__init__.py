@@ -1,3 +1,11 @@
 """Sentiment, labels of trees, values of expressions, pairs, and swapped operands in Python code."""
 
-from structnet.plugins.tree.tasks import listops, logic, sick, sst, swapped, trees  # noqa: F401
+from structnet.plugins.tree.tasks import (  # noqa: F401
+    listops,
+    logic,
+    parsing,
+    sick,
+    sst,
+    swapped,
+    trees,
+)
