@@ -242,6 +242,18 @@ def test_a_chart_of_single_nodes_is_exact_where_scores_depend_on_spans_alone():
     assert nodes["score"][found].sum() == pytest.approx(best)
 
 
+def test_without_context_a_leaf_depends_on_its_own_input_alone():
+    for context in (True, False):
+        net, batch = net_of("bichain", context=context).eval(), batch_of(TREES, "bichain")
+        before = net.leaves(batch)[0]
+        batch.x[0] += 1
+        changed = (net.leaves(batch)[0] != before).any(dim=1)
+        assert changed.sum() == (len(TREES[0].leaves) if context else 1)
+        assert all(one.requires_grad for one in net.parameters())
+        net.train()
+        net(batch).violations.sum().backward()
+
+
 def test_crossing_and_labels_are_those_of_sets_of_leaves():
     batch = batch_of(TREES)
     gold = Gold.of(batch.parts[0], batch.ptr.numpy())

@@ -234,13 +234,13 @@ class Net(nn.Module, metaclass=Checked):
         The first is what enters the lowest layer, once for every direction, if it is then of the
         size of a layer.
         """
-        h = self._enter(batch)
+        h = self.enter(batch)
         layers = self.stack.outputs(h, batch.plans, batch.edge_x if self.edges else None)
         below = [h.repeat(1, self.directions)]
         return [*below[: self.layer_shape[0] - len(layers)], *layers]
 
-    def _enter(self, batch: Batch) -> Tensor:
-        """What enters the lowest layer."""
+    def enter(self, batch: Batch) -> Tensor:
+        """What enters the lowest layer, (N, `entering`)."""
         if self.embeddings is None:
             h = self.input(batch.x)
         else:
@@ -255,7 +255,7 @@ class Net(nn.Module, metaclass=Checked):
         """What the readout reads: the output (N, size) of the last layer at every node."""
         check_batch(batch, reads_edges=not self.edges or self.edge_size is not None)
         edge_x = batch.edge_x if self.edges else None
-        h = self.stack(self._enter(batch), batch.plans, edge_x)
+        h = self.stack(self.enter(batch), batch.plans, edge_x)
         if self.after is not None:
             h = self.after(h, batch.plans[0])
         return h

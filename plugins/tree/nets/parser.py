@@ -53,7 +53,7 @@ class Parser(nn.Module):
             search=beam the greedy search of the paper.
         margin: what a wrong merge adds to a tree's score in training.
         context: whether leaves know the structure around them, by the layers; else they are the
-            input of their own node alone, as in the paper.
+            input of their own node alone, as in the paper, and the layers' options do nothing.
         hidden_size: the units of a layer in each direction.
         tree_size: the units of a node of the tree; null for hidden_size.
         options: those of net `stack`.
@@ -82,6 +82,7 @@ class Parser(nn.Module):
         search: Literal["beam", "cky"] = "beam",
         beam: int = 1,
         margin: float = 0.1,
+        context: bool = True,
         hidden_size: int = 128,
         tree_size: int | None = None,
         **options: Any,
@@ -109,7 +110,12 @@ class Parser(nn.Module):
         # Inner nodes have no input of their own: it is a zero.
         self.tree = sn.Recurrence(Tree(), cell, 1, size, executor=options.get("executor", "auto"))
         self.state_sizes = self.tree.cells[0].state_sizes
-        self.leaf = nn.Linear(self.encoder.stack.output_size, sum(self.state_sizes))
+        self.context, entering = context, self.encoder.entering
+        if not context:
+            # The layers have no weights to learn then.
+            self.encoder.stack = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
+        read = self.encoder.stack.output_size if context else entering
+        self.leaf = nn.Linear(read, sum(self.state_sizes))
         self.score = nn.Linear(self.tree.output_size, 1, bias=False)
         self.head = head(self.tree.output_size, replace(inner, vocabulary=None))
         if isinstance(self.head, sn.JointHead):
@@ -173,7 +179,8 @@ class Parser(nn.Module):
 
     def leaves(self, batch: sn.Batch) -> list[Tensor]:
         """The states of the leaves, (N, size) each: tanh of a linear map (eq. 1)."""
-        h = self.encoder.states(replace(batch, parts=()))
+        alone = replace(batch, parts=())
+        h = self.encoder.states(alone) if self.context else self.encoder.enter(alone)
         return list(self.leaf(h).tanh().split(self.state_sizes, dim=1))
 
     def states_of(self, leaves: States, left: Ints, right: Ints, ids: Ints) -> Tensor:
