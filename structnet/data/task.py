@@ -1,18 +1,18 @@
 """Tasks: data with its structure, loss and metrics."""
 
 import abc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from structnet.data.batch import Batch, Located, Sample, Tokens
+from structnet.data.batch import Batch, Sample
 from structnet.data.cross_entropy import IGNORE, check_targets, cross_entropy
-from structnet.data.drawing import Answer, Drawing
 from structnet.data.loader import loader
+from structnet.data.predicting import Predicting
+from structnet.data.showing import Showing
 from structnet.data.splits import Splits
 from structnet.data.transitions import Transitions
 from structnet.data.vocabulary import Vocabulary
@@ -21,8 +21,10 @@ from structnet.registry.checked import Checked
 from structnet.topology.base import Topology
 
 
-class Task(metaclass=Checked):
+class Task(Predicting, Showing, metaclass=Checked):
     """Data with its structure, loss and metrics; this base class classifies nodes or samples.
+
+    What it tells of predictions and of pictures stands in its two bases.
 
     Attributes:
         structures: the kinds of structure that the task has, as in a topology's `takes`.
@@ -33,13 +35,10 @@ class Task(metaclass=Checked):
         monitor: the metric that selects the best checkpoint.
         mode: whether its largest value is best, max, or its smallest, min.
         loss_unit: the unit of the loss.
-        wanted: the class that prediction searches for, the most probable samples first; None to
-            label every sample.
         group: how many samples one decision takes, such as two that are compared; they follow each
             other in a split and stay together in a batch.
         learned: names of attributes of plain data that are learned from the training split, and
             saved with the net.
-        vocabulary: the known words of a task over tokens.
         input_size: the number of features of a node, of a task over features.
         edge_size: the number of features of an edge, if samples have `edge_x`.
         transitions: which classes may follow which, for a head that scores a sample's nodes
@@ -51,9 +50,6 @@ class Task(metaclass=Checked):
         condition: for the net, what samples are given beside their input; None for nothing.
         parts: what the further structures of a sample are, as in `Sample.parts`, by name.
         takes_scores: whether `measured` takes `sn.Scores` as they are.
-        generate: None, or a method (net, topology, **options) that makes samples with a net.
-        generates: what it returns: picture, an object with `save(path)` for a .png; or text, an
-            iterable of its pieces, which are printed as they come.
         note: what to know of the figures; it is shown below their table.
         loaded: the splits that were loaded last.
     """
@@ -65,10 +61,8 @@ class Task(metaclass=Checked):
     monitor: str = "accuracy"
     mode: str = "max"
     loss_unit: ClassVar[str] = "nats"
-    wanted: ClassVar[str | None] = None
     group: ClassVar[int] = 1
     learned: ClassVar[tuple[str, ...]] = ()
-    vocabulary: Vocabulary | None = None
     loaded: Splits
     input_size: int | None = None
     edge_size: int | None = None
@@ -79,8 +73,6 @@ class Task(metaclass=Checked):
     condition: Any = None
     parts: Sequence[str] = ()
     takes_scores: ClassVar[bool] = False
-    generate: Callable[..., Any] | None = None
-    generates: Literal["picture", "text"] = "picture"
     note: str = ""
 
     def find(self) -> Any:
@@ -122,76 +114,6 @@ class Task(metaclass=Checked):
             # A task may compute its classes in a property.
             with suppress(AttributeError):
                 setattr(self, name, value)
-
-    def read(self, path: Path, topology: Topology) -> Iterator[Sample]:
-        """Read the samples of a user's file or folder, for prediction.
-
-        Each has its `Origin`, or is numbered, and the target IGNORE where none is known. ValueError
-        for a task that does not read files.
-        """
-        raise ValueError(
-            f"{type(self).__name__} has no samples to read from {path}: the task has no method "
-            "`read`; structnet draw run=DIR sample=N shows predictions for its own data"
-        )
-
-    def read_text(self, text: Located, topology: Topology) -> Sample:
-        """Make a sample of a user's text, for prediction; ValueError names its path and line."""
-        name = type(self).__name__
-        way_out = "; structnet predict run=DIR path=FILE reads files" if self.reads_files else ""
-        raise ValueError(f"{name} does not read texts: the task has no method `read_text`{way_out}")
-
-    @property
-    def reads_files(self) -> bool:
-        """Whether the task reads samples from a user's files."""
-        return type(self).read is not Task.read
-
-    @property
-    def reads_texts(self) -> bool:
-        """Whether the task reads samples from a user's texts."""
-        return type(self).read_text is not Task.read_text
-
-    def commands(self, topology: Topology) -> Iterator[Sequence[str]]:
-        """Commands to try with a trained net, each with its arguments but for run=DIR."""
-        if self.reads_texts:
-            yield "predict", "text=TEXT"
-        if self.reads_files:
-            yield "predict", "path=FILE_OR_FOLDER"
-        if self.generate is not None:
-            yield "generate", *["out=samples.png"] * (self.generates == "picture")
-
-    def answer(self, net: nn.Module, batch: Batch) -> Sequence[Answer] | None:
-        """What a net answers for every sample, where that is not one of `classes`, for prediction.
-
-        Such as a text that it writes, with its probability and, to be shown in its place, a
-        drawing; of a task that searches for a class, that class. None where it is one or a number.
-        """
-        return None
-
-    def illustrate(
-        self, net: nn.Module, topology: Topology, samples: Sequence[Sample]
-    ) -> dict[str, Any]:
-        """Pictures of what a net has learned, during training: name -> object with `save(path)`."""
-        return {}
-
-    def node_names(self, sample: Sample) -> Sequence[str] | None:
-        """The names of a sample's nodes in pictures, in order; None if they have none.
-
-        By default these are the nodes' words, for a task with a vocabulary.
-        """
-        if self.vocabulary is None or not isinstance(sample.x, Tokens):
-            return None
-        return [" ".join(words) for words in self.vocabulary.words(sample.x)]
-
-    def drawing(self, sample: Sample, scores: Tensor | None) -> Drawing | None:
-        """How a sample is shown, with scores (n, classes) of its nodes if given; None: by level."""
-        return None
-
-    def spans(self, labels: Sequence[str]) -> Sequence[tuple[int, int, str]] | None:
-        """What the classes of a sample's nodes say of stretches of them, such as names of people.
-
-        The first node of each, the one after its last, and what it is; None where all stand alone.
-        """
-        return None
 
     def scores_nodes(self, topology: Topology) -> bool:
         """Whether every node has a target, and not every sample."""

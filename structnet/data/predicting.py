@@ -1,0 +1,71 @@
+"""What a task tells of predictions: for a user's files and texts, and of what a net writes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from torch import nn
+
+from structnet.data.batch import Batch, Located, Sample
+from structnet.data.drawing import Answer
+from structnet.topology.base import Topology
+
+
+class Predicting:
+    """The part of a task that makes samples of a user's own data, and reads a net's answers.
+
+    Attributes:
+        wanted: the class that prediction searches for, the most probable samples first; None to
+            label every sample.
+        generate: None, or a method (net, topology, **options) that makes samples with a net.
+        generates: what it returns: picture, an object with `save(path)` for a .png; or text, an
+            iterable of its pieces, which are printed as they come.
+    """
+
+    wanted: ClassVar[str | None] = None
+    generate: Callable[..., Any] | None = None
+    generates: Literal["picture", "text"] = "picture"
+
+    def read(self, path: Path, topology: Topology) -> Iterator[Sample]:
+        """Read the samples of a user's file or folder, for prediction.
+
+        Each has its `Origin`, or is numbered, and the target IGNORE where none is known. ValueError
+        for a task that does not read files.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no samples to read from {path}: the task has no method "
+            "`read`; structnet draw run=DIR sample=N shows predictions for its own data"
+        )
+
+    def read_text(self, text: Located, topology: Topology) -> Sample:
+        """Make a sample of a user's text, for prediction; ValueError names its path and line."""
+        name = type(self).__name__
+        way_out = "; structnet predict run=DIR path=FILE reads files" if self.reads_files else ""
+        raise ValueError(f"{name} does not read texts: the task has no method `read_text`{way_out}")
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether the task reads samples from a user's files."""
+        return type(self).read is not Predicting.read
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the task reads samples from a user's texts."""
+        return type(self).read_text is not Predicting.read_text
+
+    def commands(self, topology: Topology) -> Iterator[Sequence[str]]:
+        """Commands to try with a trained net, each with its arguments but for run=DIR."""
+        if self.reads_texts:
+            yield "predict", "text=TEXT"
+        if self.reads_files:
+            yield "predict", "path=FILE_OR_FOLDER"
+        if self.generate is not None:
+            yield "generate", *["out=samples.png"] * (self.generates == "picture")
+
+    def answer(self, net: nn.Module, batch: Batch) -> Sequence[Answer] | None:
+        """What a net answers for every sample, where that is not one of `classes`, for prediction.
+
+        Such as a text that it writes, with its probability and, to be shown in its place, a
+        drawing; of a task that searches for a class, that class. None where it is one or a number.
+        """
+        return None
