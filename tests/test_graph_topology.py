@@ -304,3 +304,33 @@ def test_a_number_of_nodes_is_whole_and_not_negative(count, others):
     graphs = [sn.Edges([[0], [1]], 2)] * others + [sn.Edges(np.zeros((2, 0), int), count)]
     with pytest.raises(ValueError, match=f"sample {others}: num_nodes must be .*got {count}"):
         sn.topologies.create("graph").plan(graphs)
+
+
+@pytest.mark.parametrize("arity", [None, 4])
+@pytest.mark.parametrize("direction", ["up", "down", "both", "in_turn"])
+def test_edges_of_trees_have_the_plans_of_their_child_tables(arity, direction):
+    draw = np.random.default_rng(0)
+    forest = [[-1, *(draw.integers(max(0, i - 3), i) for i in range(1, n))] for n in (1, 2, 9, 30)]
+    topology = sn.topologies.create("tree", arity=arity, direction=direction)
+    edges = [sn.Edges.of_parents(parent) for parent in [*forest, [-1, -1, 0, 1, 1]]]
+    for one, other in zip(
+        topology.plan(edges), topology.plan([one.table() for one in edges]), strict=True
+    ):
+        for name in ("order", "rank", "rows", "ptr"):
+            assert torch.equal(getattr(one, name), getattr(other, name)), name
+        assert (one.levels, one.steps) == (other.levels, other.steps)
+
+
+@pytest.mark.parametrize(
+    ("edges", "what"),
+    [
+        ([[1, 2, 1], [0, 0, 2]], r"sample 1: node 1 is a child of nodes \[0, 2\]"),
+        ([[1, 2, 3], [0, 0, 0]], "sample 1: node 0 has 3 children, the tree's arity is 2"),
+        ([[1, 9], [0, 0]], "sample 1: .*9"),
+        ([[1, 2], [2, 1]], "sample 1, .*cycle|cycle.* sample 1"),
+    ],
+)
+def test_edges_that_are_no_tree_are_refused_with_their_node(edges, what):
+    good = sn.Edges.of_parents([-1, 0, 0])
+    with pytest.raises(ValueError, match=what):
+        sn.topologies.create("tree").plan([good, sn.Edges(np.array(edges), 4)])

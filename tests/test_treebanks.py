@@ -4,6 +4,7 @@ import json
 import random
 import re
 import sys
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -363,7 +364,7 @@ def test_inner_nodes_have_targets_and_their_words_are_at_leaves(folder):
     assert sum(map(len, splits.values())) == 30
     for sample in splits["train"]:
         tree = sample.origin
-        assert np.asarray(sample.structure).shape[1] == 2
+        assert sample.structure.table().shape[1] == 2
         named = {i: task.classes[y] for i, y in enumerate(sample.y) if y != sn.IGNORE}
         assert named == {
             i: label for i, label in enumerate(tree.labels) if label in ("NP", "S", "VP")
@@ -505,6 +506,40 @@ def test_what_has_no_trees_is_refused(tmp_path):
         load(empty)
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         load(tmp_path / "nowhere")
+
+
+def test_a_node_with_more_children_than_slots_is_named_with_what_helps(folder, tmp_path):
+    task, _ = load(folder, arity=3)
+    path = write(tmp_path, "a.mrg", "(S (NN a))\n(S (NP (A a) (B b)) (VP (A a) (B b) (C c) (D d)))")
+    topology = sn.topologies.create("tree", arity=3)
+    with pytest.raises(ValueError) as caught:
+        list(task.read(path, topology))
+    assert str(caught.value) == (
+        f"{path}, line 2: node 4, 'VP', has 4 children, the net's trees have at most 3: set "
+        "task.binarise=right, or train with topology.arity=4, or null for any number"
+    )
+    with pytest.raises(ValueError, match="set task"):
+        load(path, arity=3)
+    task.binarise = "right"
+    assert len(list(task.read(path, topology))) == 2
+
+
+def test_a_node_of_20_000_children_takes_memory_by_their_number(tmp_path):
+    """A table of children would take 3.2 GB."""
+    count = 20_000
+    stars = [f"(S {'(A a) ' * (count if n == 0 else n + 1)})" for n in range(4)]
+    for number, split in enumerate(("train", "dev", "test")):
+        write(tmp_path, f"{split}.mrg", stars[number])
+    task, splits = load(tmp_path, arity=None)
+    topology = sn.topologies.create("tree", arity=None, direction="both")
+    tracemalloc.start()
+    batch = sn.collate(splits["train"], topology)
+    sizes = sn.Sizes(task.vocabulary, None, len(task.classes))
+    net = sn.Net(sizes, topology, "lstm", "every", embedding_size=2, hidden_size=2)
+    task.loss(net(batch), batch).backward()
+    assert tracemalloc.get_traced_memory()[1] < 2**28
+    tracemalloc.stop()
+    assert all(one.grad.isfinite().all() for one in net.parameters() if one.grad is not None)
 
 
 @pytest.mark.slow

@@ -19,11 +19,11 @@ def left_child_right_sibling(parent: np.ndarray) -> np.ndarray:
     return table
 
 
-def child_table(parent: np.ndarray, topology: sn.Topology) -> NDArray[np.int64]:
+def as_tree(parent: np.ndarray, topology: sn.Topology) -> sn.Edges | NDArray[np.int64]:
     """The children of every node: binary, or all of them where the topology takes any number."""
     if topology.arity == 2:
         return left_child_right_sibling(parent)
-    return sn.Edges.of_parents(parent).table()
+    return sn.Edges.of_parents(parent)
 
 
 def check_arity(topology: sn.Topology, task: str) -> None:

@@ -14,9 +14,11 @@ Ints = NDArray[np.integer]
 class Tree(sn.Topology):
     """A tree: with direction=up a node follows its children, with direction=down its parent.
 
-    Tai et al. (2015). Structure: child indices (n, K), -1 where absent; or a torch_geometric Data
-    or a networkx graph whose edges lead from child to parent, children in the order of their edges;
-    or an nltk.Tree, its nodes in the order of `subtrees()`. Several roots make a forest.
+    Tai et al. (2015). Structure: child indices (n, K), -1 where absent; or `sn.Edges`, a
+    torch_geometric Data or a networkx graph whose edges lead from child to parent, children in the
+    order of their edges; or an nltk.Tree, its nodes in the order of `subtrees()`. Several roots
+    make a forest. With arity=null, edges take memory by the number of nodes alone, however many
+    children one has.
 
     Arguments:
         arity: the number of ordered child slots, each with weights of its own (2 is a binary tree),
@@ -49,14 +51,14 @@ class Tree(sn.Topology):
         return tuple(self.arity if direction == "up" else below for direction in self.directions)
 
     def predecessors(self, structure: Any) -> Any:
-        children = self._slots(child_table(structure))
+        children = self._slots(children_of(structure))
         tables = [
             children if direction == "up" else self._above(children)
             for direction in self.directions
         ]
         return tuple(tables) if len(tables) > 1 else tables[0]
 
-    def _above(self, children: Ints) -> Ints:
+    def _above(self, children: Any) -> Ints:
         """Every node's parent, in the slot in which the parent has the node if slots differ."""
         if self.arity is None:
             return parents(children)[:, None]
@@ -65,40 +67,49 @@ class Tree(sn.Topology):
         found[children[above, slot], slot] = above
         return found
 
-    def _slots(self, children: Ints) -> Ints:
+    def _slots(self, children: sn.Edges | Ints) -> sn.Edges | Ints:
         if self.arity is None:
             return children
+        if isinstance(children, sn.Edges):
+            count = np.bincount(children.index[1], minlength=children.num_nodes)
+            self._refuse_crowded(count, np.asarray(count > self.arity), int(count.max(initial=0)))
+            children = children.table()
         missing = self.arity - children.shape[1]
-        if missing == 0:
-            return children
-        if missing > 0:
+        if missing >= 0:
             return np.pad(children, ((0, 0), (0, missing)), constant_values=-1)
-        crowded = np.flatnonzero((children[:, self.arity :] >= 0).any(axis=1))
-        if crowded.size:
-            node = int(crowded[0])
-            count = int((children[node] >= 0).sum())
-            raise ValueError(
-                f"node {node} has {count} children, the tree's arity is {self.arity}; "
-                f"set arity={children.shape[1]}, or null for any number"
-            )
+        beyond = (children[:, self.arity :] >= 0).any(axis=1)
+        self._refuse_crowded((children >= 0).sum(axis=1), beyond, children.shape[1])
         return children[:, : self.arity]
 
+    def _refuse_crowded(self, count: Ints, crowded: NDArray[np.bool_], most: int) -> None:
+        """ValueError for a node with children beyond the slots."""
+        if crowded.any():
+            node = int(np.argmax(crowded))
+            raise ValueError(
+                f"node {node} has {count[node]} children, the tree's arity is {self.arity}; set "
+                f"arity={most}, or null for any number"
+            )
 
-def child_table(structure: Any) -> Ints:
-    """The children (n, K) of every node, -1 where absent; ValueError for more than one parent."""
-    if getattr(structure, "edge_index", None) is not None:
-        table = _from_edges(np.asarray(structure.edge_index), int(structure.num_nodes))
-    elif hasattr(structure, "subtrees"):
-        table = _from_nltk(structure)
-    elif callable(getattr(structure, "number_of_nodes", None)):
+
+def children_of(structure: Any) -> sn.Edges | Ints:
+    """The edges from child to parent, or the children (n, K) of every node if that was given.
+
+    ValueError for a node with more than one parent.
+    """
+    if hasattr(structure, "subtrees"):
+        structure = _from_nltk(structure)
+    is_data = getattr(structure, "edge_index", None) is not None
+    is_networkx = callable(getattr(structure, "number_of_nodes", None))
+    if isinstance(structure, sn.Edges) or is_data or is_networkx:
         edges = sn.Edges.of(structure)
-        table = _from_edges(np.asarray(edges.index), edges.num_nodes)
-    else:
-        table = _as_table(structure)
+        child, above = edges.index
+        _refuse_several_parents(child, above, edges.num_nodes)
+        return edges
+    table = _as_table(structure)
     if table.ndim != 2 or (table.size and not np.issubdtype(table.dtype, np.integer)):
         raise ValueError(
             f"a tree is an integer table (nodes, slots) of children, got {table.dtype} "
-            f"of shape {table.shape}; a torch_geometric Data or an nltk.Tree will do as well"
+            f"of shape {table.shape}; sn.Edges, a torch_geometric Data or an nltk.Tree will do too"
         )
     table = table.astype(np.int64, copy=False)
     wrong = (table < -1) | (table >= len(table))
@@ -108,12 +119,17 @@ def child_table(structure: Any) -> Ints:
             f"child {table[node, slot]} of node {node} is out of range, "
             f"-1 (absent) to {len(table) - 1} are possible"
         )
-    count = np.bincount(table[table >= 0], minlength=len(table))
-    if count.size and count.max() > 1:
-        child = int(np.argmax(count > 1))
-        above = np.argwhere(table == child)[:, 0].tolist()
-        raise ValueError(f"node {child} is a child of nodes {above}; in a tree it has one parent")
+    above, slot = np.nonzero(table >= 0)
+    _refuse_several_parents(table[above, slot], above, len(table))
     return table
+
+
+def _refuse_several_parents(child: Ints, above: Ints, num_nodes: int) -> None:
+    count = np.bincount(child, minlength=num_nodes)
+    if count.size and count.max() > 1:
+        node = int(np.argmax(count > 1))
+        several = above[child == node].tolist()
+        raise ValueError(f"node {node} is a child of nodes {several}; in a tree it has one parent")
 
 
 def _as_table(structure: Any) -> Ints:
@@ -126,31 +142,19 @@ def _as_table(structure: Any) -> Ints:
         ) from error
 
 
-def parents(children: Ints) -> Ints:
+def parents(children: sn.Edges | Ints) -> Ints:
     """The parent of every node, -1 for a root."""
+    if isinstance(children, sn.Edges):
+        parent = np.full(children.num_nodes, -1)
+        parent[children.index[0]] = children.index[1]
+        return parent
     parent = np.full(len(children), -1)
     above, slot = np.nonzero(children >= 0)
     parent[children[above, slot]] = above
     return parent
 
 
-def _from_edges(edges: Ints, num_nodes: int) -> Ints:
-    integers = np.issubdtype(edges.dtype, np.integer)
-    if edges.ndim != 2 or len(edges) != 2 or (edges.size and not integers):
-        raise ValueError(
-            f"edge_index is (2, edges) integers, got {edges.dtype} of shape {edges.shape}"
-        )
-    wrong = (edges < 0) | (edges >= num_nodes)
-    if wrong.any():
-        row, edge = (int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
-            f"edge {edge} names node {edges[row, edge]}, there are nodes 0 to {num_nodes - 1}"
-        )
-    edges = edges.astype(np.int64, copy=False)
-    return sn.Edges(edges, num_nodes).table()
-
-
-def _from_nltk(tree: Any) -> Ints:
+def _from_nltk(tree: Any) -> sn.Edges:
     parent: list[int] = []
     stack = [(-1, tree)]
     while stack:
@@ -158,4 +162,4 @@ def _from_nltk(tree: Any) -> Ints:
         below = [subtree for subtree in node if hasattr(subtree, "subtrees")]
         stack.extend((len(parent), subtree) for subtree in reversed(below))
         parent.append(above)
-    return sn.Edges.of_parents(parent).table()
+    return sn.Edges.of_parents(parent)

@@ -16,7 +16,7 @@ from structnet.plugins.code.sources import (
     split_files,
     standard_library,
 )
-from structnet.plugins.code.trees import check_arity, child_table
+from structnet.plugins.code.trees import as_tree, check_arity
 from structnet.plugins.sequence.translation.syntax import (
     Code,
     Tree,
@@ -185,7 +185,7 @@ class Expressions(Transduction):
         kind = min(max(0, len(target or ()) - 1) // WIDTH, len(self.kinds) - 1)
         structure: Any = len(words)
         if topology.takes == "tree":
-            structure = child_table(tree.parent, topology)
+            structure = as_tree(tree.parent, topology)
         elif topology.takes == "graph":
             structure = sn.Edges.of_parents(tree.parent)
         parts = (self.target(target),)

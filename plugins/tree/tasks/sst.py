@@ -86,6 +86,8 @@ class SST(sn.Task):
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         assert self.vocabulary is not None
         for tree in read_brackets(path):
+            if topology.takes == "tree":
+                check_parts(tree, getattr(topology, "arity", None))
             yield self._sample(tree, topology, self.vocabulary, labelled=False)
 
     def read_text(self, text: sn.Origin, topology: sn.Topology) -> sn.Sample:

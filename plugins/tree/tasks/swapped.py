@@ -12,7 +12,7 @@ from torch import Tensor
 import structnet as sn
 from structnet.plugins.code.choice import CodeChoice
 from structnet.plugins.code.sources import read_all
-from structnet.plugins.code.trees import check_arity, child_table
+from structnet.plugins.code.trees import as_tree, check_arity
 from structnet.plugins.tree.expressions.expression import (
     Expression,
     Nodes,
@@ -138,4 +138,4 @@ class Swapped(CodeChoice):
 def _structure(nodes: Nodes, topology: sn.Topology) -> Any:
     if topology.takes == "sequence":
         return len(nodes.words)
-    return child_table(nodes.parent, topology)
+    return as_tree(nodes.parent, topology)

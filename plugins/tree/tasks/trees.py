@@ -152,7 +152,9 @@ class Trees(sn.Task):
             return tree.words
         words = [word for word in tree.words if word]
         parts = (
-            words[a:b] if b - a <= 2 * SHOWN else [*words[a:][:SHOWN], "...", *words[b - SHOWN : b]]
+            words[a:b]
+            if b - a <= 2 * SHOWN
+            else [*words[a : a + SHOWN], "...", *words[b - SHOWN : b]]
             for a, b in tree.spans.tolist()
         )
         return [" ".join(part) for part in parts]
@@ -194,7 +196,21 @@ class Trees(sn.Task):
                 tree = tree.with_labels([bare(label) for label in tree.labels])
             if self.unary == "collapse":
                 tree = changes.collapsed(tree)
-            yield changes.binarised(tree, binary) if binary and not dependencies else tree
+            if binary and not dependencies:
+                tree = changes.binarised(tree, binary)
+            self._refuse_crowded(tree, topology.arity)
+            yield tree
+
+    def _refuse_crowded(self, tree: LabelledTree, arity: int | None) -> None:
+        """ValueError for a node of more children than the net's trees have."""
+        count = tree.counts()
+        if arity is not None and count.max() > arity:
+            node = int(np.argmax(count > arity))
+            raise ValueError(
+                f"{tree.place}: node {node}, {tree.labels[node]!r}, has {count[node]} children, "
+                f"the net's trees have at most {arity}: set task.binarise=right, or train with "
+                f"topology.arity={count.max()}, or null for any number"
+            )
 
     def _check_dependencies(self, topology: sn.Topology) -> None:
         if topology.arity is not None:
@@ -250,7 +266,7 @@ class Trees(sn.Task):
         y[nodes] = [numbers.get(tree.labels[node], sn.IGNORE) for node in nodes]
         words = [(self._key(word),) if word else () for word in tree.words]
         return sn.Sample(
-            structure=sn.Edges.of_parents(tree.parent).table(),
+            structure=sn.Edges.of_parents(tree.parent),
             x=vocabulary.tokens(words, [word for word in tree.words if word]),
             y=y[nodes[0]] if self.score == "root" else y,
             origin=tree,
