@@ -1,6 +1,7 @@
 """Two structures compared with shared weights."""
 
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import every_topology, randomise
 from test_seq2seq import STRUCTURES
 
 import structnet as sn
+from structnet.training.predict import _shares, _weighed
 
 WORDS = sn.Vocabulary({"a": 3, "b": 2, "c": 1})
 SIZES = [(3, 2), (1, 4), (5, 1), (2, 2)]
@@ -137,3 +139,28 @@ def test_the_penalty_is_that_of_both_structures():
         found.append(net.encoder.penalty)
     assert both is not None and both > 0
     torch.testing.assert_close(both, found[0] + found[1])
+
+
+@pytest.mark.parametrize("readout", ["attention", "self_attentive", "root"])
+def test_the_words_of_both_structures_are_told_with_their_shares(readout):
+    net, topology, samples = build(readout=readout), sn.topologies.create("bichain"), chains()
+    task = SimpleNamespace(node_names=lambda one: [f"word {i}" for i in one.x.ids.tolist()])
+    batch = sn.collate(samples, topology)
+    with torch.inference_mode(), _shares(net) as kept:
+        net(batch)
+        found = _weighed(task, batch, samples, kept)
+    if readout == "root":
+        assert found == [()] * len(samples)
+        return
+    weights = net.encoder.readout.weights
+    for sample, words in zip(samples, found, strict=True):
+        (part,) = sample.parts
+        said = [*task.node_names(sample), *task.node_names(part)]
+        assert [name for name, _ in words] == said
+        shares = []
+        for one in (alone(sample), part):
+            alone_batch = sn.collate([one], topology)
+            h = net.encoder.states(alone_batch)
+            shares += weights(h, alone_batch).mean(1).tolist()
+        assert [share for _, share in words] == pytest.approx(shares)
+        assert sum(shares) == pytest.approx(2)

@@ -72,12 +72,12 @@ class Tree(sn.Topology):
             return children
         if isinstance(children, sn.Edges):
             count = np.bincount(children.index[1], minlength=children.num_nodes)
-            self._refuse_crowded(count, np.asarray(count > self.arity), int(count.max(initial=0)))
+            self._refuse_crowded(count, count > self.arity, int(count.max(initial=0)))
             children = children.table()
         missing = self.arity - children.shape[1]
         if missing >= 0:
             return np.pad(children, ((0, 0), (0, missing)), constant_values=-1)
-        beyond = (children[:, self.arity :] >= 0).any(axis=1)
+        beyond = np.asarray((children[:, self.arity :] >= 0).any(axis=1))
         self._refuse_crowded((children >= 0).sum(axis=1), beyond, children.shape[1])
         return children[:, : self.arity]
 

@@ -158,11 +158,11 @@ def _print_text(one: Any) -> None:
     console().print(line, soft_wrap=True)
     if one.probabilities is None:
         print(f"  {one.verdict}")
-        return
-    ordered = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
-    more = f", {len(ordered) - MOST} more" if len(ordered) > MOST else ""
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in ordered[:MOST])
-    print(visible(f"  {shown}{more}{one.comparison}"))
+    else:
+        ordered = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
+        more = f", {len(ordered) - MOST} more" if len(ordered) > MOST else ""
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in ordered[:MOST])
+        print(visible(f"  {shown}{more}{one.comparison}"))
     if named := [pair for pair in one.words if pair[0].strip()]:
         most = sorted(named, key=lambda pair: -pair[1])[:MOST]
         print(visible(f"  most weight: {', '.join(f'{word.strip()} {w:.2f}' for word, w in most)}"))

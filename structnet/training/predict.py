@@ -23,6 +23,8 @@ from structnet.training.samples import read_samples, structure_texts, warn_of_ru
 
 # The most characters of a text that are shown in a line.
 SHOWN = 300
+# The bounds (B + 1,) of a batch's samples, by which it is known, and its nodes' shares (N, means).
+Shares = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Prediction:
         probabilities: of all classes, of a sample whose task searches for no class.
         kind: of the sample, where the task has several.
         words: the names of a sample's nodes, each with its share in what was scored, where the
-            readout weighs nodes; they add up to 1.
+            readout weighs nodes; they add up to 1. Those of the sample's parts follow, each by
+            itself.
         drawing: of a sample whose task has one.
     """
 
@@ -89,8 +92,9 @@ class Prediction:
         if self.node is not None:
             place |= {"node": self.node, "name": self.name}
         if self.probability is None:
-            return {**place, "value": self.value, "unit": self.unit}
-        found = {**place, "class": self.label, "probability": round(self.probability, 6)}
+            found = {**place, "value": self.value, "unit": self.unit}
+        else:
+            found = {**place, "class": self.label, "probability": round(self.probability, 6)}
         if self.given is not None:
             found |= {"given": self.given, "wrong": self.given != self.label}
         if self.probabilities is not None:
@@ -143,8 +147,8 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
                 if per_node and len(scores) == batch.num_nodes:
                     said = _of_nodes(task, scores, best, batch, decided)
                 else:
-                    shares = kept.pop() if kept else None
-                    said = _of_samples(task, scores, batch, decided, shares)
+                    said = _of_samples(task, scores, batch, decided, kept)
+                kept.clear()
             if task.wanted is not None and task.kinds:
                 said = (_with_kind(task, *pair) for pair in zip(said, decided, strict=True))
             found.update(zip(indices[:: task.group], said, strict=True))
@@ -178,7 +182,7 @@ def scored(output: Any) -> tuple[Tensor, Tensor | None]:
 
 
 def _of_samples(
-    task: Task, output: Tensor, batch: Batch, samples: Sequence[Sample], shares: Tensor | None
+    task: Task, output: Tensor, batch: Batch, samples: Sequence[Sample], kept: Sequence[Shares]
 ) -> Iterator[list[Prediction]]:
     scores = task.sample_output(output, batch)
     said = predictions(task, scores, [sample.origin for sample in samples])
@@ -186,12 +190,9 @@ def _of_samples(
         for at, row in enumerate(scores.softmax(dim=1).tolist()):
             by_class = dict(zip(task.classes, row, strict=True))
             said[at] = replace(said[at], probabilities=by_class, given=_given(task, samples[at]))
-    if shares is not None and task.group == 1:
-        parts = shares.mean(1).split(batch.ptr.diff().tolist())
-        for at, (sample, part) in enumerate(zip(samples, parts, strict=True)):
-            if names := task.node_names(sample):
-                words = tuple(zip(names, part.tolist(), strict=True))
-                said[at] = replace(said[at], words=words)
+    if task.group == 1:
+        weighed = _weighed(task, batch, samples, kept)
+        said = [replace(one, words=words) for one, words in zip(said, weighed, strict=True)]
     if len(output) == batch.num_nodes and task.group == 1:
         parts = output.split(batch.ptr.diff().tolist())
         for at, (sample, part) in enumerate(zip(samples, parts, strict=True)):
@@ -199,17 +200,34 @@ def _of_samples(
     return ([one] for one in said)
 
 
+def _weighed(
+    task: Task, batch: Batch, samples: Sequence[Sample], kept: Sequence[Shares]
+) -> list[tuple[tuple[str, float], ...]]:
+    """Of every sample the names and shares of its nodes, and then those of its parts."""
+    found: list[tuple[tuple[str, float], ...]] = [()] * len(samples)
+    shares = next((shares for ptr, shares in reversed(kept) if ptr is batch.ptr), None)
+    if shares is not None:
+        rows = shares.mean(1).split(batch.ptr.diff().tolist())
+        for at, (sample, row) in enumerate(zip(samples, rows, strict=True)):
+            if names := task.node_names(sample):
+                found[at] = tuple(zip(names, row.tolist(), strict=True))
+    for number, part in enumerate(batch.parts):
+        of_part = _weighed(task, part, [sample.parts[number] for sample in samples], kept)
+        found = [own + words for own, words in zip(found, of_part, strict=True)]
+    return found
+
+
 @contextmanager
-def _shares(net: nn.Module) -> Iterator[list[Tensor]]:
-    """A list in which every call of the net leaves the nodes' shares (N, means) in its readout.
+def _shares(net: nn.Module) -> Iterator[list[Shares]]:
+    """A list in which a net's readout leaves the shares of the nodes of whatever it reads.
 
     It stays empty for a net without a `Readout`, or with one that does not weigh nodes.
     """
-    found: list[Tensor] = []
+    found: list[Shares] = []
 
     def keep(readout: Any, inputs: tuple[Any, ...]) -> None:
         if (shares := readout.weights(*inputs)) is not None:
-            found[:] = [shares]
+            found.append((inputs[1].ptr, shares))
 
     readouts = (one for one in net.modules() if isinstance(one, Readout))
     handles = [one.register_forward_pre_hook(keep) for one in readouts]

@@ -92,7 +92,6 @@ class Siamese(nn.Module):
                 "parts: give sn.Sample one part, the second structure"
             )
         self._penalties = []
-        # The sample's own structure last: what its readout weighs is shown with predictions.
         b = self.encode(batch.parts[0])
         a = self.encode(replace(batch, parts=()))
         return self.head(self.comparison(self.compare(a, b)))

@@ -29,8 +29,9 @@ def pair_of(
     y: Any,
     kind: int = 0,
     origin: Any = None,
+    other: Any = None,
 ) -> sn.Sample:
-    """A sample of two structures with one target."""
-    second = sn.Sample(structures[1], inputs[1], np.int64(sn.IGNORE))
+    """A sample of two structures with one target; `other` is the origin of the second one."""
+    second = sn.Sample(structures[1], inputs[1], np.int64(sn.IGNORE), origin=other)
     first = sn.Sample(structures[0], inputs[0], y, kind, origin)
     return replace(first, parts=(second,))

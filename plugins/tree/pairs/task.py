@@ -3,6 +3,7 @@
 import abc
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,8 @@ class SentencePairs(sn.Task):
 
         sides = one.first, one.second
         (a, b), (x, z) = map(structure, sides), map(tokens, sides, self._bags(one))
-        return pair_of((a, b), (x, z), y, origin=one)
+        other = replace(one, first=one.second, second=one.first)
+        return pair_of((a, b), (x, z), y, origin=one, other=other)
 
     def _bags(self, one: SentencePair) -> list[list[tuple[str, ...]]]:
         """What is read at every word of both sentences."""
