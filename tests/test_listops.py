@@ -93,7 +93,7 @@ MISTAKES = {
     "( ( [MAX ( 2 ) ) ] )": "column 10: these round brackets have 1 in them, expected a pair",
     "( ( [MAX 2 ) ] ) )": "column 18: ')' after the end of the tree",
     ") [MAX 2 ]": "column 1: ')' closes no bracket",
-    "( ( [MAX 2 ) ]": "column 15: 1 brackets are not closed",
+    "( ( [MAX 2 ) ]": "column 15: a bracket is not closed",
 }
 
 

@@ -736,7 +736,7 @@ def test_missing_data_says_which_files_where_it_looked_and_how_to_point_to_them(
 @pytest.mark.parametrize(
     ("line", "fragments"),
     [
-        ("(3 (2 a) (2 b)", ["line 32, column 15", "1 brackets are not closed"]),
+        ("(3 (2 a) (2 b)", ["line 32, column 15", "a bracket is not closed"]),
         ("(3 (2 a) (2 b)))", ["line 32, column 16", "after the end of the tree"]),
         ("(3 (2 a) word)", ["line 32, column 10", "'word'"]),
         ("(3 (2 a) (9 b))", ["line 32", "label '9'", "'b'"]),

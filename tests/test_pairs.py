@@ -41,7 +41,7 @@ MISTAKES = {
     "( a b )": (1, "these brackets hold no formula"),
     "( and a )": (1, "'( and a )' is a part of a formula"),
     "not": (1, "'not' is a part of a formula"),
-    "( not a": (8, "1 brackets are not closed"),
+    "( not a": (8, "a bracket is not closed"),
     "( a and b )": (1, "these round brackets have 3 in them"),
     "( a ( not b ) )": (1, "these brackets hold no formula"),
     "( not ( ) )": (9, "an empty node: bracket and then ')'"),
@@ -115,7 +115,7 @@ def test_pairs_of_the_training_split_are_in_no_other_one(logic):
     [
         ("?\ta\tb", "line 13: '?\\ta\\tb', expected a relation, one of = < > ^ | v #"),
         ("=\ta", "expected a relation"),
-        ("=\ta\t( not b", "train1, line 13, column 12: 1 brackets are not closed"),
+        ("=\ta\t( not b", "train1, line 13, column 12: a bracket is not closed"),
     ],
 )
 def test_a_line_of_formulas_is_refused_with_its_place(logic, tmp_path, line, message):
@@ -134,7 +134,7 @@ def test_a_users_formulas_are_read_and_a_single_one_refused(logic):
     assert [len(part.x) for part in (one, *one.parts)] == [3, 5]
     with pytest.raises(ValueError, match=r"text, line 1: .* has 1 texts, expected two"):
         task.read_text(sn.Origin("text", 1, "( not a )"), TREE)
-    with pytest.raises(ValueError, match="text, line 1, column 14: 1 brackets are not"):
+    with pytest.raises(ValueError, match="text, line 1, column 14: a bracket is not"):
         task.read_text(sn.Origin("text", 1, "a ||| ( not a"), TREE)
 
 

@@ -66,8 +66,8 @@ def test_numbers_at_the_beginning_of_every_bracket_are_labels():
 
 
 MISTAKES = {
-    "( a b": (6, "1 brackets are not closed"),
-    "( ( a ) ": (8, "1 brackets are not closed"),
+    "( a b": (6, "a bracket is not closed"),
+    "( ( a ) ": (8, "a bracket is not closed"),
     "( a ( ) )": (7, "an empty node: bracket and then ')'"),
     "()": (2, "an empty node: bracket and then ')'"),
     "( a ) b": (7, "'b' after the end of the tree"),

@@ -62,7 +62,7 @@ def test_a_word_may_hold_any_character_but_brackets_and_space():
 
 
 MISTAKES = {
-    "(3 (2 a) (2 b)": (15, "1 brackets are not closed"),
+    "(3 (2 a) (2 b)": (15, "a bracket is not closed"),
     "(3 (2 a (2 b))": (9, "'(' after the word 'a'"),
     "(3 (2 a) (2 b)))": (16, "')' after the end of the tree"),
     "(3 a) (2 b)": (7, "'(' after the end of the tree"),
@@ -77,7 +77,7 @@ MISTAKES = {
     "(3 (2))": (6, "an empty node"),
     "3 a)": (1, "a tree begins with '(', got '3'"),
     ")": (1, "')' closes no bracket"),
-    "(": (2, "1 brackets are not closed"),
+    "(": (2, "a bracket is not closed"),
     "(((": (3, "a label is missing before '('"),
 }
 
@@ -118,7 +118,7 @@ def test_a_tree_of_100_000_levels_is_read(side):
     tree = parse(opening + closing)
     assert sys.getrecursionlimit() == limit
     assert len(tree.labels) == (depth + 1 if side == "single" else 2 * depth + 1)
-    with pytest.raises(ValueError, match="1 brackets are not closed"):
+    with pytest.raises(ValueError, match="a bracket is not closed"):
         parse(opening + closing[:-1])
     children = sn.Edges.of_parents(tree.parent).table()
     (plan,) = sn.topologies.create("tree").plan([np.pad(children, ((0, 0), (0, 1)),

@@ -101,12 +101,12 @@ BAD_CONLLU = {
         "line 1: expected 10 columns with tabs between them, found 1",
     ),
     "empty": (row("1", "a", upos=""), "line 1: column 4 is empty, CoNLL-U has _ in its place"),
-    "number": (row("one", "a"), "line 1: 'one', expected the number of a word"),
-    "first": (row("2", "a"), "line 1: '2', expected the number of the next word, 1"),
-    "order": (row("1", "a") + "\n" + row("3", "b"), "line 2: '3', expected the number of the next"),
-    "token": (row("1", "a") + "\n" + row("1-2", "b"), "line 2: '1-2', expected the numbers of"),
-    "range": (row("1-1", "a"), "line 1: '1-1', expected the numbers of words from 1 on"),
-    "node": (row("2.1", "a"), "line 1: '2.1', expected a node after word 0, 0.1"),
+    "number": (row("one", "a"), "line 1, column 1: 'one', expected the number of a word"),
+    "first": (row("2", "a"), "line 1, column 1: '2', expected the number of the next word, 1"),
+    "order": (row("1", "a") + "\n" + row("3", "b"), "line 2, column 1: '3', expected the number"),
+    "token": (row("1", "a") + "\n" + row("1-2", "b"), "line 2, column 1: '1-2', expected the"),
+    "range": (row("1-1", "a"), "line 1, column 1: '1-1', expected the numbers of words from 1 on"),
+    "node": (row("2.1", "a"), "line 1, column 1: '2.1', expected a node after word 0, 0.1"),
 }  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_what_is_not_conllu_is_named_with_its_line(place, case):
 
 def test_features_are_pairs(place):
     (place / "a.conllu").write_text(row("1", "a", feats="Number"))
-    with pytest.raises(ValueError, match=r"line 1: 'Number', expected features such as"):
+    with pytest.raises(ValueError, match=r"line 1, column 6: 'Number', expected features such as"):
         list(read_conllu(place / "a.conllu", "Number"))
     assert len(list(read_conllu(place / "a.conllu", "upos"))) == 1
 

@@ -91,7 +91,7 @@ MISTAKES = {
     "(S\n (NN a b))": "line 2, column 8: a second word, or a word next to children: 'b'",
     "(S (NN a))\n (S ((NN b)))": "line 2, column 6: a label is missing before '('",
     "(((NN a)))": "line 1, column 3: a label is missing before '('",
-    "(S (NN a)\n\n  (NN b)": "line 3, column 9: 1 brackets are not closed of the tree that begins "
+    "(S (NN a)\n\n  (NN b)": "line 3, column 9: a bracket is not closed of the tree that begins "
     "in line 1",
     "a": "line 1, column 1: a tree begins with '(', got 'a'",
     "(S (NN a)))": "line 1, column 11: ')' closes no bracket",
@@ -286,7 +286,7 @@ BAD_JSON = {
     '{"label": "A" "word": "a"}': "line 1, column 15: '\"', expected ',' or the '}' for the { of",
     '[{"word": "a"}': "line 1, column 15: the file ends, expected ',' or the ']' for the [ of line",
     '{"word": "a", "word": "b"}': "line 1, column 15: key 'word' is there twice",
-    '{"word": "a\n"}': "line 1, column 12: invalid control character at",
+    '{"word": "a\n"}': "line 1, column 12: invalid control character",
     '{"wrod": "a"}': "line 1, column 10: unknown key 'wrod', expected label, word, children",
     '{"label": "A", "children": []}': "line 1, column 1: a node has a word, or children",
     '{"label": 1, "word": "a"}': "line 1, column 11: 1, expected a text",

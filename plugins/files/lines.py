@@ -18,9 +18,13 @@ class Line:
     line: int
     text: str
 
-    def refuse(self, value: object, expected: str) -> ValueError:
-        """A ValueError that names the file, the line, the value and what was expected."""
-        return ValueError(f"{self.path}, line {self.line}: {shown(value)}, expected {expected}")
+    def refuse(self, value: object, expected: str, column: int | None = None) -> ValueError:
+        """A ValueError that names the file, the line, the value and what was expected.
+
+        `column` is that of the value, from 1 on: of characters, or of values with tabs between.
+        """
+        place = f"line {self.line}" + ("" if column is None else f", column {column}")
+        return ValueError(f"{self.path}, {place}: {shown(value)}, expected {expected}")
 
 
 def shown(value: object) -> str:

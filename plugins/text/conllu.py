@@ -91,14 +91,14 @@ def _is_word(line: Line, number: str, before: int) -> bool:
     """Whether a line is that of a word, of which there are `before` in the sentence already."""
     match = NUMBER.fullmatch(number)
     if match is None:
-        raise line.refuse(number, "the number of a word, of several such as 3-4, or such as 8.1")
+        raise line.refuse(number, "the number of a word, of several such as 3-4, or such as 8.1", 1)
     first, sign, last = match.groups()
     if sign == "-" and (int(first) != before + 1 or int(last) <= int(first)):
-        raise line.refuse(number, f"the numbers of words from {before + 1} on")
+        raise line.refuse(number, f"the numbers of words from {before + 1} on", 1)
     if sign == "." and int(first) != before:
-        raise line.refuse(number, f"a node after word {before}, {before}.1")
+        raise line.refuse(number, f"a node after word {before}, {before}.1", 1)
     if sign is None and int(first) != before + 1:
-        raise line.refuse(number, f"the number of the next word, {before + 1}")
+        raise line.refuse(number, f"the number of the next word, {before + 1}", 1)
     return sign is None
 
 
@@ -115,5 +115,5 @@ def _features(line: Line, fields: list[str]) -> dict[str, str]:
         return {}
     pairs = [pair.partition("=") for pair in given.split("|")]
     if not all(name and sign and value for name, sign, value in pairs):
-        raise line.refuse(given, "features such as Number=Sing|Person=3")
+        raise line.refuse(given, "features such as Number=Sing|Person=3", FEATURES + 1)
     return {name: value for name, _, value in pairs}

@@ -135,7 +135,8 @@ class Reader:
 
     def unclosed(self) -> ValueError:
         """The error of a tree that has no end."""
-        what = f"{len(self.stack)} brackets are not closed"
+        count = len(self.stack)
+        what = "a bracket is not closed" if count == 1 else f"{count} brackets are not closed"
         if self.last is not self.first:
             what += f" of the tree that begins in line {self.first.line}"
         return mistake(self.last, self.end, what)

@@ -106,7 +106,9 @@ def _parents(line: Line, words: int, trees: Trees) -> tuple[int, ...]:
     if len(fields) != nodes:
         raise line.refuse(line.text, f"{nodes} numbers for {words} words, got {len(fields)}")
     for at, field in enumerate(fields, start=1):
-        if not field.isdecimal() or int(field) > nodes:
+        # Longer numbers are not converted, which takes long.
+        is_number = field.isascii() and field.isdecimal() and len(field) < 10
+        if not is_number or int(field) > nodes:
             raise line.refuse(field, f"the parent of node {at}, from 0 (the root) to {nodes}")
     parent = tuple(int(field) - 1 for field in fields)
     roots = [at for at, above in enumerate(parent, start=1) if above < 0]

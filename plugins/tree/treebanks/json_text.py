@@ -10,6 +10,8 @@ from json.decoder import scanstring  # pyright: ignore[reportAttributeAccessIssu
 from pathlib import Path
 from typing import Any
 
+from structnet.plugins.files.lines import shown
+
 SPACE = re.compile(r"[ \t\r\n]*")
 SCALAR = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?|true|false|null", re.ASCII)
 NAMED = {"true": True, "false": False, "null": None}
@@ -53,7 +55,7 @@ class Value:
             raise self.mistake(f"{self._shown()}, expected {what}")
         for key, value in self.content.items():
             if key not in known:
-                raise value.mistake(f"unknown key {key!r}, expected {', '.join(known)}")
+                raise value.mistake(f"unknown key {shown(key)}, expected {', '.join(known)}")
         return self.content
 
     def items(self) -> list["Value"]:
@@ -75,7 +77,7 @@ class Value:
     def _shown(self) -> str:
         if isinstance(self.content, dict | list):
             return "an object" if isinstance(self.content, dict) else "a list"
-        return repr(self.content)[:40]
+        return shown(self.content)
 
 
 def values(path: Path, text: str) -> Iterator[Value]:
@@ -135,10 +137,10 @@ def _key(source: Text, open_: list[tuple[Value, str | None]], at: int) -> int:
         raise source.mistake(at, "expected a key in double quotes")
     key, colon = _string(source, at)
     if key in whole.content:
-        raise source.mistake(at, f"key {key!r} is there twice")
+        raise source.mistake(at, f"key {shown(key)} is there twice")
     colon = _skip(source.text, colon)
     if source.text[colon : colon + 1] != ":":
-        raise source.mistake(colon, f"expected ':' after key {key!r}")
+        raise source.mistake(colon, f"expected ':' after key {shown(key)}")
     open_[-1] = whole, key
     return _skip(source.text, colon + 1)
 
@@ -172,6 +174,10 @@ def _scalar(source: Text, at: int) -> tuple[Value, int]:
 
 def _string(source: Text, at: int) -> tuple[str, int]:
     try:
-        return scanstring(source.text, at + 1, True)
+        text, end = scanstring(source.text, at + 1, True)
     except JSONDecodeError as error:
-        raise source.mistake(error.pos, error.msg[0].lower() + error.msg[1:]) from error
+        what = error.msg[0].lower() + error.msg[1:].removesuffix(" at")
+        raise source.mistake(error.pos, what) from error
+    if any("\ud800" <= one <= "\udfff" for one in text):
+        raise source.mistake(at, f"{shown(text)} has half of a surrogate pair, which is no text")
+    return text, end
