@@ -786,7 +786,7 @@ def test_a_task_refuses_a_topology_that_its_structures_do_not_fit(place):
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(place):
     (place / "spoilt.py").write_text(SPOILT)
     words = (*TINY, "--plugin", "spoilt.py", "task=spoilt", "run=out", "trainer.max_epochs=3")
-    message = refused(*words, "trainer.batch_size=40")
+    message = refused(*words, "trainer.batch_size=26")
     found = re.search(
         r"loss nan at step 7 of epoch 1: .* is (\S+); last good checkpoint: (\S+)\. ", message
     )

@@ -90,6 +90,14 @@ def test_half_of_what_is_tested_is_swapped(code, split):
         assert group[0].x.ids.tolist() == task.vocabulary.tokens(nodes.words).ids.tolist()
 
 
+def test_equal_expressions_are_learned_once_and_tested_as_often_as_they_are_written(tmp_path):
+    for number in range(12):
+        (tmp_path / f"part_{number}.py").write_text("a - b\na  -  b\nb - a\nf(a, b)\nf(c, b)\n")
+    _, splits = load(tmp_path)
+    counts = {name: len(samples) // 2 for name, samples in splits.items()}
+    assert counts == {"train": 4, "validation": 5, "test": 5}
+
+
 def test_a_split_is_the_same_every_time(code):
     (_, one), (_, other) = load(code), load(code)
     for split in one:

@@ -33,8 +33,9 @@ class Swapped(CodeChoice):
 
     After Pradel and Sen (2018), "DeepBugs", section 3.2. The samples are binary operations, single
     comparisons, and calls with two or more positional arguments; operations and comparisons that
-    mean the same either way, such as + * == and !=, are left out. Trees are binary, by left child
-    and right sibling, or have any number of children; sequences are the words in source order.
+    mean the same either way, such as + * == and !=, are left out. Equal ones of the training split
+    are learned once. Trees are binary, by left child and right sibling, or have any number of
+    children; sequences are the words in source order.
 
     Arguments:
         habits: a Python file or folder, such as a package, whose own habits predictions learn
@@ -56,7 +57,8 @@ class Swapped(CodeChoice):
         check_arity(topology, "swapped")
 
     def extract(self, splits: dict[str, list[Path]]) -> dict[str, list[Expression]]:
-        return {name: list(self.extract_all(files)) for name, files in splits.items()}
+        found = {name: list(self.extract_all(files)) for name, files in splits.items()}
+        return {**found, "train": _distinct(found["train"])}
 
     def extract_all(self, files: Sequence[Path]) -> Iterator[Expression]:
         return read_all(files, expressions)
@@ -133,6 +135,15 @@ class Swapped(CodeChoice):
             }
             for name, hits in correct.items()
         }
+
+
+def _distinct(found: Sequence[Expression]) -> list[Expression]:
+    """The first of all expressions that are equal to a net."""
+    first: dict[Any, Expression] = {}
+    for one in found:
+        nodes = one.nodes(False)
+        first.setdefault((tuple(nodes.words), nodes.parent.tobytes()), one)
+    return list(first.values())
 
 
 def _structure(nodes: Nodes, topology: sn.Topology) -> Any:
