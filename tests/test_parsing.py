@@ -1,12 +1,14 @@
 """Finding trees: search against all binary trees, the loss by definition, brackets by hand."""
 
 import json
+import random
 from collections import Counter
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
+import nltk
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from commands import SMALL, call, opened, refused
 
 import structnet as sn
 from structnet.plugins.files.lines import Line
+from structnet.plugins.text.corpora import nltk_corpus
 from structnet.plugins.tree.brackets import bracketed, read_treebank
 from structnet.plugins.tree.nets.parser import Parser
 from structnet.plugins.tree.parsing import evalb
@@ -23,6 +26,7 @@ from structnet.plugins.tree.parsing.constituents import Phrases, given_tree, lab
 from structnet.plugins.tree.parsing.gold import Gold
 from structnet.plugins.tree.parsing.nodes import Nodes
 from structnet.plugins.tree.treebanks import changes
+from structnet.plugins.tree.treebanks.reading import read_sample
 
 SENTENCES = (
     "(S (NP (DT the) (JJ old) (NN dog)) (VP (VBD saw) (NP (PRP it))) (. .))",
@@ -333,6 +337,52 @@ def test_brackets_are_those_of_the_words_that_count():
 )
 def test_right_brackets_are_counted_as_by_hand(said, there, labelled, unlabelled):
     assert evalb.compared(counted(said), counted(there)) == [labelled, unlabelled]
+
+
+def by_nltk(text):
+    """The brackets of a tree that count, by a definition of its own: lists of words."""
+    found = []
+
+    def walk(tree):
+        if isinstance(tree[0], str):
+            return [] if tree.label() in (",", ":", "``", "''", ".") else [next(number)]
+        below = [word for child in tree for word in walk(child)]
+        if below and tree.label() != "TOP":
+            found.append(("ADVP" if tree.label() == "PRT" else tree.label(), tuple(below)))
+        return below
+
+    number = count()
+    walk(nltk.Tree.fromstring(text))
+    return found
+
+
+def test_brackets_are_those_of_an_independent_count():
+    draw = random.Random(0)
+
+    def drawn(depth):
+        if depth > 4 or draw.random() < 0.3:
+            return f"({draw.choice(['NN', '.', ',', 'VB'])} a)"
+        some = [drawn(depth + 1) for _ in range(draw.choice([1, 2, 2, 3]))]
+        return f"({draw.choice(['S', 'NP', 'PRT', 'ADVP', 'TOP'])} {' '.join(some)})"
+
+    for text in (f"(S {drawn(0)} {drawn(0)} (NN b))" for _ in range(60)):
+        mine = counted(text)
+        theirs = Counter((label, below[0], below[-1] + 1) for label, below in by_nltk(text))
+        assert mine == theirs
+
+
+@pytest.mark.slow
+def test_every_tree_of_the_penn_treebanks_sample_is_found_again():
+    try:
+        nltk_corpus("treebank")
+    except FileNotFoundError:
+        pytest.skip("NLTK's treebank is not on this machine")
+    for tree in map(changes.without_traces, read_sample()):
+        tree = tree.with_labels([changes.bare_label(label) for label in tree.labels])
+        merged = changes.collapsed(tree, with_words=True)
+        assert merged.counts().min(initial=2, where=merged.counts() > 0) > 1
+        found, _ = Phrases.of(merged).tree(merged.leaves)
+        assert bracketed(found) == bracketed(tree)
 
 
 def test_a_found_tree_gives_the_tree_back():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import structnet as sn
 from structnet.plugins.tree.parsing.beam import Wanted, search
 from structnet.plugins.tree.parsing.cky import search_chart
-from structnet.plugins.tree.parsing.gold import Gold, labels_of
+from structnet.plugins.tree.parsing.gold import Gold, classes_of
 from structnet.plugins.tree.parsing.nodes import Nodes, States
 from structnet.plugins.tree.parsing.parses import Objective, Parses, numbered, parses_of
 from structnet.plugins.tree.topology import Tree
@@ -160,7 +160,7 @@ class Parser(nn.Module):
         # A chart has no order in which the nodes of a tree were found.
         ahead = (lead[:, -1] if self.search == "cky" else lead.amax(1)).relu()
         at = nodes["sample"][used]
-        y = labels_of(nodes["shared"][used], nodes["size"][used], gold.sizes[at], gold.labels[at])
+        y = classes_of(nodes["shared"][used], nodes["size"][used], gold.sizes[at], gold.labels[at])
         y = torch.from_numpy(np.concatenate([gold.leaf_labels, y])).to(h.device)
         return Objective(ahead, self.head(torch.cat([states[0], h])), y)
 

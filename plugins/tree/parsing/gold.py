@@ -69,7 +69,7 @@ def crosses(shared: Ints, size: Ints, sizes: Ints) -> Any:
     return np.any((shared > 0) & (shared < sizes) & (shared < size[:, None]), axis=1)
 
 
-def labels_of(shared: Ints, size: Ints, sizes: Ints, labels: Ints) -> Ints:
+def classes_of(shared: Ints, size: Ints, sizes: Ints, labels: Ints) -> Ints:
     """The class of sets of leaves (m,): that of the bracket of these very leaves, else 0.
 
     Arguments:

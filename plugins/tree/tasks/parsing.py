@@ -1,6 +1,6 @@
 """The constituents of sentences, from treebanks."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,6 +85,8 @@ class Parsing(sn.Task):
         for option, value, least in (("min_count", min_count, 1), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"option {option!r} is at least {least}, got {value}")
+        if not 0 <= weight < np.inf:
+            raise ValueError(f"option 'weight' is at least 0 and finite, got {weight}")
         self.root, self.lower, self.min_count, self.seed = root, lower, min_count, seed
         self.weight = weight
 
@@ -92,6 +94,15 @@ class Parsing(sn.Task):
     def unseen(self) -> Sequence[str]:
         loaded: sn.Splits | None = vars(self).get("loaded")
         return () if loaded is None else [label for _, label in loaded.source]
+
+    def know(self, vocabulary: sn.Vocabulary | None, learned: Mapping[str, Any]) -> None:
+        phrases, classes = learned.get("phrases"), learned.get("classes", ())
+        if phrases is not None and not (type(phrases) is int and 1 < phrases < len(classes)):
+            raise ValueError(
+                f"learned, 'phrases' is how many of the {len(classes)} classes are those of "
+                f"phrases, got {phrases!r}"
+            )
+        super().know(vocabulary, learned)
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return True
