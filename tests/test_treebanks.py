@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import runpy
 import sys
 import tracemalloc
 from pathlib import Path
@@ -540,6 +541,19 @@ def test_a_node_of_20_000_children_takes_memory_by_their_number(tmp_path):
     assert tracemalloc.get_traced_memory()[1] < 2**28
     tracemalloc.stop()
     assert all(one.grad.isfinite().all() for one in net.parameters() if one.grad is not None)
+
+
+def test_the_examples_of_trees_in_memory_run(tmp_path, capsys):
+    page = (Path(__file__).parents[1] / "docs" / "trees-treebanks.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shapes = [
+        tuple(runpy.run_path(write(tmp_path, f"{number}.py", block))["h"].shape)
+        for number, block in enumerate(blocks)
+    ]
+    assert shapes == [(5, 16), (3, 32)]
+    assert capsys.readouterr().out.splitlines() == [
+        "['S', 'NP', 'DT', 'NN', 'VP'] ['', '', 'the', 'dog', 'barks']", "['root', 'nsubj', 'det']"
+    ]  # fmt: skip
 
 
 @pytest.mark.slow
