@@ -22,7 +22,13 @@ from structnet.plugins.tree.nets.parser import Parser
 from structnet.plugins.tree.parsing import evalb
 from structnet.plugins.tree.parsing.beam import Wanted, search
 from structnet.plugins.tree.parsing.cky import search_chart
-from structnet.plugins.tree.parsing.constituents import Phrases, given_tree, labels_of, mistakes
+from structnet.plugins.tree.parsing.constituents import (
+    ANY,
+    Phrases,
+    given_tree,
+    labels_of,
+    mistakes,
+)
 from structnet.plugins.tree.parsing.gold import Gold
 from structnet.plugins.tree.parsing.nodes import Nodes
 from structnet.plugins.tree.treebanks import changes
@@ -297,6 +303,41 @@ def test_leaves_of_a_graph_are_merged_where_it_has_edges():
     (found,) = search(nodes, edges, Wanted(np.zeros(1, int), np.zeros(1)))
     below = nodes.states[0][torch.from_numpy(found), 0].int().tolist()
     assert below == [0b1100, 0b1101, 0b1111]
+
+
+@pytest.mark.parametrize("search", ["beam", "cky"])
+def test_sentences_of_one_word_have_nothing_to_merge(search):
+    net, batch = net_of(search=search), batch_of([TREES[1], TREES[1]])
+    found = net(batch)
+    assert found.violations.tolist() == [0, 0] and len(found.scores) == len(found.y) == 2
+    (found.violations.sum() + found.scores.sum()).backward()
+    with torch.no_grad():
+        parses = net.eval()(batch)
+    assert parses.ptr.tolist() == [0, 1, 2] and (parses.children == -1).all()
+
+
+def test_a_net_merges_the_nodes_of_graphs():
+    # A grid of two rows and three columns; the given tree has its left four nodes and the others.
+    pairs = [(0, 1), (1, 2), (3, 4), (4, 5), (0, 3), (1, 4), (2, 5)]
+    index = np.array([*pairs, *((v, u) for u, v in pairs)]).T
+    parent = np.array([6, 6, 7, 6, 6, 7, 8, 8, -1])
+    tree = sn.Edges.of_parents(parent).table()
+    part = sn.Sample(tree, np.zeros((9, 1)), np.arange(9) % 3, topology=ANY)
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    sample = sn.Sample(sn.Edges(index, 6), x, np.array(sn.IGNORE), parts=(part,))
+    topology = sn.topologies.create("ordered_graph", unvisited="nothing")
+    batch = sn.collate([sample, sample], topology)
+    net = net_of("ordered_graph", beam=2)
+    net(batch).violations.sum().backward()
+    gold = Gold.of(batch.parts[0], batch.ptr.numpy())
+    nodes = net._nodes([state.detach() for state in net.leaves(batch)], batch, gold)
+    found = net._search(nodes, batch, Wanted(np.arange(2), np.full(2, -np.inf)))
+    for one in found:
+        assert len(one) == 5 and not nodes["wrong"][one].any()
+        assert nodes["size"][one].max() == 6
+        assert sorted(nodes["size"][one])[-2:] == [4, 6]
+    with pytest.raises(ValueError, match="search=cky is for sequences"):
+        net_of("ordered_graph", search="cky")
 
 
 def brackets(text):

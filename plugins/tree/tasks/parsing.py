@@ -61,7 +61,8 @@ class Parsing(sn.Task):
         root: a file or folder, as of task `trees`; null is NLTK's sample of the Penn Treebank.
         lower: whether words are known in small letters; characters keep their capitals.
         min_count: how often a word must occur in the training split to be known.
-        weight: what the cross entropy of labels counts in the loss.
+        weight: what the cross entropy of labels counts in the loss, beside a sample's violation,
+            which is a sum over the nodes of its tree.
         seed: which trees are drawn, for a split that is not given.
     """
 
@@ -79,7 +80,7 @@ class Parsing(sn.Task):
         root: str | None = None,
         lower: bool = False,
         min_count: int = 1,
-        weight: float = 1.0,
+        weight: float = 10.0,
         seed: int = 0,
     ):
         for option, value, least in (("min_count", min_count, 1), ("seed", seed, 0)):
