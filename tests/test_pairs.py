@@ -1,5 +1,7 @@
 """Pairs of formulas and of sentences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -314,6 +316,10 @@ def test_a_users_sentences_are_read_on_sequences_and_refused_on_trees(sick):
     one = task.read_text(text, CHAIN)
     assert [len(part.x) for part in (one, *one.parts)] == [3, 3]
     assert list(task.node_names(one)) == ["A", "man", "plays"]
+    # Also where the text is the origin, as of a run, and of the second sentence.
+    one = replace(one, origin=text)
+    assert list(task.node_names(one)) == ["A", "man", "plays"]
+    assert list(task.node_names(one.parts[0])) == ["A", "person", "plays"]
     with pytest.raises(ValueError, match=r"a\.cparents, b\.cparents, or train on sequences"):
         create(sick)[0].read_text(text, TREE)
     with pytest.raises(ValueError, match="has 1 texts, expected two with"):

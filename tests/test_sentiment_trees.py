@@ -97,6 +97,12 @@ def test_what_is_refused_says_what_to_type(tmp_path):
     for text, message in wrong.items():
         with pytest.raises(ValueError, match=message):
             task.read_text(typed(text), topology)
+    path = tmp_path / "own.txt"
+    path.write_text("(3 (2 a) (2 b))\n(3 (2 a) (2 (1 b) (2 c)) (1 d))\n")
+    with pytest.raises(
+        ValueError, match=r"own\.txt, line 2: 'a b c d' has 3 parts, nodes of the n"
+    ):
+        list(task.read(path, topology))
     # What is proposed is taken.
     for words in (["good"], ["not", "good"], [], ["a"] * 12, ["a"] * 13):
         task.read_text(typed(suggested(words)), topology)

@@ -6,7 +6,7 @@ every node of a binary tree, the words first), and the same with b; `sim.txt` (a
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +44,10 @@ class SentencePair:
     second: Sentence
     score: float = float("nan")
     id: str = ""
+
+    @property
+    def exchanged(self) -> "SentencePair":
+        return replace(self, first=self.second, second=self.first)
 
 
 def file_names(trees: Trees | None, *, labelled: bool = True) -> list[str]:

@@ -3,7 +3,6 @@
 import abc
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -128,16 +127,7 @@ class SentencePairs(sn.Task):
                 f"not have: write path=FOLDER for a folder with {names}, or train on sequences, "
                 "topology=bichain"
             )
-        sides = split_pair(text, EXAMPLE)
-        sentences = [Sentence(tuple(self.words(re.sub(r"[.!?\s]+$", "", side)))) for side in sides]
-        for side, sentence in zip(sides, sentences, strict=True):
-            if not sentence.words:
-                raise ValueError(
-                    f"{text.path}, line {text.line}: {side!r} has no words, expected two sentences "
-                    f"with {SEPARATOR} between them"
-                )
-        one = SentencePair(text.path, text.line, text.text, sentences[0], sentences[1])
-        return self._sample(one, topology, self.vocabulary, self.unknown)
+        return self._sample(self._typed(text), topology, self.vocabulary, self.unknown)
 
     def commands(self, topology: sn.Topology) -> Iterator[tuple[str, ...]]:
         if topology.takes == "sequence":
@@ -145,12 +135,26 @@ class SentencePairs(sn.Task):
         yield "predict", "path=FOLDER"
 
     def node_names(self, sample: sn.Sample) -> Any:
-        names = super().node_names(sample)
-        if names is None or not isinstance(sample.origin, SentencePair):
+        names, origin = super().node_names(sample), sample.origin
+        if names is None or origin is None:
             return names
         # As they are written, also where the net does not know them.
-        words = sample.origin.first.words
-        return [*words, *names[len(words) :]]
+        pair = origin if isinstance(origin, SentencePair) else self._typed(origin)
+        return [*pair.first.words, *names[len(pair.first.words) :]]
+
+    def _typed(self, text: Any) -> SentencePair:
+        """The pair that a text is; ValueError names its path and line for one that is none."""
+        sides = split_pair(text, EXAMPLE)
+        first, second = (
+            Sentence(tuple(self.words(re.sub(r"[.!?\s]+$", "", side)))) for side in sides
+        )
+        for side, sentence in zip(sides, (first, second), strict=True):
+            if not sentence.words:
+                raise ValueError(
+                    f"{text.path}, line {text.line}: {side!r} has no words, expected two sentences "
+                    f"with {SEPARATOR} between them"
+                )
+        return SentencePair(text.path, text.line, text.text, first, second)
 
     def _trees(self, topology: sn.Topology) -> Trees | None:
         return self.trees if topology.takes == "tree" else None
@@ -176,8 +180,7 @@ class SentencePairs(sn.Task):
 
         sides = one.first, one.second
         (a, b), (x, z) = map(structure, sides), map(tokens, sides, self._bags(one))
-        other = replace(one, first=one.second, second=one.first)
-        return pair_of((a, b), (x, z), y, origin=one, other=other)
+        return pair_of((a, b), (x, z), y, origin=one, other=one.exchanged)
 
     def _bags(self, one: SentencePair) -> list[list[tuple[str, ...]]]:
         """What is read at every word of both sentences."""
