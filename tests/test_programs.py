@@ -175,8 +175,11 @@ def test_kinds_of_nodes_are_learned_and_predicted(tmp_path):
     status, out, err = call("predict", f"run={run}", f"path={tmp_path / 'a.c'}", "top=500")
     assert status == 0, err
     assert f"{tmp_path / 'a.c'}:12: node 0 int f11 ( int" in out
-    said = re.findall(r"node \d+ (.*) \((\w+), [0-9.]+\)$", out, re.MULTILINE)
-    assert dict(said)["f3 ( a )"] == "call_expression"
+    said = re.findall(r"node \d+ (.*) \((\w+), [0-9.]+, given (\w+)( ✗)?\)$", out, re.MULTILINE)
+    assert len(said) == len(out.splitlines()) == 12 * 10
+    assert ("f3 ( a )", "call_expression") in [(name, given) for name, _, given, _ in said]
+    assert all((label == given) == (not cross) for _, label, given, cross in said)
+    assert sum(not cross for *_, cross in said) > 0.7 * len(said)
     bad = tmp_path / "bad.c"
     bad.write_text("int f( {")
     assert refused("predict", f"run={run}", f"path={bad}").startswith(f"{bad}, line 1, column")
