@@ -1,4 +1,4 @@
-"""planted: plants swapped operands in files of others, and counts how many a trained net finds."""
+"""planted: how many swaps of operands, planted in other files, a trained net finds."""
 
 import importlib.util
 import json
