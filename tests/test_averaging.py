@@ -16,7 +16,8 @@ from structnet.training.trainer import evaluate
 
 WORDS = ("train", f"task.root={code_folder()}", *SMALL, "trainer.batch_nodes=128", "run=out",
          "trainer.optimizer=sgd", "trainer.schedule=constant", "trainer.average=triggered",
-         "trainer.learning_rate=20", "trainer.average_wait=1", "trainer.max_epochs=6")  # fmt: skip
+         "trainer.learning_rate=20", "trainer.average_wait=1", "trainer.max_epochs=6",
+         "trainer.calibrate=false")  # fmt: skip
 
 
 @pytest.fixture
