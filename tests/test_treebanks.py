@@ -409,15 +409,16 @@ def test_it_trains_on_brackets_and_predicts_the_labels_of_nodes(folder, tmp_path
     path = write(tmp_path, "new.mrg", "(X (NP (X the) (X dog) (X old)) (X bit))\n")
     status, out, err = call("predict", f"run={run}", f"path={path}")
     assert status == 0, err
-    # X is not known, and labels of words are not scored.
+    # Labels of words are not scored.
     lines = re.findall(r"^(.*) \(([A-Z]+), [0-9.]+(.*)\)$", out, re.MULTILINE)
     assert [line for line, *_ in lines] == [
         f"{path}:1: node 0 the dog old bit", f"{path}:1: node 1 the dog old"
     ]  # fmt: skip
     label, given = lines[1][1:]
-    assert lines[0][2] == "" and given == f", given NP{'' if label == 'NP' else ' ✗'}"
-    (_, one) = json.loads(call("predict", f"run={run}", f"path={path}", "--json").out)
+    assert lines[0][2] == ", given X ✗" and given == f", given NP{'' if label == 'NP' else ' ✗'}"
+    (other, one) = json.loads(call("predict", f"run={run}", f"path={path}", "--json").out)
     assert (one["given"], one["wrong"]) == ("NP", label != "NP")
+    assert (other["given"], other["wrong"]) == ("X", True)
     bad = write(tmp_path, "bad.mrg", "(X (X a)\n(X))")
     assert refused("predict", f"run={run}", f"path={bad}") == (
         f"{bad}, line 2, column 3: an empty node: label and then ')'"

@@ -260,8 +260,8 @@ def _given(task: Task, sample: Sample, node: int | None = None) -> str | None:
     is_class = np.issubdtype(y.dtype, np.integer) and y.ndim == int(node is not None)
     if task.wanted is not None or isinstance(task, Regression) or not is_class:
         return None
-    target = int(y if node is None else y[node])
-    return task.classes[target] if 0 <= target < len(task.classes) else None
+    names, target = [*task.classes, *task.unseen], int(y if node is None else y[node])
+    return names[target] if 0 <= target < len(names) else None
 
 
 def predictions(

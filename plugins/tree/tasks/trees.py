@@ -55,6 +55,8 @@ class Trees(sn.Task):
     learned = ("dependencies",)
     # Whether trees are those of CoNLL-U.
     dependencies = False
+    # The labels of a user's file that the net does not know.
+    others: Sequence[str] = ()
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class Trees(sn.Task):
     @property
     def unseen(self) -> Sequence[str]:
         loaded: sn.Splits | None = vars(self).get("loaded")
-        return () if loaded is None else loaded.source
+        return (*(() if loaded is None else loaded.source), *self.others)
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return self.score != "root"
@@ -100,9 +102,7 @@ class Trees(sn.Task):
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         found = self.find()
-        dependencies = (
-            found is not None and self.language is None and is_conllu(next(chain(*found.values())))
-        )
+        dependencies = found is not None and is_conllu(next(chain(*found.values())))
         splits = split_trees(
             found,
             lambda trees: self._changed(trees, topology, dependencies),
@@ -130,16 +130,20 @@ class Trees(sn.Task):
         )
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The trees of a file, or of all files of a folder, with the labels that the net knows."""
+        """The trees of a file, or of all files of a folder, with their labels."""
         assert self.vocabulary is not None
-        files, numbers = tree_files(path, self.language), {c: i for i, c in enumerate(self.classes)}
-        for file in files if self.language is None else ():
+        files = tree_files(path, self.language)
+        for file in files:
             if is_conllu(file) != self.dependencies:
                 raise ValueError(
                     f"{file}: the net was trained on "
                     f"{'dependency trees in CoNLL-U' if self.dependencies else 'constituents'}"
                 )
-        for tree in self._changed(read_files(files, self.language), topology, self.dependencies):
+        trees = list(self._changed(read_files(files, self.language), topology, self.dependencies))
+        new = self._labels(trees, self.dependencies).difference(self.classes, self.unseen)
+        self.others = [*self.others, *sorted(new)]
+        numbers = {label: at for at, label in enumerate((*self.classes, *self.unseen))}
+        for tree in trees:
             yield self._sample(tree, self.vocabulary, self.dependencies, numbers)
 
     def predicted_nodes(self, sample: sn.Sample) -> Sequence[int]:
@@ -218,13 +222,9 @@ class Trees(sn.Task):
                 "a word has any number of words that depend on it: set topology.arity=null, got "
                 f"{topology.arity}"
             )
-        given = {
-            "binarise": self.binarise is not None,
-            "unary": self.unary != "keep",
-            "traces": self.traces,
-        }
-        for option in (name for name, is_given in given.items() if is_given):
-            raise ValueError(f"task.{option} is for constituents, not for CoNLL-U: leave it out")
+        for option, value in {"binarise": None, "unary": "keep", "traces": False}.items():
+            if getattr(self, option) != value:
+                raise ValueError(f"task.{option} is for constituents, not CoNLL-U: leave it out")
 
     def _scored(self, tree: Any, dependencies: bool) -> list[int]:
         """The nodes whose labels are predicted."""

@@ -34,7 +34,7 @@ def split_trees(
     else:
         given = {}
         kinds = {file: is_conllu(file) for some in files.values() for file in some}
-        if language is None and len(set(kinds.values())) > 1:
+        if len(set(kinds.values())) > 1:
             raise ValueError(f"{min(kinds)} has other trees than those of the other splits")
         for split, some in files.items():
             given[split] = list(change(read_files(some, language)))
