@@ -215,6 +215,7 @@ def test_what_a_package_writes_one_way_over_and_over_is_less_probable_and_the_ot
     assert odds[0] - prior == pytest.approx(prior - odds[1], rel=0.2)
 
 
+@pytest.mark.slow
 def test_the_command_learns_habits_of_a_package(other):
     words = ("planted", f"run={trained()}", f"root={other}", "finds=5", "--json")
     without, with_habits = (
