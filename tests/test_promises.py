@@ -294,6 +294,7 @@ FILES = {
     "logic": "propositionallogic/train1.gz",
     "sick_relatedness": "sick/train/a.toks",
     "sick_entailment": "sick/train/a.toks",
+    "parsing": "nltk_data/corpora/treebank.zip",
 }
 # The same of the corpora that tasks name.
 CORPORA = {

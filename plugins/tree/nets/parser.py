@@ -38,10 +38,10 @@ class Parser(nn.Module):
 
     Training is max-margin: every merge whose leaves cross a bracket of the given tree adds `margin`
     to the score of a tree, and a sample's loss is how far the best tree is ahead of the best one
-    without such merges, 0 where it is not (eq. 7 and 8). So any number of children may be below a
-    node of the given tree. A search that keeps few partial trees misses trees that would be ahead
-    in the end: with search=beam the largest lead after any number of merges counts, the maximum
-    violation of Huang et al. (2012), "Structured perceptron with inexact search".
+    without such merges, 0 where it is not. So any number of children may be below a node of the
+    given tree. A search that keeps few partial trees misses trees that would be ahead in the end:
+    with search=beam the largest lead after any number of merges counts, the maximum violation of
+    Huang et al. (2012), "Structured perceptron with inexact search".
 
     Every node has scores of classes, by the head: class 0 is that of nodes which the given tree
     does not have.
@@ -178,7 +178,7 @@ class Parser(nn.Module):
         return nn.functional.pad(score, (0, 1))[torch.from_numpy(at).to(score.device)]
 
     def leaves(self, batch: sn.Batch) -> list[Tensor]:
-        """The states of the leaves, (N, size) each: tanh of a linear map (eq. 1)."""
+        """The states of the leaves, (N, size) each: tanh of a linear map."""
         alone = replace(batch, parts=())
         h = self.encoder.states(alone) if self.context else self.encoder.enter(alone)
         return list(self.leaf(h).tanh().split(self.state_sizes, dim=1))

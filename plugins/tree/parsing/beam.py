@@ -52,7 +52,7 @@ def search(nodes: Nodes, edges: Ints, wanted: Wanted, beam: int = 1) -> list[Int
 
     In every step each partial tree is extended by each of its candidates, and those with the
     highest sums of scores are kept; with one kept, the pair that scores best is merged (Socher et
-    al. 2011, section 3.2). All samples take a step at a time, and what is new after it is computed
+    al. 2011). All samples take a step at a time, and what is new after it is computed
     in one call. Leaves that nothing connects are left in several trees.
 
     Arguments:
