@@ -103,6 +103,12 @@ def test_files_as_they_were_give_the_false_alarms(run, net, other):
         expected += {one.origin.text: one.probability for one in reversed(said)}.values()
     assert sorted(bench.others) == pytest.approx(sorted(expected), rel=1e-4)
     assert bench.lines == 8 * 16
+    # The log-odds are those of the net alone, without the prior.
+    samples = [one for number in range(8) for one in run.task.read(other / f"part_{number}.py",
+                                                                   run.topology)]  # fmt: skip
+    batch = sn.collate(samples, run.topology)
+    shown, exchanged = run.task.sample_output(net(batch), batch).detach().unbind(1)
+    assert sorted(bench.odds) == pytest.approx(sorted((exchanged - shown).tolist()), abs=1e-4)
 
 
 def test_the_draw_is_by_seed_and_small_files_are_passed_over(run, net, other):
@@ -115,7 +121,7 @@ def test_the_draw_is_by_seed_and_small_files_are_passed_over(run, net, other):
     assert planted(run, net, small, finds=2).swaps == []
 
 
-def test_the_command_counts_what_it_plants(other):
+def test_the_command_counts_what_it_plants(run, net, other):
     words = ("planted", f"run={trained()}", f"root={other}", "finds=5", "lines=6")
     status, out, err = call(*words, "--json")
     assert status == 0 and "broken.py" in err
@@ -127,6 +133,10 @@ def test_the_command_counts_what_it_plants(other):
             assert found[name]["top"][str(k)] == sum(rank <= k for rank, _ in ranks) / 8
             expected = sum(min(1, k / of) for _, of in ranks) / 8
             assert found[name]["random"][str(k)] == pytest.approx(expected)
+    bench = planted(run, net, other)
+    assert found["expressions"] == len(bench.odds)
+    assert found["right"] == sum(odds < 0 for odds in bench.odds) / len(bench.odds)
+    assert 0 <= found["calibration_error"] <= 1
     for one in found["by_probability"]:
         share = sum(swap["probability"] >= one["least"] for swap in found["swaps"]) / 8
         assert one["found"] == share

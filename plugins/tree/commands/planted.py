@@ -30,7 +30,7 @@ In each file one expression is drawn, its operands are exchanged, and all expres
 their probability of being swapped, as structnet predict does. Prints how often the planted one is
 among the first, of the file and of the lines around it, beside the same for a random order; and for
 probabilities the share of planted swaps that have it, and how many expressions of the files as they
-were, per 1,000 lines.
+were, per 1,000 lines. The calibration error is that of the files' expressions, each in both orders.
 """
 FLAGS = ("--json",)
 NUMBERS = {"files": 200, "finds": 21, "lines": 100, "seed": 0}
@@ -120,6 +120,9 @@ def _figures(bench: Any) -> dict[str, Any]:
     return {
         "files": len(swaps),
         "lines": bench.lines,
+        "expressions": len(bench.odds),
+        "right": sum(odds < 0 for odds in bench.odds) / len(bench.odds),
+        "calibration_error": _calibration_error(bench.odds),
         "in_file": among([one.in_file for one in swaps]),
         "in_change": among([one.in_change for one in swaps]),
         "by_probability": [
@@ -133,8 +136,24 @@ def _figures(bench: Any) -> dict[str, Any]:
     }
 
 
+def _calibration_error(odds: Sequence[float]) -> float:
+    """Of the expressions, each as it was and with its operands exchanged; as in training."""
+    import torch
+    from torchmetrics.classification import BinaryCalibrationError
+
+    swapped = torch.tensor(odds, dtype=torch.float64).sigmoid()
+    both = torch.cat([swapped, 1 - swapped])
+    target = torch.arange(2).repeat_interleave(len(odds))
+    return float(BinaryCalibrationError()(both, target))
+
+
 def _print(figures: dict[str, Any], lines: int) -> None:
     print(f"{figures['files']} files, {figures['lines']:,} lines, one swap in each file")
+    right, error = 100 * figures["right"], figures["calibration_error"]
+    print(
+        f"{figures['expressions']:,} expressions, as they were and exchanged: {right:.1f} % right, "
+        f"calibration error {error:.3f}"
+    )
     rows = []
     for name, what in (("in_file", "its file"), ("in_change", f"{lines} lines around it")):
         ranks = figures[name]

@@ -1,6 +1,7 @@
 """Swaps that are planted in files of others, and where a trained net ranks them."""
 
 import ast
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,11 +49,13 @@ class Bench:
         swaps: one per file.
         lines: the number of lines of the files.
         others: the probabilities of all finds in the files as they were.
+        odds: the log-odds of all expressions as they were, if half of all were swapped.
     """
 
     swaps: Sequence[Swap]
     lines: int
     others: Sequence[float]
+    odds: Sequence[float]
 
 
 def plant(
@@ -79,8 +82,9 @@ def plant(
         lines: the lines around a swap that count as changed.
         seed: of the draw.
     """
-    draw = np.random.default_rng(seed)
-    swaps, others, all_lines = [], [], 0
+    task: Any = run.task
+    draw, prior = np.random.default_rng(seed), _log_odds(task.prior)
+    swaps, others, odds, all_lines = [], [], [], 0
     for at in draw.permutation(len(files)).tolist():
         if len(swaps) == count:
             break
@@ -95,6 +99,7 @@ def plant(
         before: dict[str, float] = {}
         for one, probability in _searched(run, net, [one for one, _ in found]):
             before[one.text] = max(probability, before.get(one.text, 0.0))
+            odds.append(_log_odds(probability) - prior)
         others += before.values()
         all_lines += len(files[at].read_bytes().splitlines())
         written, node = found[int(draw.integers(len(found)))]
@@ -103,7 +108,11 @@ def plant(
         place = next(number for number, (_, one) in enumerate(found) if one is node)
         searched = _searched(run, net, [one for one, _ in found])
         swaps.append(_swap(written, ast.unparse(node), place, searched, lines))
-    return Bench(swaps, all_lines, others)
+    return Bench(swaps, all_lines, others, odds)
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability) - math.log1p(-probability)
 
 
 def exchange(node: ast.expr) -> None:
