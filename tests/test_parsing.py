@@ -506,6 +506,8 @@ def test_a_found_tree_is_drawn_with_what_is_wrong(trained, tmp_path):
 @pytest.mark.slow
 def test_mistakes_are_named_in_one_line(trained, tmp_path):
     assert "'' has no words" in refused("predict", f"run={trained}", "text=")
+    for tree in ("(S (NP (DT The) (NN dog)) (VP (VBZ barks)))", "( ( The dog ) barks )"):
+        assert "is a tree in brackets" in refused("predict", f"run={trained}", f"text={tree}")
     (tmp_path / "empty.txt").write_text("\n\n")
     assert "has no sentences" in refused("predict", f"run={trained}", f"path={tmp_path}/empty.txt")
     train = ("train", "task=parsing", f"task.root={tmp_path}/trees", *SMALL)

@@ -121,8 +121,8 @@ def _check(run: Run) -> None:
     writes = type(task).answer is not Task.answer and task.wanted is None
     if type(task).loader is not Task.loader or writes:
         raise ValueError(
-            f"task {name!r} reads or writes whole texts; structnet errors lists the wrong classes "
-            "of samples and nodes"
+            f"task {name!r} reads or writes texts or trees as a whole; structnet errors lists the "
+            "wrong classes of samples and nodes, structnet draw run=DIR sample=N shows one sample"
         )
 
 

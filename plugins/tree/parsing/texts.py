@@ -8,6 +8,7 @@ import numpy as np
 import structnet as sn
 from structnet.plugins.files.lines import Line, read_lines
 from structnet.plugins.text.tokenise import tokeniser
+from structnet.plugins.tree.brackets import read_line
 from structnet.plugins.tree.treebanks.reading import kind_of
 
 # How brackets in a text are written in a treebank.
@@ -17,6 +18,16 @@ ESCAPED = {"(": "-LRB-", ")": "-RRB-", "[": "-LSB-", "]": "-RSB-", "{": "-LCB-",
 def words_of(text: str) -> list[str]:
     """The words of a text, its brackets and quotation marks as the Penn Treebank has them."""
     return [ESCAPED.get(word, word) for word in tokeniser("treebank")(text)]
+
+
+def is_tree(text: sn.Origin) -> bool:
+    """Whether a text is a tree in brackets: with labels, or beginning with two brackets."""
+    nested = text.text.replace(" ", "").startswith("((")
+    try:
+        read = read_line(text, labelled=not nested)
+    except ValueError:
+        return False
+    return len(read.words) > 1
 
 
 def sentences(path: Path) -> list[Line] | None:

@@ -27,7 +27,7 @@ from structnet.plugins.tree.parsing.constituents import (
 )
 from structnet.plugins.tree.parsing.drawing import ParseTree
 from structnet.plugins.tree.parsing.parses import Objective, Parses
-from structnet.plugins.tree.parsing.texts import sentences, spelled_words, words_of
+from structnet.plugins.tree.parsing.texts import is_tree, sentences, spelled_words, words_of
 from structnet.plugins.tree.treebanks import changes
 from structnet.plugins.tree.treebanks.reading import find_trees, read_trees, tree_files
 from structnet.plugins.tree.treebanks.splits import split_trees
@@ -169,12 +169,21 @@ class Parsing(sn.Task):
 
     def read_text(self, text: Any, topology: sn.Topology) -> sn.Sample:
         assert self.vocabulary is not None
+        if is_tree(text):
+            raise ValueError(
+                f"{text.path}, line {text.line}: {text.text[:40]!r} is a tree in brackets, and the "
+                "net finds the tree itself: write the words alone"
+            )
         words = words_of(text.text)
         if not words:
             raise ValueError(
                 f"{text.path}, line {text.line}: {text.text[:40]!r} has no words: leave it out"
             )
         return self._sample(words, self.vocabulary, unknown_tree(len(words)), text)
+
+    def commands(self, topology: sn.Topology) -> Iterator[Sequence[str]]:
+        yield from super().commands(topology)
+        yield "draw", "sample=0", "out=tree.svg"
 
     def loss(self, output: Objective, batch: sn.Batch) -> Tensor:
         is_word = output.y >= self.phrases
