@@ -42,6 +42,7 @@ class Showing:
     def spans(self, labels: Sequence[str]) -> Sequence[tuple[int, int, str]] | None:
         """What the classes of a sample's nodes say of stretches of them, such as names of people.
 
-        The first node of each, the one after its last, and what it is; None where all stand alone.
+        The first node of each, the one after its last, and what it is; None where every node stands
+        by itself.
         """
         return None

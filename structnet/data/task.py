@@ -142,6 +142,8 @@ class Task(Predicting, Showing, metaclass=Checked):
         Its `batch_sampler` has what `sn.Batches` has: `set_epoch`, `take`, `taken`, a length.
 
         Arguments:
+            samples: the split, as `load` returned it.
+            topology: plans the samples.
             options: those of `sn.loader` but for `group`, as the trainer has them; `shuffle` for
                 the training split.
         """
@@ -217,6 +219,9 @@ class Task(Predicting, Showing, metaclass=Checked):
     def free_running(self, net: nn.Module, batch: Batch, quick: bool) -> dict[str, tuple[Any, Any]]:
         """The same for metrics of what a net writes by itself, reading what it wrote before.
 
-        `quick` says whether training goes on afterwards, so that time matters.
+        Arguments:
+            net: in evaluation.
+            batch: of the validation or test split.
+            quick: whether training goes on afterwards, so that time matters.
         """
         return {}
