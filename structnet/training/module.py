@@ -56,7 +56,7 @@ class Module(LightningModule):
         self.carried: dict[bool, Any] = {True: None if resumed is None else resumed.states}
         # Of the split that was tested last.
         self.constant = Constant()
-        # Where scores are collected; None for nowhere.
+        # Collects scores while it is set.
         self.calibration: Calibration | None = None
         self.batches_per_epoch = 0 if batches is None else len(self._sampler)
         self.steps = options.max_epochs * self.batches_per_epoch

@@ -77,7 +77,7 @@ def plant(
         run: of task=swapped.
         net: of the run.
         files: to draw from.
-        count: how many files; fewer where there are not so many.
+        count: the largest number of files.
         finds: the least number of finds of a file.
         lines: the lines around a swap that count as changed.
         seed: of the draw.
