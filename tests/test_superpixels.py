@@ -9,14 +9,14 @@ import torch
 
 import structnet as sn
 from structnet.data.batch import collate
-from structnet.plugins.graph.regions import (
+from structnet.plugins.scenes.files import FILE
+from structnet.plugins.scenes.regions import (
     FEATURES,
     adjacency,
     count_labels,
     describe,
     superpixels,
 )
-from structnet.plugins.scenes.files import FILE
 
 REGIONS = np.array([[0, 0, 1, 1], [0, 2, 2, 1], [3, 3, 2, 1]])
 

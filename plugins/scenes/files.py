@@ -18,6 +18,11 @@ CLASSES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car",
     "pedestrian", "bicyclist",
 )  # fmt: skip
+# The colours that CamVid's own pictures of labels have, in red, green and blue.
+COLOURS = (
+    (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
+    (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
+)  # fmt: skip
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]]:

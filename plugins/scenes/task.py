@@ -104,5 +104,6 @@ class SceneTask(sn.Task):
         return {**super().metrics(), "mean_iou": iou}
 
     def figures(self, predicted: Tensor, true: Tensor) -> dict[str, float]:
-        """The metrics of predicted and true classes of pixels."""
-        return {name: float(metric(predicted, true)) for name, metric in self.metrics().items()}
+        """Accuracy and mean IoU of predicted and true classes of pixels."""
+        metrics = SceneTask.metrics(self)
+        return {name: float(metric(predicted, true)) for name, metric in metrics.items()}

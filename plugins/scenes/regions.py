@@ -11,6 +11,7 @@ Floats = NDArray[np.float32]
 
 # Mean, deviation and two quantiles of three channels; position and extent in two axes; size.
 FEATURES = 17
+CENTRE = slice(12, 14)
 QUANTILES = (0.1, 0.9)
 
 
@@ -64,6 +65,22 @@ def describe(image: NDArray[np.uint8], regions: Ints) -> Floats:
         axis=1,
         dtype=np.float32,
     )
+
+
+def mean_colours(x: Floats) -> NDArray[np.float64]:
+    """The mean colours (n, 3) of superpixels with features x, from 0 to 255."""
+    return (127.5 * (np.asarray(x, np.float64)[:, :3] + 1)).clip(0, 255)
+
+
+def centres(x: Floats) -> Floats:
+    """The rows and columns (n, 2) of the centres of superpixels with features x, from -1 to 1."""
+    return np.asarray(x)[:, CENTRE]
+
+
+def shares(x: Floats) -> NDArray[np.float64]:
+    """The shares (n,) of the pixels of an image that its superpixels with features x have."""
+    size = np.exp(np.asarray(x, np.float64)[:, -1])
+    return size / size.sum()
 
 
 def count_labels(labels: NDArray[np.uint8], regions: Ints, classes: int) -> Ints:
