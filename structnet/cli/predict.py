@@ -69,8 +69,9 @@ def run(words: list[str]) -> int:
 
 def _print(shown: Sequence[tuple[Any, int]], source: str, wanted: str | None) -> None:
     """Print predictions, each with the number of those that it stands for."""
+    alone = len(shown) == 1
     for number, (one, times) in enumerate(shown):
-        if source == "path" or one.node is not None:
+        if one.node is not None or (source == "path" and not (alone and one.drawing)):
             print(_line(one, wanted, times))
             continue
         if number and one.drawing is not None:

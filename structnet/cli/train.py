@@ -161,7 +161,8 @@ def _finish(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
         with named(run, f"task {name!r} failed to fit its baselines"):
             baselines = run.task.baselines()
         if baselines:
-            metrics["baseline"] = best_baseline(baselines, run.task)
             metrics["baselines"] = baselines
+        if best := best_baseline(baselines, run.task):
+            metrics["baseline"] = best
         run.save_metrics(metrics)
     return metrics

@@ -51,9 +51,12 @@ def _shown(figure: float) -> str:
 
 
 def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:
-    """The figures of the best baseline, with its name."""
+    """The figures of the best baseline, with its name; none where no baseline has that figure."""
     best = min if task.mode == "min" else max
-    name = best(baselines, key=lambda name: baselines[name][task.monitor])
+    names = [name for name in baselines if task.monitor in baselines[name]]
+    if not names:
+        return {}
+    name = best(names, key=lambda name: baselines[name][task.monitor])
     return {**baselines[name], "name": name}
 
 
