@@ -23,13 +23,12 @@ from structnet.plugins.tree.parsing import evalb
 from structnet.plugins.tree.parsing.beam import Wanted, search
 from structnet.plugins.tree.parsing.cky import search_chart
 from structnet.plugins.tree.parsing.constituents import (
-    ANY,
     Phrases,
     given_tree,
     labels_of,
     mistakes,
 )
-from structnet.plugins.tree.parsing.gold import Gold
+from structnet.plugins.tree.parsing.gold import ANY, Gold
 from structnet.plugins.tree.parsing.nodes import Nodes
 from structnet.plugins.tree.treebanks import changes
 from structnet.plugins.tree.treebanks.reading import read_sample
@@ -179,7 +178,7 @@ def test_a_batch_is_searched_as_its_sentences_one_by_one(search, beam):
 
 @pytest.mark.parametrize("cell", ["lstm", "recursive", "gru"])
 def test_the_loss_and_its_gradients_are_those_of_the_definition(cell):
-    net, batch = net_of(cell=cell, search="cky", beam=200, margin=0.7), batch_of(TREES)
+    net, batch = net_of(cell=cell, search="cky", train_beam=200, margin=0.7), batch_of(TREES)
     found = net(batch)
     found.violations.sum().backward()
     mine = {name: one.grad for name, one in net.named_parameters() if one.grad is not None}
@@ -327,7 +326,7 @@ def test_a_net_merges_the_nodes_of_graphs():
     sample = sn.Sample(sn.Edges(index, 6), x, np.array(sn.IGNORE), parts=(part,))
     topology = sn.topologies.create("ordered_graph", unvisited="nothing")
     batch = sn.collate([sample, sample], topology)
-    net = net_of("ordered_graph", beam=2)
+    net = net_of("ordered_graph", train_beam=2)
     net(batch).violations.sum().backward()
     gold = Gold.of(batch.parts[0], batch.ptr.numpy())
     nodes = net._nodes([state.detach() for state in net.leaves(batch)], batch, gold)
@@ -517,6 +516,8 @@ def test_mistakes_are_named_in_one_line(trained, tmp_path):
     net = (*train, "net=parser", "topology=chain")
     assert "readout=every" in refused(*net, "readout=mean")
     assert "'beam' is at least 1" in refused(*net, "net.beam=0")
+    layers = refused(*net, "net.context=false", "net.num_layers=2")
+    assert "net.num_layers=2 is of recurrent layers, and net.context=false has none" in layers
     assert "task=parsing" in refused("train", "task=copy", "net=parser", "topology=chain")
     for text, expected in {
         "(S ( (NN a) (NN b)))": "a label is missing",

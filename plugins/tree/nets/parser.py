@@ -3,7 +3,7 @@
 N: nodes of a batch, the leaves; B: samples; m: inner nodes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import structnet as sn
 from structnet.plugins.tree.parsing.beam import Wanted, search
 from structnet.plugins.tree.parsing.cky import search_chart
-from structnet.plugins.tree.parsing.gold import Gold, classes_of
+from structnet.plugins.tree.parsing.gold import Gold, classes_around, classes_of
 from structnet.plugins.tree.parsing.nodes import Nodes, States
 from structnet.plugins.tree.parsing.parses import Objective, Parses, numbered, parses_of
 from structnet.plugins.tree.topology import Tree
@@ -23,6 +23,11 @@ from structnet.plugins.tree.topology import Tree
 # What the tree is called in `Task.parts`.
 TREE = "tree"
 Ints = np.ndarray
+# Options of recurrent layers, with values that do nothing.
+OF_LAYERS = {
+    "num_layers": 1, "after": None, "skip": "none", "recurrent_dropout": 0.0, "zoneout": 0.0,
+    "weight_drop": 0.0, "truncate": None,
+}  # fmt: skip
 
 
 @sn.nets.register("parser")
@@ -51,11 +56,13 @@ class Parser(nn.Module):
             in as many merges as the third power of their length.
         beam: how many partial trees are kept or, of cky, how many trees of every span; 1 is with
             search=beam the greedy search of the paper.
+        train_beam: the same in training, where more take longer to learn from.
         margin: what a wrong merge adds to a tree's score in training.
         context: whether leaves know the structure around them, by the layers; else they are the
-            input of their own node alone, as in the paper, and the layers' options do nothing.
+            input of their own node alone, as in the paper, and there are no layers.
         hidden_size: the units of a layer in each direction.
         tree_size: the units of a node of the tree; null for hidden_size.
+        leaf_size: the units of a hidden layer that makes the states of a leaf; null for none.
         options: those of net `stack`.
     """
 
@@ -80,18 +87,24 @@ class Parser(nn.Module):
         head: Callable[[int, sn.Sizes], sn.Head],
         *,
         search: Literal["beam", "cky"] = "beam",
-        beam: int = 1,
+        beam: int = 4,
+        train_beam: int = 1,
         margin: float = 0.1,
         context: bool = True,
         hidden_size: int = 128,
         tree_size: int | None = None,
+        leaf_size: int | None = None,
         **options: Any,
     ):
         """ValueError for a task without trees to find, and for options that do not fit."""
         super().__init__()
-        _check(sizes, beam, margin, tree_size)
+        counts = {"beam": beam, "train_beam": train_beam}
+        _check(sizes, margin, {**counts, "tree_size": tree_size, "leaf_size": leaf_size})
+        if not context:
+            _refuse_layers(options)
         inner = replace(sizes, parts=())
-        self.search, self.margin, self.beam = search, margin, beam
+        self.search, self.margin = search, margin
+        self.beam, self.train_beam = beam, train_beam
         self.encoder = sn.Net(
             inner, topology, cell, readout, _no_head, hidden_size=hidden_size, **options
         )
@@ -115,7 +128,7 @@ class Parser(nn.Module):
             # The layers have no weights to learn then.
             self.encoder.stack = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
         read = self.encoder.stack.output_size if context else entering
-        self.leaf = nn.Linear(read, sum(self.state_sizes))
+        self.leaf = _leaf(read, leaf_size, sum(self.state_sizes))
         self.score = nn.Linear(self.tree.output_size, 1, bias=False)
         self.head = head(self.tree.output_size, replace(inner, vocabulary=None))
         if isinstance(self.head, sn.JointHead):
@@ -136,7 +149,7 @@ class Parser(nn.Module):
     def parse(self, batch: sn.Batch) -> Parses:
         """The best trees that are found."""
         states, ptr = self.leaves(batch), batch.ptr.cpu().numpy()
-        nodes = self._nodes(states, batch)
+        nodes = self._nodes(states, batch, Gold.of(batch.parts[0], ptr))
         samples = np.arange(batch.num_samples)
         found = self._search(nodes, batch, Wanted(samples, np.zeros(len(samples))))
         ids, bounds = numbered(nodes, ptr, found)
@@ -160,9 +173,12 @@ class Parser(nn.Module):
         # A chart has no order in which the nodes of a tree were found.
         ahead = (lead[:, -1] if self.search == "cky" else lead.amax(1)).relu()
         at = nodes["sample"][used]
-        y = classes_of(nodes["shared"][used], nodes["size"][used], gold.sizes[at], gold.labels[at])
-        y = torch.from_numpy(np.concatenate([gold.leaf_labels, y])).to(h.device)
-        return Objective(ahead, self.head(torch.cat([states[0], h])), y)
+        inner = nodes["shared"][used], nodes["size"][used], gold.sizes[at], gold.labels[at]
+        y, around = (
+            torch.from_numpy(np.concatenate([gold.leaf_labels, classes(*inner)])).to(h.device)
+            for classes in (classes_of, classes_around)
+        )
+        return Objective(ahead, self.head(torch.cat([states[0], h])), y, around)
 
     def _steps(self, score: Tensor, ids: Ints, trees: Sequence[Ints]) -> Tensor:
         """The scores of the merges of trees in their order, (trees, steps), 0 after the last.
@@ -178,7 +194,7 @@ class Parser(nn.Module):
         return nn.functional.pad(score, (0, 1))[torch.from_numpy(at).to(score.device)]
 
     def leaves(self, batch: sn.Batch) -> list[Tensor]:
-        """The states of the leaves, (N, size) each: tanh of a linear map."""
+        """The states of the leaves, (N, size) each: tanh of what `leaf` gives."""
         alone = replace(batch, parts=())
         h = self.encoder.states(alone) if self.context else self.encoder.enter(alone)
         return list(self.leaf(h).tanh().split(self.state_sizes, dim=1))
@@ -200,14 +216,15 @@ class Parser(nn.Module):
         h, states = self.tree(x, [plan], initial=before, return_states=True)
         return states, self.score(h)[:, 0]
 
-    def _nodes(self, states: States, batch: sn.Batch, gold: Gold | None = None) -> Nodes:
+    def _nodes(self, states: States, batch: sn.Batch, gold: Gold) -> Nodes:
         return Nodes(states, self.merge, batch.sample_of_node().cpu().numpy(), gold)
 
     @torch.no_grad()
     def _search(self, nodes: Nodes, batch: sn.Batch, wanted: Wanted) -> list[Ints]:
+        beam = self.train_beam if self.training else self.beam
         if self.search == "cky":
-            return search_chart(nodes, batch.ptr.cpu().numpy(), wanted, self.beam)
-        return search(nodes, self.edges(batch), wanted, self.beam)
+            return search_chart(nodes, batch.ptr.cpu().numpy(), wanted, beam)
+        return search(nodes, self.edges(batch), wanted, beam)
 
     def edges(self, batch: sn.Batch) -> Ints:
         """Pairs of leaves that are next to each other (2, E)."""
@@ -230,13 +247,29 @@ def _no_head(size: int, sizes: sn.Sizes) -> Any:
     return nn.Identity()
 
 
-def _check(sizes: sn.Sizes, beam: int, margin: float, tree_size: int | None) -> None:
+def _leaf(size: int, hidden: int | None, states: int) -> nn.Module:
+    """What makes the states of a leaf of its input, but for the tanh."""
+    if hidden is None:
+        return nn.Linear(size, states)
+    return nn.Sequential(nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, states))
+
+
+def _refuse_layers(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if name in OF_LAYERS and value != OF_LAYERS[name]:
+            raise ValueError(
+                f"net.{name}={value} is of recurrent layers, and net.context=false has none: leave "
+                "one of them out"
+            )
+
+
+def _check(sizes: sn.Sizes, margin: float, counts: Mapping[str, int | None]) -> None:
     if list(sizes.parts) != [TREE]:
         raise ValueError(
             f"net 'parser' learns from samples with a tree, and this task has no part {TREE!r}: "
-            "take a task that has, such as task=parsing, or another net"
+            "take a task that has, task=parsing or task=scene_parsing, or another net"
         )
-    for option, value in (("beam", beam), ("tree_size", tree_size)):
+    for option, value in counts.items():
         if value is not None and value < 1:
             raise ValueError(f"option {option!r} is at least 1, got {value}")
     if margin < 0:

@@ -16,17 +16,14 @@ from torch import Tensor
 import structnet as sn
 from structnet.plugins.tree.parsing import evalb
 from structnet.plugins.tree.parsing.evalb import Bracket
-from structnet.plugins.tree.parsing.gold import Gold
+from structnet.plugins.tree.parsing.gold import Gold, tree_part
 from structnet.plugins.tree.parsing.parses import Parses
-from structnet.plugins.tree.topology import Tree
 from structnet.plugins.tree.treebanks.changes import CHAIN
 from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 Ints = np.ndarray
 # Whether a label is a word's, and the label.
 Label = tuple[bool, str]
-# What plans given trees. One for all, as the parts of a batch have the same topology.
-ANY = Tree(arity=None)
 
 
 def labels_of(tree: LabelledTree) -> list[Label]:
@@ -40,19 +37,7 @@ def given_tree(tree: LabelledTree, numbers: Mapping[Label, int]) -> sn.Sample:
     order = np.concatenate([np.flatnonzero(is_word), np.flatnonzero(~is_word)])
     place = np.append(np.argsort(order), -1)
     y = np.array([numbers[label] for label in labels_of(tree)])
-    return _part(place[tree.parent[order]], y[order])
-
-
-def unknown_tree(leaves: int) -> sn.Sample:
-    """The part of a sample whose tree is not known: its leaves, and a root above several."""
-    parent = np.full(leaves + (leaves > 1), -1)
-    parent[:leaves] = leaves if leaves > 1 else -1
-    return _part(parent, np.full(len(parent), sn.IGNORE))
-
-
-def _part(parent: Ints, y: Ints) -> sn.Sample:
-    x = np.zeros((len(y), 1), np.float32)
-    return sn.Sample(sn.Edges.of_parents(parent).table(), x, y, topology=ANY)
+    return tree_part(place[tree.parent[order]], y[order])
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,29 @@ from typing import Any
 import numpy as np
 
 import structnet as sn
+from structnet.plugins.tree.topology import Tree
 
 Ints = np.ndarray
+# What plans given trees. One for all, as the parts of a batch have the same topology.
+ANY = Tree(arity=None)
+
+
+def tree_part(parent: Ints, y: Ints) -> sn.Sample:
+    """A given tree as the part of a sample, its leaves first and then its inner nodes.
+
+    Arguments:
+        parent: that of every node, -1 of a root.
+        y: the class of every node, `sn.IGNORE` where it is not known.
+    """
+    x = np.zeros((len(y), 1), np.float32)
+    return sn.Sample(sn.Edges.of_parents(parent).table(), x, y, topology=ANY)
+
+
+def unknown_tree(leaves: int) -> sn.Sample:
+    """The part of a sample whose tree is not known: its leaves, and a root above several."""
+    parent = np.full(leaves + (leaves > 1), -1)
+    parent[:leaves] = leaves if leaves > 1 else -1
+    return tree_part(parent, np.full(len(parent), sn.IGNORE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +100,18 @@ def classes_of(shared: Ints, size: Ints, sizes: Ints, labels: Ints) -> Ints:
     same = (shared == sizes) & (shared == size[:, None])
     found = np.take_along_axis(labels, same.argmax(axis=1)[:, None], axis=1)[:, 0]
     return np.where(same.any(axis=1), found, 0)
+
+
+def classes_around(shared: Ints, size: Ints, sizes: Ints, labels: Ints) -> Ints:
+    """The class of sets of leaves (m,): that of the smallest bracket that contains them, else 0.
+
+    Arguments:
+        shared, size, sizes, labels: those of `classes_of`.
+    """
+    around = np.where(shared == size[:, None], sizes, np.iinfo(np.int64).max)
+    smallest = around.argmin(axis=1)[:, None]
+    found = np.take_along_axis(labels, smallest, axis=1)[:, 0]
+    return np.where((shared == size[:, None]).any(axis=1), found, 0)
 
 
 def _parents(tree: sn.Batch) -> Ints:

@@ -27,6 +27,7 @@ class Parses:
         spans: the first leaf below a node, and the one after the last where leaves are a sequence
             (n, 2).
         scores: of the classes of every node (n, C).
+        wrong: whether the leaves of a node cross a bracket of the given tree (n,).
         totals: the score of every tree (B,).
         ptr: sample b owns the nodes `ptr[b]:ptr[b + 1]` (B + 1,).
     """
@@ -34,6 +35,7 @@ class Parses:
     children: Ints
     spans: Ints
     scores: Tensor
+    wrong: Ints
     totals: Ints
     ptr: Ints
 
@@ -46,12 +48,15 @@ class Objective:
         violations: by how much a tree with errors, its margin included, is ahead of the right one
             (B,).
         scores: of the classes of nodes (n, C).
-        y: the classes of these nodes (n,), `sn.IGNORE` where not known.
+        y: the classes of these nodes (n,), `sn.IGNORE` where not known: that of the node of the
+            given tree with the same leaves, 0 where it has none.
+        around: the same with the smallest node of the given tree that has all their leaves (n,).
     """
 
     violations: Tensor
     scores: Tensor
     y: Tensor
+    around: Tensor
 
 
 def numbered(nodes: Nodes, ptr: Ints, merges: Sequence[Ints]) -> tuple[Ints, Ints]:
@@ -84,4 +89,4 @@ def parses_of(nodes: Nodes, ptr: Ints, ids: Ints, bounds: Ints, scores: Tensor) 
     first = nodes["first"][ids] - np.repeat(ptr[:-1], np.diff(bounds))
     spans = np.stack([first, first + nodes["size"][ids]], axis=1)
     totals = np.add.reduceat(nodes["score"][ids], bounds[:-1])
-    return Parses(number[children], spans, scores, totals, bounds)
+    return Parses(number[children], spans, scores, nodes["wrong"][ids], totals, bounds)

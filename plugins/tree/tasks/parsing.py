@@ -23,9 +23,9 @@ from structnet.plugins.tree.parsing.constituents import (
     given_tree,
     labels_of,
     mistakes,
-    unknown_tree,
 )
 from structnet.plugins.tree.parsing.drawing import ParseTree
+from structnet.plugins.tree.parsing.gold import unknown_tree
 from structnet.plugins.tree.parsing.parses import Objective, Parses
 from structnet.plugins.tree.parsing.texts import is_tree, sentences, spelled_words, words_of
 from structnet.plugins.tree.treebanks import changes
