@@ -12,8 +12,8 @@ from structnet.plugins.tree.treebanks.tree import LabelledTree
 MOST_NODES = 1000
 # In inches: the diameter of a mark, that of a given class beside it, levels, between words, around.
 MARK, SMALL, LEVEL, GAP, MARGIN = 0.25, 0.16, 0.42, 0.12, 0.2
-# In inches: from the root up to the top, the title and the legend; from a mark down to its word.
-ABOVE, TITLE, LEGEND, BELOW = 0.95, 0.76, 0.46, 0.27
+# In inches: from the root up to the top, and to the legend; from a mark down to its word.
+ABOVE, LEGEND, BELOW = 0.95, 0.46, 0.27
 POINTS, FONT, HEADING, SMALLER, LONGEST = 72, 9.0, 10.0, 8.0, 28
 LINE, RING = "#999999", "#111111"
 Array = NDArray[np.float64]
@@ -33,27 +33,57 @@ class Entry(NamedTuple):
         return 0.8 * MARK + (text_width(self.name, SMALLER) + 0.25 if self.name else 0.03)
 
 
-def figure(shown: Any, title: str) -> Any:
-    """A `ClassTree` as a figure of matplotlib; ValueError for more than MOST_NODES nodes."""
+class Canvas(NamedTuple):
+    """A picture with the lines of a tree and a heading.
+
+    Arguments:
+        figure, axes: of matplotlib; a unit is an inch.
+        words: what stands below the nodes, "" for those above words.
+        at: the positions of the nodes (n, 2), to the right and up from the root's level.
+        middle: the position of the middle, to the right.
+    """
+
+    figure: Any
+    axes: Any
+    words: list[str]
+    at: Array
+    middle: float
+
+
+def canvas(tree: LabelledTree, heading: str, above: float, width: float = 0.0) -> Canvas:
+    """A picture with the lines of a tree; ValueError for more than MOST_NODES nodes.
+
+    Arguments:
+        tree: the tree.
+        heading: stands at the top.
+        above: from the root up to the top, in inches.
+        width: the least that it has, in inches.
+    """
     # Imported here: matplotlib takes a second.
     from matplotlib.figure import Figure
 
-    words, at, width = layout(shown.tree)
-    heading = "; ".join(filter(None, [title, shown.verdict]))
-    legend = _legend(shown)
-    least = max(width, text_width(heading, HEADING), sum(one.width for one in legend))
+    words, at, wide = layout(tree)
+    least = max(wide, text_width(heading, HEADING), width)
     low = at[:, 1].min() - BELOW - MARGIN
-    made = Figure(figsize=(least + 2 * MARGIN, ABOVE - low))
+    made = Figure(figsize=(least + 2 * MARGIN, above - low))
     axes = made.add_axes((0, 0, 1, 1))
-    at[:, 0] += (least - width) / 2
-    axes.set(xlim=(-MARGIN, least + MARGIN), ylim=(low, ABOVE))
+    at[:, 0] += (least - wide) / 2
+    axes.set(xlim=(-MARGIN, least + MARGIN), ylim=(low, above))
     axes.set_axis_off()
-    draw_edges(axes, shown.tree.parent, at)
-    _draw_marks(axes, shown, at, words)
-    axes.text(least / 2, TITLE, heading, fontsize=HEADING, ha="center", va="center",
+    _draw_edges(axes, tree.parent, at)
+    axes.text(least / 2, above - MARGIN, heading, fontsize=HEADING, ha="center", va="center",
               parse_math=False)  # fmt: skip
-    _draw_legend(axes, legend, least / 2)
-    return made
+    return Canvas(made, axes, words, at, least / 2)
+
+
+def figure(shown: Any, title: str) -> Any:
+    """A `ClassTree` as a figure of matplotlib; ValueError for more than MOST_NODES nodes."""
+    legend = _legend(shown)
+    heading = "; ".join(filter(None, [title, shown.verdict]))
+    drawn = canvas(shown.tree, heading, ABOVE, sum(one.width for one in legend))
+    _draw_marks(drawn.axes, shown, drawn.at, drawn.words)
+    _draw_legend(drawn.axes, legend, drawn.middle)
+    return drawn.figure
 
 
 def _shortened(word: str) -> str:
@@ -99,7 +129,7 @@ def text_width(text: str, size: float) -> float:
     return TextPath((0, 0), plain, size=size).get_extents().width / POINTS if plain else 0.0
 
 
-def draw_edges(axes: Any, parent: NDArray[np.int64], at: Array) -> None:
+def _draw_edges(axes: Any, parent: NDArray[np.int64], at: Array) -> None:
     """The lines from nodes to their parents."""
     from matplotlib.collections import LineCollection
 

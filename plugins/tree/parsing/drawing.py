@@ -12,10 +12,8 @@ from structnet.plugins.tree.brackets import bracketed
 from structnet.plugins.tree.class_tree import phrases
 from structnet.plugins.tree.treebanks.tree import LabelledTree
 
-# Around a label in a picture, and of its letters, both in points.
-FONT, HEADING, PADDING = 9.0, 10.0, 1.5
-# In inches: from a label down to its word, from the root up, and around.
-BELOW, ABOVE, MARGIN = 0.27, 0.6, 0.2
+# Around a label in a picture, in points, and from the root up to the top in inches.
+PADDING, ABOVE = 1.5, 0.6
 RED, BLACK, PALE = "#b2182b", "#111111", "#888888"
 
 
@@ -62,32 +60,19 @@ class ParseTree:
         return Text("\n").join([*lines, *filter(None, [Text(self.verdict)])])
 
     def figure(self, title: str) -> Any:
-        # Imported here: matplotlib takes a second.
-        from matplotlib.figure import Figure
+        from structnet.plugins.tree.picture import BELOW, FONT, canvas
 
-        from structnet.plugins.tree.picture import draw_edges, layout, text_width
-
-        words, at, width = layout(self.tree)
-        heading = "; ".join(filter(None, [title, self.verdict]))
-        least = max(width, text_width(heading, HEADING))
-        low = at[:, 1].min() - BELOW - MARGIN
-        made = Figure(figsize=(least + 2 * MARGIN, ABOVE - low))
-        axes = made.add_axes((0, 0, 1, 1))
-        at[:, 0] += (least - width) / 2
-        axes.set(xlim=(-MARGIN, least + MARGIN), ylim=(low, ABOVE))
-        axes.set_axis_off()
-        draw_edges(axes, self.tree.parent, at)
+        drawn = canvas(self.tree, "; ".join(filter(None, [title, self.verdict])), ABOVE)
+        axes, words = drawn.axes, drawn.words
         box = {"facecolor": "white", "edgecolor": "none", "pad": PADDING}
-        for node, (right, up) in enumerate(at.tolist()):
+        for node, (right, up) in enumerate(drawn.at.tolist()):
             label, wrong = self.tree.labels[node], bool(self.wrong[node])
             axes.text(right, up, label, fontsize=FONT, ha="center", va="center", bbox=box,
                       color=self._colour(node), weight="bold" if wrong else "normal",
                       parse_math=False)  # fmt: skip
             axes.text(right, up - BELOW, words[node], fontsize=FONT, ha="center", va="baseline",
                       parse_math=False)  # fmt: skip
-        axes.text(least / 2, ABOVE - MARGIN, heading, fontsize=HEADING, ha="center", va="center",
-                  parse_math=False)  # fmt: skip
-        return made
+        return drawn.figure
 
     def as_dict(self) -> dict[str, Any]:
         tree, nodes = self.tree, []
