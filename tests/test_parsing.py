@@ -476,10 +476,14 @@ def test_sentences_are_parsed(trained, tmp_path):
     assert [line.split(" ")[0] for line in out.splitlines()] == [
         f"{tmp_path}/some.txt:1:", f"{tmp_path}/some.txt:3:",
     ]  # fmt: skip
-    (tmp_path / "some.mrg").write_text(f"{SENTENCES[0]}\n(NN b)")
-    out = call("predict", f"run={trained}", f"path={tmp_path / 'some.mrg'}", "--json").out
-    first, second = json.loads(out)
+    (tmp_path / "some.mrg").write_text(f"{SENTENCES[0]}\n(NN b)\n( (FOO (NN b) (BAR c)))")
+    status, out, err = call("predict", f"run={trained}", f"path={tmp_path / 'some.mrg'}", "--json")
+    assert status == 0, err
+    first, second, third = json.loads(out)
     assert first["leaves"] == TREES[0].leaves and second["leaves"] == ["b"]
+    # What is found is compared with the trees of the file.
+    assert all("wrong" in node for node in first["nodes"] + third["nodes"])
+    assert [node["wrong"] for node in third["nodes"] if node.get("word") == "c"] == [True]
     tree = read(first["tree"])
     assert tree.leaves == first["leaves"] and first["nodes"][0]["parent"] == -1
 

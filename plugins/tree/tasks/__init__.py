@@ -4,6 +4,7 @@ from structnet.plugins.tree.tasks import (  # noqa: F401
     listops,
     logic,
     parsing,
+    scene_parsing,
     sick,
     sst,
     swapped,

@@ -1,5 +1,6 @@
 """The constituents of sentences, from treebanks."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
@@ -149,7 +150,7 @@ class Parsing(sn.Task):
         )
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The sentences of treebanks, whose trees are not used, or of a text with one per line.
+        """The sentences of treebanks, their trees beside, or of a text with one per line.
 
         A text is a file whose name ends in .txt, or in what none of a treebank's does, and that
         does not begin with a bracket.
@@ -164,8 +165,7 @@ class Parsing(sn.Task):
         for file in tree_files(path):
             _refuse_dependencies(file)
             for tree in filter(None, map(changes.without_traces, read_trees(file))):
-                unknown = unknown_tree(len(tree.leaves))
-                yield self._sample(tree.leaves, self.vocabulary, unknown, tree)
+                yield self._sample(tree.leaves, self.vocabulary, self._beside(tree), tree)
 
     def read_text(self, text: Any, topology: sn.Topology) -> sn.Sample:
         assert self.vocabulary is not None
@@ -262,6 +262,14 @@ class Parsing(sn.Task):
     def _labels(self) -> list[Label]:
         """The labels that are known, by the classes without the first one."""
         return [(at >= self.phrases, label) for at, label in enumerate(self.classes)][1:]
+
+    def _beside(self, tree: LabelledTree) -> sn.Sample:
+        """The tree of a user's file, as far as its labels are known; not one without labels."""
+        if (False, "") in labels_of(tree):
+            return unknown_tree(len(tree.leaves))
+        (changed,) = self._changed([tree])
+        numbers = {label: at for at, label in enumerate(self._labels(), start=1)}
+        return given_tree(changed, defaultdict(lambda: sn.IGNORE, numbers))
 
     def _changed(self, trees: Iterable[LabelledTree]) -> Iterator[LabelledTree]:
         """The trees as they are learned."""
