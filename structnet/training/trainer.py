@@ -1,7 +1,6 @@
 """Lightning's Trainer as we use it: without its banners, on one device, with a core for loading."""
 
 import logging
-import os
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -53,15 +52,17 @@ def check_machine(options: TrainerOptions) -> None:
 def share_cores(threads: int | None) -> None:
     """Compute with the given number of threads, or leave one core to loading.
 
-    Threads that compete for a core wait for each other. The number does not depend on the number of
+    Cores are those that the process may use: that it is bound to, and no more than its container's
+    share of computing time. Threads that compete for a core wait for each other. The number does not depend on the number of
     workers, since another number of threads sums in another order. If none is given, it is never
     more than what torch was told, by OMP_NUM_THREADS for example.
     """
     if threads is not None:
         torch.set_num_threads(threads)
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(min(torch.get_num_threads(), max(1, (cores or 1) - 1)))
+    import joblib
+
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, joblib.cpu_count() - 1)))
 
 
 def loggers(run: Run) -> list[Logger]:
