@@ -507,6 +507,7 @@ def test_results_are_the_same_bits_from_run_to_run(traced, name, executor):
     assert all(torch.equal(again[key], value) for key, value in first.items())
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("executor", ["batched", "compiled", "fused", "replayed"])
 @pytest.mark.parametrize("name", ["tree", "any_dag", "chain"])

@@ -37,6 +37,7 @@ if find_spec("triton") is not None:
     from structnet.plugins.triton import replay, sweep
     from structnet.plugins.triton.launch import launch as launch_there
 
+pytestmark = pytest.mark.gpu
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CELLS = [("elman", {}), ("elman", {"nonlinearity": "relu"}), ("gru", {}), ("lstm", {})]
 every_fused = pytest.mark.parametrize("cell", CELLS, ids=["elman", "relu", "gru", "lstm"])
