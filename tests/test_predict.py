@@ -159,6 +159,7 @@ def test_a_file_without_expressions_gives_nothing(project):
         (["path=project", "top=abc"], ["top must be a whole number, at least 1", "'abc'"]),
         (["path=project", "pth=x"], ["no option 'pth=x'", "did you mean 'path'?"]),
         (["path=project", "--jsn"], ["'--jsn'"]),
+        (["path=project", "out=found.png"], ["out must be a file of text", "got found.png"]),
     ],
 )
 def test_a_wrong_call_is_refused(project, words, fragments):

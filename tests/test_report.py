@@ -21,6 +21,9 @@ def test_the_best_baseline_is_the_best_by_what_the_task_monitors():
     assert best_baseline(figures, task) == {"accuracy": 0.6, "call": 0.1, "name": "bag"}
     assert best_baseline(figures, SimpleNamespace(monitor="call", mode="max"))["name"] == "coin"
     assert best_baseline(figures, SimpleNamespace(monitor="call", mode="min"))["name"] == "bag"
+    # One that was measured by something else stands in the table alone.
+    assert best_baseline({"tree": {"merges": 0.9}, **figures}, task)["name"] == "bag"
+    assert best_baseline({"tree": {"merges": 0.9}}, task) == {}
 
 
 def test_the_table_has_the_model_below_its_baselines(run, capsys):
@@ -32,6 +35,15 @@ def test_the_table_has_the_model_below_its_baselines(run, capsys):
     for name, figures in metrics["baselines"].items():
         row = next(line for line in out.splitlines() if name in line)
         assert re.findall(r"\d\.\d{4}", row) == [f"{value:.4f}" for value in figures.values()]
+
+
+def test_a_net_that_was_tested_on_a_part_is_told_apart_from_its_baselines(run, capsys):
+    metrics = json.loads((run.directory / "metrics.json").read_text())
+    assert "batches" not in (print_table(run, metrics), capsys.readouterr().out)[1]
+    run.config["trainer"]["limit_batches"] = 3
+    print_table(run, metrics)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "on 3 batches of the split, the others on all of it" in said
 
 
 def test_a_count_has_no_places_and_a_figure_beyond_all_measure_is_short(run, capsys):

@@ -6,6 +6,8 @@ from pathlib import Path
 from structnet.system.terminal import visible, visible_text
 from structnet.system.words import take_options
 
+PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
+
 
 def run(words: list[str]) -> int:
     options = take_options(words, required=("run",), optional=None)
@@ -37,6 +39,8 @@ def checked(out: Path, is_picture: bool) -> Path:
         raise ValueError(f"out must be a {'.png ' if is_picture else ''}file, got the folder {out}")
     if is_picture and out.suffix.lower() != ".png":
         raise ValueError(f"out must be a .png file, got {out}")
+    if not is_picture and out.suffix.lower() in PICTURES:
+        raise ValueError(f"out must be a file of text, as it holds no picture, got {out}")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"no folder {out.parent} to write {out.name} to")
     return out

@@ -37,8 +37,12 @@ def print_table(run: Run, metrics: Figures) -> None:
         table.add_column(Text(visible(name)), justify="right", style=style)
     for name, line in zip(names, cells, strict=True):
         table.add_row(Text(visible(name)), *line, style="bold" if name == model else None)
-    if run.task.note:
-        table.caption = Text(visible(run.task.note))
+    notes = [run.task.note] if run.task.note else []
+    limit = run.config["trainer"].get("limit_batches")
+    if limit is not None and len(rows) > 1:
+        notes.append(f"{model} on {limit} batches of the split, the others on all of it")
+    if notes:
+        table.caption = Text(visible("; ".join(notes)))
     console().print(table)
 
 
