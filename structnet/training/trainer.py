@@ -53,9 +53,9 @@ def share_cores(threads: int | None) -> None:
     """Compute with the given number of threads, or leave one core to loading.
 
     Cores are those that the process may use: that it is bound to, and no more than its container's
-    share of computing time. Threads that compete for a core wait for each other. The number does not depend on the number of
-    workers, since another number of threads sums in another order. If none is given, it is never
-    more than what torch was told, by OMP_NUM_THREADS for example.
+    share of computing time. Threads that compete for a core wait for each other. The number does
+    not depend on the number of workers, since another number of threads sums in another order. If
+    none is given, it is never more than what torch was told, by OMP_NUM_THREADS for example.
     """
     if threads is not None:
         torch.set_num_threads(threads)
