@@ -102,8 +102,9 @@ def _read_padded(x: Tensor, lengths: Sequence[int] | Tensor | None, batch_first:
         h = h.unflatten(0, (count, longest))
         return h if batch_first else h.transpose(0, 1).contiguous()
 
-    data, sizes = x.flatten(0, 1), _checked(lengths, count, longest)
-    if (sizes == longest).all():
+    data = x.flatten(0, 1)
+    sizes = None if lengths is None else _checked(lengths, count, longest)
+    if sizes is None or bool((sizes == longest).all()):
         return Sequences(data, (longest,) * count, shape)
     kept = (
         (torch.arange(longest, device="cpu") < sizes[:, None])
@@ -118,9 +119,7 @@ def _read_padded(x: Tensor, lengths: Sequence[int] | Tensor | None, batch_first:
     return Sequences(data.index_select(0, kept), tuple(sizes.tolist()), restore)
 
 
-def _checked(lengths: Sequence[int] | Tensor | None, count: int, longest: int) -> Tensor:
-    if lengths is None:
-        return torch.full((count,), longest, device="cpu")
+def _checked(lengths: Sequence[int] | Tensor, count: int, longest: int) -> Tensor:
     given = lengths if isinstance(lengths, Tensor) else torch.tensor(lengths, device="cpu")
     sizes = given.cpu()
     if sizes.shape != (count,) or (count and (sizes.is_floating_point() or sizes.is_complex())):

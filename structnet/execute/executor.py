@@ -86,7 +86,7 @@ class Pass:
         compute_weights(self.cell)
         return self.cell.project(self.x)
 
-    @property
+    @cached_property
     def dtype(self) -> torch.dtype:
         """The dtype of the states; under autocast that of z is lower."""
         return next(self.cell.parameters(), self.x).dtype
@@ -211,10 +211,13 @@ def find(name: str) -> Executor:
     # Plugins may register others.
     from structnet.registry import executors
 
-    if name not in executors:
-        raise ValueError(f"no executor {name!r} {did_you_mean(name, executors.names())}")
+    try:
+        found = executors[name]
+    except KeyError:
+        known = did_you_mean(name, executors.names())
+        raise ValueError(f"no executor {name!r} {known}") from None
     # A class may be registered again, as in a notebook.
-    if type(_made.get(name)) is not executors[name]:
+    if type(_made.get(name)) is not found:
         _made[name] = executors.create(name)
         _made[name].name = name
     return _made[name]

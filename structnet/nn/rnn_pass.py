@@ -106,7 +106,7 @@ def _dtype(rnn: Any, other: Tensor) -> torch.dtype:
     for weight in rnn._parameters.values():
         if weight is not None:
             return weight.dtype
-    return next(rnn.parameters(), other).dtype
+    return next(rnn.layers.parameters(), other).dtype
 
 
 def _check(rnn: Any, data: Tensor) -> None:
@@ -204,7 +204,8 @@ def _run_layers(rnn: Any, sequences: Sequences, initial: States | None) -> tuple
         initial=None if initial is None else _by_layer(initial, len(plans)),
         keep=lambda states: [_at_ends(state, ends) for state in states],
     )
-    if rnn.is_torch_form and max(sequences.lengths, default=0) < 2:
+    has_one_step = max(sequences.lengths, default=0) < 2
+    if rnn.is_torch_form and has_one_step and torch.is_grad_enabled():
         # No step reads a state: recurrent weights get a gradient of zero, as torch's do.
         h = h + sum(cell.recurrent[:0].sum() for layer in layers for cell in layer.cells)
     return _in_autocast_dtype(rnn, h, tuple(map(torch.cat, zip(*finals, strict=True))), sequences)
@@ -256,5 +257,7 @@ def _plans(
 
 def _at_ends(state: Tensor, ends: Sequence[Tensor]) -> Tensor:
     """The final states (D, B, size), of the states (N, D * size) of all steps."""
+    if len(ends) == 1:
+        return state.index_select(0, ends[0])[None]
     parts = state.chunk(len(ends), dim=1)
     return torch.stack([part[end] for part, end in zip(parts, ends, strict=True)])
