@@ -4,6 +4,7 @@ Those whose ids begin with one of these; the others are slow.
 """
 
 QUICK = {
+    "test_every_registered_component_is_a_choice_with_all_its_options": ("topology", "head", "net"),
     "test_every_way_to_run_counts_the_same_slots": ("mingru-auto", "mingru-batched"),
     "test_an_aggregate_of_a_table_leaves_absent_slots_out": ("batched", "reference", "compiled-me"),
     "test_a_traced_variant_is_the_reference_on_trees": ("ssm",),
