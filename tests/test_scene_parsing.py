@@ -15,6 +15,7 @@ from PIL import Image
 from test_superpixels import arrays
 
 import structnet as sn
+from structnet.plugins.files.images import read_coloured
 from structnet.plugins.scenes.files import FILE
 from structnet.plugins.tree.nets.parser import Parser
 from structnet.plugins.tree.parsing.beam import Wanted
@@ -240,6 +241,25 @@ def test_a_picture_is_parsed(trained):
     (said,) = json.loads(call("predict", run, f"path={picture}", "--json").out)
     assert said["class"] == lines[0] and len(said["segments"]) == len(lines) - 1
     assert sum(one["share"] for one in said["segments"]) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "1", "P", "CMYK"])
+def test_pictures_of_other_colours_are_read_as_they_look(tmp_path, mode):
+    coloured = Image.fromarray(arrays()["test_images"][0])
+    path = tmp_path / ("scene.jpg" if mode == "CMYK" else "scene.png")
+    coloured.convert(mode).save(path)
+    found = read_coloured(path)
+    assert found.shape == (12, 16, 3) and found.dtype == np.uint8
+    if mode in ("RGBA", "P"):
+        assert np.abs(found - np.asarray(coloured, int)).mean() < 20
+
+
+def test_what_is_transparent_is_white_and_more_bits_are_refused(tmp_path):
+    Image.new("RGBA", (3, 2), (10, 20, 30, 0)).save(tmp_path / "clear.png")
+    assert (read_coloured(tmp_path / "clear.png") == 255).all()
+    Image.new("I;16", (3, 2)).save(tmp_path / "deep.png")
+    with pytest.raises(ValueError, match=r"deep\.png has more than 8 bits per channel"):
+        read_coloured(tmp_path / "deep.png")
 
 
 def test_a_scene_of_the_data_is_drawn_with_what_is_given(trained, tmp_path):

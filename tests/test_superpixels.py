@@ -154,10 +154,10 @@ def test_the_score_is_the_confidence_of_the_regression(root, topology):
 def test_baselines_are_measured_on_pixels(root, topology):
     task, _ = create(root, topology)
     found = task.baselines()
-    assert set(found) == {"logistic", "boosted", "majority"}
+    assert set(found) == {"logistic", "boosted", "upper bound"}
     for figures in found.values():
         assert set(figures) == {"accuracy", "mean_iou"}
-        assert figures["accuracy"] <= found["majority"]["accuracy"] <= 1
+        assert figures["accuracy"] <= found["upper bound"]["accuracy"] <= 1
 
 
 def test_labels_of_a_single_class_are_refused_with_the_way_out(tmp_path, topology):

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,11 +89,46 @@ def _no_warnings() -> Iterator[None]:
         yield
 
 
+def read_coloured(path: Path) -> NDArray[np.uint8]:
+    """An image (h, w, 3) in colours, those of grey ones included.
+
+    What is transparent is white. ValueError, naming the file, as by `read_image`, but for other
+    channels.
+    """
+    from PIL import Image
+
+    image, is_wide = _opened(path)
+    if is_wide or image.mode.startswith(("I", "F")):
+        raise ValueError(f"{path} has more than 8 bits per channel; convert it, or remove it")
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return np.array(Image.alpha_composite(white, image).convert("RGB"))
+
+
 def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
     """An image (h, w, channels) with 8 bits per channel.
 
     Palettes and orientation are resolved, and black and white becomes grey. ValueError, naming the
     file, if it can't be read, has other channels or more bits, or too many pixels by its header.
+    """
+    image, is_wide = _opened(path)
+    mode, values = image.mode, np.array(image)
+    if is_wide and mode == "RGB":
+        raise ValueError(f"{path} has 16 bits per channel, expected 8; convert it, or remove it")
+    if mode != MODES[channels]:
+        others = [str(number) for number, of in MODES.items() if of == mode]
+        way = f"set task.channels={others[0]} if all are like it" if others else "convert it"
+        raise ValueError(
+            f"{path} has mode {mode} ({' x '.join(map(str, values.shape))}, {values.dtype}), "
+            f"expected {MODES[channels]}: task.channels={channels} of 8 bits; {way}, or remove it"
+        )
+    return values.reshape(*values.shape[:2], channels)
+
+
+def _opened(path: Path) -> tuple[Any, bool]:
+    """An image of Pillow, and whether its file has 16 bits per channel.
+
+    Palettes and orientation are resolved, and black and white is grey.
     """
     # Imported here, as few tasks read images.
     from PIL import Image, ImageOps
@@ -112,19 +148,9 @@ def read_image(path: Path, channels: int) -> NDArray[np.uint8]:
                 image = image.convert("L")
             elif image.mode == "P" and "transparency" not in image.info:
                 image = image.convert("RGB")
-            mode, values = image.mode, np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is no PNG or JPEG file that can be read: {error}") from error
-    if wide and mode == "RGB":
-        raise ValueError(f"{path} has 16 bits per channel, expected 8; convert it, or remove it")
-    if mode != MODES[channels]:
-        others = [str(number) for number, of in MODES.items() if of == mode]
-        way = f"set task.channels={others[0]} if all are like it" if others else "convert it"
-        raise ValueError(
-            f"{path} has mode {mode} ({' x '.join(map(str, values.shape))}, {values.dtype}), "
-            f"expected {MODES[channels]}: task.channels={channels} of 8 bits; {way}, or remove it"
-        )
-    return values.reshape(*values.shape[:2], channels)
+    return image, wide
 
 
 def resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -93,8 +93,8 @@ class SuperpixelTask(SceneTask):
         """Superpixels classified one by one, and the best result that they allow.
 
         "logistic" is the regression that gives the scores, "boosted" scikit-learn's histogram
-        gradient boosting. "majority" is the true class of most pixels of a superpixel, an upper
-        bound for the accuracy of any model of these superpixels.
+        gradient boosting. "upper bound" is the true class of most pixels of a superpixel, which no
+        model of these superpixels can surpass.
         """
         from structnet.plugins.baselines.features import boosted_classifier
 
@@ -103,7 +103,7 @@ class SuperpixelTask(SceneTask):
         predicted = {
             "logistic": self.loaded.source.predict(unseen),
             "boosted": boosted_classifier().fit(x[known], y[known].argmax(1)).predict(unseen),
-            "majority": truth.argmax(1),
+            "upper bound": truth.argmax(1),
         }
         counts = torch.from_numpy(truth)
         return {

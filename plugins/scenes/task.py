@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import structnet as sn
-from structnet.plugins.files.images import image_files, read_image
+from structnet.plugins.files.images import image_files, read_coloured
 from structnet.plugins.scenes.files import CLASSES, FILE, PARTS, VOID, WHAT, read_arrays
 
 Image = NDArray[np.uint8]
@@ -65,9 +65,9 @@ class SceneTask(sn.Task):
         return sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The colour PNG and JPEG files of a folder, or a single one."""
+        """The PNG and JPEG files of a folder, or a single one."""
         for file in [path] if path.is_file() else image_files(path):
-            image = read_image(file, 3)
+            image = read_coloured(file)
             sample = self.sample(image, np.full(image.shape[:2], VOID, np.uint8))
             yield replace(sample, origin=sn.Origin(file, 1, self.title(sample)))
 
