@@ -103,14 +103,13 @@ class SceneParsing(SuperpixelTask):
         for (a, b), (first, stop) in zip(bounds, pairwise(trees.ptr.tolist()), strict=True):
             nodes, segment = np.unique(above[first : first + b - a], return_inverse=True)
             right = ~trees.wrong[first + b - a : stop]
-            known = y[a:b].any(axis=1)
+            known, sure = y[a:b].any(axis=1), chance[nodes].max(1)
             scene = Scene(
-                x[a:b], segment, chance[nodes].argmax(1), chance[nodes].max(1),
+                x[a:b], segment, chance[nodes].argmax(1), sure,
                 np.where(known, y[a:b].argmax(1), sn.IGNORE),
                 (int(right.sum()), len(right)) if known.any() else None,
             )  # fmt: skip
-            sure = float(scene.shares @ scene.probabilities)
-            found.append(Answer(scene.answer, sure, scene))
+            found.append(Answer(scene.answer, float(scene.shares @ sure), scene))
         return found
 
     def drawing(self, sample: sn.Sample, scores: Tensor | None) -> Scene | None:
