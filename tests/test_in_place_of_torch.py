@@ -245,6 +245,11 @@ def test_every_derivative_of_torch_func_is_the_references(kind, lengths):
 def test_under_autocast_it_is_of_torchs_types(kind):
     ours, theirs = pair(kind, dtype=torch.float32)
     x = steps(dtype=torch.float32)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            theirs(x)
+    except RuntimeError as error:
+        pytest.skip(f"torch's own layer does not run in bfloat16 on this processor: {error}")
     forms = [x, pack_sequence([x[0], x[1]]), pack_sequence([x[0], x[1, :3]])]
     for form in forms:
         with torch.autocast("cpu", torch.bfloat16):

@@ -11,6 +11,7 @@ from commands import SMALL, code_folder, isolated, logged
 import structnet as sn
 from structnet.config.composing import compose
 from structnet.run.run import Run
+from structnet.system.cores import usable_cores
 from structnet.training.fit import train_run
 from structnet.training.module import OPTIMIZERS, Module
 from structnet.training.options import TrainerOptions
@@ -169,7 +170,7 @@ def test_workers_change_nothing_but_the_time():
 
 def test_workers_change_no_bit_where_there_are_two_cores(monkeypatch):
     # A number of threads that sums in another order.
-    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
     torch.set_num_threads(2)
     threads, weights = [], []
     for count in (0, 1, 2):
@@ -184,7 +185,7 @@ def test_workers_change_no_bit_where_there_are_two_cores(monkeypatch):
 def test_no_more_threads_are_taken_than_torch_was_told(monkeypatch):
     from structnet.training.trainer import share_cores
 
-    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)), raising=False)
     before = torch.get_num_threads()
     try:
         for told, taken in ((1, 1), (3, 3), (8, 7)):
@@ -193,6 +194,17 @@ def test_no_more_threads_are_taken_than_torch_was_told(monkeypatch):
             assert torch.get_num_threads() == taken
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("said", "cores"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 8), ("", 8)]
+)
+def test_a_containers_share_of_time_counts_as_cores(monkeypatch, tmp_path, said, cores):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)), raising=False)
+    monkeypatch.setattr("structnet.system.cores.QUOTA", tmp_path / "cpu.max")
+    assert usable_cores() == 8
+    (tmp_path / "cpu.max").write_text(f"{said}\n")
+    assert usable_cores() == cores
 
 
 def test_a_net_is_evaluated_as_after_its_training():

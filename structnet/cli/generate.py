@@ -20,7 +20,9 @@ def run(words: list[str]) -> int:
     given = options.pop("out", None)
     run = Run.compose(saved(str(directory)), directory)
     is_picture = run.task.generates == "picture"
-    out = checked(Path(given or directory / "samples.png"), is_picture)
+    out = Path(given or directory / "samples.png")
+    if given or is_picture:
+        checked(out, is_picture)
     made = generate(run, options)
     if is_picture:
         write(out, made.save)

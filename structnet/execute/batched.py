@@ -7,10 +7,9 @@ all nodes after the sweep.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from structnet.cell.call import States, call, edges_of
 from structnet.cell.frame import Frame, Product, Tape
@@ -47,10 +46,8 @@ class BatchedSweep(Sweep):
         super().__init__(p)
         self.cell, self.edges, self.masks = p.cell, p.edges, p.masks
         self.asks_for_gradients = torch.is_grad_enabled()
-        # Without gradients none would be lost.
-        self.cell_tensors = CellTensors(self.cell) if self.asks_for_gradients else None
-        own = () if self.cell_tensors is None else self.cell_tensors.tensors
-        learning = [one for one in own if one.requires_grad]
+        self.cell_tensors = CellTensors(self.cell if self.asks_for_gradients else nn.Module())
+        learning = [one for one in self.cell_tensors.tensors if one.requires_grad]
         leaves = [one for one in learning if is_plain_leaf(one)]
         # Computed from others, as by functional_call: graphs of steps have to end at copies.
         self.computed = [one for one in learning if not is_plain_leaf(one)]
@@ -67,8 +64,7 @@ class BatchedSweep(Sweep):
         self.z_shape, self.z_dtype = z.shape, z.dtype
         buffers = self.state_buffers(initial, z)
         self.keep, first = keep, self.plan.first_row
-        copies = self.cell_tensors.replaced(self.copies) if self.cell_tensors else nullcontext()
-        with copies:
+        with self.cell_tensors.replaced(self.copies):
             for step in self.plan.steps:
                 # Even if no known tensor needs a gradient, so that unknown ones are noticed.
                 with torch.set_grad_enabled(self.asks_for_gradients):

@@ -211,13 +211,10 @@ def find(name: str) -> Executor:
     # Plugins may register others.
     from structnet.registry import executors
 
-    try:
-        found = executors[name]
-    except KeyError:
-        known = did_you_mean(name, executors.names())
-        raise ValueError(f"no executor {name!r} {known}") from None
+    if name not in executors:
+        raise ValueError(f"no executor {name!r} {did_you_mean(name, executors.names())}")
     # A class may be registered again, as in a notebook.
-    if type(_made.get(name)) is not found:
+    if type(_made.get(name)) is not executors[name]:
         _made[name] = executors.create(name)
         _made[name].name = name
     return _made[name]

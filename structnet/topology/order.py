@@ -8,10 +8,7 @@ from torch import Tensor
 
 def reorder(x: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
     """`x[index]` for a permutation and its inverse, by which backward is a gather too."""
-    if not (x.requires_grad and torch.is_grad_enabled()):
-        # A function with a backward of its own costs several times the gather of a few rows.
-        return x.index_select(0, index)
-    return _Reorder.apply(x, index, inverse)
+    return _Reorder.apply(x, index, inverse) if x.requires_grad else x.index_select(0, index)
 
 
 class _Reorder(torch.autograd.Function):

@@ -38,7 +38,7 @@ def print_table(run: Run, metrics: Figures) -> None:
     for name, line in zip(names, cells, strict=True):
         table.add_row(Text(visible(name)), *line, style="bold" if name == model else None)
     notes = [run.task.note] if run.task.note else []
-    limit = run.config["trainer"].get("limit_batches")
+    limit = run.config.get("trainer", {}).get("limit_batches")
     if limit is not None and len(rows) > 1:
         notes.append(f"{model} on {limit} batches of the split, the others on all of it")
     if notes:

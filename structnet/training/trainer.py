@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from structnet.data.batch import Sample
 from structnet.run.logs import next_version
 from structnet.run.run import Run
+from structnet.system.cores import usable_cores
 from structnet.training.module import Module
 from structnet.training.options import TrainerOptions
 
@@ -60,9 +61,7 @@ def share_cores(threads: int | None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
         return
-    import joblib
-
-    torch.set_num_threads(min(torch.get_num_threads(), max(1, joblib.cpu_count() - 1)))
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, usable_cores() - 1)))
 
 
 def loggers(run: Run) -> list[Logger]:
