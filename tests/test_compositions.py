@@ -41,7 +41,7 @@ PUT = {
 }
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_is_put_together_gives_what_the_reference_gives(traced, data):
     pick = lambda *choices: data.draw(st.sampled_from(choices))  # noqa: E731

@@ -249,6 +249,8 @@ def test_under_autocast_it_is_of_torchs_types(kind):
         with torch.autocast("cpu", torch.bfloat16):
             theirs(x)
     except RuntimeError as error:
+        if "could not create a primitive descriptor" not in str(error):
+            raise
         pytest.skip(f"torch's own layer does not run in bfloat16 on this processor: {error}")
     forms = [x, pack_sequence([x[0], x[1]]), pack_sequence([x[0], x[1, :3]])]
     for form in forms:

@@ -520,8 +520,9 @@ def test_mistakes_are_named_in_one_line(trained, tmp_path):
     net = (*train, "net=parser", "topology=chain")
     assert "readout=every" in refused(*net, "readout=mean")
     assert "'beam' is at least 1" in refused(*net, "net.beam=0")
-    layers = refused(*net, "net.context=false", "net.num_layers=2")
-    assert "net.num_layers=2 is of recurrent layers, and net.context=false has none" in layers
+    for option in ("num_layers=2", "dropout=0.1"):
+        layers = refused(*net, "net.context=false", f"net.{option}")
+        assert f"net.{option} is of recurrent layers, and net.context=false has none" in layers
     assert "task=parsing" in refused("train", "task=copy", "net=parser", "topology=chain")
     for text, expected in {
         "(S ( (NN a) (NN b)))": "a label is missing",

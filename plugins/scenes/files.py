@@ -18,7 +18,7 @@ CLASSES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car",
     "pedestrian", "bicyclist",
 )  # fmt: skip
-# The colours that CamVid's own pictures of labels have, in red, green and blue.
+# The colours in which SegNet shows these classes (Badrinarayanan et al. 2017): red, green and blue.
 COLOURS = (
     (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
     (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),

@@ -11,6 +11,7 @@ Floats = NDArray[np.float32]
 
 # Mean, deviation and two quantiles of three channels; position and extent in two axes; size.
 FEATURES = 17
+# Which of them are the position.
 CENTRE = slice(12, 14)
 QUANTILES = (0.1, 0.9)
 

@@ -38,7 +38,7 @@ class Canvas(NamedTuple):
 
     Arguments:
         figure, axes: of matplotlib; a unit is an inch.
-        words: what stands below the nodes, "" for those above words.
+        words: the word of every node as it is shown, "" for a node that has children.
         at: the positions of the nodes (n, 2), to the right and up from the root's level.
         middle: the position of the middle, to the right.
     """

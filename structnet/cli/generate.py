@@ -6,8 +6,6 @@ from pathlib import Path
 from structnet.system.terminal import visible, visible_text
 from structnet.system.words import take_options
 
-PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
-
 
 def run(words: list[str]) -> int:
     options = take_options(words, required=("run",), optional=None)
@@ -37,11 +35,13 @@ def run(words: list[str]) -> int:
 
 def checked(out: Path, is_picture: bool) -> Path:
     """The file to write to; ValueError or OSError for one that can not be, before the net runs."""
+    from structnet.draw.picture import FORMATS
+
     if out.is_dir():
         raise ValueError(f"out must be a {'.png ' if is_picture else ''}file, got the folder {out}")
     if is_picture and out.suffix.lower() != ".png":
         raise ValueError(f"out must be a .png file, got {out}")
-    if not is_picture and out.suffix.lower() in PICTURES:
+    if not is_picture and out.suffix.lower() in FORMATS:
         raise ValueError(f"out must be a file of text, as it holds no picture, got {out}")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"no folder {out.parent} to write {out.name} to")

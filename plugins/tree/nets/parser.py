@@ -23,9 +23,10 @@ from structnet.plugins.tree.topology import Tree
 # What the tree is called in `Task.parts`.
 TREE = "tree"
 Ints = np.ndarray
-# Options of recurrent layers, with values that do nothing.
+# Options of recurrent layers, with their defaults.
 OF_LAYERS = {
-    "num_layers": 1, "after": None, "skip": "none", "recurrent_dropout": 0.0, "zoneout": 0.0,
+    "num_layers": 1, "after": None, "skip": "none", "dropout": 0.3, "input_dropout": None,
+    "output_dropout": None, "variational": False, "recurrent_dropout": 0.0, "zoneout": 0.0,
     "weight_drop": 0.0, "truncate": None,
 }  # fmt: skip
 
@@ -256,7 +257,7 @@ def _leaf(size: int, hidden: int | None, states: int) -> nn.Module:
 
 def _refuse_layers(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
-        if name in OF_LAYERS and value != OF_LAYERS[name]:
+        if name in OF_LAYERS and value and value != OF_LAYERS[name]:
             raise ValueError(
                 f"net.{name}={value} is of recurrent layers, and net.context=false has none: leave "
                 "one of them out"

@@ -6,13 +6,23 @@ B: samples, n: nodes of all trees, C: classes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+import structnet as sn
 from structnet.plugins.tree.parsing.nodes import Nodes
 
 Ints = np.ndarray
+
+
+class Answer(NamedTuple):
+    """A tree in a line of text, the probability of its classes, and how it is shown."""
+
+    text: str
+    probability: float
+    drawing: sn.Drawing
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,9 @@ from structnet.plugins.scenes.files import CLASSES, COLOURS
 from structnet.plugins.scenes.regions import centres, mean_colours, shares
 
 Ints = NDArray[np.int64]
-# The height and width in pixels of a picture of a scene, in inches, and where it stands in it.
+# Of a picture of a scene: its height and width in pixels, and its width and height in inches.
 DETAIL, SIZE = (180, 240), (2.6, 2.0)
+# The names of its thirds, down and across.
 NAMES = ("top", "middle", "bottom"), ("left", "centre", "right")
 UNKNOWN = (255, 255, 255)
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from structnet.plugins.tree.parsing.constituents import (
 )
 from structnet.plugins.tree.parsing.drawing import ParseTree
 from structnet.plugins.tree.parsing.gold import unknown_tree
-from structnet.plugins.tree.parsing.parses import Objective, Parses
+from structnet.plugins.tree.parsing.parses import Answer, Objective, Parses
 from structnet.plugins.tree.parsing.texts import is_tree, sentences, spelled_words, words_of
 from structnet.plugins.tree.treebanks import changes
 from structnet.plugins.tree.treebanks.reading import find_trees, read_trees, tree_files
@@ -35,14 +35,6 @@ from structnet.plugins.tree.treebanks.splits import split_trees
 from structnet.plugins.tree.treebanks.tree import LabelledTree
 
 FIGURES = ("precision", "recall", "f1")
-
-
-class Answer(NamedTuple):
-    """A tree in brackets, the probability of its labels, and how it is shown."""
-
-    text: str
-    probability: float
-    drawing: ParseTree
 
 
 @sn.tasks.register("parsing")

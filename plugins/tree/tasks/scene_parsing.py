@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import structnet as sn
 from structnet.plugins.scenes.superpixels import SuperpixelTask, pixels_of
 from structnet.plugins.scenes.task import Image
-from structnet.plugins.tree.parsing.parses import Objective, Parses
+from structnet.plugins.tree.parsing.parses import Answer, Objective, Parses
 from structnet.plugins.tree.parsing.scene import Scene
 from structnet.plugins.tree.parsing.segments import (
     given_segments,
@@ -20,14 +20,6 @@ from structnet.plugins.tree.parsing.segments import (
     segments,
     ward_merges,
 )
-
-
-class Answer(NamedTuple):
-    """The classes of a scene, their mean probability, and how its segments are shown."""
-
-    text: str
-    probability: float
-    drawing: Scene
 
 
 @sn.tasks.register("scene_parsing")
@@ -95,7 +87,7 @@ class SceneParsing(SuperpixelTask):
         return {**found, "merges": (right, torch.ones_like(right))}
 
     def answer(self, net: nn.Module, batch: sn.Batch) -> list[Answer]:
-        """The segments of every scene."""
+        """The classes of every scene, their mean probability over pixels, and its segments."""
         trees, bounds = net(batch), pairwise(batch.ptr.tolist())
         above, chance = segment_of(trees), trees.scores[:, 1:].softmax(dim=1).cpu().numpy()
         x, y = batch.x.cpu().numpy(), batch.y.cpu().numpy()
