@@ -322,10 +322,10 @@ def test_numbers_are_not_mistakes(place):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="needs STRUCTNET_DATA")
-def test_a_minute_of_training_is_above_the_baselines_on_real_text(place):
+def test_six_epochs_on_real_text_are_above_the_most_frequent_tags(place):
     words = ("task=tagging", f"task.root={DATA}/wnut17", "task.scheme=BIO", "head=crf")
     options = ("net.characters=cnn", "net.hidden_size=64", "topology=bichain", "cell=lstm",
-               "trainer.max_epochs=3", "trainer.batch_size=16", "net.word_dropout=1.0")  # fmt: skip
+               "trainer.max_epochs=6", "trainer.batch_size=16", "net.word_dropout=1.0")  # fmt: skip
     status, _, err = call("train", *words, *options, *FAST, "run=out")
     assert status == 0, err
     metrics = json.loads((place / "out" / "metrics.json").read_text())
