@@ -4,6 +4,7 @@ A topology that is registered is tested on the structures of its `takes`; a cell
 """
 
 import os
+from weakref import WeakKeyDictionary
 
 import networkx as nx
 import numpy as np
@@ -398,12 +399,12 @@ TRACED = {}
 @pytest.fixture
 def traced(monkeypatch):
     """The compiled executor's kernels run their graphs as they are, and chunks are small."""
-    from structnet.execute.compiled import kernel, part
-    from structnet.execute.compiled import sweep as compiled
+    from structnet.execute.compiled import kernel, known, spans
 
-    monkeypatch.setattr(part, "CHUNK", 2)
+    monkeypatch.setattr(spans, "CHUNK", 2)
     monkeypatch.setattr(kernel, "compile_function", lambda function, inputs, fake: function)
-    monkeypatch.setattr(compiled, "_programs", TRACED)
+    monkeypatch.setattr(known, "_programs", TRACED)
+    monkeypatch.setattr(known, "_known", WeakKeyDictionary())
 
 
 def pass_of(cell, plan, z, initial=None, **options):

@@ -25,8 +25,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 import structnet as sn
-from structnet.execute.compiled import part, trace
-from structnet.execute.compiled import sweep as compiled
+from structnet.execute.compiled import known, spans, trace
 
 BINARY = [random_tree(7, np.random.default_rng(0)), [[-1, -1]], [[1, -1], [-1, -1]]]
 DAG = [[[], [], [0, 1], [2], [2, 3, 0], [4], []], [[]]]
@@ -188,7 +187,7 @@ def test_an_empty_batch_runs(traced):
 
 def test_equal_cells_share_a_program_and_a_changed_one_does_not(traced, monkeypatch):
     programs = {}
-    monkeypatch.setattr(compiled, "_programs", programs)
+    monkeypatch.setattr(known, "_programs", programs)
     layers = [built("chain", "elman", seed=seed) for seed in (0, 1)]
     for layer, plans in layers:
         assert_compiled_is_reference(layer, plans)
@@ -200,7 +199,7 @@ def test_equal_cells_share_a_program_and_a_changed_one_does_not(traced, monkeypa
 
 
 def test_a_step_multiplies_no_more_than_it_must(traced, monkeypatch):
-    monkeypatch.setattr(part, "CHUNK", 100)
+    monkeypatch.setattr(spans, "CHUNK", 100)
     layer, plans = built("chain", "lstm", hidden_size=5)
     x = features(plans)
     layer(x, plans, executor="compiled")
@@ -430,7 +429,7 @@ def test_what_changes_before_its_backward_pass_is_refused(traced, executor, what
 
 
 def test_several_threads_may_call_a_cell_for_the_first_time(traced, monkeypatch):
-    monkeypatch.setattr(compiled, "_programs", {})
+    monkeypatch.setattr(known, "_programs", {})
     layer, plans = built("tree", "gru")
     x = features(plans)
     expected = layer(x, plans, executor="reference")
@@ -450,7 +449,7 @@ def test_several_threads_may_call_a_cell_for_the_first_time(traced, monkeypatch)
 
 
 def test_what_was_made_under_inference_mode_or_autocast_is_as_good(traced, monkeypatch):
-    monkeypatch.setattr(compiled, "_programs", {})
+    monkeypatch.setattr(known, "_programs", {})
     layer, plans = built("tree", "lstm")
     x = features(plans)
     with torch.inference_mode():
@@ -462,24 +461,24 @@ def test_what_was_made_under_inference_mode_or_autocast_is_as_good(traced, monke
 
 
 def test_attributes_that_keep_changing_are_warned_of(traced, monkeypatch):
-    monkeypatch.setattr(compiled, "_programs", {})
-    monkeypatch.setattr(compiled, "MOST_ALIKE", 3)
+    monkeypatch.setattr(known, "_programs", {})
+    monkeypatch.setattr(known, "MOST_ALIKE", 3)
     layer, plans = built("chain", Affine)
     x = features(plans)
     for number in range(3):
         layer.cells[0].number = number
         layer(x, plans, executor="compiled")
-    kept = len(compiled._programs)
+    kept = len(known._programs)
     layer.cells[0].number = 3
     with pytest.warns(UserWarning, match="Affine have changed 3 times"):
         layer(x, plans, executor="compiled")
-    assert len(compiled._programs) == kept
+    assert len(known._programs) == kept
 
 
 def test_without_a_compiler_the_error_says_what_to_do(monkeypatch):
     from torch._inductor import config
 
-    monkeypatch.setattr(compiled, "_programs", {})
+    monkeypatch.setattr(known, "_programs", {})
     layer, plans = built("tree", "mgu", hidden_size=3)
     missing = config.patch({"cpp.cxx": ("no-such-compiler",), "force_disable_caches": True})
     with missing, pytest.raises(RuntimeError, match=r"needs a C\+\+ compiler.*'batched'"):

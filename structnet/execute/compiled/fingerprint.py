@@ -2,9 +2,12 @@
 
 from collections.abc import Hashable
 from functools import cache
+from operator import is_
+from types import FunctionType
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from structnet.cell.base import Cell
@@ -23,7 +26,7 @@ def fingerprint(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> H
     # Held, so that nothing else comes to have its id.
     seen[id(value)] = len(seen), value
     if isinstance(value, Tensor):
-        return value.shape, value.stride(), value.dtype, value.device, value.requires_grad
+        return _layout(value)
     if isinstance(value, dict):
         return tuple((key, fingerprint(one, seen)) for key, one in value.items())
     if isinstance(value, list | tuple):
@@ -37,6 +40,10 @@ def fingerprint(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> H
     # What it was made with is in its attributes as far as it matters.
     own = {name: one for name, one in vars(value).items() if name != "_made_with"}
     return kind, constants, fingerprint(own, seen)
+
+
+def _layout(value: Tensor) -> tuple[Hashable, ...]:
+    return value.shape, value.stride(), value.dtype, value.device, value.requires_grad
 
 
 def _is_looked_into(value: Any) -> bool:
@@ -60,3 +67,63 @@ def _constants(kind: type) -> tuple[str, ...]:
         if not (name.startswith("__") or callable(value) or hasattr(value, "__get__"))
         and not name.startswith("_abc")
     )
+
+
+# What can't change while it is the same object.
+_FIXED = (bool, int, float, str, type(None), torch.dtype, torch.device, type, FunctionType)
+
+
+class Unchanged:
+    """Whether a module is as it was: the same objects, of which none has changed.
+
+    Calling it takes a small part of the time of a fingerprint.
+    """
+
+    def __init__(self, module: nn.Module):
+        # Containers with what they held, tensors with their layouts, and all that may change.
+        self.held: list[tuple[dict[str, Any], tuple[str, ...], tuple[Any, ...]]] = []
+        self.tensors: list[tuple[Tensor, Hashable]] = []
+        self.others: list[tuple[Any, Hashable]] = []
+        self.constants: list[tuple[type, str, Any]] = []
+        for one in module.modules():
+            self._hold(vars(one))
+            kind = type(one)
+            for name in _constants(kind):
+                self.constants.append((kind, name, getattr(kind, name)))
+                self._add(getattr(kind, name))
+
+    def _hold(self, own: dict[str, Any]) -> None:
+        self.held.append((own, tuple(own), tuple(own.values())))
+        for name, value in own.items():
+            if name in _OF_MODULES and isinstance(value, dict):
+                self._hold(value)
+            elif name != "_made_with":
+                self._add(value)
+
+    def _add(self, value: Any) -> None:
+        if isinstance(value, Tensor):
+            self.tensors.append((value, _layout(value)))
+        elif not _is_fixed(value):
+            self.others.append((value, fingerprint(value)))
+
+    def __call__(self) -> bool:
+        return (
+            all(
+                tuple(own) == keys and all(map(is_, own.values(), values))
+                for own, keys, values in self.held
+            )
+            and all(_layout(one) == layout for one, layout in self.tensors)
+            and all(getattr(kind, name, None) is one for kind, name, one in self.constants)
+            and all(fingerprint(one) == found for one, found in self.others)
+        )
+
+
+def _is_fixed(value: Any) -> bool:
+    if type(value) is tuple:
+        return all(map(_is_fixed, value))
+    # Modules are looked into themselves.
+    return isinstance(value, (*_FIXED, nn.Module))
+
+
+# The attributes that every module has.
+_OF_MODULES = frozenset(vars(nn.Module()))

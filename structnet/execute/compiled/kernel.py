@@ -33,6 +33,16 @@ class Target(NamedTuple):
     adds: bool
 
 
+class Code:
+    """What Inductor makes of a function, and the tensors without data that it was made for."""
+
+    def __init__(self, code: Any, inputs: Sequence[Tensor]):
+        self.code, self.inputs = code, inputs
+
+    def __call__(self, *given: Tensor) -> None:
+        self.code(list(given))
+
+
 class Kernel:
     """Writes the results of a function into given contiguous tensors.
 
@@ -174,8 +184,5 @@ def compile_function(
     except InductorError as error:
         if not isinstance(error.inner_exception, InvalidCxxCompiler):
             raise
-        raise NoCompiler(
-            "executor 'compiled' needs a C++ compiler (g++ or clang++), none is found; "
-            "install one, or take executor='batched'"
-        ) from error
-    return lambda *given: code(list(given))
+        raise NoCompiler from error
+    return Code(code, inputs)

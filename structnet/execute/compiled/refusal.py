@@ -6,6 +6,12 @@ from torch import nn
 class NoCompiler(RuntimeError):
     """Inductor finds no C++ compiler."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "executor 'compiled' needs a C++ compiler (g++ or clang++), none is found; "
+            "install one, or take executor='batched'"
+        )
+
 
 def reason(error: Exception) -> str:
     """The message of torch's error, or a plainer one where it is known."""

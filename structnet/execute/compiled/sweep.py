@@ -4,24 +4,25 @@ Stored for backward are the states and, unless they are to be recomputed, the pr
 the kernels of the derivatives recompute all else from these.
 """
 
-import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from structnet.cell.call import States
 from structnet.execute.cell_tensors import CellTensors, check_leaves, is_plain_leaf, leaf_copies
-from structnet.execute.compiled.fingerprint import fingerprint
-from structnet.execute.compiled.kernel import making
+from structnet.execute.compiled.known import known
 from structnet.execute.compiled.part import Part
-from structnet.execute.compiled.program import Program
-from structnet.execute.compiled.trace import Signature, tensors_of
+from structnet.execute.compiled.trace import Signature
 from structnet.execute.executor import Pass
 from structnet.execute.snapshot import Snapshot
 from structnet.execute.sweep import Sweep
 from structnet.topology.plan import Step
+
+# Nodes without predecessors have a program of their own where they are one in this many.
+FEW = 4
 
 Project = Callable[[Tensor], Tensor]
 
@@ -103,27 +104,27 @@ class CompiledSweep(Sweep):
         super().__init__(p)
         cell = p.cell
         self.masks = _columns(p.masks.dropout), _columns(p.masks.zoneout)
-        own_tensors, given = CellTensors(cell), tuple(tensors_of(cell).values())
+        of_cell = known(cell)
+        given = of_cell.tensors
         self.learning: States = tuple(one for one in given if one.requires_grad)
         self.constants = tuple(tensor for tensor in given if not tensor.requires_grad)
         # Tensors that are computed from others, as by functional_call, are replaced by leaves.
         own = {id(one): one for one in given if is_plain_leaf(one)}
         own |= leaf_copies(one for one in given if not is_plain_leaf(one))
         self.tensors = tuple(own[id(one)] for one in given)
-        self.save = project is None
-        self.source: _StoredInput | _RecomputedInput | None = (
-            _StoredInput(x) if project is None else _RecomputedInput(x, own_tensors, project, own)
-        )
-        self.parts = []
+        self.save, self.parts = project is None, []
+        self.source: _StoredInput | _RecomputedInput | None = _StoredInput(x)
         # z of one node, for its shape and dtype.
         z = x
         if project is not None:
+            own_tensors = CellTensors(cell)
+            self.source = _RecomputedInput(x, own_tensors, project, own)
             with own_tensors.replaced(own):
                 z = project(x[:1].detach())
             check_leaves([z], self.tensors)
         for alone, steps in self._split(cell):
             if steps:
-                program = find_program(cell, self._signature(cell, z, alone))
+                program = of_cell.program(cell, self._signature(cell, z, alone))
                 self.parts.append(Part(program, p.plan, steps, self.tensors))
 
     @property
@@ -138,7 +139,10 @@ class CompiledSweep(Sweep):
         # Initial states that are not given are zeros, but their number may not be the arity.
         alike = cell.arity or 1
         last = self.plan.levels[1]
-        count = sum(step.stop <= last and step.slots == alike for step in steps)
+        if last * FEW < self.plan.num_nodes:
+            return [(False, steps)]
+        without = takewhile(lambda step: step.stop <= last, steps)
+        count = sum(step.slots == alike for step in without)
         return [(True, steps[:count]), (False, steps[count:])]
 
     def _signature(self, cell: Any, z: Tensor, alone: bool) -> Signature:
@@ -173,34 +177,5 @@ class CompiledSweep(Sweep):
         return grad_x, *self.initial_of(grad_states), *map(totals.get, learning)
 
 
-_programs: dict[tuple[Hashable, ...], Program] = {}
-# The largest number of programs of one class and signature.
-MOST_ALIKE = 32
-
-
-def find_program(cell: nn.Module, signature: Signature) -> Program:
-    """The program of cells with this one's class, attributes and shapes."""
-    kind = type(cell), signature, _autocast(signature.device.type)
-    key = *kind, fingerprint(cell)
-    with making():
-        if key not in _programs:
-            like = [other for other in _programs if other[:3] == kind]
-            if len(like) == MOST_ALIKE:
-                warnings.warn(
-                    f"attributes of {type(cell).__name__} have changed {MOST_ALIKE} times, and "
-                    "executor 'compiled' compiles it anew for each; make a buffer of what changes "
-                    "from call to call, or take executor='batched'",
-                    stacklevel=2,
-                )
-            if len(like) >= MOST_ALIKE:
-                del _programs[like[0]]
-            _programs[key] = Program(cell, signature)
-    return _programs[key]
-
-
 def _columns(mask: Tensor | None) -> int:
     return 0 if mask is None else mask.shape[1]
-
-
-def _autocast(kind: str) -> torch.dtype | None:
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
