@@ -93,6 +93,19 @@ def test_a_run_that_was_killed_within_an_epoch_ends_with_the_bits_of_one_that_wa
     assert_same_run("straight", "broken")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [2, 8])
+def test_a_run_that_compiles_on_the_way_ends_with_the_same_bits_too(monkeypatch, stop):
+    from structnet.training import compiling
+
+    monkeypatch.setattr(compiling, "FROM", 5)
+    monkeypatch.setattr(compiling, "LEAST", 6)
+    assert "1 layer compiled" in call(*WORDS, *NOISY, "run=plain").out
+    test_a_run_that_was_killed_within_an_epoch_ends_with_the_bits_of_one_that_was_not(
+        monkeypatch, stop
+    )
+
+
 def test_batches_of_an_epoch_that_is_gone_on_with_are_kept(monkeypatch):
     assert call(*WORDS, "trainer.max_steps=2", "trainer.max_epochs=2", "run=out").status == 0
     assert checkpoint("out")["progress"]["batches"] == 2

@@ -130,7 +130,7 @@ def _run(
     symbols: Mapping[Any, str],
     values: Sequence[int],
 ) -> _Seen:
-    known = dict(zip(NAMES, values, strict=True))
+    known: dict[str, int] = dict(zip(NAMES, values, strict=True))
     chosen = {symbol: known[name] for symbol, name in symbols.items()}
 
     def number(size: Any) -> int:

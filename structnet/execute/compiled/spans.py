@@ -6,6 +6,7 @@ from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from structnet.execute.compiled.trace import Product
@@ -64,7 +65,7 @@ class Chunk(Span):
     def __init__(
         self,
         steps: Sequence[Step],
-        bounds: Sequence[int],
+        bounds: NDArray[np.int64],
         levels: slice,
         products: Sequence[Product],
     ):

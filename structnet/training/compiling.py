@@ -1,0 +1,89 @@
+"""Layers of a long training that are compiled once it has shown that it is long."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from structnet.execute.executor import Spec, choose, find, reason
+from structnet.nn.recurrence import Recurrence
+from structnet.system.terminal import counted
+from structnet.topology.plan import Plan
+from structnet.topology.schedule import schedule
+
+# The step from which layers are compiled, and the fewest steps of a training that does so: compiling
+# takes 10 to 40 s. They are fixed, so that a run that was killed goes on with the same numbers.
+FROM, LEAST = 1000, 5000
+
+
+class Compile(Callback):
+    """Puts executor `compiled` in the place of `auto` where that runs a layer level by level.
+
+    From step FROM on, in a training of at least LEAST steps on a CPU. Layers whose cell is no fixed
+    graph of operations stay as they are, and so do all where there is no C++ compiler.
+    """
+
+    def __init__(self, steps: int):
+        self.is_due = steps >= LEAST
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.on_train_batch_start(trainer, pl_module)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, *given: object
+    ) -> None:
+        if self.is_due and trainer.global_step >= FROM:
+            self.is_due = False
+            compile_layers(pl_module)
+
+
+def compile_layers(net: nn.Module) -> None:
+    """Compile the layers of a net that `auto` runs level by level, and say how many."""
+    begun, layers = time.perf_counter(), list(_level_by_level(net))
+    refused = {layer: _refusal(layer) for layer in layers}
+    ready = [layer for layer, why in refused.items() if why is None]
+    for layer in ready:
+        layer.executor = "compiled"
+    if ready:
+        took = time.perf_counter() - begun
+        print(f"{counted(len(ready), 'layer')} compiled in {took:.1f} s", flush=True)
+    for why in {why for why in refused.values() if why is not None}:
+        print(f"not compiled: {why}", flush=True)
+
+
+def _level_by_level(net: nn.Module) -> Iterator[Recurrence]:
+    for layer in net.modules():
+        if isinstance(layer, Recurrence) and layer.executor == "auto":
+            needs = layer._needs(training=True)
+            specs = [Spec(cell, needs) for cell in layer.cells]
+            on_cpu = all(one.device.type == "cpu" for one in layer.parameters())
+            by_levels = on_cpu and all(choose("auto", one).name == "batched" for one in specs)
+            if by_levels and all(reason(find("compiled"), one) is None for one in specs):
+                yield layer
+
+
+def _refusal(layer: Recurrence) -> str | None:
+    """Why a layer can't be compiled; None where two nodes, one after the other, can be."""
+    plans = [_two_nodes(arity) for arity in layer.arities]
+    weight = next(layer.parameters())
+    x = weight.new_zeros(2, layer.input_size, requires_grad=True)
+    is_training = layer.training
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            out = layer.eval()(x, plans, executor="compiled")
+            torch.autograd.grad(out.sum(), x, allow_unused=True)
+    except (ValueError, RuntimeError) as error:
+        return str(error).partition("\n")[0]
+    finally:
+        layer.train(is_training)
+    return None
+
+
+def _two_nodes(arity: int | None) -> Plan:
+    """The plan of a node and one that reads it."""
+    if arity is None:
+        return schedule([[0], [1]], num_nodes=2)
+    return schedule([[-1] * arity, [0] * arity])
