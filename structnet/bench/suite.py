@@ -69,6 +69,13 @@ def _variant(cell: Mapping[str, Any], **options: Any) -> Ratios:
     return Ratios(work, {"floor": 2.0, LOOP: 1 / 3}, ("loop",))
 
 
+def _beside(cell: Any, limit: float, batch: int = 8, steps: int = 64) -> Beside:
+    """A small layer beside torch's LSTM of the same size."""
+    size = SizeRange(steps, steps)
+    work = Work(CHAIN, cell, size, batch, input_size=64, hidden_size=64)
+    return Beside(replace(work, **COMPILED), replace(work, cell=LSTM), "nn.LSTM padded", limit)
+
+
 def _scan(cell: str, **options: Any) -> Ratios:
     sizes: dict[str, Any] = {
         "sizes": SizeRange(4096, 4096),
@@ -112,6 +119,12 @@ CPU: dict[str, Row] = {
     "chain-zoneout": _variant(LSTM, zoneout=0.1),
     "chain-mut1": _variant({"name": "mut1"}),
     "chain-gru-before": _variant({"name": "gru", "reset": "before"}),
+    "small-peephole": _beside({"name": "lstm", "peephole": True}, 2.0),
+    "small-layer-norm": _beside({"name": "lstm", "layer_norm": True}, 2.0),
+    "small-gru-before": _beside({"name": "gru", "reset": "before"}, 2.0),
+    "small-mut1": _beside({"name": "mut1"}, 2.0),
+    "small-custom": _beside(PlainCell, 2.0),
+    "long-peephole": _beside({"name": "lstm", "peephole": True}, 1.2, batch=256, steps=365),
     "custom-chain": Ratios(Work(CHAIN, PlainCell, **EQUAL, **COMPILED), {"floor": 2.5}),
     "custom-tree": Ratios(Work(TREE, PlainCell, hidden_size=150, **COMPILED), {"floor": 2.5}),
     "grid-diagonal": Ratios(
