@@ -14,8 +14,8 @@ from structnet.system.terminal import counted
 from structnet.topology.plan import Plan
 from structnet.topology.schedule import schedule
 
-# The step from which layers are compiled, and the fewest steps of a training that does so: compiling
-# takes 10 to 40 s. They are fixed, so that a run that was killed goes on with the same numbers.
+# The step from which layers are compiled, and the fewest steps of a training that does so, as to
+# compile takes 10 to 40 s. They are fixed, so that a killed run goes on with the same numbers.
 FROM, LEAST = 1000, 5000
 
 

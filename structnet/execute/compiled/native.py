@@ -4,8 +4,7 @@ import ctypes
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -84,19 +83,19 @@ def _address(library: ctypes.CDLL, name: str) -> int | None:
 
 
 def recipe_of(program: Program) -> Recipe | None:
-    """The operations of a program; None where its levels are run from Python."""
-    if program not in _recipes:
-        with making():
-            try:
-                library()
-                _recipes[program] = Recipe(program)
-            except Unknown:
-                _recipes[program] = None
-    return _recipes[program]
+    """The operations of a program, made once; None where its levels are run from Python."""
+    with making():
+        if program.recipe is None:
+            program.recipe = _make(program)
+    return program.recipe or None
 
 
-# Of programs that are still in use.
-_recipes: "WeakKeyDictionary[Program, Recipe | None]" = WeakKeyDictionary()
+def _make(program: Program) -> Recipe | Literal[False]:
+    try:
+        library()
+        return Recipe(program)
+    except Unknown:
+        return False
 
 
 class Native:
@@ -118,6 +117,9 @@ class Native:
             found["weight", j] = self.weights[j].data_ptr()
             found["transposed", j], found["plain", j] = int(turned), int(not turned)
         found |= _addresses("tensor", self.bound.tensors)
+        # C++ says where the rows are that a level reads.
+        found |= {("read", state): 0 for state in range(self.bound.program.num_states)}
+        found["nothing",] = 0
         found["rows",] = plan.rows.data_ptr()
         if plan.counts is not None:
             found["counts",] = plan.counts.data_ptr()
@@ -140,8 +142,7 @@ class Native:
     def backward(
         self, chunk: Chunk, z: Tensor, buffers: Sequence[Tensor], grads: Gradients
     ) -> None:
-        with making():
-            operations = self.recipe.backward
+        operations = self.recipe.backward
         if operations is None:
             return Stepping(self.bound).backward(chunk, z, buffers, grads)
         found = {
@@ -166,7 +167,7 @@ class Native:
             self.rooms[operations] = self._rooms(operations)
         rooms = self.rooms[operations]
         found |= zip(operations.rooms, (one.data_ptr() for one in rooms), strict=True)
-        bases = np.array([found.get(name, 0) for name in operations.names], dtype=np.int64)
+        bases = np.array([found[name] for name in operations.names], dtype=np.int64)
         table, words, lib = self.bound.table, operations.words, library()
         given = _Pass(
             operations=words.ctypes.data,

@@ -44,7 +44,7 @@ class Part:
         with torch.enable_grad():
             self.weights = program.weights(*nothing, *tensors, *[None] * len(program.trace.counts))
         table = table_of(plan, steps)
-        self.chunks = [Chunk(steps, table.bounds, one, self.products) for one in table.chunks]
+        self.chunks = [Chunk(steps, table.firsts, one, self.products) for one in table.chunks]
         bound = Bound(program, plan, table, tensors, self.weights)
         recipe = recipe_of(program)
         self.levels = Stepping(bound) if recipe is None else Native(bound, recipe)

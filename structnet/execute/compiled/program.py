@@ -1,6 +1,7 @@
 """A cell's step as kernels around its products, forward and backward."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,8 @@ class Program:
         }
         self.reads = self.gathered([self.last, *self.factors.values()])
         self._backward: Backward | None = None
+        # Its levels as operations of C++, where that was asked for; false if it has no such.
+        self.recipe: Any = None
 
     def gathered(self, kernels: Sequence[Kernel]) -> list[int]:
         """The states that have to be gathered for kernels that don't gather themselves."""

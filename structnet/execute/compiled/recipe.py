@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from structnet.execute.compiled.kernel import Kernel
+from structnet.execute.compiled.kernel import Kernel, making
 from structnet.execute.compiled.operations import WIDTHS, Operand, Operations, Place
 from structnet.execute.compiled.program import Program
 from structnet.execute.compiled.recording import Size, Unknown
@@ -38,10 +38,11 @@ class Recipe:
     @cached_property
     def backward(self) -> Operations | None:
         """None where a kernel of the derivatives is more than a plain function."""
-        try:
-            return self._make_backward()
-        except Unknown:
-            return None
+        with making():
+            try:
+                return self._make_backward()
+            except Unknown:
+                return None
 
     def _symbols(self) -> dict[Any, str]:
         sizes: list[tuple[Any, str]] = [(self.trace.z.shape[0], "nodes")]

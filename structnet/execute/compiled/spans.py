@@ -6,7 +6,6 @@ from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from structnet.execute.compiled.trace import Product
@@ -65,7 +64,7 @@ class Chunk(Span):
     def __init__(
         self,
         steps: Sequence[Step],
-        bounds: NDArray[np.int64],
+        bounds: Sequence[int],
         levels: slice,
         products: Sequence[Product],
     ):
@@ -91,6 +90,7 @@ class Table:
     Arguments:
         steps: (number, 4): start, stop, slots and offset of each.
         bounds: the first step of every level, and the number of steps.
+        firsts: the same as a list.
     """
 
     def __init__(self, steps: Sequence[Step], levels: Sequence[int]):
@@ -98,6 +98,7 @@ class Table:
         level = np.searchsorted(levels, self.steps[:, 0], side="right")
         first = np.flatnonzero(np.diff(level, prepend=-1))
         self.bounds = np.append(first, len(steps))
+        self.firsts: list[int] = self.bounds.tolist()
 
     @cached_property
     def most(self) -> dict[str, int]:
