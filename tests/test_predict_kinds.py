@@ -35,9 +35,9 @@ def test_an_image_has_a_class_and_where_it_is(place):
     line = r"new/{}.png:1: 6 x 5 pixels \(\d, [01]\.\d{{3}}\)"
     assert re.fullmatch("\n".join(map(line.format, "ab")) + "\n", out)
     assert len(call("predict", "run=out", "path=new/b.png").out.splitlines()) == 1
-    assert "no folder nowhere" in refused("predict", "run=out", "path=nowhere")
+    assert "no file or folder 'nowhere'" in refused("predict", "run=out", "path=nowhere")
     draw(place / "new", "c.png", mode="RGB")
-    assert "new/c.png has mode RGB" in refused("predict", "run=out", "path=new")
+    assert "new/c.png has mode RGB" in refused("predict", "run=out", "path=new/c.png")
 
 
 def test_a_folder_of_images_is_predicted_without_the_one_that_was_learned_from(place):
@@ -138,4 +138,4 @@ def test_code_of_which_nothing_can_be_read_is_a_mistake(place):
     (place / "bad.py").write_text("def (:\n")
     status, out, err = call("predict", f"run={trained()}", "path=bad.py")
     assert status == 2 and out == ""
-    assert "none of 1 Python files can be read" in err
+    assert "none of 1 files can be read" in err

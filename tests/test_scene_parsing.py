@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -293,3 +294,22 @@ def test_given_segments_are_drawn_without_a_net(trained, tmp_path):
     status, _, err = call(*words, "sample=0", f"out={path}")
     assert status == 0, err
     assert "<svg" in path.read_text()
+
+
+def test_of_several_pictures_those_that_cant_be_read_are_skipped(trained, tmp_path):
+    run, whole = f"run={trained / 'run'}", (trained / "scene.png").read_bytes()
+    for name, content in {"a": whole, "b": whole[:50], "c": b"", "d": whole}.items():
+        (tmp_path / f"{name}.png").write_bytes(content)
+    status, out, err = call("predict", run, f"path={tmp_path}")
+    assert status == 0, err
+    assert [Path(line.split(":")[0]).name for line in out.splitlines()] == ["a.png", "d.png"]
+    for name in "bc":
+        assert f"skipped {tmp_path / name}.png is no PNG or JPEG file that can be read" in err
+        assert f"{name}.png is no PNG" in refused("predict", run, f"path={tmp_path / name}.png")
+        (tmp_path / f"{name}.png").rename(tmp_path / f"{name}.txt")
+    for name in "ad":
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    status, _, err = call("predict", run, f"path={tmp_path}")
+    assert status == 2 and f"none of 2 files can be read, {tmp_path / 'a.png'} first" in err
+    missing = refused("predict", run, f"path={tmp_path / 'e.png'}")
+    assert f"no file or folder '{tmp_path / 'e.png'}'" in missing and "task.root" not in missing

@@ -5,10 +5,9 @@ import os
 import sysconfig
 import tokenize
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +17,6 @@ import structnet as sn
 LARGEST = 2_000_000
 _TESTS = {"test", "tests", "idle_test"}
 _FOREIGN = {"site-packages", "__pycache__", "venv", "node_modules"}
-
-Read = TypeVar("Read")
 
 
 def standard_library() -> Path:
@@ -81,24 +78,6 @@ def split_files(root: Path | None) -> dict[str, list[Path]]:
     parts = np.split(order, [tenth, 2 * tenth])
     names = ("test", "validation", "train")
     return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
-
-
-def read_all(files: Sequence[Path], read: Callable[[Path], Iterable[Read]]) -> Iterator[Read]:
-    """What `read` finds in each of the files.
-
-    A file that can't be read or parsed is skipped with a DataWarning; ValueError where all are.
-    """
-    skipped = 0
-    for file in files:
-        try:
-            found = list(read(file))
-        except (SyntaxError, OSError) as error:
-            warnings.warn(f"skipped {error}", sn.DataWarning, stacklevel=2)
-            skipped += 1
-            continue
-        yield from found
-    if files and skipped == len(files):
-        raise ValueError(f"none of {skipped} Python files can be read, {files[0]} first")
 
 
 def parse(path: Path) -> ast.Module:

@@ -1,7 +1,7 @@
 """Image files: IDX, PNG and JPEG."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
+from structnet.plugins.files.skipping import read_all
 
 # The third byte of an IDX file's magic number: the type of its values, unsigned bytes.
 UNSIGNED_BYTE = 0x08
@@ -79,6 +80,24 @@ def image_files(folder: Path) -> list[Path]:
     if not files:
         raise ValueError(f"no images ({', '.join(SUFFIXES)}) below {folder}")
     return files
+
+
+def read_images(
+    path: Path, read: Callable[[Path], NDArray[np.uint8]]
+) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    """What `read` makes of an image file, or of each below a folder, and the file.
+
+    Of a folder those that can't be read are skipped, as by `read_all`. FileNotFoundError for a
+    missing path.
+    """
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no file or folder {str(path)!r}; give an image, or a folder with images"
+        )
+    if path.is_dir():
+        yield from read_all(image_files(path), lambda file: [(file, read(file))], (ValueError,))
+    else:
+        yield path, read(path)
 
 
 @contextmanager

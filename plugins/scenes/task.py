@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import structnet as sn
-from structnet.plugins.files.images import image_files, read_coloured
+from structnet.plugins.files.images import read_coloured, read_images
 from structnet.plugins.scenes.files import CLASSES, FILE, PARTS, VOID, WHAT, read_arrays
 
 Image = NDArray[np.uint8]
@@ -65,9 +65,8 @@ class SceneTask(sn.Task):
         return sn.data_folder(self.root, "camvid_small", [FILE]) / FILE
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The PNG and JPEG files of a folder, or a single one."""
-        for file in [path] if path.is_file() else image_files(path):
-            image = read_coloured(file)
+        """The PNG and JPEG files of a folder that can be read, or a single one."""
+        for file, image in read_images(path, read_coloured):
             sample = self.sample(image, np.full(image.shape[:2], VOID, np.uint8))
             yield replace(sample, origin=sn.Origin(file, 1, self.title(sample)))
 

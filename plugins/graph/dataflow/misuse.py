@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from structnet.plugins.code.sources import excerpt, read_all
+from structnet.plugins.code.sources import excerpt
+from structnet.plugins.files.skipping import read_all
 from structnet.plugins.graph.dataflow.functions import Function, functions
 from structnet.plugins.graph.dataflow.reader import Use
 

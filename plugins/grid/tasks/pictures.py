@@ -7,6 +7,7 @@ import abc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import structnet as sn
-from structnet.plugins.files.images import image_files, read_image
+from structnet.plugins.files.images import read_image, read_images
 from structnet.plugins.grid.likelihood import create_likelihood, scaled
 from structnet.plugins.grid.pixel.condition import Classes, Small
 from structnet.plugins.grid.pixel.generation import blank, completions, draw, generate, sheet
@@ -148,14 +149,16 @@ class PictureTask(sn.Task):
         return sn.Splits(samples, source=splits)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The PNG and JPEG files of a folder, or a single one; ValueError for goal=pixels."""
+        """The PNG and JPEG files of a folder that can be read, or a single one.
+
+        ValueError for goal=pixels.
+        """
         if self.goal != "class":
             raise ValueError(
                 f"{type(self).__name__} with task.goal=pixels draws images and predicts nothing "
                 f"about {path}: take structnet generate run=DIR, or train with task.goal=class"
             )
-        for file in [path] if path.is_file() else image_files(path):
-            image = read_image(file, self.channels)
+        for file, image in read_images(path, partial(read_image, channels=self.channels)):
             shown = (image * ((self.levels - 1) / 255)).round().astype(np.uint8)
             height, width = image.shape[:2]
             origin = sn.Origin(file, 1, f"{height} x {width} pixels")

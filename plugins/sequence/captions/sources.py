@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.files.images import image_files, read_image, resized
+from structnet.plugins.files.images import read_image, read_images, resized
 from structnet.plugins.files.tables import read_rows
 
 FILE = "captions.tsv"
@@ -136,10 +137,12 @@ def read_captions(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
         yield number, (values[0], values[1], values[2] if columns == 3 else ONLY)
 
 
-def read_images(path: Path, size: int, channels: int) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-    """The user's images to write captions for: a file, or all below a folder."""
-    for file in [path] if path.is_file() else image_files(path):
-        yield file, resized(read_image(file, channels), size, size)
+def resized_images(
+    path: Path, size: int, channels: int
+) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    """The user's images to write captions for: a file, or those below a folder that can be read."""
+    for file, image in read_images(path, partial(read_image, channels=channels)):
+        yield file, resized(image, size, size)
 
 
 def _image(root: Path, name: str, line: int, size: int, channels: int) -> NDArray[np.uint8]:

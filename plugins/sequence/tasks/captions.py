@@ -20,7 +20,7 @@ from structnet.plugins.sequence.captions.sources import (
     Captioned,
     read_digits,
     read_folder,
-    read_images,
+    resized_images,
 )
 from structnet.plugins.sequence.captions.writing import Caption, write
 from structnet.plugins.sequence.generation.starts import END, START
@@ -147,7 +147,7 @@ class Captions(sn.Task):
         assert self.vocabulary is not None
         asked = [
             Captioned(image, None, language, sn.Origin(file, 1, language))
-            for file, image in read_images(path, self.size, self.channels)
+            for file, image in resized_images(path, self.size, self.channels)
             for language in self.languages
         ]
         yield from Samples(asked, self.condition, self.languages, self.vocabulary)
@@ -183,7 +183,7 @@ class Captions(sn.Task):
         if path is None:
             some = self.load(topology).source["test"][:n]
         else:
-            images = islice(read_images(Path(path).expanduser(), self.size, self.channels), n)
+            images = islice(resized_images(Path(path).expanduser(), self.size, self.channels), n)
             every = self.languages if language is None else [language]
             some = [Captioned(image, None, one) for _, image in images for one in every]
         if language is not None:

@@ -12,11 +12,11 @@ import structnet as sn
 from structnet.plugins.code.sources import (
     Place,
     python_files,
-    read_all,
     split_files,
     standard_library,
 )
 from structnet.plugins.code.trees import as_tree, check_arity
+from structnet.plugins.files.skipping import read_all
 from structnet.plugins.sequence.translation.syntax import (
     Code,
     Tree,

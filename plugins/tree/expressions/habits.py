@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from structnet.plugins.code.sources import python_files, read_all
+from structnet.plugins.code.sources import python_files
+from structnet.plugins.files.skipping import read_all
 from structnet.plugins.tree.expressions.baselines import fit_positional, positional_features
 from structnet.plugins.tree.expressions.expression import Expression, expressions
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 import structnet as sn
 from structnet.plugins.code.choice import CodeChoice
-from structnet.plugins.code.sources import read_all
 from structnet.plugins.code.trees import as_tree, check_arity
+from structnet.plugins.files.skipping import read_all
 from structnet.plugins.tree.expressions.expression import (
     Expression,
     Nodes,
