@@ -479,7 +479,7 @@ def test_a_wrong_call_is_refused(pairs, place, words, message):
 def test_a_task_that_does_not_read_texts_says_so():
     task = sn.tasks.create("xml")
     assert not task.reads_texts and sn.tasks.create("classification").reads_texts
-    with pytest.raises(ValueError, match=r"XML does not read texts.*path=FILE"):
+    with pytest.raises(ValueError, match=r"task 'xml' does not read texts.*path=FILE"):
         task.read_text(sn.Origin("text", 1, "<a>"), TOPOLOGY)
     with pytest.raises(ValueError, match=r"has no method `read_text`$"):
         sn.tasks.create("text").read_text(sn.Origin("text", 1, "a"), TOPOLOGY)

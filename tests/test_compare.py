@@ -161,7 +161,7 @@ def test_a_comparison_without_a_name_gets_a_directory_of_its_own(place):
     [
         (["cell.dropgate=forget"], "no option 'dropgate'"),
         (["tranier.max_epochs=1"], "'tranier'"),
-        (["topology=bichain"], "plain on short: Arithmetic predicts what follows"),
+        (["topology=bichain"], "plain on short: task 'arithmetic' predicts what follows"),
         (["cell.reset=before"], "reset"),
         (["seed=1"], "compare.seeds"),
         (["compare.seeds=[]"], "different whole numbers, got []"),

@@ -147,7 +147,7 @@ def test_generate_refuses_an_unknown_class_and_runs_that_do_not_fit(runs):
 
 def test_a_net_that_draws_no_pixels_is_named(runs):
     run = opened(runs / "plain")
-    with pytest.raises(ValueError, match="a Linear does not draw pixels: train with net=pixelrnn"):
+    with pytest.raises(ValueError, match="Linear does not draw pixels: train with net=pixelrnn"):
         draw(run.task, torch.nn.Linear(1, 1), run.topology, [blank((2, 2), 1)])
 
 

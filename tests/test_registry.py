@@ -42,6 +42,14 @@ def parts():
     return found
 
 
+def test_a_component_is_called_by_its_registered_name(parts):
+    class Another(Part):
+        """A part that is not registered."""
+
+    assert parts.called(parts.create("part", 7)) == "part 'part'"
+    assert parts.called(Another(7)) == "Another"
+
+
 def test_a_registered_component_is_made_by_name_with_wired_arguments_first(parts):
     part = parts.create("part", 7, rate=0.1, most=3)
     assert (part.size, part.given["rate"], part.given["most"]) == (7, 0.1, 3)

@@ -278,7 +278,9 @@ def test_a_scene_of_the_data_is_drawn_with_what_is_given(trained, tmp_path):
 def test_what_does_not_fit_is_refused(trained):
     train = ("train", "task=scene_parsing", f"task.root={trained}", *SMALL)
     assert "'parser'" in refused(*train, "topology=ordered_graph")
-    assert "take a topology of" in refused(*train, "net=parser", "topology=chain")
+    chain = refused(*train, "net=parser", "topology=chain")
+    assert chain.startswith("task 'scene_parsing' has structures of kind ['undirected'], ")
+    assert "take a topology of" in chain
     assert "net.search=beam" in refused(
         *train, "net=parser", "topology=ordered_graph", "net.search=cky"
     )

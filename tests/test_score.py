@@ -207,7 +207,7 @@ def test_options_that_do_not_fit_are_named_before_anything_is_written(options, m
 
 
 def test_a_net_that_is_fed_whole_samples_alone_is_named():
-    with pytest.raises(ValueError, match="a Linear can't be fed one token at a time"):
+    with pytest.raises(ValueError, match="Linear can't be fed one token at a time"):
         generate(Known(Characters, "ab"), torch.nn.Linear(1, 1), None)
 
 

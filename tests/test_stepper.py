@@ -79,11 +79,11 @@ def test_rows_are_kept_repeated_and_left_out():
 def test_what_does_not_go_step_by_step_is_rejected():
     with pytest.raises(ValueError, match="topology=chain"):
         net_of(topology="bichain").stepper()
-    with pytest.raises(ValueError, match="topology BiChain"):
+    with pytest.raises(ValueError, match="topology 'bichain'"):
         sn.RNN("gru", 3, 4, bidirectional=True).stepper()
     with pytest.raises(ValueError, match="topology=chain"):
         sn.Recurrence("tree", "lstm", 3, 4).stepper()
-    with pytest.raises(ValueError, match="readout Mean reads whole samples"):
+    with pytest.raises(ValueError, match="readout 'mean' reads whole samples"):
         net_of(readout="mean").stepper()
     with pytest.raises(ValueError, match=r"net\.apart"):
         net_of(apart=True).stepper()

@@ -94,7 +94,7 @@ class SceneTask(sn.Task):
 
     def refuse_other_length(self, output: Tensor, batch: sn.Batch) -> None:
         if len(output) != len(batch.y):
-            raise ValueError(f"{type(self).__name__} has one target per node: take readout=every")
+            raise ValueError(f"{sn.tasks.called(self)} has one target per node: take readout=every")
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import MulticlassJaccardIndex

@@ -61,8 +61,9 @@ def refuse_ahead(task: sn.Task, topology: sn.Topology) -> None:
     """ValueError for a topology that shows a step what follows, which the task predicts."""
     if looks_ahead(topology):
         raise ValueError(
-            f"{type(task).__name__} predicts what follows, which {type(topology).__name__} would "
-            "show: take a topology that only reads forward, such as topology=chain"
+            f"{sn.tasks.called(task)} predicts what follows, which "
+            f"{sn.topologies.called(topology)} would show: take a topology that only reads "
+            "forward, such as topology=chain"
         )
 
 

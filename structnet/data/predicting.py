@@ -8,6 +8,7 @@ from torch import nn
 
 from structnet.data.batch import Batch, Located, Sample
 from structnet.data.drawing import Answer
+from structnet.registry import tasks
 from structnet.topology.base import Topology
 
 
@@ -33,13 +34,13 @@ class Predicting:
         for a task that does not read files.
         """
         raise ValueError(
-            f"{type(self).__name__} has no samples to read from {path}: the task has no method "
+            f"{tasks.called(self)} has no samples to read from {path}: the task has no method "
             "`read`; structnet draw run=DIR sample=N shows predictions for its own data"
         )
 
     def read_text(self, text: Located, topology: Topology) -> Sample:
         """Make a sample of a user's text, for prediction; ValueError names its path and line."""
-        name = type(self).__name__
+        name = tasks.called(self)
         way_out = "; structnet predict run=DIR path=FILE reads files" if self.reads_files else ""
         raise ValueError(f"{name} does not read texts: the task has no method `read_text`{way_out}")
 

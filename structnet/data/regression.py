@@ -7,6 +7,7 @@ from torch import Tensor
 
 from structnet.data.batch import Batch
 from structnet.data.task import Task
+from structnet.registry import tasks
 
 
 class Regression(Task):
@@ -43,7 +44,7 @@ class Regression(Task):
         y = y[~y.isnan()]
         if not len(y) or not y.isfinite().all():
             raise ValueError(
-                f"{type(self).__name__}: the mean of {len(y)} known training targets is "
+                f"{tasks.called(self)}: the mean of {len(y)} known training targets is "
                 f"{y.mean().item()}; give finite ones, NaN where a target is not known"
             )
         return (y.mean().item(), y.std(correction=0).item() or 1.0)
@@ -93,7 +94,7 @@ class Regression(Task):
     def _scale(self) -> tuple[float, float]:
         if self.scale is None:
             raise ValueError(
-                f"{type(self).__name__} knows no scale of its targets: return it from `load` as "
+                f"{tasks.called(self)} knows no scale of its targets: return it from `load` as "
                 "sn.Splits(..., scale=self.scale_of(targets))"
             )
         return self.scale
@@ -106,6 +107,6 @@ class Regression(Task):
         if len(output) != len(batch.y):
             per = "node" if len(batch.y) > batch.num_samples else "sample"
             raise ValueError(
-                f"{type(self).__name__} has a target per {per}, the net gives {len(output)} "
+                f"{tasks.called(self)} has a target per {per}, the net gives {len(output)} "
                 f"numbers for {len(batch.y)}: take readout={'every' if per == 'node' else 'root'}"
             )

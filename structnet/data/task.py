@@ -16,7 +16,7 @@ from structnet.data.showing import Showing
 from structnet.data.splits import Splits
 from structnet.data.transitions import Transitions
 from structnet.data.vocabulary import Vocabulary
-from structnet.registry import topologies
+from structnet.registry import tasks, topologies
 from structnet.registry.checked import Checked
 from structnet.topology.base import Topology
 
@@ -108,7 +108,7 @@ class Task(Predicting, Showing, metaclass=Checked):
         for name, value in learned.items():
             if name not in ("classes", *self.learned):
                 raise ValueError(
-                    f"{type(self).__name__} has learned {name!r}, which would not be saved: list "
+                    f"{tasks.called(self)} has learned {name!r}, which would not be saved: list "
                     f"it in `learned`, which has {list(self.learned)}"
                 )
             # A task may compute its classes in a property.
@@ -165,8 +165,9 @@ class Task(Predicting, Showing, metaclass=Checked):
         if topology.takes not in self.structures:
             fitting = [n for n in topologies.names() if topologies[n].takes in self.structures]
             raise ValueError(
-                f"{type(self).__name__} has structures of kind {list(self.structures)}, "
-                f"{type(topology).__name__} takes {topology.takes!r}; take a topology of {fitting}"
+                f"{tasks.called(self)} has structures of kind {list(self.structures)}, "
+                f"{topologies.called(topology)} takes {topology.takes!r}; take a topology of "
+                f"{fitting}"
             )
 
     @property
@@ -182,7 +183,7 @@ class Task(Predicting, Showing, metaclass=Checked):
     def loss(self, output: Any, batch: Batch) -> Tensor:
         """The loss of the net's output: scores, or `sn.Scores`."""
         classes = output.shape[1] if isinstance(output, Tensor) else self.num_outputs
-        check_targets(output, batch, classes, type(self).__name__)
+        check_targets(output, batch, classes, tasks.called(self))
         return self.cross_entropy(output, batch.y)
 
     def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:

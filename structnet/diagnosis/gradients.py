@@ -16,6 +16,7 @@ from structnet.diagnosis.saturation import Radius, Saturation, gate_saturation, 
 from structnet.execute.executor import Pass, find
 from structnet.nn.pretrained import Contextual
 from structnet.nn.recurrence import Recurrence
+from structnet.registry import nets
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
 
@@ -44,7 +45,7 @@ def diagnose(net: nn.Module, batch: Batch) -> list[Diagnosis]:
     inner = {id(module) for one in pretrained for module in one.modules()}
     layers = [one for one in net.modules() if isinstance(one, Recurrence) and id(one) not in inner]
     if not layers:
-        raise ValueError(f"{type(net).__name__} has no recurrence to diagnose")
+        raise ValueError(f"{nets.called(net)} has no recurrence to diagnose")
     with ExitStack() as stack, torch.no_grad():
         stack.enter_context(_evaluating(net))
         probes = [stack.enter_context(_probed(layer)) for layer in layers]

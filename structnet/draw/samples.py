@@ -15,6 +15,7 @@ from structnet.data.task import Task
 from structnet.draw.picture import Look, shortened
 from structnet.nn.head import Scores
 from structnet.nn.recurrence import Recurrence
+from structnet.registry import nets
 from structnet.registry.suggest import did_you_mean
 from structnet.run.run import Run
 from structnet.topology.base import Topology
@@ -136,7 +137,7 @@ def _outputs(net: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
     """The net's output, and the states (N, D) of its last recurrence over the batch's nodes."""
     layers = [module for module in net.modules() if isinstance(module, Recurrence)]
     if not layers:
-        raise ValueError(f"{type(net).__name__} has no recurrence, and no states to draw")
+        raise ValueError(f"{nets.called(net)} has no recurrence, and no states to draw")
     seen: list[Any] = []
 
     def keep(layer: Any, given: Any, h: Any) -> None:

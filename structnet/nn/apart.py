@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from structnet.cell.reset import reset
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.stack import Stack, total_penalty
+from structnet.registry import topologies
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
 
@@ -59,7 +60,7 @@ class Apart(nn.Module):
         if topology.in_turn:
             raise ValueError(
                 f"net.apart=true keeps directions from each other, and those of "
-                f"{type(topology).__name__} read the outputs of the ones before: leave it out"
+                f"{topologies.called(topology)} read the outputs of the ones before: leave it out"
             )
         count = len(topology.directions)
         stacks = [stack(Direction(topology, index)) for index in range(count)]

@@ -75,7 +75,7 @@ class Head(Renewable):
         if sizes.embedding is not None and not self.ties:
             able = [name for name in heads.names() if getattr(heads[name], "ties", False)]
             raise ValueError(
-                f"head {type(self).__name__} does not share weights with the embedding: leave out "
+                f"{heads.called(self)} does not share weights with the embedding: leave out "
                 f"net.tied, or take head={' or '.join(able)}"
             )
         self.size, self.num_outputs = size, sizes.num_outputs

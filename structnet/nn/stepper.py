@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from structnet.data.batch import Batch, Tokens
 from structnet.nn.head import JointHead
 from structnet.nn.readout import Every, Root
+from structnet.registry import heads, readouts, topologies
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
 
@@ -137,8 +138,8 @@ def check_chain(topology: Topology) -> None:
         chain = False
     if not chain:
         raise ValueError(
-            f"a net goes step by step where every step reads the one before, topology "
-            f"{type(topology).__name__} is different: train with topology=chain"
+            f"a net goes step by step where every step reads the one before, "
+            f"{topologies.called(topology)} is different: train with topology=chain"
         )
 
 
@@ -152,13 +153,13 @@ def check_steps(net: Any) -> None:
         )
     if isinstance(net.head, JointHead):
         raise ValueError(
-            f"head {type(net.head).__name__} scores the steps of a sample together; a net that "
+            f"{heads.called(net.head)} scores the steps of a sample together; a net that "
             "goes step by step has head=softmax"
         )
     check_chain(net.layers[0].topology)
     if not isinstance(net.readout, Every | Root):
         raise ValueError(
-            f"readout {type(net.readout).__name__} reads whole samples; a net that goes step by "
+            f"{readouts.called(net.readout)} reads whole samples; a net that goes step by "
             "step has readout=every or last"
         )
 

@@ -98,6 +98,12 @@ class Registry:
         """The plugin that registered a component; None for the library's own."""
         return self._owners.get(name)
 
+    def called(self, component: object) -> str:
+        """What messages call a component: as "cell 'lstm'", by its class where that has no name."""
+        made = type(component)
+        name = next((name for name, one in self._components.items() if one is made), None)
+        return made.__name__ if name is None else f"{self.kind} {name!r}"
+
     def unknown(self, name: Any, choices: Iterable[str]) -> UnknownName:
         """The error for an unknown name: the choices, and the plugins that failed to import."""
         causes = [_failed[owner] for owner in _failed if name in _lost.get((self.kind, owner), ())]

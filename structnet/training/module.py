@@ -14,6 +14,7 @@ from structnet.data.cross_entropy import IGNORE
 from structnet.data.loader import Batches
 from structnet.data.task import Task
 from structnet.nn.head import Scores, plain_scores
+from structnet.registry import nets
 from structnet.run.resuming import PROGRESS, Saved
 from structnet.training.calibrating import Calibration
 from structnet.training.constant import Constant
@@ -155,7 +156,7 @@ class Module(LightningModule):
         net: Any = self.net
         if not hasattr(net, "carry"):
             raise ValueError(
-                f"the task's batches follow each other, and {type(net).__name__} has no method "
+                f"the task's batches follow each other, and {nets.called(net)} has no method "
                 "`carry`: take net=stack, or a task whose samples stand alone"
             )
         output, finals = net.carry(batch, self._before(batch))

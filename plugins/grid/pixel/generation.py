@@ -65,7 +65,7 @@ def draw(
     """Draw values (h, w, C) of images like the samples; a share `given_rows` of rows is kept."""
     if not isinstance(net, PixelNet):
         raise ValueError(
-            f"a {type(net).__name__} does not draw pixels: train with net=pixelrnn or net=pixelcnn"
+            f"{sn.nets.called(net)} does not draw pixels: train with net=pixelrnn or net=pixelcnn"
         )
     device = next(net.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)

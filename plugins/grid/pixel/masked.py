@@ -108,7 +108,7 @@ def mask_cell(cell: sn.Cell, inputs: Ranks, outputs: Ranks, taps: Taps) -> None:
         mask_weight(linear, inputs, outputs, taps)
     if _mixes(cell, inputs, outputs, taps):
         raise ValueError(
-            f"cell {type(cell).__name__} with these options lets a unit see all channels of its "
+            f"{sn.cells.called(cell)} with these options lets a unit see all channels of its "
             "own pixel, so that a channel would be predicted from itself: take cell=lstm without "
             "layer_norm and projection_size, or task.likelihood=logistics"
         )

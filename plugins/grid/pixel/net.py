@@ -58,7 +58,7 @@ class PixelNet(nn.Module, abc.ABC):
         if not isinstance(topology, Grid) or topology.dims != 2:
             raise ValueError(
                 f"net {name!r} is for images: take a topology of two axes such as row, diagonal or "
-                f"bidiagonal, not {type(topology).__name__}"
+                f"bidiagonal, not {sn.topologies.called(topology)}"
             )
         every: Any = sn.readouts["every"]
         if not isinstance(readout(1, 1), every):

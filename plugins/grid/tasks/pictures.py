@@ -155,7 +155,7 @@ class PictureTask(sn.Task):
         """
         if self.goal != "class":
             raise ValueError(
-                f"{type(self).__name__} with task.goal=pixels draws images and predicts nothing "
+                f"{sn.tasks.called(self)} with task.goal=pixels draws images and predicts nothing "
                 f"about {path}: take structnet generate run=DIR, or train with task.goal=class"
             )
         for file, image in read_images(path, partial(read_image, channels=self.channels)):
@@ -217,7 +217,9 @@ class PictureTask(sn.Task):
         if self.goal == "class":
             return super().loss(output, batch)
         if len(output) != len(batch.y):
-            raise ValueError(f"{type(self).__name__} has one target per pixel: take readout=every")
+            raise ValueError(
+                f"{sn.tasks.called(self)} has one target per pixel: take readout=every"
+            )
         return self.likelihood.nats(output, batch.y).mean() / self.channels
 
     def metrics(self) -> dict[str, Any]:

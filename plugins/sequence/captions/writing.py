@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+import structnet as sn
 from structnet.plugins.sequence.captions.net import Captioner
 from structnet.plugins.sequence.generation.beams import search_between
 from structnet.plugins.sequence.generation.starts import END, START
@@ -38,7 +39,7 @@ def write(
             at every step.
     """
     if not isinstance(net, Captioner):
-        raise ValueError(f"a {type(net).__name__} writes no captions: train one with net=captioner")
+        raise ValueError(f"{sn.nets.called(net)} writes no captions: train one with net=captioner")
     start, end = words.index(START), words.index(END)
     device = next(net.parameters()).device
     captions = []

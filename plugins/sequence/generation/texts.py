@@ -85,7 +85,7 @@ def begin(task: TextTask, net: Any, ids: Sequence[int]) -> tuple[Steps, Any]:
     """
     if not hasattr(net, "stepper"):
         raise ValueError(
-            f"a {type(net).__name__} can't be fed one token at a time: train with net=stack"
+            f"{sn.nets.called(net)} can't be fed one token at a time: train with net=stack"
         )
     steps, start = net.stepper(1), boundary(task)
     output = follow(steps, start)

@@ -73,7 +73,7 @@ def sampled(net: Any, batch: sn.Batch, share: float, states: Any = None) -> sn.B
     """
     if not hasattr(net, "stepper"):
         raise ValueError(
-            f"scheduled sampling feeds a net step by step, and {type(net).__name__} has no method "
+            f"scheduled sampling feeds a net step by step, and {sn.nets.called(net)} has no method "
             "`stepper`: take net=stack, or task.scheduled=none"
         )
     stepper = net.stepper(batch.num_samples)

@@ -61,8 +61,9 @@ class BidirectionalText(TextTask):
         super().check(topology)
         if sides(topology) != [(True, False), (False, True)]:
             raise ValueError(
-                f"{type(self).__name__} is learned forward in one direction and backward in the "
-                f"other, which {type(topology).__name__} is not read in: take topology=bichain"
+                f"{sn.tasks.called(self)} is learned forward in one direction and backward in the "
+                f"other, which {sn.topologies.called(topology)} is not read in: take "
+                "topology=bichain"
             )
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
@@ -102,7 +103,7 @@ class BidirectionalText(TextTask):
     def loss(self, output: Any, batch: sn.Batch) -> Tensor:
         if len(output) != len(batch.y):
             raise ValueError(
-                f"{type(self).__name__} has two targets for every word, one in each direction: "
+                f"{sn.tasks.called(self)} has two targets for every word, one in each direction: "
                 "take readout=directions, the default"
             )
         return super().loss(output, batch)

@@ -113,8 +113,8 @@ class Captions(sn.Task):
         super().check(topology)
         if len(topology.directions) > 1:
             raise ValueError(
-                f"captions are written from left to right, {type(topology).__name__} reads them in "
-                "both directions: take topology=chain"
+                f"captions are written from left to right, {sn.topologies.called(topology)} reads "
+                "them in both directions: take topology=chain"
             )
 
     def scores_nodes(self, topology: sn.Topology) -> bool:

@@ -98,7 +98,7 @@ class Characters(sn.Task):
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         if len(output) != len(batch.y):
             raise ValueError(
-                f"{type(self).__name__} has one target per character: take readout=every"
+                f"{sn.tasks.called(self)} has one target per character: take readout=every"
             )
         return super().loss(output, batch)
 

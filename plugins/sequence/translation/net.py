@@ -107,7 +107,7 @@ class Seq2Seq(nn.Module):
         self.head = head(self.decoder.size, scored)
         if isinstance(self.head, sn.JointHead):
             raise ValueError(
-                f"head {type(self.head).__name__} scores all nodes of a sample at once, and net "
+                f"{sn.heads.called(self.head)} scores all nodes of a sample at once, and net "
                 "'seq2seq' writes token by token: take head=softmax"
             )
 

@@ -243,5 +243,5 @@ def _one_each(ids: np.ndarray) -> sn.Tokens:
 
 def _writer(net: nn.Module) -> Seq2Seq:
     if not isinstance(net, Seq2Seq):
-        raise ValueError(f"a {type(net).__name__} writes nothing: train one with net=seq2seq")
+        raise ValueError(f"{sn.nets.called(net)} writes nothing: train one with net=seq2seq")
     return net

@@ -111,13 +111,13 @@ class Parser(nn.Module):
         )
         if not self.encoder.readout.per_node:
             raise ValueError(
-                f"net 'parser' reads every node, and {type(self.encoder.readout).__name__} gives a "
-                "vector per sample: take readout=every"
+                f"net 'parser' reads every node, and {sn.readouts.called(self.encoder.readout)} "
+                "gives a vector per sample: take readout=every"
             )
         self.topology = self.encoder.layers[0].topology
         if search == "cky" and self.topology.takes != "sequence":
             raise ValueError(
-                f"net.search=cky is for sequences, {type(self.topology).__name__} takes "
+                f"net.search=cky is for sequences, {sn.topologies.called(self.topology)} takes "
                 f"{self.topology.takes!r}: take net.search=beam"
             )
         size = tree_size or hidden_size
@@ -134,7 +134,7 @@ class Parser(nn.Module):
         self.head = head(self.tree.output_size, replace(inner, vocabulary=None))
         if isinstance(self.head, sn.JointHead):
             raise ValueError(
-                f"head {type(self.head).__name__} scores the nodes of a structure together, and "
+                f"{sn.heads.called(self.head)} scores the nodes of a structure together, and "
                 "net 'parser' makes nodes of its own: take head=softmax"
             )
 

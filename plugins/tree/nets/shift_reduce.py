@@ -50,8 +50,8 @@ class ShiftReduce(nn.Module):
         if on.takes != "tree" or on.arity != 2 or on.directions != ("up",):
             raise ValueError(
                 "net 'shift_reduce' builds binary trees from their leaves up: take topology=tree "
-                f"with arity=2 and direction=up, got {type(on).__name__} with arity {on.arity} and "
-                f"direction {' and '.join(on.directions)}"
+                f"with arity=2 and direction=up, got {sn.topologies.called(on)} with arity "
+                f"{on.arity} and direction {' and '.join(on.directions)}"
             )
         self.net = sn.Net(sizes, on, cell, readout, head, **options)
 

@@ -75,7 +75,7 @@ class Siamese(nn.Module):
         self.head = head(comparison_size, replace(inner, vocabulary=None))
         if isinstance(self.head, sn.JointHead):
             raise ValueError(
-                f"head {type(self.head).__name__} scores the nodes of a structure, and net "
+                f"{sn.heads.called(self.head)} scores the nodes of a structure, and net "
                 "'siamese' compares two structures: take head=softmax"
             )
         self._penalties: list[Tensor] = []
