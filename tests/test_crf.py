@@ -1,12 +1,15 @@
 """The conditional random field against enumeration of all labellings, on chains and trees."""
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import structnet as sn
+from structnet.config.composing import compose
+from structnet.run.run import Run
 
 CLASSES = 3
 # A chain, and trees: the parent of every node, -1 for the root.
@@ -249,3 +252,22 @@ def test_a_task_trains_and_measures_with_joint_scores():
     chain = sn.nets.create("stack", sizes, "chain", "gru", "every", "crf", hidden_size=4)
     with pytest.raises(ValueError, match="scores the steps of a sample together"):
         chain.stepper()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("task=listops", "topology=tree"), "task 'listops' with readout 'root' has not one class"),
+        (("task=river", "topology=tree"), "task 'river' with readout 'every' has not one class"),
+        (("task=copy", "net=seq2seq", "topology=bichain"), "'seq2seq' writes token by token"),
+        (("task=parsing", "net=parser", "topology=chain"), "'parser' makes nodes of its own"),
+    ],
+)
+def test_tasks_and_nets_that_cant_take_it_are_refused_before_their_data_is_read(
+    monkeypatch, words, message
+):
+    run = Run.compose(compose([*words, "head=crf"]), Path())
+    # Its data need not be on this machine.
+    monkeypatch.setattr(type(run.task), "find", lambda task: None)
+    with pytest.raises(ValueError, match=message):
+        run.check()

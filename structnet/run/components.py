@@ -5,7 +5,9 @@ from functools import partial
 from typing import Any
 
 from structnet import registry
+from structnet.data.regression import Regression
 from structnet.data.task import Task
+from structnet.nn.head import JointHead
 from structnet.registry.signature import count_wired
 from structnet.topology.base import Topology
 
@@ -29,7 +31,13 @@ def component(known: registry.Registry, choice: Config) -> Callable[..., Any]:
     return partial(known.create, choice["name"], **options)
 
 
-def check_readout(config: Config, task: Task, topology: Topology) -> None:
+def check_chosen(config: Config, task: Task, topology: Topology) -> None:
+    """ValueError for a readout that does not fit the task, and a head that does not fit the net."""
+    _check_readout(config, task, topology)
+    _check_head(config)
+
+
+def _check_readout(config: Config, task: Task, topology: Topology) -> None:
     """ValueError for a readout that scores every node where the task has one target per sample."""
     choice = config.get("readout")
     if choice is None or task.scores_nodes(topology):
@@ -42,7 +50,7 @@ def check_readout(config: Config, task: Task, topology: Topology) -> None:
         )
 
 
-def check_head(config: Config) -> None:
+def _check_head(config: Config) -> None:
     """ValueError for a head that is chosen for a net that makes its own."""
     net = registry.nets[config["net"]["name"]]
     if config.get("head") is not None and count_wired(net, "") == 4:
@@ -50,6 +58,25 @@ def check_head(config: Config) -> None:
         raise ValueError(
             f"net {config['net']['name']!r} makes its own head: leave out head="
             f"{config['head']['name']}, or take a net of {others}"
+        )
+
+
+def is_joint(head: Config | None) -> bool:
+    """Whether a head is chosen that scores the nodes of a sample together."""
+    made: Any = None if head is None else registry.heads[head["name"]]
+    return isinstance(made, type) and issubclass(made, JointHead)
+
+
+def check_joint(config: Config, task: Task, topology: Topology) -> None:
+    """ValueError for a head that scores nodes together where they have no class each."""
+    readout = (config.get("readout") or {"name": task.readout(topology)})["name"]
+    others = isinstance(task, Regression) or task.apart
+    fits = task.scores_nodes(topology) and _per_node(readout) and not others
+    if is_joint(config.get("head")) and not fits:
+        raise ValueError(
+            f"head {config['head']['name']!r} scores the classes of a sample's nodes together, and "
+            f"task {config['task']['name']!r} with readout {readout!r} has not one class per node: "
+            "take head=softmax, or readout=every and a task that has"
         )
 
 

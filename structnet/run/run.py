@@ -32,7 +32,7 @@ from structnet.execute.executor import find
 from structnet.nn.pretrained import Pretrained
 from structnet.nn.sizes import Sizes
 from structnet.nn.stepper import Stepper
-from structnet.run.components import Config, check_head, check_readout, component, create
+from structnet.run.components import Config, check_chosen, check_joint, component, create, is_joint
 from structnet.run.description import describe, embedded_config
 from structnet.run.directories import directory_for, part_names
 from structnet.run.manifest import Damaged, Manifest
@@ -70,8 +70,7 @@ class Run:
         task = create(registry.tasks, config["task"])
         topology = create(registry.topologies, config["topology"])
         task.check(topology)
-        check_readout(config, task, topology)
-        check_head(config)
+        check_chosen(config, task, topology)
         check_workers(config["trainer"])
         return cls(directory, config, task, topology)
 
@@ -166,7 +165,8 @@ class Run:
             self.load_learned()
         sizes = self._sizes
         # Other heads may need more classes than one, which stands for those not known yet.
-        head = None if sizes.num_outputs else {"name": "softmax"}
+        known = sizes.num_outputs or is_joint(self.config.get("head"))
+        head = None if known else {"name": "softmax"}
         sizes = replace(sizes, num_outputs=max(1, sizes.num_outputs))
         if sizes.vocabulary is None and sizes.input_size is None:
             sizes = replace(sizes, vocabulary=Vocabulary({}))
@@ -174,6 +174,8 @@ class Run:
         # None if the net depends on data that the task has not loaded yet.
         if (net := without_memory(build)) is not None:
             refuse_large(net, self.config)
+        # After the net, which may say better why it takes no such head.
+        check_joint(self.config, self.task, self.topology)
 
     @property
     def _sizes(self) -> Sizes:
