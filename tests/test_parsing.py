@@ -161,6 +161,24 @@ def test_a_wide_search_finds_the_best_of_all_binary_trees(topology, search, beam
             assert found.totals[at] == pytest.approx(every[said], abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("search", "beam", "memory", "what"),
+    [
+        ("beam", 10**12, 2**19, "nodes"),
+        ("cky", 10**12, 2**23, "places"),
+        ("cky", 300, 2**23, "pairs of trees"),
+    ],
+)
+def test_a_search_that_needs_more_than_the_memory_is_refused(
+    monkeypatch, search, beam, memory, what
+):
+    monkeypatch.setattr(sn, "total_memory", lambda: memory)
+    net = net_of(search=search, beam=beam).eval()
+    match = rf"out of memory: the search would have [\d,]+ ({what}), .*smaller net\.beam"
+    with torch.no_grad(), pytest.raises(MemoryError, match=match):
+        net(batch_of(TREES))
+
+
 @pytest.mark.parametrize(("search", "beam"), [("beam", 1), ("beam", 3), ("cky", 1), ("cky", 2)])
 def test_a_batch_is_searched_as_its_sentences_one_by_one(search, beam):
     net = net_of(search=search, beam=beam).eval()

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from structnet.plugins.tree.parsing.nodes import Nodes
+from structnet.plugins.tree.parsing.nodes import Nodes, refuse_large
 
 Ints = np.ndarray
+# The bytes of a candidate, while the next ones are made of it.
+CANDIDATE = 200
 
 
 class Wanted(NamedTuple):
@@ -121,9 +123,11 @@ def _best(tree: Ints, total: Ints, key: Ints, beam: int) -> Ints:
 
 def _extended(nodes: Nodes, beams: _Beams, kept: Ints, total: Ints, key: Ints) -> _Beams:
     """The partial trees of candidates that are kept: in place of a pair there is its parent."""
-    above = beams.owner[kept]
+    above, count = beams.owner[kept], np.bincount(beams.owner, minlength=len(beams.tree))
+    rows = int(count[above].sum())
+    refuse_large("candidates", rows, CANDIDATE * rows)
     made = np.concatenate([beams.made[above], beams.node[kept, None]], axis=1)
-    owner, at = _gathered(np.bincount(beams.owner, minlength=len(beams.tree)), above)
+    owner, at = _gathered(count, above)
     ends = np.stack([beams.left[at], beams.right[at]])
     pair = np.stack([beams.left[kept], beams.right[kept]])[:, owner]
     is_new = (ends == pair[0]) | (ends == pair[1])

@@ -6,7 +6,7 @@ G: trees that are searched for, L: leaves of the longest sample.
 import numpy as np
 
 from structnet.plugins.tree.parsing.beam import Wanted, leading
-from structnet.plugins.tree.parsing.nodes import Nodes
+from structnet.plugins.tree.parsing.nodes import Nodes, refuse_large
 
 Ints = np.ndarray
 
@@ -27,6 +27,8 @@ def search_chart(nodes: Nodes, ptr: Ints, wanted: Wanted, beam: int = 1) -> list
     """
     count = np.diff(ptr)[wanted.sample]
     longest = int(count.max(initial=0))
+    places = (longest + 1) * len(count) * longest * beam
+    refuse_large("places", places, 16 * places)
     # Of every length, tree and first leaf.
     chart = np.full((longest + 1, len(count), longest, beam), -1)
     total = np.full(chart.shape, -np.inf)
@@ -37,6 +39,8 @@ def search_chart(nodes: Nodes, ptr: Ints, wanted: Wanted, beam: int = 1) -> list
         tree, first = np.nonzero(np.arange(longest) + length <= count[:, None])
         split = np.arange(1, length)[:, None]
         at = (split, tree, first), (length - split, tree, first + split)
+        pairs = split.size * len(tree) * beam**2
+        refuse_large("pairs of trees", pairs, 16 * pairs)
         both = total[at[0]][..., None] + total[at[1]][..., None, :]
         cut, span, a, b = np.nonzero(both > -np.inf)
         left, right = chart[at[0]][cut, span, a], chart[at[1]][cut, span, b]

@@ -9,12 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import structnet as sn
 from structnet.plugins.tree.parsing.gold import Gold, crosses
 
 Ints = np.ndarray
 States = Sequence[Tensor]
 # (states of the left nodes, states of the right nodes) -> states of their parents, scores (m,).
 Merge = Callable[[States, States], tuple[States, Tensor]]
+
+
+# About how many times a new node's states are in memory while they are computed, and the bytes of
+# its name among the pairs that are known.
+AT_WORK, NAMED = 12, 300
+
+
+def refuse_large(what: str, count: int, needed: int) -> None:
+    """MemoryError for so many rows that they need more bytes than half of this machine's memory."""
+    if needed > sn.total_memory() // 2:
+        raise MemoryError(
+            f"out of memory: the search would have {count:,} {what}, {sn.as_bytes(needed)}, more "
+            "than half of this machine's memory: take a smaller net.beam, net.train_beam or "
+            "trainer.batch_nodes"
+        )
 
 
 class Nodes:
@@ -84,6 +100,10 @@ class Nodes:
         return start + number
 
     def _add(self, left: Ints, right: Ints) -> None:
+        size = sum(table.row_bytes for table in (*self._states, *self._fields.values()))
+        count, new = len(self) + len(left), len(left)
+        # Storages double.
+        refuse_large("nodes", count, size * (2 * count + AT_WORK * new) + NAMED * count)
         at = [torch.from_numpy(one) for one in (left, right)]
         before = [
             [state.index_select(0, one.to(state.device)) for state in self.states] for one in at
@@ -116,6 +136,10 @@ class _Table:
     @property
     def rows(self) -> Tensor:
         return self._store[: self.count]
+
+    @property
+    def row_bytes(self) -> int:
+        return self._store[:1].nbytes if len(self._store) else 0
 
     def add(self, rows: Tensor) -> None:
         stop = self.count + len(rows)
