@@ -149,7 +149,9 @@ def test_baselines_know_the_place_and_the_pixel(root):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"val_labels": np.zeros((2, 3, 5), np.uint8)}, r"val_images is uint8 of shape .*expected"),
+        ({"val_labels": np.zeros((2, 3, 5), np.uint8)},
+         r"val_images is uint8 of shape .* and val_labels uint8 of \(2, 3, 5\), expected"),
+        ({"test_labels": np.full((2, 3, 4), 11, np.uint8)}, "test_labels has no pixel with a cl"),
         ({"test_images": np.zeros((2, 3, 4, 3))}, r"test_images is float64 of shape"),
         ({"test_labels": np.full((2, 3, 4), 12, np.uint8)}, "test_labels has the value 12, expec"),
         ({"test_images": np.zeros((2, 3, 4), np.uint8)}, r"test_images is uint8 .*\(N, h, w, 3\)"),

@@ -45,18 +45,22 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.uint8]
         if name not in arrays:
             raise ValueError(f"{path} has no array {name!r}, expected {', '.join(names)}")
     for images, labels in zip(names[::2], names[1::2], strict=True):
-        _refuse_wrong(path, images, arrays[images], (*arrays[labels].shape, 3), 255)
-        _refuse_wrong(path, labels, arrays[labels], arrays[images].shape[:3], VOID)
+        _refuse_wrong(path, *((name, arrays[name]) for name in (images, labels)))
     return arrays
 
 
-def _refuse_wrong(
-    path: Path, name: str, array: NDArray, shape: tuple[int, ...], largest: int
-) -> None:
-    if array.dtype != np.uint8 or array.shape != shape or not array.size:
+def _refuse_wrong(path: Path, images: tuple[str, NDArray], labels: tuple[str, NDArray]) -> None:
+    (of_images, x), (of_labels, y) = images, labels
+    of_bytes = x.dtype == y.dtype == np.uint8
+    if not of_bytes or x.shape != (*y.shape, 3) or y.ndim != 3 or not x.size:
         raise ValueError(
-            f"{path}: {name} is {array.dtype} of shape {array.shape}, expected uint8 of "
-            f"(N, h, w, 3) for images, (N, h, w) for their labels"
+            f"{path}: {of_images} is {x.dtype} of shape {x.shape} and {of_labels} {y.dtype} of "
+            f"{y.shape}, expected uint8 of (N, h, w, 3) for images, (N, h, w) for their labels"
         )
-    if array.max() > largest:
-        raise ValueError(f"{path}: {name} has the value {array.max()}, expected 0 to {largest}")
+    if y.max() > VOID:
+        raise ValueError(f"{path}: {of_labels} has the value {y.max()}, expected 0 to {VOID}")
+    if y.min() == VOID:
+        raise ValueError(
+            f"{path}: {of_labels} has no pixel with a class, all are {VOID}; give images with "
+            f"labels from 0 to {VOID - 1}"
+        )
