@@ -4,6 +4,7 @@ import importlib
 import re
 import sys
 import warnings
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from conftest import assert_same
 
 import structnet as sn
 from structnet.execute import executor, transform
-from structnet.execute.compiled import kernel, trace
+from structnet.execute.compiled import kernel, known, trace
 from structnet.execute.compiled.executor import Compiled
 
 
@@ -25,8 +26,10 @@ def without_inductor(monkeypatch):
 
 
 def without_fake_tensors(monkeypatch):
-    for module in ("trace", "kernel", "program", "part", "sweep", "trial", "probe"):
-        monkeypatch.delitem(sys.modules, f"structnet.execute.compiled.{module}", raising=False)
+    package = "structnet.execute.compiled."
+    for module in [one for one in sys.modules if one.startswith(package)]:
+        if module != f"{package}executor":
+            monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch._subclasses.fake_tensor", None)
     return "torch._subclasses.fake_tensor"
 
@@ -52,7 +55,8 @@ CHANGES = [without_inductor, without_fake_tensors, with_other_arguments, with_an
 def anew(monkeypatch):
     """An executor that has not been asked for yet, and no programs."""
     monkeypatch.setitem(executor._made, "compiled", Compiled())
-    monkeypatch.setattr("structnet.execute.compiled.sweep._programs", {})
+    monkeypatch.setattr(known, "_programs", {})
+    monkeypatch.setattr(known, "_known", WeakKeyDictionary())
     executor._made["compiled"].name = "compiled"
 
 
