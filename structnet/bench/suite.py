@@ -66,7 +66,7 @@ def _same_as_torch(cell: Mapping[str, Any], module: str, limit: float = NO_SLOWE
 
 def _variant(cell: Mapping[str, Any], **options: Any) -> Ratios:
     work = Work(CHAIN, cell, **EQUAL, **COMPILED, **options)
-    return Ratios(work, {"floor": 2.0, LOOP: 1 / 3}, ("loop",))
+    return Ratios(work, {"floor": 2.0})
 
 
 def _beside(cell: Any, limit: float, batch: int = 8, steps: int = 64) -> Beside:
