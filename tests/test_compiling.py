@@ -38,6 +38,14 @@ def test_layers_are_compiled_that_auto_runs_level_by_level(traced, capsys):
     assert net.training
 
 
+def test_parts_that_do_not_train_stay_so(traced):
+    one = layer()
+    one.cells[0].eval()
+    compiling.compile_layers(one)
+    assert one.executor == "compiled"
+    assert one.training and not one.cells[0].training
+
+
 def test_results_stay(traced):
     one = layer().double()
     plans = one.topology.plan([[[-1, -1], [-1, -1], [0, 1]]])

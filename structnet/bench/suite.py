@@ -70,7 +70,7 @@ def _variant(cell: Mapping[str, Any], **options: Any) -> Ratios:
 
 
 def _beside(cell: Any, limit: float, batch: int = 8, steps: int = 64) -> Beside:
-    """A small layer beside torch's LSTM of the same size."""
+    """A layer of 64 units beside torch's LSTM of the same size."""
     size = SizeRange(steps, steps)
     work = Work(CHAIN, cell, size, batch, input_size=64, hidden_size=64)
     return Beside(replace(work, **COMPILED), replace(work, cell=LSTM), "nn.LSTM padded", limit)

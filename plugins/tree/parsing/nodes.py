@@ -24,7 +24,13 @@ AT_WORK, NAMED = 12, 300
 
 
 def refuse_large(what: str, count: int, needed: int) -> None:
-    """MemoryError for so many rows that they need more bytes than half of this machine's memory."""
+    """Raise MemoryError where a search needs more than half of this machine's memory.
+
+    Arguments:
+        what: what the search would have, in words.
+        count: how many of these.
+        needed: the bytes that they take.
+    """
     if needed > sn.total_memory() // 2:
         raise MemoryError(
             f"out of memory: the search would have {count:,} {what}, {sn.as_bytes(needed)}, more "

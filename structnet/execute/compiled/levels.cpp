@@ -17,7 +17,7 @@ using Gemm = void (*)(const char*, const char*, const int*, const int*, const in
 using Threads = int (*)(int);
 
 // Where a step, or all of a level, is: what an argument's stride is multiplied with. The numbers
-// are those of `Place` in native.py.
+// are those of `Place` in operations.py.
 enum Place {
   NOWHERE,
   NODE,           // the first node, by rank
@@ -206,7 +206,7 @@ void run_level(const Pass& p, const Step* first, const Step* last, bool alone) {
   }
 }
 
-// A kernel with several groups of threads costs more than a small level.
+// Small levels are computed by one thread: they end before others have begun.
 class OneThread {
  public:
   explicit OneThread(Threads set_threads)

@@ -79,7 +79,6 @@ class Operations:
         # The first is nothing: what counts from it is a number.
         self.names: dict[Name, int] = {("nothing",): 0}
         self.rooms: dict[Name, Size] = {}
-        self.code: list[Any] = []
 
     @cached_property
     def words(self) -> np.ndarray:
@@ -122,7 +121,7 @@ class Operations:
         used, code = kernel.make()
         if not isinstance(code, Code):
             raise Unknown("it was not compiled")
-        found = record(code.code, code.inputs, symbols, self.code)
+        found = record(code.code, code.inputs, symbols)
         operands = [given[index] for index in used] + list(given[len(kernel.inputs) :])
         first = sum(name[0] == "scratch" for name in self.rooms)
         for number, size in enumerate(found.scratch):

@@ -42,8 +42,8 @@ class Scratch(NamedTuple):
     offset: Size
 
 
-# As it is seen in one run: the same with a number, or a number.
-Seen = tuple[str, int, int] | int
+# An argument in one run: kind, index and offset of a tensor, or a number.
+Observed = tuple[str, int, int] | int
 
 
 class Invocation(NamedTuple):
@@ -65,16 +65,13 @@ class Unknown(Exception):
     """The code does what can't be recorded, such as a call of a function of torch."""
 
 
-def record(
-    code: Any, inputs: Sequence[Tensor], symbols: Mapping[Any, str], keep: list[Any]
-) -> Recording:
+def record(code: Any, inputs: Sequence[Tensor], symbols: Mapping[Any, str]) -> Recording:
     """What compiled code does; Unknown where that is not known.
 
     Arguments:
         code: what Inductor made.
         inputs: the tensors without data that it was made for.
         symbols: symbol of a size -> nodes, slots or buffer_rows.
-        keep: what has to live as long as the functions is added here.
     """
     call = getattr(code.current_callable, "__func__", code.current_callable)
     space = getattr(call, "__globals__", None)
@@ -82,7 +79,6 @@ def record(
         raise Unknown("it is no Python function")
     if unknown := {"extern_kernels", "aten", "ops"} & set(call.__code__.co_names):
         raise Unknown(f"it uses {unknown.pop()}")
-    keep.append(code)
     try:
         seen = [_run(code, space, inputs, symbols, values) for values in SIZES]
     except (AttributeError, KeyError, TypeError) as error:
@@ -101,7 +97,7 @@ class _Seen:
         }  # fmt: skip
         self.given = given
         self.scratch: list[Tensor] = []
-        self.calls: list[tuple[int, list[Seen]]] = []
+        self.calls: list[tuple[int, list[Observed]]] = []
 
     def allocate(self, *given: Any) -> Tensor:
         self.scratch.append(torch.empty_strided(given[0], given[1], dtype=given[2]))
@@ -110,7 +106,7 @@ class _Seen:
     def called(self, function: int, given: Sequence[Any]) -> None:
         self.calls.append((function, [self._argument(one) for one in given]))
 
-    def _argument(self, one: Any) -> Seen:
+    def _argument(self, one: Any) -> Observed:
         if type(one) is int:
             return one
         if not isinstance(one, Tensor):
@@ -204,4 +200,6 @@ def _size(seen: Sequence[_Seen], several: Sequence[int]) -> Size:
         factor = several[0] // seen[0].sizes[name]
         if all(one == factor * run.sizes[name] for one, run in zip(several, seen, strict=True)):
             return Size(name, factor)
-    raise Unknown("a size is no multiple of a number of nodes, slots or rows")
+    raise Unknown(
+        "a kernel is given a number that is no multiple of the number of nodes, slots or rows"
+    )
