@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.bench.field import Field
+from structnet.bench.one_step import OneStep
 from structnet.bench.rows import (
     Beside,
     Growth,
@@ -125,6 +126,12 @@ CPU: dict[str, Row] = {
     "small-mut1": _beside({"name": "mut1"}, 2.0),
     "small-custom": _beside(PlainCell, 2.0),
     "long-peephole": _beside({"name": "lstm", "peephole": True}, 1.2, batch=256, steps=365),
+    "step-lstm": OneStep(LSTM),
+    "step-gru": OneStep({"name": "gru"}),
+    "step-peephole": OneStep({"name": "lstm", "peephole": True}),
+    "step-gru-before": OneStep({"name": "gru", "reset": "before"}),
+    "step-mlstm": OneStep({"name": "mlstm"}),
+    "step-peephole-1024": OneStep({"name": "lstm", "peephole": True}, 1024),
     "custom-chain": Ratios(Work(CHAIN, PlainCell, **EQUAL, **COMPILED), {"floor": 2.5}),
     "custom-tree": Ratios(Work(TREE, PlainCell, hidden_size=150, **COMPILED), {"floor": 2.5}),
     "grid-diagonal": Ratios(

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # Of y = x @ weight: (weight, x, y).
 Product = tuple[Tensor, Tensor, Tensor]
@@ -146,6 +146,17 @@ def edge_terms() -> Tensor | None:
 def no_predecessors() -> bool:
     """Whether the nodes of the running call have no predecessors."""
     return _frame.get().alone
+
+
+def first_parameter(module: nn.Module, otherwise: Any = None) -> Any:
+    """The first parameter of a module, or what is taken otherwise; faster than `parameters()`."""
+    for weight in module._parameters.values():
+        if weight is not None:
+            return weight
+    for child in module._modules.values():
+        if child is not None and (found := first_parameter(child)) is not None:
+            return found
+    return otherwise
 
 
 def autocast(weight: Tensor) -> Tensor:

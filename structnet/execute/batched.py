@@ -36,7 +36,32 @@ class Batched(Executor):
     )
 
     def run(self, p: Pass) -> tuple[Tensor, States]:
-        return p.with_output(BatchedSweep(p).run(p.z, p.initial))
+        is_one_call = len(p.plan.steps) == 1
+        return p.with_output(_one_call(p) if is_one_call else BatchedSweep(p).run(p.z, p.initial))
+
+
+def _one_call(p: Pass) -> States:
+    """The states where no node reads another: one call of the cell, which autograd sees."""
+    (step,) = p.plan.steps
+    alone = p.initial is None and (p.edges is None or not p.plan.num_initial)
+    states = [_read(p, step, index) for index in range(len(p.cell.state_sizes))]
+    counts = p.plan.counts
+    present = None if counts is None else counts.view(len(p.x), step.slots, 1)
+    around = Frame(None, alone, present, edges_of(p.edges, step.slots), p.masks.dropout)
+    out = call(p.cell, p.z, *states, around=around, zoneout=p.masks.zoneout)
+    return tuple(state.to(p.dtype) for state in out)
+
+
+def _read(p: Pass, step: Step, index: int) -> Tensor:
+    """What nodes read of the initial states (n, K, S), or zeros."""
+    shape = len(p.x), step.slots, -1
+    none = p.z.new_zeros(1, p.cell.state_sizes[index], dtype=p.dtype)
+    if p.initial is None:
+        return none.expand(*shape)
+    given = p.initial[index].to(p.dtype)
+    if p.plan.reads_initial_in_order:
+        return given.unsqueeze(1)
+    return torch.cat([none, given]).index_select(0, p.plan.rows).view(shape)
 
 
 class BatchedSweep(Sweep):

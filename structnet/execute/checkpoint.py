@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from structnet.cell.call import States
+from structnet.cell.frame import first_parameter
 from structnet.execute.cell_tensors import CellTensors, check_leaves, leaf_copies, leaves_of
 from structnet.execute.executor import Executor, Pass
 from structnet.execute.snapshot import Snapshot
@@ -30,7 +31,7 @@ def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
     plan, cell = p.plan, p.cell
     own = CellTensors(cell)
     initial = p.initial or tuple(
-        next(cell.parameters(), p.x).new_zeros(plan.num_initial, size) for size in cell.state_sizes
+        first_parameter(cell, p.x).new_zeros(plan.num_initial, size) for size in cell.state_sizes
     )
     p = replace(p, initial=initial)
     if not any(one.requires_grad for one in (p.x, *initial, *own.tensors)):

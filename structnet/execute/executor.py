@@ -15,6 +15,7 @@ from torch import Tensor
 
 from structnet.cell.base import Cell
 from structnet.cell.call import States
+from structnet.cell.frame import first_parameter
 from structnet.cell.hooks import compute_weights
 from structnet.registry.suggest import did_you_mean
 from structnet.topology.plan import Plan
@@ -89,7 +90,7 @@ class Pass:
     @cached_property
     def dtype(self) -> torch.dtype:
         """The dtype of the states; under autocast that of z is lower."""
-        return next(self.cell.parameters(), self.x).dtype
+        return first_parameter(self.cell, self.x).dtype
 
     def with_output(self, states: States) -> tuple[Tensor, States]:
         """The result of a pass, given the states of every node by rank."""

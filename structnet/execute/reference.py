@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from structnet.cell.call import States, call, edges_of
-from structnet.cell.frame import Frame
+from structnet.cell.frame import Frame, first_parameter
 from structnet.execute.executor import FEATURES, Executor, Pass
 
 
@@ -15,7 +15,7 @@ class Reference(Executor):
 
     def run(self, p: Pass) -> tuple[Tensor, States]:
         cell, plan, z = p.cell, p.plan, p.z
-        like = next(cell.parameters(), z)
+        like = first_parameter(cell, z)
         # One list per state, one entry per row: null state, initial states, then the nodes.
         rows = [[like.new_zeros(size)] for size in cell.state_sizes]
         for state, size in enumerate(cell.state_sizes):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from structnet.cell.call import States
+from structnet.cell.frame import first_parameter
 from structnet.execute.executor import Executor, Pass
 from structnet.topology.plan import Plan, Step
 
@@ -20,7 +21,7 @@ def run_truncated(executor: Executor, p: Pass) -> tuple[Tensor, States]:
     """The executor's result, in windows of `p.truncate` levels."""
     assert p.truncate is not None
     first, place, _ = p.plan.first_row, 0, p.z
-    like = next(p.cell.parameters(), p.z)
+    like = first_parameter(p.cell, p.z)
     known: list[Tensor] = []
     before = p.initial or tuple(
         like.new_zeros(p.plan.num_initial, size) for size in p.cell.state_sizes

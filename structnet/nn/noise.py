@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cell.base import Cell
-from structnet.cell.frame import autocast_type
+from structnet.cell.frame import autocast_type, first_parameter
 from structnet.cell.product import is_recurrent
 from structnet.execute.cell_tensors import CellTensors
-from structnet.execute.executor import Masks
+from structnet.execute.executor import NO_MASKS, Masks
 from structnet.topology.plan import Plan
 
 
@@ -68,7 +68,9 @@ class Noise:
 
     def masks(self, cell: Cell, plan: Plan, like: Tensor, training: bool) -> Masks:
         """Masks for a cell's states at the nodes of a plan, on the device of the tensor `like`."""
-        dtype = autocast_type(like.device) or next(cell.parameters(), like).dtype
+        if not (self.zoneout or (training and self.recurrent_dropout)):
+            return NO_MASKS
+        dtype = autocast_type(like.device) or first_parameter(cell, like).dtype
         dropout = zoneout = None
         if training and self.recurrent_dropout:
             kept = 1 - self.recurrent_dropout

@@ -14,11 +14,10 @@ from structnet.execute.executor import Pass, Spec, check, choose
 from structnet.execute.run import run, run_to_finals
 from structnet.execute.transform import is_transformed
 from structnet.nn.checks import check_given, check_options, check_own
-from structnet.nn.edge_features import EdgeFeatures
 from structnet.nn.noise import Noise
 from structnet.registry.checked import Checked
 from structnet.topology.foreign import is_data, is_networkx
-from structnet.topology.order import reorder
+from structnet.topology.order import by_node, by_rank
 from structnet.topology.plan import Plan
 
 
@@ -87,8 +86,10 @@ class Recurrence(nn.Module, metaclass=Checked):
                 size = input_size + topology.in_turn * sum(one.output_size for one in self.cells)
                 self.input_sizes.append(size)
                 self.cells.append(adapt(make(size, hidden_size, arity), arity))
-            self.edges = None
+            self.edges: Any = None
             if edge_size is not None:
+                from structnet.nn.edge_features import EdgeFeatures
+
                 self.edges = EdgeFeatures(edge_size, list(self.cells))
         self._check()
         self.output_size = len(self.cells) * self.cells[0].output_size
@@ -194,7 +195,7 @@ class Recurrence(nn.Module, metaclass=Checked):
         with_states: bool | str,
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """One direction: the output and the states in node order, states only if wanted."""
-        x = reorder(_with_own(cell, x, initial), plan.order, plan.rank)
+        x = by_rank(_with_own(cell, x, initial), plan)
         needs = self._needs(self.training, with_states)
         if is_transformed():
             needs |= {"transforms"}
@@ -207,13 +208,13 @@ class Recurrence(nn.Module, metaclass=Checked):
         with self.noise.dropped_weights(cell, self.training):
             output, states = (run_to_finals if with_states == "final" else run)(chosen, p)
         if with_states == "final":
-            return reorder(output, plan.rank, plan.order), states
+            return by_node(output, plan), states
         is_state = bool(states) and output is states[0]
         wanted = states if with_states else states[: int(is_state)]
-        ordered = [reorder(state, plan.rank, plan.order) for state in wanted]
+        ordered = [by_node(state, plan) for state in wanted]
         if is_state:
             return ordered[0], ordered
-        return reorder(output, plan.rank, plan.order), ordered
+        return by_node(output, plan), ordered
 
     def _edge_terms(self, edge_x: Tensor | None, plans: Sequence[Plan]) -> Sequence[Tensor | None]:
         """What edges add to gates, one tensor per direction."""

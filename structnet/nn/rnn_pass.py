@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from structnet import registry
-from structnet.cell.frame import autocast_type
+from structnet.cell.frame import autocast_type, first_parameter
 from structnet.cell.hooks import KINDS
 from structnet.data.sequences import Sequences, SizeError, read_sequences
 from structnet.execute.torch_layer.kernel import TorchKernel, takes_derivatives
+from structnet.nn.one_step import is_one_step, run_one_step
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.stack import run_layers
 from structnet.nn.torch_weights import tied
@@ -39,6 +40,8 @@ def run(rnn: Any, input: Any, hx: Any, lengths: Any) -> tuple[Any, Tensor | Stat
         )
     if may_take and lengths is None and is_padded_for_kernel(input):
         return _run_padded(rnn, input, hx)
+    if lengths is None and is_one_step(rnn, input):
+        return _run_step(rnn, input, hx)
     sequences = read_sequences(input, lengths, rnn.batch_first)
     _check(rnn, sequences.data)
     count = len(sequences.lengths)
@@ -101,21 +104,13 @@ def is_faster(data: Tensor, are_equally_long: bool) -> bool:
     return data.is_cuda or are_equally_long
 
 
-def _dtype(rnn: Any, other: Tensor) -> torch.dtype:
-    """The dtype of the weights, or of another tensor if there are none."""
-    for weight in rnn._parameters.values():
-        if weight is not None:
-            return weight.dtype
-    return next(rnn.layers.parameters(), other).dtype
-
-
 def _check(rnn: Any, data: Tensor) -> None:
     if data.shape[-1] != rnn.input_size:
         raise SizeError(
             f"the last dimension of the input is input_size = {rnn.input_size}, "
             f"got {data.shape[-1]}"
         )
-    dtype = _dtype(rnn, data)
+    dtype = first_parameter(rnn, data).dtype
     if data.dtype != dtype and autocast_type(data.device) is None:
         raise ValueError(
             f"RNN input dtype ({data.dtype}) does not match weight dtype ({dtype}). "
@@ -136,7 +131,7 @@ def _read_states(rnn: Any, hx: Any, samples: int, is_batched: bool) -> States:
     given = [tuple(state.shape) for state in states]
     if given != shapes:
         raise SizeError(f"initial states hx are of shapes {shapes}, got {given}")
-    dtype = _dtype(rnn, states[0])
+    dtype = first_parameter(rnn, states[0]).dtype
     return tuple((s if is_batched else s.unsqueeze(1)).to(dtype) for s in states)
 
 
@@ -175,6 +170,16 @@ def _run_padded(rnn: Any, x: Tensor, hx: Any) -> tuple[Tensor, Tensor | States]:
     h, states = kernel.run(x, initial, rnn.batch_first)
     h = h if is_batched else h.squeeze(1 - rnn.batch_first)
     return h, _write_states(states, is_batched)
+
+
+def _run_step(rnn: Any, input: Tensor, hx: Any) -> tuple[Tensor, Tensor | States]:
+    """The output and the final states of sequences of one step, in one call of each cell."""
+    dim = 1 if rnn.batch_first else 0
+    x = input.select(dim, 0)
+    _check(rnn, x)
+    initial = None if hx is None else _read_states(rnn, hx, len(x), is_batched=True)
+    h, states = run_one_step(rnn, x, initial)
+    return h.unsqueeze(dim), _write_states(states, is_batched=True)
 
 
 def _run_kernel(rnn: Any, sequences: Sequences, initial: States | None) -> tuple[Tensor, States]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from structnet.cell.frame import first_parameter
 from structnet.data.batch import Batch, Tokens
 from structnet.nn.head import JointHead
 from structnet.nn.readout import Every, Root
@@ -46,6 +47,8 @@ class Stepper:
         self.module, self.topology, self.advance = module, topology, advance
         self.batch, self.dim = batch, dim
         self._state: State = None
+        # The batch and the device, and the plans of a step.
+        self._planned: tuple[tuple[int, torch.device], tuple[Plan, ...]] | None = None
 
     @torch.no_grad()
     def push(self, x: Any) -> Any:
@@ -53,7 +56,8 @@ class Stepper:
 
         ValueError for another number of rows than the batch has.
         """
-        x = torch.as_tensor(x, device=next((p.device for p in self.module.parameters()), None))
+        weight = first_parameter(self.module)
+        x = torch.as_tensor(x, device=None if weight is None else weight.device)
         if x.ndim == 0 or len(x) != self.batch:
             raise ValueError(
                 f"a step of {self.batch} rows takes one input per row, got shape {tuple(x.shape)}"
@@ -95,7 +99,11 @@ class Stepper:
         self.batch = len(rows)
 
     def _plans(self, device: torch.device) -> tuple[Plan, ...]:
-        return tuple(plan.to(device) for plan in self.topology.plan([1] * self.batch))
+        wanted = self.batch, device
+        if self._planned is None or self._planned[0] != wanted:
+            plans = self.topology.plan([1] * self.batch)
+            self._planned = wanted, tuple(plan.to(device) for plan in plans)
+        return self._planned[1]
 
     @classmethod
     def of_recurrence(cls, layer: Any, batch: int) -> "Stepper":

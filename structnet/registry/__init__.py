@@ -59,6 +59,7 @@ class Registry:
         self.kind, self.base, self.made = kind, base, made
         self.wired = (wired,) if isinstance(wired, int) else wired
         self.built_in = built_in
+        self._is_imported = False
         self._components: dict[str, Callable] = {}
         self._owners: dict[str, Plugin | None] = {}
 
@@ -180,8 +181,10 @@ class Registry:
 
     def _load(self) -> None:
         """Import the library's components and every installed plugin."""
-        for module in self.built_in:
-            importlib.import_module(module)
+        if not self._is_imported:
+            for module in self.built_in:
+                importlib.import_module(module)
+            self._is_imported = True
         load_plugins()
 
     def doc(self, name: str) -> str:

@@ -5,6 +5,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from structnet.topology.plan import Plan
+
+
+def by_rank(x: Tensor, plan: Plan) -> Tensor:
+    """Rows in node order, as rows by rank."""
+    return x if plan.is_in_order else reorder(x, plan.order, plan.rank)
+
+
+def by_node(x: Tensor, plan: Plan) -> Tensor:
+    """Rows by rank, as rows in node order."""
+    return x if plan.is_in_order else reorder(x, plan.rank, plan.order)
+
 
 def reorder(x: Tensor, index: Tensor, inverse: Tensor) -> Tensor:
     """`x[index]` for a permutation and its inverse, by which backward is a gather too."""
