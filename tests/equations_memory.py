@@ -58,8 +58,8 @@ def recursive(cell, x):
     for x_t in x:
         total = cell.input(x_t) + p @ cell.recurrent
         if cell.tensor:
-            V = cell.slices.unflatten(1, (size, size)).unbind(1)
-            total = total + torch.stack([p @ slice @ p for slice in V])
+            V = cell.quadratic.unflatten(1, (size, size)).unbind(1)
+            total = total + torch.stack([p @ slice @ p for slice in V]) / size
         p = torch.tanh(total)
         outputs.append(p)
     return torch.stack(outputs)

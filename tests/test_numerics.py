@@ -123,7 +123,7 @@ def test_on_ordered_slots_a_recursive_tensor_network_is_that_of_the_paper():
     with torch.no_grad():
         cell.input.bias.zero_()
     W = cell.recurrent.T
-    V = cell.slices.view(2 * size, size, 2 * size)
+    V = cell.quadratic.view(2 * size, size, 2 * size) / (2 * size)
     p = {-1: x.new_zeros(size)}
     for node in LEAVES_FIRST:
         if node >= 3:

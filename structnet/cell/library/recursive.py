@@ -11,10 +11,12 @@ class Recursive(Cell):
     """Recursive network: a parent is tanh of a linear map of its concatenated children.
 
     p = tanh(W c + W_x x + b), c = [c_1; ...; c_K]. Socher et al. (2011), "Semi-supervised recursive
-    autoencoders", eq. 2. With `tensor`, p = tanh(c^T V c + W c + W_x x + b), V a matrix for every
-    unit: the recursive neural tensor network of Socher et al. (2013), section 4.3. With
+    autoencoders", eq. 2. With `tensor`, p = tanh(c^T V c / n + W c + W_x x + b), V a matrix for
+    every unit and n the size of c: the recursive neural tensor network of Socher et al. (2013),
+    section 4.3, whose V is V / n here. So a step of Adam, which moves each of the n^2 entries
+    behind a unit as far as one of the n of W, does not move the unit n times as far. With
     unordered predecessors c is their sum. The recurrent weights are `recurrent` (W) and with
-    `tensor` also `slices` (V).
+    `tensor` also `quadratic` (V).
 
     The papers' leaves are word vectors and their parents have no input; here a leaf is
     tanh(W_x x + b), and a parent whose x is zero is theirs.
@@ -35,24 +37,23 @@ class Recursive(Cell):
         super()._add_recurrent()
         if self.tensor:
             size = len(self.recurrent)
-            self.slices = nn.Parameter(torch.empty(size, self.hidden_size * size))
+            self.quadratic = nn.Parameter(torch.empty(size, self.hidden_size * size))
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Initialise V uniformly with small values, and all else as every cell does."""
+        """Initialise V uniformly from -1/2 to 1/2, and all else as every cell does."""
         super().reset_parameters()
         if self.tensor:
-            bound = 0.5 / len(self.slices)
-            nn.init.uniform_(self.slices, -bound, bound)
+            nn.init.uniform_(self.quadratic, -0.5, 0.5)
 
     def forward(self, z: Tensor, h: Tensor) -> Tensor:
         (p,), () = self.gates(z, h)
         return (p + self._quadratic(h)).tanh() if self.tensor else p.tanh()
 
     def _quadratic(self, h: Tensor) -> Tensor:
-        """c^T V c, (n, H)."""
+        """c^T V c / n of every node, (nodes, H)."""
         c = h.sum(1) if self.arity is None else h.flatten(1)
         # The rounding of half precision is squared here.
         with torch.autocast(c.device.type, enabled=False):
-            cV = product(c, self.slices).unflatten(1, (self.hidden_size, -1))
-        return (cV * c.unsqueeze(1)).sum(-1)
+            cV = product(c, self.quadratic).unflatten(1, (self.hidden_size, -1))
+        return (cV * c.unsqueeze(1)).mean(-1)
