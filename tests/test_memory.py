@@ -1,9 +1,12 @@
-"""Freed memory is kept where the C library can."""
+"""Freed memory is kept where the C library can; samples are made without collecting garbage."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from structnet.system.memory import uncollected
 
 FAULTS = """
 import resource, statistics, sys, torch
@@ -36,3 +39,19 @@ def faults(how):
 def test_memory_that_was_freed_comes_back_without_page_faults():
     # 64 MiB are 16,384 pages, fewer where they are large.
     assert faults("keep") * 10 < faults("give back")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_samples_are_made_without_collecting_garbage(enabled):
+    was = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with uncollected():
+            assert not gc.isenabled()
+        assert gc.isenabled() == enabled
+        with pytest.raises(ValueError, match="broken"), uncollected():
+            raise ValueError("broken")
+        assert gc.isenabled() == enabled
+    finally:
+        gc.unfreeze()
+        (gc.enable if was else gc.disable)()

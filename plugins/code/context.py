@@ -5,7 +5,7 @@ None of them depends on the order of an expression's operands.
 
 import ast
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 # The k-th name that a function introduces is the word `<local k>`, k at most this.
 LOCALS = 20
@@ -34,7 +34,7 @@ def introduced(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, in
             if isinstance(node.ctx, ast.Store):
                 place.setdefault(node.id, len(place))
         elif not isinstance(node, _CLOSED):
-            stack += reversed(list(ast.iter_child_nodes(node)))
+            stack += reversed(_below(node))
     return place
 
 
@@ -44,7 +44,9 @@ def named_arguments(module: ast.Module) -> dict[ast.AST, int]:
     The function is any function or class of that name in the module. After Liu et al. (2016),
     "Nomen est Omen", which compares the names of arguments and parameters.
     """
-    nodes = list(ast.walk(module))
+    nodes: list[ast.AST] = [module]
+    for node in nodes:
+        nodes += _below(node)
     functions: dict[str, dict[str, int]] = {}
     for node in nodes:
         if isinstance(node, FUNCTIONS):
@@ -60,6 +62,23 @@ def named_arguments(module: ast.Module) -> dict[ast.AST, int]:
         for argument in node.args
         if (place := parameters.get(_name(argument).strip("_").lower())) is not None
     }
+
+
+def _below(node: ast.AST) -> list[ast.AST]:
+    """The child nodes in order, without contexts and operators; faster than `iter_child_nodes`."""
+    found = []
+    for name in _fields(type(node)):
+        value = getattr(node, name, None)
+        if type(value) is list:
+            found += [one for one in value if isinstance(one, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
+
+
+@cache
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    return tuple(name for name in kind._fields if name not in ("ctx", "op", "ops"))
 
 
 def _add_parameters(

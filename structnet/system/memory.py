@@ -1,10 +1,12 @@
 """The machine's memory: its size, keeping freed memory, and messages when it runs out."""
 
 import ctypes
+import gc
 import os
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +35,22 @@ def keep_memory() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """A context that makes many objects to keep, which Python's garbage collector need not visit.
+
+    They are not visited later either: a collection in training would take as long.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @cache

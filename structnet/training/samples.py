@@ -20,6 +20,7 @@ from structnet.registry.plugin import describe
 from structnet.run.description import learned_classes
 from structnet.run.pretrained import extended, is_opened
 from structnet.run.run import Run
+from structnet.system.memory import uncollected
 
 SPLITS = ("train", "validation", "test")
 
@@ -61,7 +62,7 @@ def _load(run: Run) -> Splits:
     """What the task loads and keeps; ValueError if it learns anew what it knew."""
     name, task = run.config["task"]["name"], run.task
     learned = _learned(task)
-    with named(run, f"task {name!r} failed to load its data"):
+    with named(run, f"task {name!r} failed to load its data"), uncollected():
         splits = task.load(run.topology)
     if not isinstance(splits, dict) or not set(SPLITS) <= set(splits):
         given = list(splits) if isinstance(splits, dict) else type(splits).__name__
