@@ -1,5 +1,6 @@
 """Trees, from child tables, torch_geometric Data or nltk trees."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -58,6 +59,11 @@ class Tree(sn.Topology):
         ]
         return tuple(tables) if len(tables) > 1 else tables[0]
 
+    def union(self, structures: Sequence[Any]) -> tuple[Any, Ints] | None:
+        if all(map(_is_table, structures)) and len({one.shape[1] for one in structures}) == 1:
+            return _join_tables(structures)
+        return super().union(structures)
+
     def _above(self, children: Any) -> Ints:
         """Every node's parent, in the slot in which the parent has the node if slots differ."""
         if self.arity is None:
@@ -76,7 +82,7 @@ class Tree(sn.Topology):
             children = children.table()
         missing = self.arity - children.shape[1]
         if missing >= 0:
-            return np.pad(children, ((0, 0), (0, missing)), constant_values=-1)
+            return np.hstack([children, np.full((len(children), missing), -1)])
         beyond = np.asarray((children[:, self.arity :] >= 0).any(axis=1))
         self._refuse_crowded((children >= 0).sum(axis=1), beyond, children.shape[1])
         return children[:, : self.arity]
@@ -106,21 +112,43 @@ def children_of(structure: Any) -> sn.Edges | Ints:
         _refuse_several_parents(child, above, edges.num_nodes)
         return edges
     table = _as_table(structure)
+    table = _checked(table, len(table))
+    above, slot = np.nonzero(table >= 0)
+    _refuse_several_parents(table[above, slot], above, len(table))
+    return table
+
+
+def _is_table(structure: Any) -> bool:
+    is_array = type(structure) is np.ndarray and structure.ndim == 2
+    return is_array and structure.dtype.kind in "iu"
+
+
+def _join_tables(tables: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """The children (n, K) of all nodes of trees, and the bounds of the trees."""
+    sizes = np.array([len(table) for table in tables])
+    stops = np.cumsum(sizes)
+    start = np.repeat(stops - sizes, sizes)[:, None]
+    # Without the dtype, an unsigned table would turn all into floats.
+    table = np.concatenate(tables, dtype=np.int64, casting="unsafe")
+    table = _checked(table, np.repeat(sizes, sizes)[:, None])
+    return np.where(table < 0, -1, table + start), np.concatenate([[0], stops])
+
+
+def _checked(table: Ints, sizes: Any) -> Ints:
+    """A table of children; ValueError for one that is not below the size of its tree."""
     if table.ndim != 2 or (table.size and not np.issubdtype(table.dtype, np.integer)):
         raise ValueError(
             f"a tree is an integer table (nodes, slots) of children, got {table.dtype} "
             f"of shape {table.shape}; sn.Edges, a torch_geometric Data or an nltk.Tree will do too"
         )
     table = table.astype(np.int64, copy=False)
-    wrong = (table < -1) | (table >= len(table))
+    wrong = (table < -1) | (table >= sizes)
     if wrong.any():
         node, slot = (int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
             f"child {table[node, slot]} of node {node} is out of range, "
             f"-1 (absent) to {len(table) - 1} are possible"
         )
-    above, slot = np.nonzero(table >= 0)
-    _refuse_several_parents(table[above, slot], above, len(table))
     return table
 
 

@@ -59,6 +59,16 @@ class Topology(metaclass=Checked):
         """
         return (None,) * len(self.directions)
 
+    def union(self, structures: Sequence[Any]) -> tuple[Any, Ints] | None:
+        """A batch as one structure that `predecessors` takes, and the bounds of its samples.
+
+        None where samples are read one by one, which takes longer. ValueError for what is wrong
+        with any of them, which are then read one by one for the error.
+        """
+        if self.joins and all(isinstance(one, Edges) for one in structures):
+            return join(structures)
+        return None
+
     def positions(self, structure: Any) -> ArrayLike | None:
         """The position of every node in a picture (n, 2), to the right and down; None: by level."""
         return None
@@ -88,8 +98,10 @@ class Topology(metaclass=Checked):
             return self._plan(structures)
 
     def _plan(self, structures: Sequence[Any]) -> tuple[Plan, ...]:
-        if self.joins and len(structures) > 1 and all(isinstance(s, Edges) for s in structures):
-            return self._plan_joined(lambda: join(structures), lambda: structures)
+        if len(structures) > 1:
+            joined = self._plan_joined(lambda: self.union(structures), lambda: structures)
+            if joined is not None:
+                return joined
         samples = [self._tables(structure, i) for i, structure in enumerate(structures)]
         return self._plan_tables(samples, [self.levels(structure) for structure in structures])
 
@@ -101,7 +113,9 @@ class Topology(metaclass=Checked):
         whole = not comes_apart(data, bounds)
         if self.joins:
             apart = list if whole else data.to_data_list
-            return self._plan_joined(lambda: (data, bounds), apart)
+            plans = self._plan_joined(lambda: (data, bounds), apart)
+            assert plans is not None
+            return plans
         if whole:
             raise ValueError(
                 "ptr has other bounds than batch, as Batch.subgraph leaves it, but "
@@ -110,16 +124,19 @@ class Topology(metaclass=Checked):
         return self._plan(data.to_data_list())
 
     def _plan_joined(
-        self, joined: Callable[[], tuple[Any, Ints]], apart: Callable[[], Sequence[Any]]
-    ) -> tuple[Plan, ...]:
-        """Plan the disjoint union of graphs, which `joined` gives with its samples' bounds.
+        self, joined: Callable[[], tuple[Any, Ints] | None], apart: Callable[[], Sequence[Any]]
+    ) -> tuple[Plan, ...] | None:
+        """Plan the disjoint union of samples, which `joined` gives with their bounds, if it does.
 
         If it can't be read, the error names one of the samples, which `apart` gives.
         """
         try:
-            graph, ptr = joined()
+            if (found := joined()) is None:
+                return None
+            graph, ptr = found
             tables = self._read(graph)
-            check_apart(graph.edge_index if is_data(graph) else graph.index, ptr)
+            if is_data(graph):
+                check_apart(graph.edge_index, ptr)
         except ValueError:
             for number, structure in enumerate(apart()):
                 self._tables(structure, number)
