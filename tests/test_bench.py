@@ -431,6 +431,17 @@ def test_a_table_is_printed_for_a_person():
         assert word in out
 
 
+def test_one_step_and_neighbours_are_measured():
+    words = ("bench", "suite=cpu", "rows=step-peephole,neighbours", "scale=0.05", "repeats=2")
+    status, out, err = call(*words)
+    assert status == 0, err
+    lines = {" ".join(line.split()[:6]) for line in out.splitlines()}
+    assert any(line.startswith("step-peephole RNN / nn.LSTM") for line in lines), out
+    assert any(line.startswith("step-peephole stepper / nn.LSTM") for line in lines), out
+    assert any(line.startswith("neighbours beside 4 busy processes") for line in lines), out
+    assert any(line.startswith("neighbours beside 6 busy processes") for line in lines), out
+
+
 def test_rows_of_the_suite_are_picked():
     words = ("bench", "suite=cpu", "rows=tree-20,scan-mingru", "scale=0.05", "repeats=2")
     status, out, err = call(*words)

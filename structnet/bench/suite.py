@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from structnet.bench.field import Field
+from structnet.bench.neighbours import Neighbours
 from structnet.bench.one_step import OneStep
 from structnet.bench.rows import (
     Beside,
@@ -157,6 +158,9 @@ CPU: dict[str, Row] = {
             save="recompute",
             **COMPILED,
         )
+    ),
+    "neighbours": Neighbours(
+        Work(TREE, LSTM, SizeRange(16, 16), batch=32, hidden_size=128), {4: 3.0, 6: 4.5}
     ),
     "planning": Planning(Work(TREE, LSTM, hidden_size=150, **COMPILED)),
 }

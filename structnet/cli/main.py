@@ -21,6 +21,8 @@ from structnet.system.words import command_line, take_flag, take_values
 HELP_FLAGS = ("-h", "--help")
 # What a shell gives for a process that SIGPIPE ended.
 BROKEN_PIPE = 128 + 13
+# The rounds that an idle thread of OpenMP waits before it sleeps.
+SPINS = "2000"
 
 # Errors that a user can make and mend: printed without a traceback.
 MISTAKES = (ArithmeticError, ImportError, LookupError, MemoryError, OSError, ValueError)
@@ -37,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show_all_letters()
     # Read by torch's profiler when torch is loaded: its log lines would stand among our output.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
+        # Read by torch's threads as well: a thread that has nothing to do gives its core to others
+        # after microseconds. By default it spins for milliseconds, which take the core from the
+        # thread that it waits for where other processes are at work.
+        os.environ["GOMP_SPINCOUNT"] = SPINS
     with stoppable() as received:
         message = "stopped"
         try:

@@ -58,10 +58,8 @@ def _read(p: Pass, step: Step, index: int) -> Tensor:
     none = p.z.new_zeros(1, p.cell.state_sizes[index], dtype=p.dtype)
     if p.initial is None:
         return none.expand(*shape)
-    given = p.initial[index].to(p.dtype)
-    if p.plan.reads_initial_in_order:
-        return given.unsqueeze(1)
-    return torch.cat([none, given]).index_select(0, p.plan.rows).view(shape)
+    given = torch.cat([none, p.initial[index].to(p.dtype)])
+    return given.index_select(0, p.plan.rows).view(shape)
 
 
 class BatchedSweep(Sweep):

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,6 +11,10 @@ from torch import Tensor
 from structnet.cell.call import States
 from structnet.execute.executor import Pass
 from structnet.execute.transform import WAY_OUT, keeps_graph, refuse_batches
+
+# The multiplications of a level up to which a second thread gains nothing, and costs much where
+# other processes are at work.
+SMALL = 40_000_000
 
 
 class Sweep(abc.ABC):
@@ -22,6 +27,7 @@ class Sweep(abc.ABC):
     learning: Sequence[Tensor] = ()
     # Other tensors that must not be changed in place before `backward`.
     constants: tuple[Tensor, ...] = ()
+    is_small = False
 
     def __init__(self, p: Pass):
         self.plan, self.sizes, self.dtype = p.plan, p.cell.state_sizes, p.dtype
@@ -45,9 +51,17 @@ class Sweep(abc.ABC):
         given = (z, *(initial or ()))
         learns = any(tensor.requires_grad for tensor in (*given, *self.learning))
         keep = torch.is_grad_enabled() and learns
-        with torch.no_grad():
+        work = len(self.plan.rows) * z.shape[1] * self.sizes[0]
+        self.is_small = not z.is_cuda and work < SMALL * (len(self.plan.levels) - 1)
+        with torch.no_grad(), self._threads():
             found = self.forward(z, initial or (), keep)
         return _Autograd.apply(self, found, *given, *self.parameters) if keep else found
+
+    def _threads(self) -> AbstractContextManager[None]:
+        # Whoever follows a pass need not read how the number of threads is set.
+        from structnet.system.cores import one_thread
+
+        return one_thread(self.is_small)
 
     def state_buffers(self, initial: Sequence[Tensor], like: Tensor) -> list[Tensor]:
         """One buffer per state: the null state, the initial states, the nodes by rank."""
@@ -103,10 +117,12 @@ class _Autograd(torch.autograd.Function):
         refuse_batches(grads)
         # Raises an error if one has been changed in place.
         given = ctx.saved_tensors
+        with ctx.sweep._threads():
+            grads_of_given = ctx.sweep.backward(grads)
         found = tuple(
             # Hooks are called in any case, and expect a tensor.
             torch.zeros_like(one) if grad is None and one._backward_hooks else grad
-            for one, grad in zip(given, ctx.sweep.backward(grads), strict=False)
+            for one, grad in zip(given, grads_of_given, strict=False)
         )
         if torch.is_grad_enabled():
             present = [grad for grad in found if grad is not None]

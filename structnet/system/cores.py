@@ -2,7 +2,12 @@
 
 import math
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import torch
 
 # A container's share of computing time and the period it is of, both in microseconds.
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -17,3 +22,22 @@ def usable_cores() -> int:
     except (OSError, ValueError):
         return bound or 1
     return max(1, min(bound or 1, math.ceil(share / period)))
+
+
+@contextmanager
+def one_thread(wanted: bool) -> Iterator[None]:
+    """A context in which torch computes with one thread, if wanted, in the main thread.
+
+    A thread that begins to compute takes over the number that was set last, by whichever thread, so
+    that others than the main thread do not set it.
+    """
+    before = torch.get_num_threads()
+    is_main = threading.current_thread() is threading.main_thread()
+    if not wanted or before == 1 or not is_main:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -119,12 +119,10 @@ class Plan:
     @cached_property
     def is_in_order(self) -> bool:
         """Whether no node reads another and nodes are by rank, as in one step of chains."""
-        return len(self.steps) == 1 and _counts_up(self.order, 0)
-
-    @cached_property
-    def reads_initial_in_order(self) -> bool:
-        """Whether each node is known to read its own initial state, as in one step of chains."""
-        return len(self.rows) == self.num_initial == self.num_nodes and _counts_up(self.rows, 1)
+        # A GPU would have to be waited for.
+        if len(self.steps) != 1 or self.order.is_cuda:
+            return False
+        return torch.equal(self.order, torch.arange(self.num_nodes))
 
     @cached_property
     def counts(self) -> torch.Tensor | None:
@@ -180,13 +178,6 @@ class Plan:
             else:
                 moved = move(whole).split(list(map(len, tensors.values())))
         return replace(self, **dict(zip(tensors, moved, strict=True)))
-
-
-def _counts_up(indices: torch.Tensor, start: int) -> bool:
-    """Whether indices are known to count up from a start; a GPU would have to be waited for."""
-    if indices.is_cuda:
-        return False
-    return torch.equal(indices, torch.arange(start, start + len(indices)))
 
 
 def _whole(tensors: list[torch.Tensor]) -> torch.Tensor | None:
