@@ -223,6 +223,24 @@ def test_batches_of_another_size_give_the_same_figures():
         assert evaluate(other, net, samples) == pytest.approx(figures["test"], abs=1e-6)
 
 
+def has_units(monkeypatch, there):
+    """The processor has instructions for bfloat16, or does not."""
+    found = {"architecture": "x86_64", "avx512_bf16": there}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+
+
+def test_half_precision_is_float32_where_the_processor_lacks_it(monkeypatch):
+    has_units(monkeypatch, False)
+    *_, out = learn("trainer.precision=bf16-mixed")
+    said = "trainer.precision=bf16-mixed: this processor has no instructions for it"
+    assert [line for line in out.splitlines() if "precision" in line][0].startswith(said)
+    losses = [line for line in out.splitlines() if line.startswith("epoch")]
+    *_, out = learn("trainer.precision=32-true", name="plain")
+    assert "precision" not in out
+    plain = [line for line in out.splitlines() if line.startswith("epoch")]
+    assert [line.split("  ")[1] for line in losses] == [line.split("  ")[1] for line in plain]
+
+
 def test_half_precision_is_lightnings(monkeypatch):
     from structnet.nn.net import Net
 
@@ -235,6 +253,7 @@ def test_half_precision_is_lightnings(monkeypatch):
         return output
 
     monkeypatch.setattr(Net, "forward", noted)
+    has_units(monkeypatch, True)
     _, net, figures, _ = learn("trainer.precision=bf16-mixed")
     assert seen == {(True, torch.bfloat16)}
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())

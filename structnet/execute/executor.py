@@ -191,7 +191,11 @@ class Executor(abc.ABC):
 
 
 class Auto(Executor):
-    """The first of torch, scan, batched and reference that takes what a layer needs."""
+    """The first of torch, scan, batched and reference that takes what a layer needs.
+
+    Where that is batched, a layer on a CPU becomes compiled after its first 50,000 levels, but for
+    those of runs, where training says when it compiles.
+    """
 
     takes = frozenset(FEATURES) - {"recompute"}
 

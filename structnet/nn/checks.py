@@ -1,46 +1,11 @@
-"""What a `Recurrence` rejects: options that exclude each other, plans and inputs that don't fit."""
+"""What a call of a `Recurrence` rejects: plans and inputs that don't fit."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from structnet.cell.base import Cell
 from structnet.topology.plan import Plan
-
-# What needs save='gates'. These and `needs` are names in `FEATURES` of executors.
-WITH_GATES = ("truncate", "dropout", "zoneout", "weight_drop")
-
-
-def check_options(cells: Sequence[Cell], needs: frozenset[str], save: str, truncate: Any) -> None:
-    """ValueError for a value out of range, and for options that exclude each other."""
-    if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
-        raise ValueError(f"option 'truncate' is at least 1 level, got {truncate!r}")
-    if save == "gates":
-        return
-    if "edges" in needs:
-        raise ValueError(f"edge features need save='gates', got {save!r}")
-    if needs & set(WITH_GATES):
-        raise ValueError(
-            f"save={save!r} excludes truncate, recurrent_dropout, zoneout and weight_drop; leave "
-            "them out, or take save='gates'"
-        )
-    for cell in cells:
-        if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
-            raise ValueError(
-                f"save={save!r} calls `project` on some nodes at a time, and the batch norm in "
-                f"{type(cell).__name__} needs all; take save='gates'"
-            )
-
-
-def check_own(cell: Cell, topology: Any) -> None:
-    """ValueError for a cell that reads its own node's states on a topology that has none."""
-    if cell.reads_own and topology.num_initial is not None:
-        raise ValueError(
-            f"{type(cell).__name__} with own=true reads a node's own states in the layer "
-            f"below, and {type(topology).__name__} has no initial state for every node; take "
-            "own=false, or topology ordered_graph with unvisited=previous"
-        )
 
 
 def check_given(layer: Any, x: Tensor, plans: Sequence[Plan]) -> None:

@@ -13,7 +13,7 @@ from structnet.cell.call import States
 from structnet.execute.executor import Pass, Spec, check, choose
 from structnet.execute.run import run, run_to_finals
 from structnet.execute.transform import is_transformed
-from structnet.nn.checks import check_given, check_options, check_own
+from structnet.nn.checks import check_given
 from structnet.nn.noise import Noise
 from structnet.registry.checked import Checked
 from structnet.topology.foreign import is_data, is_networkx
@@ -35,6 +35,7 @@ class Recurrence(nn.Module, metaclass=Checked):
         input_size: the size of a node's input.
         hidden_size: the size of the cell's states.
         executor: what runs the cell: auto, or one by name, such as reference, batched or compiled.
+            Where auto is batched, on a CPU it becomes compiled after 50,000 levels.
         save: what is stored for backward. gates: states and pre-activations; recompute (executor
             compiled only): states; windows: states at every sqrt(L)-th of L levels (gradient
             checkpointing).
@@ -51,6 +52,8 @@ class Recurrence(nn.Module, metaclass=Checked):
 
     # Called with the pass of every direction before it runs, for diagnosis.
     observer: Callable[[Pass], None] | None = None
+    # Whether `auto` compiles the cell in time.
+    compiles = True
 
     def __init__(
         self,
@@ -96,6 +99,9 @@ class Recurrence(nn.Module, metaclass=Checked):
         self.to(dtype=dtype)
 
     def _check(self) -> None:
+        # Whoever follows a call need not read how its options were checked.
+        from structnet.nn.option_checks import check_options, check_own
+
         needs = self._needs(training=True)
         for cell in self.cells:
             check_own(cell, self.topology)
@@ -199,7 +205,11 @@ class Recurrence(nn.Module, metaclass=Checked):
         needs = self._needs(self.training, with_states)
         if is_transformed():
             needs |= {"transforms"}
-        chosen = choose(executor, Spec(cell, needs, plan, x))
+        chosen = choose(executor, spec := Spec(cell, needs, plan, x))
+        if executor == "auto" and self.compiles and chosen.name == "batched":
+            from structnet.nn.compiling import in_time
+
+            chosen = in_time(self, spec)
         truncate = self.truncate if self.training else None
         masks = self.noise.masks(cell, plan, x, self.training)
         p = Pass(cell, plan, x, initial, edges, masks, self.save, truncate, with_states is True)

@@ -30,6 +30,7 @@ from structnet.data.task import Task
 from structnet.data.vocabulary import Vocabulary
 from structnet.execute.executor import find
 from structnet.nn.pretrained import Pretrained
+from structnet.nn.recurrence import Recurrence
 from structnet.nn.sizes import Sizes
 from structnet.nn.stepper import Stepper
 from structnet.run.components import Config, check_chosen, check_joint, component, create, is_joint
@@ -202,7 +203,7 @@ class Run:
         readout = self.config.get("readout") or {"name": self.task.readout(self.topology)}
         given: Config | None = head or self.config.get("head")
         scored: Config = given or {"name": self.task.head(self.topology)}
-        return create(
+        net = create(
             registry.nets,
             {**self.config["net"], **options},
             sizes,
@@ -211,6 +212,11 @@ class Run:
             component(registry.readouts, readout),
             component(registry.heads, scored),
         )
+        # A run that is resumed has to give the same numbers: training says when it compiles.
+        for module in net.modules():
+            if isinstance(module, Recurrence):
+                module.compiles = False
+        return net
 
     def save_config(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)

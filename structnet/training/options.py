@@ -58,7 +58,7 @@ class TrainerOptions:
         illustrate: every this many epochs, save pictures of what the net makes in samples/; null
             for never.
         precision: Lightning's precision: weights are float32, and mixed precision computes in 16
-            bits where that is safe.
+            bits where that is safe, and where the processor has instructions for it.
         accelerator: Lightning's accelerator: auto takes a GPU if there is one.
         deterministic: Lightning's deterministic: the same seed gives the same bits on a GPU too.
     """

@@ -1,0 +1,76 @@
+"""Layers with executor `auto` that are compiled once they have run long enough."""
+
+import logging
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from structnet.cell.call import States
+from structnet.cell.frame import autocast_type
+from structnet.execute.executor import Executor, Pass, Spec, find, reason
+
+# The number of levels after which a layer is compiled: level by level, small ones in training took
+# 0.3 to 1 ms each, so that they take as long as compiling does, which was 17 s. It is a number of
+# levels, not a time, so that results do not depend on how fast a machine is.
+LEVELS = 50_000
+# A cell whose attributes change would be compiled again and again. One that stays has two programs,
+# with and without predecessors, and as many again for evaluation where it has dropout in training.
+PROGRAMS = 8
+log = logging.getLogger("structnet")
+
+
+class InTime(Executor):
+    """Runs a layer level by level, and compiled after LEVELS levels, where it can be."""
+
+    name = "batched"
+
+    def __init__(self) -> None:
+        self.levels, self.programs = 0, 0
+        self.why_not: str | None = None
+
+    def run(self, p: Pass) -> tuple[Tensor, States]:
+        self.levels += len(p.plan.steps)
+        if self.levels <= LEVELS or self.why_not is not None:
+            return find("batched").run(p)
+        before = _made()
+        try:
+            found = find("compiled").run(p)
+        except (ValueError, RuntimeError) as error:
+            self._give_up(str(error).partition("\n")[0])
+            return find("batched").run(p)
+        self.programs += _made() - before
+        if self.programs > PROGRAMS:
+            self._give_up(f"{type(p.cell).__name__} was compiled {self.programs} times")
+        return found
+
+    def _give_up(self, why: str) -> None:
+        self.why_not = why
+        log.info("executor auto goes on level by level: %s", why)
+
+
+_layers: "WeakKeyDictionary[nn.Module, InTime]" = WeakKeyDictionary()
+
+
+def in_time(layer: nn.Module, spec: Spec) -> Executor:
+    """What runs a pass of a layer for which `auto` stands for `batched`."""
+    assert spec.x is not None and spec.plan is not None
+    # A single step is one call of the cell anyway.
+    has_levels = len(spec.plan.steps) > 1
+    if has_levels and _is_native(spec.x) and reason(find("compiled"), spec) is None:
+        return _layers.setdefault(layer, InTime())
+    return find("batched")
+
+
+def _is_native(x: Tensor) -> bool:
+    """Whether compiled levels of such numbers don't run from Python."""
+    is_full = x.dtype in (torch.float32, torch.float64) and autocast_type(x.device) is None
+    return is_full and x.device.type == "cpu"
+
+
+def _made() -> int:
+    """The number of programs that were compiled."""
+    # What traces and compiles takes a while to import.
+    from structnet.execute.compiled import known
+
+    return len(known._programs)

@@ -1,0 +1,153 @@
+"""Layers with executor `auto` are compiled after a number of levels, with the same results."""
+
+import copy
+import logging
+
+import pytest
+import torch
+from commands import opened, trained
+from conftest import assert_same
+from torch import nn
+
+import structnet as sn
+from structnet.execute.compiled.executor import Compiled
+from structnet.nn import compiling
+from structnet.nn.recurrence import Recurrence
+
+# Of a chain of three steps that was run five times.
+LEVELS = 15
+
+
+@pytest.fixture
+def passes(monkeypatch, traced):
+    """The numbers of levels of all passes that ran compiled."""
+    found, run = [], Compiled.run
+
+    def counted(executor, p):
+        found.append(len(p.plan.steps))
+        return run(executor, p)
+
+    monkeypatch.setattr(compiling, "LEVELS", LEVELS)
+    monkeypatch.setattr(Compiled, "run", counted)
+    return found
+
+
+def layer(cell="mgu", topology="chain", **options):
+    return sn.Recurrence(topology, cell, 2, 3, dtype=torch.float64, **options)
+
+
+def step(one, x, steps=3, **options):
+    """The output, and the gradient of x."""
+    x = x.clone().requires_grad_()
+    h = one(x, one.topology.plan([steps]), **options)
+    h.sin().sum().backward()
+    return [h.detach(), x.grad]
+
+
+def test_a_layer_is_compiled_after_a_number_of_levels(passes):
+    one, x = layer(), torch.randn(3, 2, dtype=torch.float64)
+    first = [step(one, x) for _ in range(5)]
+    assert passes == []
+    assert_same(step(one, x), first[0])
+    assert passes == [3]
+    with torch.no_grad():
+        one.eval()(x, one.topology.plan([3]))
+    assert passes == [3, 3]
+
+
+def test_each_layer_counts_its_own_levels(passes):
+    one, x = layer(), torch.randn(3, 2, dtype=torch.float64)
+    for _ in range(6):
+        step(one, x)
+    passes.clear()
+    step(copy.deepcopy(one), x)
+    step(layer(), x)
+    assert passes == []
+
+
+@pytest.mark.parametrize(
+    ("options", "call"), [({"executor": "batched"}, {}), ({}, {"executor": "batched"})]
+)
+def test_what_the_user_chose_stays(passes, options, call):
+    one, x = layer(**options), torch.randn(3, 2, dtype=torch.float64)
+    for _ in range(8):
+        step(one, x, **call)
+    assert passes == []
+
+
+def test_what_compiled_does_not_take_stays(passes):
+    one, x = layer("lstm", "graph", edge_size=1), torch.randn(3, 2, dtype=torch.float64)
+    plans = one.topology.plan([sn.Edges([[0, 1], [1, 2]], 3)])
+    for _ in range(8):
+        one(x, plans, edge_x=torch.ones(2, 1, dtype=torch.float64))
+    assert passes == []
+
+
+def test_single_steps_half_precision_and_layers_of_runs_stay(passes):
+    one, x = layer(), torch.randn(3, 2, dtype=torch.float64)
+    for _ in range(20):
+        step(one, x[:1], steps=1)
+    single = layer().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        for _ in range(8):
+            single(x.float(), single.topology.plan([3]))
+    told = layer()
+    told.compiles = False
+    for _ in range(8):
+        step(told, x)
+    assert passes == []
+
+
+def test_a_layer_that_can_not_be_compiled_goes_on_level_by_level(passes, caplog):
+    class Drawn(nn.Module):
+        def __init__(self, input_size, hidden_size, arity):
+            super().__init__()
+            self.state_sizes = (hidden_size,)
+            self.project = nn.Linear(input_size, hidden_size)
+
+        def forward(self, z, h):
+            return (z + h.sum(1) + 0 * torch.rand_like(z)).tanh()
+
+    one, x = layer(Drawn), torch.randn(3, 2, dtype=torch.float64)
+    with caplog.at_level(logging.INFO, "structnet"):
+        found = [step(one, x) for _ in range(9)]
+    assert passes == [3]
+    assert_same(found[-1], found[0])
+    assert "executor auto goes on level by level: " in caplog.text
+
+
+def test_a_cell_that_changes_is_not_compiled_for_ever(passes, caplog):
+    class Scaled(sn.Cell):
+        node_gates = ("u",)
+        scale = 1.0
+
+        def forward(self, z, h):
+            (u,), () = self.gates(z, h)
+            return (self.scale * u).tanh()
+
+    one, x = layer(Scaled), torch.randn(3, 2, dtype=torch.float64)
+    with caplog.at_level(logging.INFO, "structnet"):
+        for number in range(20):
+            one.cells[0].scale = 1 + number / 7
+            assert_same(step(one, x), step(one, x, executor="reference"))
+    # Two at a time.
+    assert len(passes) == compiling.PROGRAMS // 2 + 1
+    assert "Scaled was compiled 10 times" in caplog.text
+
+
+def test_an_error_of_the_user_is_the_same(passes):
+    one, x = layer(), torch.randn(3, 2, dtype=torch.float64)
+    for _ in range(6):
+        step(one, x)
+    with pytest.raises(ValueError, match="x is"):
+        one(x[:2], one.topology.plan([3]))
+
+
+def test_an_rnn_and_a_net_have_such_layers_and_a_run_does_not(passes):
+    rnn = sn.RNN("lstm", 2, 3, peephole=True, dtype=torch.float64)
+    for _ in range(6):
+        rnn(torch.randn(3, 1, 2, dtype=torch.float64))
+    assert passes == [3]
+    net = opened(trained()).load_net()
+    layers = [one for one in net.modules() if isinstance(one, Recurrence)]
+    assert layers and not any(one.compiles for one in layers)
