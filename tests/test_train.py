@@ -233,7 +233,7 @@ def test_half_precision_is_float32_where_the_processor_lacks_it(monkeypatch):
     has_units(monkeypatch, False)
     *_, out = learn("trainer.precision=bf16-mixed")
     said = "trainer.precision=bf16-mixed: this processor has no instructions for it"
-    assert [line for line in out.splitlines() if "precision" in line][0].startswith(said)
+    assert next(line for line in out.splitlines() if "precision" in line).startswith(said)
     losses = [line for line in out.splitlines() if line.startswith("epoch")]
     *_, out = learn("trainer.precision=32-true", name="plain")
     assert "precision" not in out
