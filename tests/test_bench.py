@@ -12,6 +12,7 @@ from conftest import Products, assert_same, randomise
 from torch import nn
 
 import structnet as sn
+from structnet.bench import workload
 from structnet.bench.floor import Floor
 from structnet.bench.rivals import ours, rivals
 from structnet.bench.rows import Memory, states_and_gates
@@ -431,6 +432,32 @@ def test_a_table_is_printed_for_a_person():
         assert word in out
 
 
+def test_all_contenders_and_the_floor_are_in_the_precision(monkeypatch):
+    seen, floors = [], []
+    ours, prepare = workload.ours, workload.Floor.prepare
+
+    def noted(case):
+        step = ours(case)
+        return replace(step, forward=lambda: seen.append(autocast()) or step.forward())
+
+    def noted_floor(floor, like):
+        floors.append(like.dtype)
+        return prepare(floor, like)
+
+    def autocast():
+        return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu")
+
+    monkeypatch.setattr(workload, "ours", noted)
+    monkeypatch.setattr(workload.Floor, "prepare", noted_floor)
+    for precision in ("bfloat16", "float32"):
+        words = ("bench", "topology=tree", "cell=lstm", f"precision={precision}", *SMALL)
+        status, out, err = call(*words)
+        assert status == 0, err
+        assert f"hidden 4, {precision}" in " ".join(out.split())
+    assert set(seen) == {torch.bfloat16, False}
+    assert floors == [torch.bfloat16, torch.float32]
+
+
 def test_one_step_and_neighbours_are_measured():
     words = ("bench", "suite=cpu", "rows=step-peephole,neighbours", "scale=0.05", "repeats=2")
     status, out, err = call(*words)
@@ -458,6 +485,7 @@ WRONG = {
     "hiden_size=3": "did you mean 'hidden_size'",
     "batch=0": "batch must be a whole number, at least 1, got '0'",
     "zoneout=much": "zoneout must be a number, at least 0.0, got 'much'",
+    "precision=half": "precision is float32 or bfloat16, got 'half'",
     "size=9..4": "a range must not fall, got '9..4'",
     "size=many": "such as 4..64, got 'many'",
     "cell=lstn": "did you mean 'lstm'",

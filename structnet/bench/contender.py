@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch import Tensor
 from structnet.nn.recurrence import Recurrence
 from structnet.topology.base import Topology
 from structnet.topology.plan import Plan
+
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Case:
         grad: the gradient of its output (N, D).
         cell: the name and the options of its cell; None if the cell is not registered.
         kernels: whether the layer is called as sn.RNN, which may use torch's own layer.
+        precision: what products are computed in: float32, or bfloat16 by autocast.
     """
 
     topology: Topology
@@ -60,6 +63,24 @@ class Case:
     grad: Tensor
     cell: tuple[str, dict[str, Any]] | None = None
     kernels: bool = False
+    precision: Precision = "float32"
+
+    def in_precision(self, step: Callable[[], Any]) -> Callable[[], None]:
+        """A step of a contender in the case's precision."""
+        if self.precision == "float32":
+            return step
+
+        def run() -> None:
+            # Casts that are kept from step to step would keep their graphs too.
+            with torch.autocast(self.x.device.type, self.dtype, cache_enabled=False):
+                step()
+
+        return run
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of products."""
+        return getattr(torch, self.precision)
 
     @property
     def device(self) -> str:

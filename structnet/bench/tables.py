@@ -40,7 +40,8 @@ def print_composition(found: Figures) -> None:
     out = console()
     out.print(
         f"{name}, a training step of {found['nodes']} nodes in {found['samples']} samples and "
-        f"{levels} levels, input {found['input_size']}, hidden {found['hidden_size']}",
+        f"{levels} levels, input {found['input_size']}, hidden {found['hidden_size']}, "
+        f"{found['precision']}",
         highlight=False,
         markup=False,
     )

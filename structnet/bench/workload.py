@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 
 from structnet import registry
-from structnet.bench.contender import Case, Contender
+from structnet.bench.contender import Case, Contender, Precision
 from structnet.bench.floor import Floor
 from structnet.bench.rivals import KINDS, Kind, ours, rivals
 from structnet.bench.stopwatch import Time, measure, peak_bytes
@@ -56,6 +56,7 @@ class Work:
         zoneout: of the layer.
         dependency_nodes: take dependency trees with this many words instead of random ones.
         kernels: call the layer as sn.RNN, which may use torch's own layer.
+        precision: what products are computed in: float32, or bfloat16 by autocast.
     """
 
     topology: Mapping[str, Any]
@@ -69,6 +70,7 @@ class Work:
     zoneout: float = 0.0
     dependency_nodes: int | None = None
     kernels: bool = False
+    precision: Precision = "float32"
 
     def scaled(self, scale: float) -> "Work":
         """The same with all sizes multiplied, but at least 2."""
@@ -88,7 +90,13 @@ class Work:
         )
 
     def build(self, seed: int, device: str, structures: Sequence[Any] | None = None) -> Case:
-        """The layer and its batch, of random structures unless some are given."""
+        """The layer and its batch, of random structures unless some are given.
+
+        ValueError for an unknown precision.
+        """
+        if self.precision not in get_args(Precision):
+            known = " or ".join(get_args(Precision))
+            raise ValueError(f"precision is {known}, got {self.precision!r}")
         torch.manual_seed(seed)
         topology = create(registry.topologies, self.topology)
         named = None
@@ -111,7 +119,9 @@ class Work:
         nodes = plans[0].num_nodes
         x = torch.randn(nodes, self.input_size, device=device, requires_grad=True)
         grad = torch.randn(nodes, layer.output_size, device=device)
-        return Case(topology, structures, plans, layer, x, grad, named, self.kernels)
+        return Case(
+            topology, structures, plans, layer, x, grad, named, self.kernels, self.precision
+        )
 
     def _draw(self, topology: Topology, seed: int) -> Sequence[Any]:
         if self.dependency_nodes is not None:
@@ -126,8 +136,8 @@ def measure_case(
     contenders = {one.name: one for one in (ours(case), *rivals(case, kinds))}
     floor = Floor(list(case.layer.cells), case.plans, case.layer.input_sizes)
     runs: dict[str, Callable[[], Any]] = {
-        FLOOR: floor.prepare(case.x.detach()),
-        **{name: one.step for name, one in contenders.items()},
+        FLOOR: floor.prepare(case.x.detach().to(case.dtype)),
+        **{name: case.in_precision(one.step) for name, one in contenders.items()},
     }
     times = measure(runs, setting.repeats, setting.device)
     found: Figures = {name: _figures(times[name], one) for name, one in contenders.items()}
@@ -140,7 +150,7 @@ def measure_case(
         figures["over_floor"] = figures["step_s"] / found[FLOOR]["step_s"]
         figures["nodes_per_s"] = nodes / figures["step_s"]
         if memory and scale == 1 and name != FLOOR:
-            figures["peak_bytes"] = peak_bytes(contenders[name].step, setting.device)
+            figures["peak_bytes"] = peak_bytes(runs[name], setting.device)
     return {
         "nodes": nodes,
         "samples": len(case.structures),

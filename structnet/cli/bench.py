@@ -32,6 +32,7 @@ OF_COMPOSITION = {
     "executor": "auto",
     "save": "gates",
     "zoneout": 0.0,
+    "precision": "float32",
 }
 OF_SUITE = {"suite": "", "rows": "", "scale": 1.0}
 OF_BOTH = {"repeats": 30, "seed": 0, "threads": 0, "out": ""}

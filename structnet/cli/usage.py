@@ -180,6 +180,7 @@ structnet bench topology=NAME cell=NAME | suite=cpu, cuda, scale or heads: time 
 
   size=20         steps, leaves, or height and width; size=4..64 for random sizes in a range
   batch=N, input_size=N, hidden_size=N, executor=NAME, save=NAME, zoneout=P
+  precision=NAME  what products are computed in, by all contenders and the floor: float32, bfloat16
   rows=ROW,ROW    rows of a suite; scale=F multiplies all sizes in it
   repeats=N       the number of repeats of each measurement (30); seed=N
   threads=N       the number of torch's threads
