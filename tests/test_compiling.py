@@ -6,6 +6,7 @@ from conftest import assert_same, features
 from torch import nn
 
 import structnet as sn
+from structnet.execute.compiled.executor import Compiled
 from structnet.training import compiling
 
 
@@ -13,16 +14,14 @@ def layer(cell="lstm", topology="tree", **options):
     return sn.Recurrence(topology, cell, 3, 4, **options)
 
 
-class Drawn(nn.Module):
-    """A step that draws random numbers."""
+class Mine(sn.Cell):
+    """A user's cell, which may do anything."""
 
-    def __init__(self, input_size, hidden_size, arity):
-        super().__init__()
-        self.state_sizes = (hidden_size,)
-        self.project = nn.Linear(input_size, hidden_size)
+    node_gates = ("u",)
 
     def forward(self, z, h):
-        return (z + h.sum(1) + torch.rand_like(z)).tanh()
+        (u,), () = self.gates(z, h)
+        return u.tanh()
 
 
 def test_layers_are_compiled_that_auto_runs_level_by_level(traced, capsys):
@@ -55,12 +54,26 @@ def test_results_stay(traced):
     assert_same(one(x, plans), before, 1e-12)
 
 
-def test_what_can_not_be_compiled_stays_and_the_reason_is_said(traced, capsys):
-    net = nn.ModuleList([layer(Drawn), layer()])
+def test_what_can_not_be_compiled_stays_and_the_reason_is_said(traced, monkeypatch, capsys):
+    run = Compiled.run
+
+    def refused(executor, p):
+        if isinstance(p.cell, sn.cells["mgu"]):
+            raise ValueError("no fixed graph\nnowhere")
+        return run(executor, p)
+
+    monkeypatch.setattr(Compiled, "run", refused)
+    net = nn.ModuleList([layer("mgu"), layer()])
     compiling.compile_layers(net)
     assert [one.executor for one in net] == ["auto", "compiled"]
     out = capsys.readouterr().out
-    assert "1 layer compiled" in out and "not compiled: Drawn is no fixed graph" in out
+    assert "1 layer compiled" in out and "not compiled: no fixed graph\n" in out
+
+
+def test_a_users_cell_stays_as_it_is(traced, capsys):
+    one = layer(Mine)
+    compiling.compile_layers(one)
+    assert one.executor == "auto" and capsys.readouterr().out == ""
 
 
 def test_nothing_is_said_where_nothing_is_compiled(traced, capsys):

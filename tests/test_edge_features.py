@@ -327,3 +327,14 @@ def test_an_ordered_graph_reads_the_features_of_edges_from_every_neighbour():
         assert_same(*found)
     # With states for all neighbours every edge has its say.
     assert (found[0][2] != 0).any(1).all()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "slstm", "graph_lstm"])
+def test_graphs_without_an_edge_have_no_features_of_edges(cell):
+    layer = sn.Recurrence("graph", cell, 3, 4, edge_size=2)
+    plans = layer.topology.plan([sn.Edges(np.zeros((2, 0), np.int64), 3)])
+    x, none = torch.randn(3, 3), torch.randn(0, 2)
+    found, expected = (
+        layer(x, plans, edge_x=none, executor=executor) for executor in ("auto", "reference")
+    )
+    assert torch.allclose(found, expected)

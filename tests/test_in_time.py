@@ -7,7 +7,6 @@ import pytest
 import torch
 from commands import opened, trained
 from conftest import assert_same
-from torch import nn
 
 import structnet as sn
 from structnet.execute.compiled.executor import Compiled
@@ -98,41 +97,82 @@ def test_single_steps_half_precision_and_layers_of_runs_stay(passes):
     assert passes == []
 
 
-def test_a_layer_that_can_not_be_compiled_goes_on_level_by_level(passes, caplog):
-    class Drawn(nn.Module):
-        def __init__(self, input_size, hidden_size, arity):
-            super().__init__()
-            self.state_sizes = (hidden_size,)
-            self.project = nn.Linear(input_size, hidden_size)
+def test_a_layer_that_can_not_be_compiled_goes_on_level_by_level(passes, monkeypatch, caplog):
+    tried = []
 
-        def forward(self, z, h):
-            return (z + h.sum(1) + 0 * torch.rand_like(z)).tanh()
+    def refuse(executor, p):
+        tried.append(p)
+        raise ValueError("no compiler\nnowhere")
 
-    one, x = layer(Drawn), torch.randn(3, 2, dtype=torch.float64)
+    monkeypatch.setattr(Compiled, "run", refuse)
+    one, x = layer(), torch.randn(3, 2, dtype=torch.float64)
     with caplog.at_level(logging.INFO, "structnet"):
         found = [step(one, x) for _ in range(9)]
-    assert passes == [3]
+    assert len(tried) == 1
     assert_same(found[-1], found[0])
-    assert "executor auto goes on level by level: " in caplog.text
+    assert "executor auto goes on level by level: no compiler" in caplog.text
 
 
-def test_a_cell_that_changes_is_not_compiled_for_ever(passes, caplog):
-    class Scaled(sn.Cell):
-        node_gates = ("u",)
-        scale = 1.0
+def test_a_cell_that_changes_is_not_compiled_for_ever(passes, monkeypatch, caplog):
+    from structnet.execute.compiled import known
 
-        def forward(self, z, h):
-            (u,), () = self.gates(z, h)
-            return (self.scale * u).tanh()
-
-    one, x = layer(Scaled), torch.randn(3, 2, dtype=torch.float64)
-    with caplog.at_level(logging.INFO, "structnet"):
+    # One that is made leaves another out.
+    monkeypatch.setattr(known, "MOST_ALIKE", 2)
+    monkeypatch.setattr(known, "_programs", {})
+    one, x = layer(), torch.randn(3, 2, dtype=torch.float64)
+    with caplog.at_level(logging.INFO, "structnet"), pytest.warns(UserWarning, match="MGU"):
         for number in range(20):
-            one.cells[0].scale = 1 + number / 7
+            one.cells[0].note = number / 7
             assert_same(step(one, x), step(one, x, executor="reference"))
     # Two at a time.
     assert len(passes) == compiling.PROGRAMS // 2 + 1
-    assert "Scaled was compiled 10 times" in caplog.text
+    assert "MGU was compiled 10 times" in caplog.text
+
+
+class Mine(sn.Cell):
+    """A user's cell, which may do anything."""
+
+    node_gates = ("u",)
+
+    def forward(self, z, h):
+        (u,), () = self.gates(z, h)
+        return u.tanh()
+
+
+def hooked(one):
+    one.cells[0].input.register_forward_hook(lambda *given: None)
+
+
+def replaced(one):
+    one.cells[0].forward = one.cells[0].forward
+
+
+@pytest.mark.parametrize(("cell", "change"), [(Mine, None), ("mgu", hooked), ("mgu", replaced)])
+def test_what_is_not_the_librarys_alone_stays(passes, cell, change):
+    one, x = layer(cell), torch.randn(3, 2, dtype=torch.float64)
+    if change:
+        change(one)
+    for _ in range(8):
+        step(one, x)
+    assert passes == []
+
+
+def test_tensors_without_numbers_and_watched_passes_stay(passes):
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    one, x = layer(), torch.randn(3, 2, dtype=torch.float64)
+    plans = one.topology.plan([3])
+    for _ in range(6):
+        one(x, plans)
+    passes.clear()
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        assert one(mode.from_tensor(x), plans).shape == (3, 3)
+    with FlopCounterMode(display=False) as counter:
+        one(x, plans)
+    with torch.device("meta"):
+        one(x, plans)
+    assert passes == [] and counter.get_total_flops() > 0
 
 
 def test_an_error_of_the_user_is_the_same(passes):

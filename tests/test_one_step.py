@@ -97,3 +97,20 @@ def test_a_step_of_another_size_is_refused():
         rnn(torch.randn(1, 2, 5))
     with pytest.raises(RuntimeError, match="initial states"):
         rnn(torch.randn(1, 2, 3), torch.zeros(1, 3, 4))
+
+
+def test_layers_that_were_wrapped_or_replaced_are_called():
+    class Counted(sn.Recurrence):
+        calls = 0
+
+        def forward(self, *given, **options):
+            Counted.calls += 1
+            return super().forward(*given, **options)
+
+    x, rnn = torch.randn(1, 2, 3), sn.RNN("mgu", 3, 4)
+    expected = rnn(x)[0]
+    rnn.layers[0].__class__ = Counted
+    assert torch.equal(rnn(x)[0], expected) and Counted.calls == 1
+    rnn.layers[0].__class__ = sn.Recurrence
+    rnn.layers[0] = torch.compile(rnn.layers[0], backend="eager")
+    assert torch.equal(rnn(x)[0], expected)

@@ -47,7 +47,8 @@ def _one_call(p: Pass) -> States:
     states = [_read(p, step, index) for index in range(len(p.cell.state_sizes))]
     counts = p.plan.counts
     present = None if counts is None else counts.view(len(p.x), step.slots, 1)
-    around = Frame(None, alone, present, edges_of(p.edges, step.slots), p.masks.dropout)
+    edges = None if alone else edges_of(p.edges, step.slots)
+    around = Frame(None, alone, present, edges, p.masks.dropout)
     out = call(p.cell, p.z, *states, around=around, zoneout=p.masks.zoneout)
     return tuple(state.to(p.dtype) for state in out)
 

@@ -193,8 +193,8 @@ class Executor(abc.ABC):
 class Auto(Executor):
     """The first of torch, scan, batched and reference that takes what a layer needs.
 
-    Where that is batched, a layer on a CPU becomes compiled after its first 50,000 levels, but for
-    those of runs, where training says when it compiles.
+    Where that is batched, a layer of the library's cells becomes compiled on a CPU after its first
+    50,000 levels, but for those of runs, where training says when it compiles.
     """
 
     takes = frozenset(FEATURES) - {"recompute"}

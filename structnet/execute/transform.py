@@ -34,6 +34,9 @@ is_batch = private("torch._C._functorch", "is_legacy_batchedtensor", lambda tens
 keeps_graph = private("torch._C._autograd", "_get_current_graph_task_keep_graph", lambda: True)
 
 
+dispatch_mode = private("torch.utils._python_dispatch", "_get_current_dispatch_mode", bool)
+
+
 def is_forward_mode() -> bool:
     """Whether a forward-mode derivative is at work."""
     return getattr(forward_ad, "_current_level", -1) >= 0

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from structnet.cell.call import States
 from structnet.cell.frame import autocast_type
+from structnet.cell.hooks import has_hooks, replaced_methods
 from structnet.execute.executor import Executor, Pass, Spec, find, reason
+from structnet.execute.transform import dispatch_mode
 
 # The number of levels after which a layer is compiled: level by level, small ones in training took
 # 0.3 to 1 ms each, so that they take as long as compiling does, which was 17 s. It is a number of
@@ -17,6 +19,8 @@ LEVELS = 50_000
 # A cell whose attributes change would be compiled again and again. One that stays has two programs,
 # with and without predecessors, and as many again for evaluation where it has dropout in training.
 PROGRAMS = 8
+# The modules that a cell of the library consists of.
+OURS = ("structnet.", "torch.nn.")
 log = logging.getLogger("structnet")
 
 
@@ -57,15 +61,29 @@ def in_time(layer: nn.Module, spec: Spec) -> Executor:
     assert spec.x is not None and spec.plan is not None
     # A single step is one call of the cell anyway.
     has_levels = len(spec.plan.steps) > 1
-    if has_levels and _is_native(spec.x) and reason(find("compiled"), spec) is None:
+    if has_levels and _is_native(spec.x) and compiles_alone(spec):
         return _layers.setdefault(layer, InTime())
     return find("batched")
 
 
+def compiles_alone(spec: Spec) -> bool:
+    """Whether a cell may be compiled without being asked.
+
+    Only the library's own, called as they are: another cell may read a global, count its calls or
+    have hooks that look on, of which a compiled one knows nothing.
+    """
+    ours = all(type(one).__module__.startswith(OURS) for one in spec.cell.modules())
+    if not ours or any(has_hooks(one) or replaced_methods(one) for one in spec.cell.modules()):
+        return False
+    return reason(find("compiled"), spec) is None
+
+
 def _is_native(x: Tensor) -> bool:
-    """Whether compiled levels of such numbers don't run from Python."""
+    """Whether x has numbers in memory, and levels of such numbers don't run from Python."""
     is_full = x.dtype in (torch.float32, torch.float64) and autocast_type(x.device) is None
-    return is_full and x.device.type == "cpu"
+    is_there = type(x) in (Tensor, nn.Parameter) and dispatch_mode() is None
+    on_cpu = x.device.type == "cpu" == torch.get_default_device().type
+    return is_full and is_there and on_cpu
 
 
 def _made() -> int:
@@ -73,4 +91,4 @@ def _made() -> int:
     # What traces and compiles takes a while to import.
     from structnet.execute.compiled import known
 
-    return len(known._programs)
+    return known.counts.made

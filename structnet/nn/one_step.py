@@ -6,13 +6,14 @@ B: samples, I: input size, D: directions, S: size of a state.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from structnet.cell.call import States, call
 from structnet.cell.frame import NOTHING, Frame, first_parameter
 from structnet.cell.hooks import KINDS, compute_weights, has_global_hooks
 from structnet.execute.transform import is_transformed
+from structnet.nn.recurrence import Recurrence
 
 ALONE = Frame(alone=True)
 
@@ -26,8 +27,10 @@ def is_one_step(rnn: Any, input: Any) -> bool:
     return all(map(_is_plain, rnn.layers)) and not (has_global_hooks() or is_transformed())
 
 
-def _is_plain(layer: nn.Module) -> bool:
+def _is_plain(layer: Any) -> bool:
     own = vars(layer)
+    if type(layer) is not Recurrence or "forward" in own:
+        return False
     noise = any(vars(own["noise"]).values())
     has_hooks = any(own[kind] for kind in KINDS)
     return own["executor"] == "auto" and not (noise or has_hooks or layer.observer)

@@ -35,7 +35,7 @@ class Recurrence(nn.Module, metaclass=Checked):
         input_size: the size of a node's input.
         hidden_size: the size of the cell's states.
         executor: what runs the cell: auto, or one by name, such as reference, batched or compiled.
-            Where auto is batched, on a CPU it becomes compiled after 50,000 levels.
+            Where auto is batched, the library's cells become compiled on a CPU after 50,000 levels.
         save: what is stored for backward. gates: states and pre-activations; recompute (executor
             compiled only): states; windows: states at every sqrt(L)-th of L levels (gradient
             checkpointing).

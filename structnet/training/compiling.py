@@ -8,7 +8,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from structnet.execute.executor import Spec, choose, find, reason
+from structnet.execute.executor import Spec, choose
+from structnet.nn.compiling import compiles_alone
 from structnet.nn.recurrence import Recurrence
 from structnet.system.terminal import counted
 from structnet.topology.plan import Plan
@@ -22,8 +23,8 @@ FROM, LEAST = 1000, 5000
 class Compile(Callback):
     """Puts executor `compiled` in the place of `auto` where that runs a layer level by level.
 
-    From step FROM on, in a training of at least LEAST steps on a CPU. Layers whose cell is no fixed
-    graph of operations stay as they are, and so do all where there is no C++ compiler.
+    From step FROM on, in a training of at least LEAST steps on a CPU. Layers whose cell is not the
+    library's stay as they are, and so do all where there is no C++ compiler.
     """
 
     def __init__(self, steps: int):
@@ -61,7 +62,7 @@ def _level_by_level(net: nn.Module) -> Iterator[Recurrence]:
             specs = [Spec(cell, needs) for cell in layer.cells]
             on_cpu = all(one.device.type == "cpu" for one in layer.parameters())
             by_levels = on_cpu and all(choose("auto", one).name == "batched" for one in specs)
-            if by_levels and all(reason(find("compiled"), one) is None for one in specs):
+            if by_levels and all(map(compiles_alone, specs)):
                 yield layer
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,16 @@ from structnet.execute.compiled.trace import Signature, tensors_of
 _programs: dict[tuple[Hashable, ...], Program] = {}
 # The largest number of programs of one class and signature.
 MOST_ALIKE = 32
+
+
+@dataclass
+class Counts:
+    """How many programs were made."""
+
+    made: int = 0
+
+
+counts = Counts()
 
 
 class Known:
@@ -60,6 +71,7 @@ def _find(cell: nn.Module, kind: tuple[Any, Signature, Any]) -> Program:
         if len(like) >= MOST_ALIKE:
             del _programs[like[0]]
         _programs[key] = Program(cell, kind[1])
+        counts.made += 1
     return _programs[key]
 
 
