@@ -1,4 +1,4 @@
-"""Rows of suite `cpu`: a training step alone, and beside processes that keep all cores busy."""
+"""Rows of suite `cpu`: a training step alone, and beside busy processes."""
 
 import subprocess
 import sys

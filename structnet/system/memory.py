@@ -39,15 +39,11 @@ def keep_memory() -> bool:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """A context that makes many objects to keep, which Python's garbage collector need not visit.
-
-    They are not visited later either: a collection in training would take as long.
-    """
+    """A context that makes many objects to keep, which the garbage collector need not visit."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
-        gc.freeze()
     finally:
         if was_enabled:
             gc.enable()

@@ -13,8 +13,8 @@ class Recursive(Cell):
     p = tanh(W c + W_x x + b), c = [c_1; ...; c_K]. Socher et al. (2011), "Semi-supervised recursive
     autoencoders", eq. 2. With `tensor`, p = tanh(c^T V c / n + W c + W_x x + b), V a matrix for
     every unit and n the size of c: the recursive neural tensor network of Socher et al. (2013),
-    section 4.3, whose V is V / n here. So a step of Adam, which moves each of the n^2 entries
-    behind a unit as far as one of the n of W, does not move the unit n times as far. With
+    section 4.3, where V is what V / n is here. So a step of Adam, which moves each of the n^2
+    entries behind a unit as far as one of the n of W, does not move the unit n times as far. With
     unordered predecessors c is their sum. The recurrent weights are `recurrent` (W) and with
     `tensor` also `quadratic` (V).
 
