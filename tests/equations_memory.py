@@ -59,7 +59,7 @@ def recursive(cell, x):
         total = cell.input(x_t) + p @ cell.recurrent
         if cell.tensor:
             V = cell.quadratic.unflatten(1, (size, size)).unbind(1)
-            total = total + torch.stack([p @ slice @ p for slice in V]) / size
+            total = total + torch.stack([p @ slice @ p for slice in V]) / (2 * size)
         p = torch.tanh(total)
         outputs.append(p)
     return torch.stack(outputs)

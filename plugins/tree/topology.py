@@ -112,7 +112,7 @@ def children_of(structure: Any) -> sn.Edges | Ints:
         _refuse_several_parents(child, above, edges.num_nodes)
         return edges
     table = _as_table(structure)
-    table = _checked(table, len(table))
+    table = _checked(table)
     above, slot = np.nonzero(table >= 0)
     _refuse_several_parents(table[above, slot], above, len(table))
     return table
@@ -134,15 +134,15 @@ def _join_tables(tables: Sequence[Ints]) -> tuple[Ints, Ints]:
     return np.where(table < 0, -1, table + start), np.concatenate([[0], stops])
 
 
-def _checked(table: Ints, sizes: Any) -> Ints:
-    """A table of children; ValueError for one that is not below the size of its tree."""
+def _checked(table: Ints, sizes: Ints | None = None) -> Ints:
+    """A table of children; ValueError for one that is not below the size of its tree, or of all."""
     if table.ndim != 2 or (table.size and not np.issubdtype(table.dtype, np.integer)):
         raise ValueError(
             f"a tree is an integer table (nodes, slots) of children, got {table.dtype} "
             f"of shape {table.shape}; sn.Edges, a torch_geometric Data or an nltk.Tree will do too"
         )
     table = table.astype(np.int64, copy=False)
-    wrong = (table < -1) | (table >= sizes)
+    wrong = (table < -1) | (table >= (len(table) if sizes is None else sizes))
     if wrong.any():
         node, slot = (int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(

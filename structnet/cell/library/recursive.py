@@ -12,11 +12,11 @@ class Recursive(Cell):
 
     p = tanh(W c + W_x x + b), c = [c_1; ...; c_K]. Socher et al. (2011), "Semi-supervised recursive
     autoencoders", eq. 2. With `tensor`, p = tanh(c^T V c / n + W c + W_x x + b), V a matrix for
-    every unit and n the size of c: the recursive neural tensor network of Socher et al. (2013),
-    section 4.3, where V is what V / n is here. So a step of Adam, which moves each of the n^2
-    entries behind a unit as far as one of the n of W, does not move the unit n times as far. With
-    unordered predecessors c is their sum. The recurrent weights are `recurrent` (W) and with
-    `tensor` also `quadratic` (V).
+    every unit and n twice the size of a child, as two children have: the recursive neural tensor
+    network of Socher et al. (2013), section 4.3, where V is what V / n is here. So a step of Adam,
+    which moves each of the n^2 entries behind a unit as far as one of the n of W, does not move the
+    unit n times as far. With unordered predecessors c is their sum. The recurrent weights are
+    `recurrent` (W) and with `tensor` also `quadratic` (V).
 
     The papers' leaves are word vectors and their parents have no input; here a leaf is
     tanh(W_x x + b), and a parent whose x is zero is theirs.
@@ -56,4 +56,4 @@ class Recursive(Cell):
         # The rounding of half precision is squared here.
         with torch.autocast(c.device.type, enabled=False):
             cV = product(c, self.quadratic).unflatten(1, (self.hidden_size, -1))
-        return (cV * c.unsqueeze(1)).mean(-1)
+        return (cV * c.unsqueeze(1)).sum(-1) / (2 * self.hidden_size)
