@@ -18,6 +18,7 @@ from structnet.bench.workload import Figures, Setting, Work, measure_case
 from structnet.config.composing import compose
 from structnet.data.synthetic import SizeRange
 from structnet.registry.suggest import did_you_mean
+from structnet.system.cores import threads
 from structnet.system.files import write
 from structnet.system.memory import keep_memory
 from structnet.system.words import take_flag, take_values
@@ -125,12 +126,8 @@ def _threads(count: int) -> Iterator[None]:
     most = max(64, 4 * (os.cpu_count() or 1))
     if count > most:
         raise ValueError(f"threads must be at most {most} on this machine, got {count}")
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
+    with threads(count or torch.get_num_threads()):
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _measure_composition(

@@ -12,8 +12,8 @@ from structnet.cell.call import States
 from structnet.execute.executor import Pass
 from structnet.execute.transform import WAY_OUT, keeps_graph, refuse_batches
 
-# The multiplications of a level up to which a second thread gains nothing, and costs much where
-# other processes are at work.
+# The multiplications of a level up to which a second thread gains little alone (0 to 20 % where it
+# was measured), and loses where other processes are at work.
 SMALL = 40_000_000
 
 

@@ -1,4 +1,4 @@
-"""The number of cores that this process may use."""
+"""The cores that this process may use, and the threads that torch computes with."""
 
 import math
 import os
@@ -25,19 +25,26 @@ def usable_cores() -> int:
 
 
 @contextmanager
+def threads(count: int) -> Iterator[None]:
+    """A context in which torch computes with a number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def one_thread(wanted: bool) -> Iterator[None]:
     """A context in which torch computes with one thread, if wanted, in the main thread.
 
     A thread that begins to compute takes over the number that was set last, by whichever thread, so
     that others than the main thread do not set it.
     """
-    before = torch.get_num_threads()
     is_main = threading.current_thread() is threading.main_thread()
-    if not wanted or before == 1 or not is_main:
+    if not wanted or torch.get_num_threads() == 1 or not is_main:
         yield
         return
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         yield
-    finally:
-        torch.set_num_threads(before)

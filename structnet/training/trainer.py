@@ -60,7 +60,7 @@ def quiet_trainer(options: TrainerOptions, **others: Any) -> Trainer:
 def _multiplies(precision: str) -> bool:
     """Whether this processor has instructions for products in a precision, where torch can tell.
 
-    Without them torch converts every number: training took six times as long as in float32.
+    Without them the default task took six times as long as in float32 on an EPYC with AVX2.
     """
     found = getattr(torch.cpu, "get_capabilities", dict)()
     needed = UNITS.get(precision) if found.get("architecture") == "x86_64" else None

@@ -201,5 +201,5 @@ def _size(seen: Sequence[_Seen], several: Sequence[int]) -> Size:
         if all(one == factor * run.sizes[name] for one, run in zip(several, seen, strict=True)):
             return Size(name, factor)
     raise Unknown(
-        "a kernel is given a number that is no multiple of the number of nodes, slots or rows"
+        "a kernel takes a size that does not grow in step with the number of nodes, slots or rows"
     )
