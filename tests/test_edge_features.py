@@ -267,7 +267,7 @@ class Deaf(sn.Cell):
         ("graph", "sru", {}, "SRU has none"),
         ("tree", "lstm", {}, "LSTM has 2 ordered slots here; take a topology such as 'graph'"),
         ("graph", "lstm", {"executor": "compiled"}, "'compiled' takes no edge .* executor='auto'"),
-        ("graph", "lstm", {"save": "windows"}, "need save='gates', got 'windows'"),
+        ("graph", "lstm", {"save": "recompute"}, "'windows', got 'recompute'"),
         ("graph", "lstm", {"edge_size": 0}, "edge_size is at least 1, got 0"),
     ],
 )

@@ -22,8 +22,8 @@ from structnet.execute.transform import refuse_batches
 from structnet.execute.windows import windows
 from structnet.topology.plan import Plan
 
-# (a window's plan, its x by rank, its initial states) -> (output, states).
-Run = Callable[[Plan, Tensor, States], tuple[Tensor, States]]
+# (a window's plan, its x by rank, its edges if any, its initial states) -> (output, states).
+Run = Callable[..., tuple[Tensor, States]]
 
 
 def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
@@ -34,18 +34,20 @@ def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
         first_parameter(cell, p.x).new_zeros(plan.num_initial, size) for size in cell.state_sizes
     )
     p = replace(p, initial=initial)
-    if not any(one.requires_grad for one in (p.x, *initial, *own.tensors)):
+    edges = [] if p.edges is None else [p.edges]
+    if not any(one.requires_grad for one in (p.x, *edges, *initial, *own.tensors)):
         # No backward, unless the cell uses a tensor that it does not hold.
         return executor.result(p)
 
-    def run(window: Plan, x: Tensor, given: States) -> tuple[Tensor, States]:
-        return executor.result(Pass(cell, window, x, given))
+    def run(window: Plan, x: Tensor, *given: Tensor) -> tuple[Tensor, States]:
+        part, start = (given[0], given[1:]) if edges else (None, given)
+        return executor.result(Pass(cell, window, x, start, part))
 
     length = max(1, isqrt(len(plan.levels) - 1))
     first = plan.first_row
     # The rows that later windows read, and their states.
     live, stored = plan.rows[:0], [state[:0] for state in initial]
-    outputs, states = [], []
+    outputs, states, row = [], [], 0
     cuts = list(windows(plan, length))
     for (start, stop, window, carried), later in zip(cuts, _later(plan, cuts), strict=True):
         own_at = carried[carried < first] - 1
@@ -53,10 +55,10 @@ def run_checkpointed(executor: Executor, p: Pass) -> tuple[Tensor, States]:
         given = [
             torch.cat([start[own_at], one[at]]) for start, one in zip(initial, stored, strict=True)
         ]
-        tensors = _without_unused(own, run, window, p.x[start:stop], given)
-        output, *new = _Recomputed.apply(
-            run, own, window, len(given), p.x[start:stop], *given, *tensors
-        )
+        given = [p.x[start:stop], *(one[row : row + len(window.rows)] for one in edges), *given]
+        row += len(window.rows)
+        tensors = _without_unused(own, run, window, given)
+        output, *new = _Recomputed.apply(run, own, window, len(given), *given, *tensors)
         rows = torch.cat([live, torch.arange(first + start, first + stop, device=live.device)])
         place = torch.isin(rows, later)
         live = rows[place]
@@ -77,7 +79,7 @@ def _later(plan: Plan, cuts: Sequence[tuple[int, int, Plan, Tensor]]) -> list[Te
 
 
 def _without_unused(
-    own: CellTensors, run: Run, plan: Plan, x: Tensor, initial: Sequence[Tensor]
+    own: CellTensors, run: Run, plan: Plan, given: Sequence[Tensor]
 ) -> list[Tensor]:
     """The cell's tensors, detached those computed ones that the window does not use.
 
@@ -89,7 +91,7 @@ def _without_unused(
     leaves = leaf_copies(computed)
     others = {key: leaf.view_as(leaf) for key, leaf in leaves.items()}
     with own.replaced(others), torch.random.fork_rng():
-        output, states = run(plan, x.detach(), tuple(state.detach() for state in initial))
+        output, states = run(plan, *(one.detach() for one in given))
     used = set(map(id, leaves_of([output, *states])))
     unused = {key for key, leaf in leaves.items() if id(leaf) not in used}
     return [one.detach() if id(one) in unused else one for one in own.tensors]
@@ -107,14 +109,13 @@ class _Recomputed(torch.autograd.Function):
         run: Run,
         own: CellTensors,
         plan: Plan,
-        num_states: int,
-        x: Tensor,
-        *others: Tensor,
+        num_given: int,
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        ctx.plan, ctx.num_states = plan, num_states
-        ctx.save_for_backward(x, *others)
-        ctx.snapshot = Snapshot(own, run, x.device)
-        output, states = run(plan, x, others[:num_states])
+        ctx.plan, ctx.num_given = plan, num_given
+        ctx.save_for_backward(*tensors)
+        ctx.snapshot = Snapshot(own, run, tensors[0].device)
+        output, states = run(plan, *tensors[:num_given])
         return output, *states
 
     @staticmethod
@@ -125,11 +126,10 @@ class _Recomputed(torch.autograd.Function):
                 "save='windows' has no second derivatives; take save='gates' and "
                 "executor='reference' where you need them"
             )
-        x, *others = ctx.saved_tensors
         # All as leaves: some may be computed from others.
-        inputs = [one.detach().requires_grad_(one.requires_grad) for one in (x, *others)]
-        given, tensors = inputs[: 1 + ctx.num_states], inputs[1 + ctx.num_states :]
-        output, states = ctx.snapshot.repeat(tensors, ctx.plan, given[0], tuple(given[1:]))
+        inputs = [one.detach().requires_grad_(one.requires_grad) for one in ctx.saved_tensors]
+        given, tensors = inputs[: ctx.num_given], inputs[ctx.num_given :]
+        output, states = ctx.snapshot.repeat(tensors, ctx.plan, *given)
         check_leaves([output, *states], inputs)
         pairs = [
             (value, grad)

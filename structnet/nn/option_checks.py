@@ -7,29 +7,36 @@ from torch import nn
 
 from structnet.cell.base import Cell
 
-# What needs save='gates'. These and `needs` are names in `FEATURES` of executors.
-WITH_GATES = ("truncate", "dropout", "zoneout", "weight_drop")
+# What can't be computed again in backward. These and `needs` are names in `FEATURES` of executors.
+ONCE = frozenset(["truncate", "dropout", "zoneout", "weight_drop"])
 
 
 def check_options(cells: Sequence[Cell], needs: frozenset[str], save: str, truncate: Any) -> None:
     """ValueError for a value out of range, and for options that exclude each other."""
     if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
         raise ValueError(f"option 'truncate' is at least 1 level, got {truncate!r}")
-    if save == "gates":
+    if save in ("auto", "gates"):
         return
-    if "edges" in needs:
-        raise ValueError(f"edge features need save='gates', got {save!r}")
-    if needs & set(WITH_GATES):
-        raise ValueError(
-            f"save={save!r} excludes truncate, recurrent_dropout, zoneout and weight_drop; leave "
-            "them out, or take save='gates'"
-        )
+    if "edges" in needs and save == "recompute":
+        raise ValueError("edge features need save='gates' or 'windows', got 'recompute'")
     for cell in cells:
-        if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
-            raise ValueError(
-                f"save={save!r} calls `project` on some nodes at a time, and the batch norm in "
-                f"{type(cell).__name__} needs all; take save='gates'"
-            )
+        if (why := excludes_recomputing(cell, needs)) is not None:
+            raise ValueError(f"save={save!r} {why}")
+
+
+def excludes_recomputing(cell: Cell, needs: frozenset[str]) -> str | None:
+    """Why backward can't compute parts of a pass again; None where it can."""
+    if needs & ONCE:
+        return (
+            "excludes truncate, recurrent_dropout, zoneout and weight_drop; leave them out, or "
+            "take save='gates'"
+        )
+    if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in cell.modules()):
+        return (
+            f"calls `project` on some nodes at a time, and the batch norm in "
+            f"{type(cell).__name__} needs all; take save='gates'"
+        )
+    return None
 
 
 def check_own(cell: Cell, topology: Any) -> None:
