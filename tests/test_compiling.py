@@ -14,8 +14,11 @@ def layer(cell="lstm", topology="tree", **options):
     return sn.Recurrence(topology, cell, 3, 4, **options)
 
 
+CALLS = []
+
+
 class Mine(sn.Cell):
-    """A user's cell, which may do anything."""
+    """A user's cell whose code is all known."""
 
     node_gates = ("u",)
 
@@ -24,30 +27,76 @@ class Mine(sn.Cell):
         return u.tanh()
 
 
-def test_layers_are_compiled_that_auto_runs_level_by_level(traced, capsys):
+class Counting(Mine):
+    """A user's cell that counts its calls."""
+
+    def forward(self, z, h):
+        CALLS.append(len(z))
+        return super().forward(z, h)
+
+
+@pytest.fixture
+def run_compiled(monkeypatch):
+    """The cells of all passes that ran compiled."""
+    found, run = [], Compiled.run
+
+    def noted(executor, p):
+        found.append(type(p.cell).__name__)
+        return run(executor, p)
+
+    monkeypatch.setattr(Compiled, "run", noted)
+    return found
+
+
+STRUCTURES = {
+    "tree": [[-1, -1], [-1, -1], [0, 1]], "any_dag": [[], [0], [1]], "chain": 3,
+}  # fmt: skip
+
+
+def are_compiled(layers, run_compiled):
+    """Whether a pass of each layer, given with the name of its topology, runs compiled."""
+    found = []
+    for one, topology in layers:
+        run_compiled.clear()
+        one(torch.randn(3, 3), one.topology.plan([STRUCTURES[topology]]))
+        found.append(bool(run_compiled))
+    return found
+
+
+def test_layers_are_compiled_that_auto_runs_level_by_level(traced, run_compiled, capsys):
+    names = ["tree", "any_dag", "chain", "tree"]
     net = nn.ModuleList([
         layer(), layer("gru", "any_dag"), layer("mingru", "chain"), layer(executor="batched"),
     ])  # fmt: skip
     state = torch.random.get_rng_state()
+    assert are_compiled(zip(net, names, strict=True), run_compiled) == [False] * 4
+    torch.random.set_rng_state(state)
     compiling.compile_layers(net)
-    assert [one.executor for one in net] == ["compiled", "compiled", "auto", "batched"]
-    assert capsys.readouterr().out.startswith("2 layers compiled in ")
     assert torch.equal(torch.random.get_rng_state(), state)
+    assert are_compiled(zip(net, names, strict=True), run_compiled) == [True, True, False, False]
+    assert capsys.readouterr().out.startswith("2 layers compiled in ")
     assert all(one.grad is None for one in net.parameters())
     assert net.training
 
 
-def test_parts_that_do_not_train_stay_so(traced):
+def test_layers_of_runs_are_compiled_too(traced, run_compiled):
+    one = layer()
+    one.compiles = False
+    compiling.compile_layers(one)
+    assert are_compiled([(one, "tree")], run_compiled) == [True]
+
+
+def test_parts_that_do_not_train_stay_so(traced, run_compiled):
     one = layer()
     one.cells[0].eval()
     compiling.compile_layers(one)
-    assert one.executor == "compiled"
+    assert are_compiled([(one, "tree")], run_compiled) == [True]
     assert one.training and not one.cells[0].training
 
 
 def test_results_stay(traced):
     one = layer().double()
-    plans = one.topology.plan([[[-1, -1], [-1, -1], [0, 1]]])
+    plans = one.topology.plan([STRUCTURES["tree"]])
     x = features(plans)[:, :3].detach()
     before = one(x, plans)
     compiling.compile_layers(one)
@@ -64,21 +113,45 @@ def test_what_can_not_be_compiled_stays_and_the_reason_is_said(traced, monkeypat
 
     monkeypatch.setattr(Compiled, "run", refused)
     net = nn.ModuleList([layer("mgu"), layer()])
+    for one in net:
+        one.compiles = False
     compiling.compile_layers(net)
-    assert [one.executor for one in net] == ["auto", "compiled"]
+    assert [one.compiles for one in net] == [False, True]
     out = capsys.readouterr().out
     assert "1 layer compiled" in out and "not compiled: no fixed graph\n" in out
 
 
-def test_a_users_cell_stays_as_it_is(traced, capsys):
+def test_a_users_cell_whose_code_is_known_is_compiled(traced, run_compiled, capsys):
     one = layer(Mine)
     compiling.compile_layers(one)
-    assert one.executor == "auto" and capsys.readouterr().out == ""
+    assert are_compiled([(one, "tree")], run_compiled) == [True]
+    assert "1 layer compiled" in capsys.readouterr().out
+
+
+def test_another_users_cell_stays_and_the_reason_is_said(traced, run_compiled, capsys):
+    one = layer(Counting)
+    compiling.compile_layers(one)
+    assert capsys.readouterr().out == (
+        "not compiled: the global CALLS, which Counting.forward reads, is a list; "
+        "net.executor=compiled compiles it nevertheless\n"
+    )
+    CALLS.clear()
+    assert are_compiled([(one, "tree")], run_compiled) == [False] and len(CALLS) == 2
 
 
 def test_nothing_is_said_where_nothing_is_compiled(traced, capsys):
     compiling.compile_layers(layer("mingru", "chain"))
     assert capsys.readouterr().out == ""
+
+
+def test_what_runs_the_layers_is_named():
+    net = nn.ModuleList([layer(), layer("mingru", "chain"), layer(executor="reference")])
+    assert compiling.executors_of(net, 4999) == "batched, scan, reference"
+    assert compiling.executors_of(net, 5000) == (
+        "batched, scan, reference, compiled from step 1,000 on"
+    )
+    assert compiling.executors_of(net[1], 5000) == "scan"
+    assert compiling.executors_of(nn.Linear(1, 1), 5000) == ""
 
 
 @pytest.mark.parametrize(("steps", "at", "compiles"), [

@@ -2,6 +2,8 @@
 
 import copy
 import logging
+import random
+import sys
 
 import pytest
 import torch
@@ -82,14 +84,18 @@ def test_what_compiled_does_not_take_stays(passes):
     assert passes == []
 
 
-def test_single_steps_half_precision_and_layers_of_runs_stay(passes):
+def test_half_precision_is_compiled_too(passes):
+    one, x = layer().float(), torch.randn(3, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [one(x, one.topology.plan([3])) for _ in range(6)]
+    assert passes == [3]
+    assert_same(found[5], found[0], 1e-2)
+
+
+def test_single_steps_and_layers_of_runs_stay(passes):
     one, x = layer(), torch.randn(3, 2, dtype=torch.float64)
     for _ in range(20):
         step(one, x[:1], steps=1)
-    single = layer().float()
-    with torch.autocast("cpu", torch.bfloat16):
-        for _ in range(8):
-            single(x.float(), single.topology.plan([3]))
     told = layer()
     told.compiles = False
     for _ in range(8):
@@ -129,14 +135,37 @@ def test_a_cell_that_changes_is_not_compiled_for_ever(passes, monkeypatch, caplo
     assert "MGU was compiled 10 times" in caplog.text
 
 
+SCALE = 2.0
+
+
 class Mine(sn.Cell):
-    """A user's cell, which may do anything."""
+    """A user's cell that reads a global."""
 
     node_gates = ("u",)
 
     def forward(self, z, h):
         (u,), () = self.gates(z, h)
-        return u.tanh()
+        return SCALE * u.tanh()
+
+
+class Drawing(Mine):
+    """A user's cell that draws a number."""
+
+    def forward(self, z, h):
+        return super().forward(z, h) * (random.random() < 2)
+
+
+def test_a_users_cell_is_compiled_until_what_it_reads_changes(passes, monkeypatch, caplog):
+    one, x = layer(Mine), torch.randn(3, 2, dtype=torch.float64)
+    for _ in range(7):
+        assert_same(step(one, x), step(one, x, executor="reference"))
+    assert passes == [3, 3]
+    monkeypatch.setattr(sys.modules[__name__], "SCALE", 3.0)
+    with caplog.at_level(logging.INFO, "structnet"):
+        for _ in range(2):
+            assert_same(step(one, x), step(one, x, executor="reference"))
+    assert passes == [3, 3]
+    assert "what the code of Mine reads has changed" in caplog.text
 
 
 def hooked(one):
@@ -147,8 +176,8 @@ def replaced(one):
     one.cells[0].forward = one.cells[0].forward
 
 
-@pytest.mark.parametrize(("cell", "change"), [(Mine, None), ("mgu", hooked), ("mgu", replaced)])
-def test_what_is_not_the_librarys_alone_stays(passes, cell, change):
+@pytest.mark.parametrize(("cell", "change"), [(Drawing, None), ("mgu", hooked), ("mgu", replaced)])
+def test_what_is_not_known_stays(passes, cell, change):
     one, x = layer(cell), torch.randn(3, 2, dtype=torch.float64)
     if change:
         change(one)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from structnet.cell.call import States
-from structnet.cell.frame import autocast_type
 from structnet.cell.hooks import has_hooks, replaced_methods
 from structnet.execute.executor import Executor, Pass, Spec, find, reason
 from structnet.execute.transform import dispatch_mode
@@ -19,8 +18,6 @@ LEVELS = 50_000
 # A cell whose attributes change would be compiled again and again. One that stays has two programs,
 # with and without predecessors, and as many again for evaluation where it has dropout in training.
 PROGRAMS = 8
-# The modules that a cell of the library consists of.
-OURS = ("structnet.", "torch.nn.")
 log = logging.getLogger("structnet")
 
 
@@ -29,8 +26,8 @@ class InTime(Executor):
 
     name = "batched"
 
-    def __init__(self) -> None:
-        self.levels, self.programs = 0, 0
+    def __init__(self, levels: int = 0) -> None:
+        self.levels, self.programs = levels, 0
         self.why_not: str | None = None
 
     def run(self, p: Pass) -> tuple[Tensor, States]:
@@ -39,6 +36,8 @@ class InTime(Executor):
             return find("batched").run(p)
         before = _made()
         try:
+            if (why_not := unknown(p.cell)) is not None:
+                raise ValueError(why_not)
             found = find("compiled").run(p)
         except (ValueError, RuntimeError) as error:
             self._give_up(str(error).partition("\n")[0])
@@ -61,26 +60,41 @@ def in_time(layer: nn.Module, spec: Spec) -> Executor:
     assert spec.x is not None and spec.plan is not None
     # A single step is one call of the cell anyway.
     has_levels = len(spec.plan.steps) > 1
-    if has_levels and _is_native(spec.x) and compiles_alone(spec):
+    if has_levels and is_native(spec.x) and is_called_alone(spec):
         return _layers.setdefault(layer, InTime())
     return find("batched")
 
 
-def compiles_alone(spec: Spec) -> bool:
-    """Whether a cell may be compiled without being asked.
+def compile_now(layer: nn.Module) -> None:
+    """Let `auto` compile a layer as if it had run LEVELS levels."""
+    layer.compiles = True
+    _layers[layer] = InTime(LEVELS)
 
-    Only the library's own, called as they are: another cell may read a global, count its calls or
-    have hooks that look on, of which a compiled one knows nothing.
-    """
-    ours = all(type(one).__module__.startswith(OURS) for one in spec.cell.modules())
-    if not ours or any(has_hooks(one) or replaced_methods(one) for one in spec.cell.modules()):
+
+def is_called_alone(spec: Spec) -> bool:
+    """Whether a call runs the cell's own methods alone, and executor `compiled` takes them."""
+    if any(has_hooks(one) or replaced_methods(one) for one in spec.cell.modules()):
         return False
     return reason(find("compiled"), spec) is None
 
 
-def _is_native(x: Tensor) -> bool:
-    """Whether x has numbers in memory, and levels of such numbers don't run from Python."""
-    is_full = x.dtype in (torch.float32, torch.float64) and autocast_type(x.device) is None
+def unknown(cell: nn.Module) -> str | None:
+    """Why a user's cell is not compiled without being asked; None where its code is all known.
+
+    A compiled cell knows nothing of globals that change, calls that are counted or random choices.
+    """
+    # What traces and compiles takes a while to import.
+    from structnet.execute.compiled.known import known
+
+    code = known(cell).code
+    if code.why_not is None and not code.is_unchanged():
+        return f"what the code of {type(cell).__name__} reads has changed"
+    return code.why_not
+
+
+def is_native(x: Tensor) -> bool:
+    """Whether x has numbers in memory."""
+    is_full = x.dtype in (torch.float32, torch.float64)
     is_there = type(x) in (Tensor, nn.Parameter) and dispatch_mode() is None
     on_cpu = x.device.type == "cpu" == torch.get_default_device().type
     return is_full and is_there and on_cpu

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from structnet.execute.executor import Spec, choose
-from structnet.nn.compiling import compiles_alone
+from structnet.nn.compiling import compile_now, is_called_alone, unknown
 from structnet.nn.recurrence import Recurrence
 from structnet.system.terminal import counted
 from structnet.topology.plan import Plan
@@ -21,10 +21,10 @@ FROM, LEAST = 1000, 5000
 
 
 class Compile(Callback):
-    """Puts executor `compiled` in the place of `auto` where that runs a layer level by level.
+    """Compiles the layers with executor `auto` that it runs level by level.
 
-    From step FROM on, in a training of at least LEAST steps on a CPU. Layers whose cell is not the
-    library's stay as they are, and so do all where there is no C++ compiler.
+    From step FROM on, in a training of at least LEAST steps on a CPU. Layers that can't be compiled
+    stay as they are, and so do all where there is no C++ compiler.
     """
 
     def __init__(self, steps: int):
@@ -41,13 +41,25 @@ class Compile(Callback):
             compile_layers(pl_module)
 
 
+def executors_of(net: nn.Module, steps: int) -> str:
+    """The names of the executors that run a net's layers, and when they are compiled."""
+    layers = [one for one in net.modules() if isinstance(one, Recurrence)]
+    names = {
+        choose(layer.executor, Spec(cell, layer._needs(training=True))).name: None
+        for layer in layers
+        for cell in layer.cells
+    }
+    in_time = steps >= LEAST and any(_level_by_level(net))
+    return ", ".join(names) + (f", compiled from step {FROM:,} on" if in_time else "")
+
+
 def compile_layers(net: nn.Module) -> None:
     """Compile the layers of a net that `auto` runs level by level, and say how many."""
     begun, layers = time.perf_counter(), list(_level_by_level(net))
     refused = {layer: _refusal(layer) for layer in layers}
     ready = [layer for layer, why in refused.items() if why is None]
     for layer in ready:
-        layer.executor = "compiled"
+        compile_now(layer)
     if ready:
         took = time.perf_counter() - begun
         print(f"{counted(len(ready), 'layer')} compiled in {took:.1f} s", flush=True)
@@ -62,12 +74,15 @@ def _level_by_level(net: nn.Module) -> Iterator[Recurrence]:
             specs = [Spec(cell, needs) for cell in layer.cells]
             on_cpu = all(one.device.type == "cpu" for one in layer.parameters())
             by_levels = on_cpu and all(choose("auto", one).name == "batched" for one in specs)
-            if by_levels and all(map(compiles_alone, specs)):
+            if by_levels and all(map(is_called_alone, specs)):
                 yield layer
 
 
 def _refusal(layer: Recurrence) -> str | None:
     """Why a layer can't be compiled; None where two nodes, one after the other, can be."""
+    for cell in layer.cells:
+        if (why_not := unknown(cell)) is not None:
+            return f"{why_not}; net.executor=compiled compiles it nevertheless"
     plans = [_two_nodes(arity) for arity in layer.arities]
     weight = next(layer.parameters())
     x = weight.new_zeros(2, layer.input_size, requires_grad=True)

@@ -22,7 +22,7 @@ from structnet.system.words import command_line
 from structnet.training.averaging import averaging
 from structnet.training.calibrating import Calibration
 from structnet.training.callbacks import diagnosis, early_stopping, illustration, progress
-from structnet.training.compiling import Compile
+from structnet.training.compiling import Compile, executors_of
 from structnet.training.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.training.module import Module
 from structnet.training.options import TrainerOptions
@@ -68,6 +68,8 @@ def fit(
     for name in ("validation", "test"):
         warn_of_slots(run.topology, unfilled, splits[name], f"the {name} split")
     print(f"{counted(module.batches_per_epoch, 'batch', 'batches')} per epoch", flush=True)
+    if names := executors_of(net, module.steps):
+        print(f"executor: {names}", flush=True)
     begin = Begin(run)
     callbacks = [begin, Compile(module.steps), *_callbacks(run, net, splits, options, resumed)]
     trainer = _trainer(run, options, callbacks, _files(run, module, resumed))

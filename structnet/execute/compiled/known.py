@@ -3,8 +3,9 @@
 import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from structnet.execute.compiled.fingerprint import Unchanged, fingerprint
 from structnet.execute.compiled.kernel import making
 from structnet.execute.compiled.program import Program
+from structnet.execute.compiled.self_contained import Code
 from structnet.execute.compiled.trace import Signature, tensors_of
 
 _programs: dict[tuple[Hashable, ...], Program] = {}
@@ -30,12 +32,19 @@ counts = Counts()
 
 
 class Known:
-    """What is known of a cell, as long as it is unchanged: its tensors and its programs."""
+    """What is known of a cell, as long as it is unchanged: its tensors, code and programs."""
 
     def __init__(self, cell: nn.Module):
         self.unchanged = Unchanged(cell)
         self.tensors = tuple(tensors_of(cell).values())
+        self._cell = ref(cell)
         self._programs: dict[Hashable, Program] = {}
+
+    @cached_property
+    def code(self) -> Code:
+        cell = self._cell()
+        assert cell is not None
+        return Code(cell)
 
     def program(self, cell: nn.Module, signature: Signature) -> Program:
         """The program of cells with this one's class, attributes and shapes."""
