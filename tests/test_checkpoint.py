@@ -199,7 +199,7 @@ def test_a_norm_over_all_nodes_is_refused_where_some_are_projected_at_a_time():
 
 def test_wrong_choices_are_refused():
     with pytest.raises(
-        ValueError, match=r"'save' is 'gates' or .* got 'gate'; did you mean 'gates'"
+        ValueError, match=r"'save' is 'auto' or 'gates' or .* got 'gate'; did you mean 'gates'"
     ):
         sn.Recurrence("chain", "lstm", 3, 2, save="gate")
     with pytest.raises(ValueError, match=r"'auto' takes no save='recompute', only compiled does"):

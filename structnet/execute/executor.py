@@ -191,23 +191,25 @@ class Executor(abc.ABC):
 
 
 class Auto(Executor):
-    """The first of torch, scan, batched and reference that takes what a layer needs.
+    """The first of torch, scan, batched, reference and compiled that takes what a layer needs.
 
-    Where that is batched, a layer of the library's cells becomes compiled on a CPU after its first
-    50,000 levels, but for those of runs, where training says when it compiles.
+    Where that is batched, the layer becomes compiled on a CPU after its first 50,000 levels, if its
+    cell is the library's or all that its code does is known; in runs, training says when.
     """
 
-    takes = frozenset(FEATURES) - {"recompute"}
+    takes = frozenset(FEATURES)
 
     def refuses(self, spec: Spec) -> str | None:
-        return reason(find(ORDER[-1]), spec)
+        if any(reason(find(name), spec) is None for name in ORDER):
+            return None
+        return reason(find("compiled" if "recompute" in spec.needs else "reference"), spec)
 
     def run(self, p: Pass) -> tuple[Tensor, States]:
         raise AssertionError("`choose` returns the executor that it stands for")
 
 
-# `auto` is the first of these that refuses nothing.
-ORDER = ("torch", "scan", "batched", "reference")
+# `auto` is the first of these that refuses nothing. Only the last takes save='recompute'.
+ORDER = ("torch", "scan", "batched", "reference", "compiled")
 _made: dict[str, Executor] = {}
 
 

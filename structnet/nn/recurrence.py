@@ -38,7 +38,7 @@ class Recurrence(nn.Module, metaclass=Checked):
             Where auto is batched, the library's cells become compiled on a CPU after 50,000 levels.
         save: what is stored for backward. gates: states and pre-activations; recompute (executor
             compiled only): states; windows: states at every sqrt(L)-th of L levels (gradient
-            checkpointing).
+            checkpointing); auto: gates where they fit, else recompute or windows (nn/saving.py).
         recurrent_dropout: the probability with which a unit of the states that are read is dropped.
         zoneout: the probability with which a unit keeps its state of the step before.
         weight_drop: the probability with which an entry of a recurrent weight is dropped.
@@ -63,7 +63,7 @@ class Recurrence(nn.Module, metaclass=Checked):
         hidden_size: int,
         *,
         executor: str = "auto",
-        save: Literal["gates", "recompute", "windows"] = "gates",
+        save: Literal["auto", "gates", "recompute", "windows"] = "auto",
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         weight_drop: float = 0.0,
@@ -116,7 +116,7 @@ class Recurrence(nn.Module, metaclass=Checked):
             "finals": with_states == "final",
             "edges": self.edges is not None,
             "truncate": training and self.truncate is not None,
-            self.save: self.save != "gates",
+            self.save: self.save not in ("auto", "gates"),
         }
         return self.noise.needs(training) | {name for name, needed in found.items() if needed}
 
@@ -210,9 +210,13 @@ class Recurrence(nn.Module, metaclass=Checked):
             from structnet.nn.compiling import in_time
 
             chosen = in_time(self, spec)
+        if (save := self.save) == "auto":
+            from structnet.nn.saving import fitting
+
+            chosen, save = fitting(self, spec, chosen)
         truncate = self.truncate if self.training else None
         masks = self.noise.masks(cell, plan, x, self.training)
-        p = Pass(cell, plan, x, initial, edges, masks, self.save, truncate, with_states is True)
+        p = Pass(cell, plan, x, initial, edges, masks, save, truncate, with_states is True)
         if self.observer is not None:
             self.observer(p)
         with self.noise.dropped_weights(cell, self.training):
