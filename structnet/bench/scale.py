@@ -22,7 +22,6 @@ GRAPH = Work(
     {"name": "lstm"},
     input_size=64,
     hidden_size=64,
-    executor="compiled",
     save="recompute",
 )
 PLANNING, FORWARD, STEP = "planning", "forward", "forward and backward"

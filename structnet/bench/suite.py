@@ -46,7 +46,6 @@ class PlainCell(nn.Module):
         return torch.lerp(h.mean(1), new.tanh(), gate.sigmoid())
 
 
-COMPILED: dict[str, Any] = {"executor": "compiled"}
 TREE = {"name": "tree"}
 CHAIN = {"name": "chain"}
 LSTM = {"name": "lstm"}
@@ -67,7 +66,7 @@ def _same_as_torch(cell: Mapping[str, Any], module: str, limit: float = NO_SLOWE
 
 
 def _variant(cell: Mapping[str, Any], **options: Any) -> Ratios:
-    work = Work(CHAIN, cell, **EQUAL, **COMPILED, **options)
+    work = Work(CHAIN, cell, **EQUAL, **options)
     return Ratios(work, {"floor": 2.0})
 
 
@@ -75,7 +74,7 @@ def _beside(cell: Any, limit: float, batch: int = 8, steps: int = 64) -> Beside:
     """A layer of 64 units beside torch's LSTM of the same size."""
     size = SizeRange(steps, steps)
     work = Work(CHAIN, cell, size, batch, input_size=64, hidden_size=64)
-    return Beside(replace(work, **COMPILED), replace(work, cell=LSTM), "nn.LSTM padded", limit)
+    return Beside(work, replace(work, cell=LSTM), "nn.LSTM padded", limit)
 
 
 def _scan(cell: str, **options: Any) -> Ratios:
@@ -93,9 +92,9 @@ def _growth(cell: str) -> Growth:
 
 
 CPU: dict[str, Row] = {
-    "tree-20": Ratios(Work(TREE, LSTM, hidden_size=150, **COMPILED), {"floor": 1.6}),
+    "tree-20": Ratios(Work(TREE, LSTM, hidden_size=150), {"floor": 1.6}),
     "tree-10-60": Ratios(
-        Work(TREE, LSTM, SizeRange(10, 60), batch=256, hidden_size=256, **COMPILED), {"floor": 1.4}
+        Work(TREE, LSTM, SizeRange(10, 60), batch=256, hidden_size=256), {"floor": 1.4}
     ),
     "childsum-ewt": Ratios(
         Work(
@@ -103,7 +102,6 @@ CPU: dict[str, Row] = {
             LSTM,
             hidden_size=150,
             dependency_nodes=4096,
-            **COMPILED,
         ),
         {"floor": 2.0},
     ),
@@ -111,7 +109,7 @@ CPU: dict[str, Row] = {
     "chain-gru": _same_as_torch({"name": "gru"}, "GRU"),
     "chain-elman": _same_as_torch({"name": "elman"}, "RNN"),
     "chain-ragged": Ratios(
-        Work(CHAIN, LSTM, **{**EQUAL, **COMPILED, "sizes": SizeRange(4, 64)}),
+        Work(CHAIN, LSTM, **{**EQUAL, "sizes": SizeRange(4, 64)}),
         {"nn.LSTM packed": 0.5, "nn.LSTM padded": 1.0},
         ("torch",),
     ),
@@ -133,10 +131,10 @@ CPU: dict[str, Row] = {
     "step-gru-before": OneStep({"name": "gru", "reset": "before"}),
     "step-mlstm": OneStep({"name": "mlstm"}),
     "step-peephole-1024": OneStep({"name": "lstm", "peephole": True}, 1024),
-    "custom-chain": Ratios(Work(CHAIN, PlainCell, **EQUAL, **COMPILED), {"floor": 2.5}),
-    "custom-tree": Ratios(Work(TREE, PlainCell, hidden_size=150, **COMPILED), {"floor": 2.5}),
+    "custom-chain": Ratios(Work(CHAIN, PlainCell, **EQUAL), {"floor": 2.5}),
+    "custom-tree": Ratios(Work(TREE, PlainCell, hidden_size=150), {"floor": 2.5}),
     "grid-diagonal": Ratios(
-        Work({"name": "diagonal"}, LSTM, SizeRange(28, 28), 16, 64, 64, **COMPILED),
+        Work({"name": "diagonal"}, LSTM, SizeRange(28, 28), 16, 64, 64),
         {"floor": 2.0, "skewed convolutions": 1 / 5, "skewed loop": 1 / 5},
         ("loop",),
     ),
@@ -156,13 +154,12 @@ CPU: dict[str, Row] = {
             input_size=64,
             hidden_size=64,
             save="recompute",
-            **COMPILED,
         )
     ),
     "neighbours": Neighbours(
         Work(TREE, LSTM, SizeRange(16, 16), batch=32, hidden_size=128), {4: 3.0, 6: 4.5}
     ),
-    "planning": Planning(Work(TREE, LSTM, hidden_size=150, **COMPILED)),
+    "planning": Planning(Work(TREE, LSTM, hidden_size=150)),
 }
 # Ten times the published speed of message passing on a V100, 2,690 trees per second.
 TREES = Work(TREE, LSTM, batch=256, hidden_size=256)
@@ -174,7 +171,10 @@ CUDA: dict[str, Row] = {
     "tree-compiled": PerSample(replace(TREES, executor="compiled"), US_PER_TREE),
     "tree-batched": PerSample(replace(TREES, executor="batched"), None),
     "custom-chain": Beside(
-        Work(CHAIN, PlainCell, **EQUAL, **COMPILED), Work(CHAIN, LSTM, **EQUAL), "nn.LSTM padded", 3
+        Work(CHAIN, PlainCell, **EQUAL, executor="compiled"),
+        Work(CHAIN, LSTM, **EQUAL),
+        "nn.LSTM padded",
+        3,
     ),
 }
 # Executors of plugins that are made for GPUs.

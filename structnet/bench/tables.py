@@ -11,6 +11,8 @@ from structnet.bench.rows import Mark
 from structnet.bench.workload import Figures, Setting
 from structnet.system.terminal import console, print_rows
 
+SETTLED = {True: " as after 50,000 levels", False: ""}
+
 
 def machine(device: str) -> Figures:
     """What the figures depend on besides our code."""
@@ -41,7 +43,7 @@ def print_composition(found: Figures) -> None:
     out.print(
         f"{name}, a training step of {found['nodes']} nodes in {found['samples']} samples and "
         f"{levels} levels, input {found['input_size']}, hidden {found['hidden_size']}, "
-        f"{found['precision']}",
+        f"{found['precision']}, executor {found['executor']}{SETTLED[found['executor'] == 'auto']}",
         highlight=False,
         markup=False,
     )

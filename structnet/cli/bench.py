@@ -31,7 +31,7 @@ OF_COMPOSITION = {
     "input_size": 128,
     "hidden_size": 128,
     "executor": "auto",
-    "save": "gates",
+    "save": "auto",
     "zoneout": 0.0,
     "precision": "float32",
 }
