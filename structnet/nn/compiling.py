@@ -1,6 +1,7 @@
 """Layers with executor `auto` that are compiled once they have run long enough."""
 
 import logging
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -65,7 +66,7 @@ def in_time(layer: nn.Module, spec: Spec) -> Executor:
     return find("batched")
 
 
-def compile_now(layer: nn.Module) -> None:
+def compile_now(layer: Any) -> None:
     """Let `auto` compile a layer as if it had run LEVELS levels."""
     layer.compiles = True
     _layers[layer] = InTime(LEVELS)

@@ -1,6 +1,7 @@
 """What a pass stores for backward where the layer leaves it open (save=auto)."""
 
 import logging
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import torch
@@ -23,7 +24,7 @@ PEAK = 2.5
 log = logging.getLogger("structnet")
 
 
-def fitting(layer: nn.Module, spec: Spec, executor: Executor) -> tuple[Executor, str]:
+def fitting(layer: Any, spec: Spec, executor: Executor) -> tuple[Executor, str]:
     """What runs a pass, and what it stores for backward.
 
     All that backward needs (gates), unless this would take more than SHARE of the memory and
