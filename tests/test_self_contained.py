@@ -3,6 +3,7 @@
 import functools
 import math
 import random
+import types
 
 import pytest
 import torch
@@ -146,6 +147,15 @@ class Held(Base):
         return u
 
 
+class Plain(Base):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.scale = torch.ones(())
+
+    def last(self, u):
+        return self.scale * u
+
+
 class Evaluating(Base):
     def last(self, u):
         self.eval()
@@ -172,7 +182,8 @@ class Computed(Base):
 
 @pytest.mark.parametrize(("kind", "reason"), [
     (Shared, "Shared.calls is a list"), (Setting, "Setting.last assigns or imports steps"),
-    (Held, "Held.sizes is a list"), (Evaluating, "Evaluating.last uses eval"),
+    (Held, "Held.sizes is a list"), (Plain, "Plain.scale is a Tensor"),
+    (Evaluating, "Evaluating.last uses eval"),
     (Cached, "Cached.factor is a cached_property"), (Computed, "random.random"),
 ])  # fmt: skip
 def test_what_a_class_holds_and_changes_is_named(kind, reason):
@@ -198,6 +209,24 @@ def test_what_a_name_stands_for_is_watched(monkeypatch):
     assert code.is_unchanged()
     monkeypatch.setattr(f"{__name__}.SCALE", 3.0)
     assert not code.is_unchanged()
+
+
+def test_what_a_module_holds_is_watched(monkeypatch):
+    settings = types.ModuleType("settings")
+    settings.factor = 2.0
+    code = Code(cell(lambda u: settings.factor * torch.tanh(u)))
+    assert code.why_not is None and code.is_unchanged()
+    for owner, name in ((settings, "factor"), (torch, "tanh")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, 3.0)
+            assert not code.is_unchanged()
+        assert code.is_unchanged()
+    assert "settings.factor, which" in Code(cell(reads(settings))).why_not
+
+
+def reads(settings):
+    settings.factor = [1]
+    return lambda u: len(settings.factor) * u
 
 
 def test_a_method_and_the_code_of_a_function_are_watched(monkeypatch):

@@ -14,7 +14,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import get_overridable_functions
 
 # The modules whose classes are the library's own or torch's layers.
@@ -74,7 +74,8 @@ class Code:
         if is_ours(kind):
             return
         for name, value in vars(module).items():
-            if name not in OWN and not isinstance(value, Tensor | nn.Module):
+            # The values of a tensor that is no buffer may be taken for constants.
+            if name not in OWN and not isinstance(value, nn.Module):
                 self._read(value, f"{kind.__name__}.{name}")
         for one in kind.__mro__:
             if not one.__module__.startswith(FRAMEWORK):
@@ -139,7 +140,9 @@ class Code:
         for step in after:
             if not isinstance(value, ModuleType) or step.opname not in ATTRIBUTES:
                 break
-            value, name = getattr(value, step.argval, None), f"{name}.{step.argval}"
+            look = partial(getattr, value, step.argval, None)
+            value, name = look(), f"{name}.{step.argval}"
+            self._hold(look, value)
         self._read(value, f"{name}, which {where} reads,")
 
     def _hold(self, look: Callable[[], Any], value: Any) -> None:
