@@ -3,9 +3,9 @@
 import torch
 
 from structnet.cell.library.elman import Elman
-from structnet.execute.compiled.kernel import making
+from structnet.execute.compiled.making import making
 from structnet.execute.compiled.program import Program
-from structnet.execute.compiled.trace import Signature
+from structnet.execute.compiled.signature import Signature
 
 
 def probe(device: torch.device, compiles: bool) -> None:
