@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from structnet.execute.compiled.fingerprint import Unchanged, fingerprint
+from structnet.execute.compiled.fingerprint import Unchanged, key_of
 from structnet.execute.compiled.finished import Finished
 from structnet.execute.compiled.making import making
 from structnet.execute.compiled.signature import Signature, tensors_of
@@ -96,7 +96,7 @@ def _find(
 def _program(
     cell: nn.Module, kind: tuple[Any, Signature, Any], name: str | None, learns: bool
 ) -> "Program | Finished":
-    key = *kind, fingerprint(cell)
+    key = *kind, key_of(cell)
     found = _programs.get(key)
     if found is None:
         _make_room(kind)

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from structnet.cell.hooks import has_hooks, replaced_methods
-from structnet.execute.compiled.fingerprint import fingerprint
+from structnet.execute.compiled.fingerprint import key_of
 from structnet.execute.compiled.finished import Finished, as_json
 from structnet.system.files import write_bytes
 
@@ -47,7 +47,7 @@ def name_of(cell: nn.Module, kind: Hashable) -> str | None:
     files = {sys.modules[type(one).__module__].__file__ for one in cell.modules()}
     parts = [_machine(), *map(_sources, sorted(filter(None, files)))]
     try:
-        return sha256(repr([*parts, _plain(kind), _plain(fingerprint(cell))]).encode()).hexdigest()
+        return sha256(repr([*parts, _plain(kind), _plain(key_of(cell))]).encode()).hexdigest()
     except TypeError:
         return None
 
