@@ -22,6 +22,8 @@ from structnet.execute.executor import Pass, Spec, find
 # Triton, where it is installed, has to know before it is imported.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+# Nothing is kept in the home of whoever runs the tests.
+os.environ["STRUCTNET_CACHE"] = ""
 torch.set_num_threads(1)
 settings.register_profile(
     "structnet",

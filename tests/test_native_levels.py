@@ -9,7 +9,7 @@ from conftest import assert_same, everything, features
 from test_compiled import Affine, assert_compiled_is_reference, built
 from torch import nn
 
-from structnet.execute.compiled import known, native, part, spans, stepping
+from structnet.execute.compiled import known, linking, native, part, recording, spans, stepping
 
 # What the tests of this file compile is compiled once.
 PROGRAMS = {}
@@ -81,6 +81,28 @@ def test_what_calls_functions_of_torch_runs_from_python(monkeypatch):
     assert programs and all(native.recipe_of(one) is None for one in programs)
 
 
+@pytest.mark.slow
+def test_a_step_is_compiled_by_one_call_of_the_compiler(never_python, monkeypatch):
+    loaded, load = [], linking._load
+    monkeypatch.setattr(linking, "_load", lambda text: loaded.append(text) or load(text))
+    monkeypatch.setattr(known, "_programs", {})
+    layer, plans = built("tree", "elman", hidden_size=5)
+    everything(layer, features(plans), plans, executor="compiled")
+    assert len(known._programs) == 2 and len(loaded) == 1
+
+
+@pytest.mark.slow
+def test_what_can_not_be_compiled_together_runs_from_python(monkeypatch):
+    def refuse(text):
+        raise recording.Unknown("two of one name")
+
+    monkeypatch.setattr(linking, "_load", refuse)
+    monkeypatch.setattr(known, "_programs", {})
+    layer, plans = built("chain", "elman", hidden_size=5)
+    assert_compiled_is_reference(layer, plans)
+    assert all(native.recipe_of(one) is None for one in known._programs.values())
+
+
 def test_threads_change_nothing_but_the_last_digits(never_python, monkeypatch):
     monkeypatch.setattr(native, "ONE_THREAD", 0)
     layer, plans = built("chain", "gru", hidden_size=19, reset="before")
@@ -137,7 +159,8 @@ print(x.grad.sum().item())
 
 
 def cache_of(place):
-    return {"TORCHINDUCTOR_CACHE_DIR": str(place), "PATH": "/usr/bin:/bin"}
+    folders = dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "STRUCTNET_CACHE"), str(place))
+    return {**folders, "PATH": "/usr/bin:/bin"}
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from conftest import assert_same
 
 import structnet as sn
 from structnet.execute import executor, transform
-from structnet.execute.compiled import kernel, known, trace
+from structnet.execute.compiled import inductor, kernel, known, linking, recording, trace
 from structnet.execute.compiled.executor import Compiled
 
 
@@ -47,8 +47,23 @@ def with_another_compiler(monkeypatch):
     return "'torch._inductor.config' has no attribute 'patch'"
 
 
+def with_cpp_that_is_not_compiled(monkeypatch):
+    def refuse(text):
+        raise recording.Unknown("an unknown option")
+
+    def fail(function, *given):
+        raise RuntimeError("C++ compile error")
+
+    monkeypatch.setattr(linking, "_load", refuse)
+    monkeypatch.setattr(inductor.Function, "__call__", fail)
+    return "C++ compile error"
+
+
 VERSION = re.escape(torch.__version__)
-CHANGES = [without_inductor, without_fake_tensors, with_other_arguments, with_another_compiler]
+CHANGES = [
+    without_inductor, without_fake_tensors, with_other_arguments, with_another_compiler,
+    with_cpp_that_is_not_compiled,
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -48,14 +48,17 @@ class Sweep(abc.ABC):
 
     def run(self, z: Tensor, initial: States | None) -> States:
         """The states by rank, differentiable in z, the initial states and the parameters."""
-        given = (z, *(initial or ()))
-        learns = any(tensor.requires_grad for tensor in (*given, *self.learning))
-        keep = torch.is_grad_enabled() and learns
+        given, keep = (z, *(initial or ())), self.keeps(z, initial)
         work = len(self.plan.rows) * z.shape[1] * self.sizes[0]
         self.is_small = not z.is_cuda and work < SMALL * (len(self.plan.levels) - 1)
         with torch.no_grad(), self._threads():
             found = self.forward(z, initial or (), keep)
         return _Autograd.apply(self, found, *given, *self.parameters) if keep else found
+
+    def keeps(self, z: Tensor, initial: States | None) -> bool:
+        """Whether `backward` will be called, as far as can be known."""
+        given = (z, *(initial or ()), *self.learning)
+        return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
 
     def _threads(self) -> AbstractContextManager[None]:
         # Whoever follows a pass need not read how the number of threads is set.

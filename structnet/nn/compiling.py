@@ -13,8 +13,8 @@ from structnet.execute.executor import Executor, Pass, Spec, find, reason
 from structnet.execute.transform import dispatch_mode
 
 # The number of levels after which a layer is compiled: level by level, small ones in training took
-# 0.3 to 1 ms each, so that they take as long as compiling does, which was 17 s. It is a number of
-# levels, not a time, so that results do not depend on how fast a machine is.
+# 0.3 to 1 ms each, so that they take as long as compiling may, which was up to 20 s. It is a number
+# of levels, not a time, so that results do not depend on how fast a machine is.
 LEVELS = 50_000
 # A cell whose attributes change would be compiled again and again. One that stays has two programs,
 # with and without predecessors, and as many again for evaluation where it has dropout in training.

@@ -16,7 +16,7 @@ from structnet.topology.plan import Plan
 from structnet.topology.schedule import schedule
 
 # The step from which layers are compiled, and the fewest steps of a training that does so, as
-# compiling took 17 s. They are fixed, so that a killed run goes on with the same numbers.
+# compiling took up to 20 s. They are fixed, so that a killed run goes on with the same numbers.
 FROM, LEAST = 1000, 5000
 
 

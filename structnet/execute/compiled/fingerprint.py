@@ -12,11 +12,38 @@ from torch import Tensor, nn
 
 from structnet.cell.base import Cell
 
+# What a module was made with is in its attributes as far as it matters.
+_MADE = frozenset({"_made_with"})
 
-def fingerprint(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Hashable:
+
+def key_of(cell: nn.Module) -> Hashable:
+    """The fingerprint of a cell, the same in training and evaluation where it does the same."""
+    reads = any(_reads_mode(type(one)) for one in cell.modules())
+    return fingerprint(cell, _MADE if reads else _MADE | {"training"})
+
+
+@cache
+def _reads_mode(kind: type[nn.Module]) -> bool:
+    """Whether a module may do other things in training; of others' code nothing is known."""
+    if not kind.__module__.startswith(("structnet.cell.", "torch.nn.modules.")):
+        return True
+    methods = [one for each in kind.__mro__ if each is not nn.Module for one in vars(each).values()]
+    return any("training" in one.__code__.co_names for one in methods if hasattr(one, "__code__"))
+
+
+def fingerprint(
+    value: Any,
+    skips: frozenset[str] = _MADE,
+    seen: dict[int, tuple[int, Any]] | None = None,
+) -> Hashable:
     """Equal for modules that do the same to their tensors: type, attributes, shapes.
 
     Of a value that occurs again, such as a tied tensor, the position of its first occurrence.
+
+    Arguments:
+        value: a module, or what one holds.
+        skips: the attributes that are left out.
+        seen: what has occurred, by id: its position and itself.
     """
     if isinstance(value, Hashable) and not _is_looked_into(value):
         return value
@@ -28,18 +55,19 @@ def fingerprint(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> H
     if isinstance(value, Tensor):
         return _layout(value)
     if isinstance(value, dict):
-        return tuple((key, fingerprint(one, seen)) for key, one in value.items())
+        return tuple((key, fingerprint(one, skips, seen)) for key, one in value.items())
     if isinstance(value, list | tuple):
-        return tuple(fingerprint(one, seen) for one in value)
+        return tuple(fingerprint(one, skips, seen) for one in value)
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, value.tobytes()
     if not hasattr(value, "__dict__"):
         return repr(value)
     kind = type(value)
-    constants = tuple((name, fingerprint(getattr(kind, name), seen)) for name in _constants(kind))
-    # What it was made with is in its attributes as far as it matters.
-    own = {name: one for name, one in vars(value).items() if name != "_made_with"}
-    return kind, constants, fingerprint(own, seen)
+    constants = tuple(
+        (name, fingerprint(getattr(kind, name), skips, seen)) for name in _constants(kind)
+    )
+    own = {name: one for name, one in vars(value).items() if name not in skips}
+    return kind, constants, fingerprint(own, skips, seen)
 
 
 def _layout(value: Tensor) -> tuple[Hashable, ...]:

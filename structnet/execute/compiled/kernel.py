@@ -4,10 +4,7 @@ Inductor fuses the operations on a node into one loop; the parts of a concatenat
 written into its columns directly, so that nothing is copied.
 """
 
-import threading
-import warnings
-from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,13 +12,10 @@ from torch import Tensor, fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from structnet.execute.compiled.refusal import NoCompiler
+from structnet.execute.compiled.inductor import compile_function
+from structnet.execute.compiled.making import making
 
 aten = torch.ops.aten
-# Tracing is not for several threads.
-_lock = threading.RLock()
-# A kernel is for any number of threads; sizes were checked where the graph was made.
-OPTIONS = {"cpp.dynamic_threads": True, "size_asserts": False}
 
 
 class Target(NamedTuple):
@@ -31,16 +25,6 @@ class Target(NamedTuple):
     pieces: list[fx.Node]
     widths: list[int]
     adds: bool
-
-
-class Code:
-    """What Inductor makes of a function, and the tensors without data that it was made for."""
-
-    def __init__(self, code: Any, inputs: Sequence[Tensor]):
-        self.code, self.inputs = code, inputs
-
-    def __call__(self, *given: Tensor) -> None:
-        self.code(list(given))
 
 
 class Kernel:
@@ -137,13 +121,6 @@ class Kernel:
         return outputs
 
 
-@contextmanager
-def making() -> Iterator[None]:
-    """One thread at a time, and no inference mode, whose tensors can't be used in training."""
-    with _lock, torch.inference_mode(False):
-        yield
-
-
 def _target(index: int, node: fx.Node, adds: bool) -> Target:
     pieces = _pieces(node)
     widths = [piece.meta["val"].shape[-1] for piece in pieces] if len(pieces) > 1 else []
@@ -157,32 +134,3 @@ def _pieces(node: fx.Node) -> list[fx.Node]:
     args: Any = node.args
     parts, dim = args if len(args) > 1 else (*args, 0)
     return [piece for part in parts for piece in _pieces(part)] if dim in (1, -1) else [node]
-
-
-def compile_function(
-    function: Callable, inputs: Sequence[Tensor], fake: FakeTensorMode
-) -> Callable:
-    """By Inductor; RuntimeError where it finds no compiler.
-
-    Not by way of torch.compile or standalone_compile: what they put around every call, for graphs
-    that allocate and may be differentiated, takes a tenth of a step with hundreds of small levels.
-    """
-    with warnings.catch_warnings():
-        # What Inductor imports warns of itself.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # Only who compiles waits for it.
-        from torch._guards import TracingContext, tracing
-        from torch._inductor import config
-        from torch._inductor.compile_fx import compile_fx_inner
-        from torch._inductor.decomposition import select_decomp_table
-        from torch._inductor.exc import InductorError, InvalidCxxCompiler
-
-    try:
-        with config.patch(OPTIONS), tracing(TracingContext(fake)), fake:
-            graph = make_fx(function, decomposition_table=select_decomp_table())(*inputs)
-            code = compile_fx_inner(graph, list(inputs))
-    except InductorError as error:
-        if not isinstance(error.inner_exception, InvalidCxxCompiler):
-            raise
-        raise NoCompiler from error
-    return Code(code, inputs)

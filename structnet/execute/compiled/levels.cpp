@@ -61,28 +61,21 @@ struct Add {
   Number source, into, columns, width;
 };
 
-// Sizes and pointers are passed alike.
+// The most arguments of a call. Sizes and pointers are passed alike.
 constexpr std::size_t MOST = 128;
+using Function = void (*)(const Number*);
 
-template <std::size_t... I>
-void call_with(void* function, const Number* given, std::index_sequence<I...>) {
-  using Function = void (*)(decltype(static_cast<void>(I), Number())...);
-  reinterpret_cast<Function>(function)(given[I]...);
+template <class... Types, std::size_t... I>
+void pass_on(void (*function)(Types...), const Number* given, std::index_sequence<I...>) {
+  function((Types)(given[I])...);
 }
 
-using Caller = void (*)(void*, const Number*);
-
-template <std::size_t N>
-void call_n(void* function, const Number* given) {
-  call_with(function, given, std::make_index_sequence<N>());
+// Calls a function with arguments that are numbers side by side.
+template <class... Types>
+void pass_on(void (*function)(Types...), const Number* given) {
+  static_assert(sizeof...(Types) <= MOST);
+  pass_on(function, given, std::index_sequence_for<Types...>());
 }
-
-template <std::size_t... N>
-constexpr std::array<Caller, sizeof...(N)> make_callers(std::index_sequence<N...>) {
-  return {&call_n<N>...};
-}
-
-const auto CALLERS = make_callers(std::make_index_sequence<MOST + 1>());
 
 struct Pass {
   const Number* operations;
@@ -174,7 +167,7 @@ void multiply(const Multiply& m, const Pass& p, const Places& at, Gemm gemm) {
 void call(const Call& c, const Pass& p, const Places& at) {
   Number given[MOST];
   for (Number i = 0; i < c.count; ++i) given[i] = value(c.arguments[i], p, at);
-  CALLERS[c.count](reinterpret_cast<void*>(c.function), given);
+  reinterpret_cast<Function>(c.function)(given);
 }
 
 void run_level(const Pass& p, const Step* first, const Step* last, bool alone) {

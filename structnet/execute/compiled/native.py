@@ -4,24 +4,24 @@ import ctypes
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from structnet.execute.compiled.kernel import making
+from structnet.execute.compiled.finished import Finished, Lists
 from structnet.execute.compiled.operations import Name, Operations
-from structnet.execute.compiled.program import Program
-from structnet.execute.compiled.recipe import Recipe
-from structnet.execute.compiled.recording import Size, Unknown
-from structnet.execute.compiled.refusal import NoCompiler
+from structnet.execute.compiled.recording import Size
 from structnet.execute.compiled.spans import Chunk
 from structnet.execute.compiled.stepping import Bound, Gradients, Stepping
 
+if TYPE_CHECKING:
+    from structnet.execute.compiled.program import Program
+    from structnet.execute.compiled.recipe import Recipe
+
 # A level with fewer multiplications than this is computed by one thread.
 ONE_THREAD = 2_000_000
-SOURCE = Path(__file__).with_name("levels.cpp")
 
 
 class _Pass(ctypes.Structure):
@@ -39,42 +39,22 @@ class _Pass(ctypes.Structure):
     ]
 
 
-class Library(NamedTuple):
-    """levels.cpp compiled, and what it is given of the libraries behind torch."""
+class Blas(NamedTuple):
+    """What levels.cpp is given of the libraries behind torch."""
 
-    run: Any
     sgemm: int
     dgemm: int
     set_threads: int | None
 
 
 @cache
-def library() -> Library:
-    """Unknown where there is no such library, as without functions of torch that it calls."""
-    blas = ctypes.CDLL(str(Path(torch.__file__).with_name("lib") / "libtorch_cpu.so"))
-    sgemm, dgemm = _address(blas, "sgemm_"), _address(blas, "dgemm_")
+def blas() -> Blas | None:
+    """None where torch's library has no products to call."""
+    library = ctypes.CDLL(str(Path(torch.__file__).with_name("lib") / "libtorch_cpu.so"))
+    sgemm, dgemm = _address(library, "sgemm_"), _address(library, "dgemm_")
     if sgemm is None or dgemm is None:
-        raise Unknown("torch's library has no products to call")
-    run = _load(SOURCE.read_text()).run_levels
-    run.argtypes, run.restype = (ctypes.c_void_p, ctypes.c_int), ctypes.c_int
-    return Library(run, sgemm, dgemm, _address(blas, "MKL_Set_Num_Threads_Local"))
-
-
-def _load(source: str) -> ctypes.CDLL:
-    """What the compiler makes of C++, which Inductor keeps on disk."""
-    from torch._inductor.codecache import CppCodeCache
-    from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
-
-    try:
-        try:
-            return CppCodeCache.load(source)
-        except OSError:
-            # The file is damaged: another text is kept elsewhere.
-            return CppCodeCache.load(f"{source}// compiled again\n")
-    except InvalidCxxCompiler as error:
-        raise NoCompiler from error
-    except (CppCompileError, OSError) as error:
-        raise Unknown("levels.cpp can't be compiled") from error
+        return None
+    return Blas(sgemm, dgemm, _address(library, "MKL_Set_Num_Threads_Local"))
 
 
 def _address(library: ctypes.CDLL, name: str) -> int | None:
@@ -82,26 +62,15 @@ def _address(library: ctypes.CDLL, name: str) -> int | None:
     return None if found is None else ctypes.cast(found, ctypes.c_void_p).value
 
 
-def recipe_of(program: Program) -> Recipe | None:
-    """The operations of a program, made once; None where its levels are run from Python."""
-    with making():
-        if program.recipe is None:
-            program.recipe = _make(program)
+def recipe_of(program: "Program | Finished") -> "Recipe | Lists | None":
+    """The operations of a program; None where its levels are run from Python."""
     return program.recipe or None
-
-
-def _make(program: Program) -> Recipe | Literal[False]:
-    try:
-        library()
-        return Recipe(program)
-    except Unknown:
-        return False
 
 
 class Native:
     """What `Stepping` does, as one call for all levels of a chunk."""
 
-    def __init__(self, bound: Bound, recipe: Recipe):
+    def __init__(self, bound: Bound, recipe: "Recipe | Lists"):
         self.bound, self.recipe = bound, recipe
         self.rooms: dict[Operations, list[Tensor]] = {}
         self.fixed = self._fixed()
@@ -168,7 +137,8 @@ class Native:
         rooms = self.rooms[operations]
         found |= zip(operations.rooms, (one.data_ptr() for one in rooms), strict=True)
         bases = np.array([found[name] for name in operations.names], dtype=np.int64)
-        table, words, lib = self.bound.table, operations.words, library()
+        table, words, lib = self.bound.table, operations.words, blas()
+        assert words is not None and lib is not None
         given = _Pass(
             operations=words.ctypes.data,
             words=len(words),
@@ -187,7 +157,7 @@ class Native:
             dgemm=lib.dgemm,
             set_threads=lib.set_threads,
         )
-        if lib.run(ctypes.byref(given), reverse):
+        if operations.run(ctypes.byref(given), reverse):
             raise RuntimeError("a compiled kernel reads outside of its tensors")
 
     def _rooms(self, operations: Operations) -> list[Tensor]:

@@ -4,17 +4,19 @@ Operands are known by name, and an array says where each of them is in memory; t
 that is made anew for a chunk.
 """
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from functools import cached_property
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from structnet.execute.compiled.kernel import Code, Kernel
+from structnet.execute.compiled.inductor import Code
+from structnet.execute.compiled.kernel import Kernel
 from structnet.execute.compiled.recording import Given, Scratch, Size, Unknown, record
-from structnet.execute.compiled.trace import Product
+from structnet.execute.compiled.signature import Product
 
 # The most arguments of a kernel that levels.cpp calls.
 MOST_ARGUMENTS = 128
@@ -69,20 +71,46 @@ class Operations:
     """A list of operations, and which memory they need.
 
     Arguments:
-        words: the operations as levels.cpp reads them.
+        words: the operations as levels.cpp reads them, once `link` has put functions in.
+        calls: where functions belong in `words`, and the names of these.
+        sources: the functions' texts by name.
         names: the position of each operand in the array of addresses.
         rooms: memory that is needed for a level, by the operand's name.
     """
 
     def __init__(self) -> None:
         self._words: list[int] = []
+        self.words: np.ndarray | None = None
+        self.run: Any = None
+        self.calls: list[tuple[int, str]] = []
+        self.sources: dict[str, str] = {}
         # The first is nothing: what counts from it is a number.
         self.names: dict[Name, int] = {("nothing",): 0}
         self.rooms: dict[Name, Size] = {}
 
-    @cached_property
-    def words(self) -> np.ndarray:
-        return np.array(self._words, dtype=np.int64)
+    def link(self, libraries: Sequence[ctypes.CDLL]) -> None:
+        """Take functions from libraries; KeyError where they lack one."""
+        words = np.array(self._words, dtype=np.int64)
+        for position, name in self.calls:
+            words[position] = _address(name, libraries)
+        self.run = libraries[-1]["run_levels"]
+        self.run.argtypes, self.run.restype = (ctypes.c_void_p, ctypes.c_int), ctypes.c_int
+        self.words = words
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        rooms = [[name, *size] for name, size in self.rooms.items()]
+        return {"words": self._words, "calls": self.calls, "names": [*self.names], "rooms": rooms}
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> "Operations":
+        """KeyError, TypeError or ValueError where something else was stored."""
+        made = cls()
+        made._words = [int(word) for word in found["words"]]
+        made.calls = [(int(position), str(name)) for position, name in found["calls"]]
+        made.names = {tuple(name): position for position, name in enumerate(found["names"])}
+        made.rooms = {tuple(name): Size(kind, factor) for name, kind, factor in found["rooms"]}
+        return made
 
     def base(self, *name: str | int) -> int:
         return self.names.setdefault(name, len(self.names))
@@ -141,7 +169,10 @@ class Operations:
             if len(invocation.arguments) > MOST_ARGUMENTS:
                 raise Unknown(f"a kernel has {len(invocation.arguments)} arguments")
             words = [word for one in invocation.arguments for word in argument(one)]
-            self._append(Kind.CALL, [invocation.function, len(invocation.arguments), *words])
+            name = f"call_{sha256(invocation.function.encode()).hexdigest()[:32]}"
+            self.sources[name] = invocation.function
+            self.calls.append((len(self._words) + 2, name))
+            self._append(Kind.CALL, [0, len(invocation.arguments), *words])
 
 
 def _number(name: Name, size: Size) -> Operand:
@@ -149,3 +180,10 @@ def _number(name: Name, size: Size) -> Operand:
     if size.name == "one":
         return Operand(name, offset=size.factor)
     return Operand(name, SIZES[size.name], size.factor)
+
+
+def _address(name: str, libraries: Sequence[ctypes.CDLL]) -> int:
+    for library in libraries:
+        if hasattr(library, name):
+            return ctypes.cast(library[name], ctypes.c_void_p).value or 0
+    raise KeyError(name)

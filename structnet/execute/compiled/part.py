@@ -5,17 +5,20 @@ gradient of a weight.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
+from structnet.execute.compiled.finished import Finished
 from structnet.execute.compiled.native import Native, recipe_of
-from structnet.execute.compiled.program import Program
+from structnet.execute.compiled.signature import Product
 from structnet.execute.compiled.spans import Chunk, table_of
 from structnet.execute.compiled.stepping import Bound, Gradients, Stepping
-from structnet.execute.compiled.trace import Product
 from structnet.topology.plan import Plan, Step
+
+if TYPE_CHECKING:
+    from structnet.execute.compiled.program import Program
 
 
 class Source(Protocol):
@@ -36,13 +39,16 @@ class Part:
     """Steps of a plan that one program runs."""
 
     def __init__(
-        self, program: Program, plan: Plan, steps: Sequence[Step], tensors: Sequence[Tensor]
+        self,
+        program: "Program | Finished",
+        plan: Plan,
+        steps: Sequence[Step],
+        tensors: Sequence[Tensor],
     ):
         self.program, self.products, self.tensors = program, program.products, tensors
         self.rows = plan.rows
-        nothing = [None] * (1 + program.num_states)
         with torch.enable_grad():
-            self.weights = program.weights(*nothing, *tensors, *[None] * len(program.trace.counts))
+            self.weights = program.weigh(tensors)
         table = table_of(plan, steps)
         self.chunks = [Chunk(steps, table.firsts, one, self.products) for one in table.chunks]
         bound = Bound(program, plan, table, tensors, self.weights)

@@ -6,8 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from structnet.execute.compiled.kernel import Kernel, making
-from structnet.execute.compiled.trace import Signature, Trace
+from structnet.execute.compiled.kernel import Kernel
+from structnet.execute.compiled.making import making
+from structnet.execute.compiled.signature import Signature
+from structnet.execute.compiled.trace import Trace
 from structnet.execute.compiled.trial import check
 
 
@@ -39,6 +41,14 @@ class Program:
         self._backward: Backward | None = None
         # Its levels as operations of C++, where that was asked for; false if it has no such.
         self.recipe: Any = None
+        # What its functions were compiled to, and whether for training and for evaluation.
+        self.libraries: list[Any] = []
+        self.prepared: set[bool] = set()
+
+    def weigh(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The matrices of the products, computed from the cell's tensors."""
+        nothing = [None] * (1 + self.num_states)
+        return self.weights(*nothing, *tensors, *[None] * len(self.trace.counts))
 
     def gathered(self, kernels: Sequence[Kernel]) -> list[int]:
         """The states that have to be gathered for kernels that don't gather themselves."""

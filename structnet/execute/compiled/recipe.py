@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from structnet.execute.compiled.kernel import Kernel, making
+from structnet.execute.compiled.kernel import Kernel
+from structnet.execute.compiled.making import making
 from structnet.execute.compiled.operations import WIDTHS, Operand, Operations, Place
 from structnet.execute.compiled.program import Program
 from structnet.execute.compiled.recording import Size, Unknown

@@ -5,7 +5,6 @@ arguments are found by running that Python on tensors of three different sizes, 
 the place of the functions.
 """
 
-import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from structnet.execute.compiled.graph import expression
+from structnet.execute.compiled.inductor import Function
 
 # Of the symbols for nodes, slots and rows of the state buffers; primes, so that a product of a
 # size and a small number says which ones they are.
@@ -47,9 +47,9 @@ Observed = tuple[str, int, int] | int
 
 
 class Invocation(NamedTuple):
-    """A C++ function, and what it is called with."""
+    """The text of a C++ function, and what it is called with."""
 
-    function: int
+    function: str
     arguments: tuple[Given | Scratch | Size, ...]
 
 
@@ -97,13 +97,13 @@ class _Seen:
         }  # fmt: skip
         self.given = given
         self.scratch: list[Tensor] = []
-        self.calls: list[tuple[int, list[Observed]]] = []
+        self.calls: list[tuple[str, list[Observed]]] = []
 
     def allocate(self, *given: Any) -> Tensor:
         self.scratch.append(torch.empty_strided(given[0], given[1], dtype=given[2]))
         return self.scratch[-1]
 
-    def called(self, function: int, given: Sequence[Any]) -> None:
+    def called(self, function: str, given: Sequence[Any]) -> None:
         self.calls.append((function, [self._argument(one) for one in given]))
 
     def _argument(self, one: Any) -> Observed:
@@ -152,13 +152,10 @@ def _run(
 
 
 def _recorder(seen: _Seen, function: Any) -> Callable[..., None]:
-    """In place of a function of a module that was compiled from C++."""
-    path = getattr(getattr(function, "__self__", None), "__file__", None)
-    if path is None:
-        raise Unknown("its functions are not those of a compiled module")
-    pointer = ctypes.cast(ctypes.CDLL(path).kernel, ctypes.c_void_p).value
-    assert pointer is not None
-    return lambda *given: seen.called(pointer, given)
+    """In place of a C++ function."""
+    if not isinstance(function, Function):
+        raise Unknown("its functions are not C++ that is compiled later")
+    return lambda *given: seen.called(function.source, given)
 
 
 def _merge(seen: Sequence[_Seen]) -> Recording:

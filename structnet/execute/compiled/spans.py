@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from torch import Tensor
 
-from structnet.execute.compiled.trace import Product
+from structnet.execute.compiled.signature import Product
 from structnet.topology.plan import Plan, Step
 
 # The least number of nodes of a chunk, unless it is the last.

@@ -5,11 +5,11 @@ The rows of a level are contiguous in z, states, x and y, whatever the in-degree
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from structnet.execute.compiled.program import Program
 from structnet.execute.compiled.spans import Chunk, Level, Span, Table, shift
 from structnet.topology.plan import Plan
 
@@ -26,7 +26,7 @@ class Bound:
         weights: the matrices of the products, computed from these.
     """
 
-    program: Program
+    program: Any
     plan: Plan
     table: Table
     tensors: Sequence[Tensor]

@@ -15,7 +15,7 @@ from structnet.cell.call import States
 from structnet.execute.cell_tensors import CellTensors, check_leaves, is_plain_leaf, leaf_copies
 from structnet.execute.compiled.known import known
 from structnet.execute.compiled.part import Part
-from structnet.execute.compiled.trace import Signature
+from structnet.execute.compiled.signature import Signature
 from structnet.execute.executor import Pass
 from structnet.execute.snapshot import Snapshot
 from structnet.execute.sweep import Sweep
@@ -122,10 +122,11 @@ class CompiledSweep(Sweep):
             with own_tensors.replaced(own):
                 z = project(x[:1].detach())
             check_leaves([z], self.tensors)
-        for alone, steps in self._split(cell):
-            if steps:
-                program = of_cell.program(cell, self._signature(cell, z, alone))
-                self.parts.append(Part(program, p.plan, steps, self.tensors))
+        split = [(alone, steps) for alone, steps in self._split(cell) if steps]
+        signatures = [self._signature(cell, z, alone) for alone, _ in split]
+        programs = of_cell.programs(cell, signatures, self.keeps(x, p.initial))
+        for program, (_, steps) in zip(programs, split, strict=True):
+            self.parts.append(Part(program, p.plan, steps, self.tensors))
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:

@@ -8,7 +8,6 @@ n: nodes, K: slots, S: size of a state.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,51 +28,11 @@ from structnet.execute.compiled.graph import (
     source_of,
 )
 from structnet.execute.compiled.refusal import reason, refusal
+from structnet.execute.compiled.signature import Product, Signature, tensors_of
 
 aten = torch.ops.aten
 # Values of the symbolic sizes while tracing.
 NODES, SLOTS, ROWS = 1021, 3, 4093
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a cell is traced for.
-
-    Arguments:
-        columns: the columns of z, and of the masks of dropout and zoneout beside it.
-        slots: the number of predecessors; None where it varies.
-        alone: whether the nodes have no predecessors.
-        counts: whether a mask says which slots count.
-        dtype: the dtype of z.
-        state_dtype: the dtype of the states.
-        device: the device.
-    """
-
-    columns: tuple[int, int, int]
-    slots: int | None
-    alone: bool
-    counts: bool
-    dtype: torch.dtype
-    state_dtype: torch.dtype
-    device: torch.device
-
-
-@dataclass(frozen=True)
-class Product:
-    """y = x w, x (rows, inner), y (rows, columns).
-
-    Arguments:
-        inner, columns: the shape of w.
-        dtype: the dtype of y.
-        per_slot: whether there is one row per predecessor, in place of one per node.
-        state: the state of the predecessors that x consists of; None where x is computed.
-    """
-
-    inner: int
-    columns: int
-    dtype: torch.dtype
-    per_slot: bool
-    state: int | None
 
 
 class Trace:
@@ -253,11 +212,6 @@ class _Alone(Tape):
         if not skip:
             return x @ weight
         return x.new_zeros(1).expand(*x.shape[:-1], weight.shape[1])
-
-
-def tensors_of(cell: nn.Module) -> dict[str, Tensor]:
-    """A cell's parameters and buffers."""
-    return {**dict(cell.named_parameters()), **dict(cell.named_buffers())}
 
 
 def copy_of(module: nn.Module, made: dict[nn.Module, nn.Module] | None = None) -> nn.Module:

@@ -1,0 +1,200 @@
+"""Finished programs on disk, so that another process need not trace and compile.
+
+Kept are programs of the library's own cells: what another cell does may depend on code that is not
+known. An entry is a JSON file, whose name says of what it is, and shared objects, whose names say
+what is in them; one that is damaged or of other sources is made anew.
+"""
+
+import ctypes
+import json
+import os
+import platform
+import stat
+import sys
+from collections.abc import Hashable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from structnet.cell.hooks import has_hooks, replaced_methods
+from structnet.execute.compiled.fingerprint import key_of
+from structnet.execute.compiled.finished import Finished, as_json
+from structnet.execute.compiled.self_contained import OURS
+from structnet.system.files import write_bytes
+
+if TYPE_CHECKING:
+    from structnet.execute.compiled.program import Program
+
+# Where programs are kept; nowhere, if it is set to nothing.
+VARIABLE = "STRUCTNET_CACHE"
+
+# What a program is made of besides the cell's own file.
+SOURCES = Path(__file__).parents[2]
+
+
+def name_of(cell: nn.Module, kind: Hashable) -> str | None:
+    """What the program of a cell is called on disk; None where none is to be kept.
+
+    Arguments:
+        cell: the cell.
+        kind: what it is traced for, besides.
+    """
+    if folder() is None or not _is_ours(cell):
+        return None
+    files = {sys.modules[type(one).__module__].__file__ for one in cell.modules()}
+    parts = [_machine(), *map(_sources, sorted(filter(None, files)))]
+    try:
+        return sha256(repr([*parts, _plain(kind), _plain(key_of(cell))]).encode()).hexdigest()
+    except TypeError:
+        return None
+
+
+def load(name: str, learns: bool) -> Finished | None:
+    """The program of a name; None where there is none, or none that is whole.
+
+    Arguments:
+        name: from `name_of`.
+        learns: whether it has to have its derivatives.
+    """
+    place = folder()
+    if place is None:
+        return None
+    for path in (_entry(place, name, True), _entry(place, name, False))[: 1 if learns else 2]:
+        try:
+            digest, text = path.read_bytes().split(b"\n", 1)
+            if digest.decode() != sha256(text).hexdigest():
+                continue
+            found = json.loads(text)
+            return Finished(found["program"], [_library(place, one) for one in found["libraries"]])
+        except (OSError, KeyError, TypeError, ValueError, AttributeError):
+            continue
+    return None
+
+
+def save(name: str, program: "Program", learns: bool) -> None:
+    """Keep a program that has been prepared, if it can be; a disk that is full is no error."""
+    place, found = folder(), as_json(program, learns)
+    if place is None or found is None:
+        return
+    try:
+        libraries = [_keep(place, Path(one._name)) for one in program.libraries]
+        text = json.dumps({"libraries": libraries, "program": found}).encode()
+        digest = sha256(text).hexdigest().encode()
+        write_bytes(_entry(place, name, learns), digest + b"\n" + text)
+    except OSError:
+        return
+
+
+def _entry(place: Path, name: str, learns: bool) -> Path:
+    return place / f"{name}{'-learns' if learns else ''}.json"
+
+
+def folder() -> Path | None:
+    """The user's own folder of programs; None where others may write, or it can't be made."""
+    named = os.environ.get(VARIABLE)
+    if named == "" or not hasattr(os, "getuid"):
+        return None
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        place = Path(named or Path(home) / "structnet").resolve()
+        for one in (*reversed(place.parents), place):
+            one.mkdir(exist_ok=True, mode=0o700)
+        return place if _is_own(place) else None
+    # Path.home raises RuntimeError where there is none.
+    except (OSError, RuntimeError):
+        return None
+
+
+def _is_own(place: Path) -> bool:
+    """Whether nobody else can put anything into a folder, or another in its place."""
+    others = stat.S_IWGRP | stat.S_IWOTH
+    found = [one.stat() for one in (place, *place.parents)]
+    # In a sticky folder, such as /tmp, everyone replaces only what is theirs.
+    above = all(not one.st_mode & others or one.st_mode & stat.S_ISVTX for one in found[1:])
+    by_us = all(one.st_uid in (0, os.getuid()) for one in found)
+    return above and by_us and not found[0].st_mode & others
+
+
+def _keep(place: Path, library: Path) -> str:
+    data = library.read_bytes()
+    name = sha256(data).hexdigest()
+    if not _is_whole(place / f"{name}.so", name):
+        write_bytes(place / f"{name}.so", data)
+    return name
+
+
+def _library(place: Path, name: str) -> ctypes.CDLL:
+    path = place / f"{name}.so"
+    if not _is_whole(path, name):
+        raise ValueError(f"{path} is damaged")
+    return ctypes.CDLL(str(path))
+
+
+def _is_whole(path: Path, name: str) -> bool:
+    return path.is_file() and sha256(path.read_bytes()).hexdigest() == name
+
+
+def _is_ours(cell: nn.Module) -> bool:
+    """Whether all of a cell is the library's, with the methods that its files have."""
+    for one in cell.modules():
+        if has_hooks(one) or replaced_methods(one) or not _is_named(type(one)):
+            return False
+        for kind in type(one).__mro__[:-1]:
+            methods = [method for method in vars(kind).values() if hasattr(method, "__code__")]
+            if not all(f"{method.__module__}.".startswith(OURS) for method in methods):
+                return False
+    return True
+
+
+def _is_named(one: Any) -> bool:
+    """Whether a class or function of the library is what its name stands for."""
+    found: Any = sys.modules.get(one.__module__)
+    for name in one.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is one and f"{one.__module__}.".startswith(OURS)
+
+
+def _plain(value: Any) -> Any:
+    """A key in terms that mean the same in another process; TypeError where that can't be."""
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return repr(value)
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, torch.dtype | torch.device):
+        return repr(value)
+    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        return [type(value).__qualname__, _plain(tuple(vars(value).values()))]
+    if hasattr(value, "__qualname__") and hasattr(value, "__module__") and _is_named(value):
+        return [value.__module__, value.__qualname__]
+    raise TypeError(f"{value!r} may mean something else in another process")
+
+
+@cache
+def _sources(file: str) -> str:
+    """What the files are that cells, programs and, if it lies elsewhere, a cell's file are of."""
+    folders = {SOURCES / "cell", SOURCES / "execute", Path(file).parent}
+    paths = {path for one in folders for kind in ("*.py", "*.cpp") for path in one.rglob(kind)}
+    total = sha256()
+    for path in sorted(paths):
+        total.update(f"{path}\n".encode())
+        total.update(sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+@cache
+def _machine() -> str:
+    """What compiled code depends on: torch, processor and settings."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = sorted({one for one in lines if one.startswith(("model name", "flags"))})
+    except OSError:
+        processor = [platform.processor()]
+    names = sorted(name for name in os.environ if name.startswith("TORCHINDUCTOR_"))
+    names = [name for name in names if name != "TORCHINDUCTOR_CACHE_DIR"]
+    settings = [(name, os.environ.get(name)) for name in (*names, "ATEN_CPU_CAPABILITY", "CXX")]
+    version = torch.__version__, torch.version.git_version, sys.version, platform.machine()
+    return repr((version, processor, settings))
