@@ -45,6 +45,34 @@ def test_tokens_stay_with_their_nodes():
     assert found == [[1], [], [2, 1, 0], [], [2], []]
 
 
+def test_a_sample_without_nodes_leaves_the_tokens_of_others_where_they_are():
+    words = sn.Vocabulary({"a": 1, "b": 1})
+    bags = [[], [["b", "a"], ["a"]], [], [["b"]], []]
+    graphs = [sn.Edges(np.zeros((2, 0), np.int64), len(bag)) for bag in bags]
+    pairs = zip(graphs, bags, strict=True)
+    samples = [sn.Sample(graph, words.tokens(bag), 0) for graph, bag in pairs]
+    batch = sn.collate(samples, sn.topologies.create("graph"))
+    assert batch.x.ids.tolist() == [2, 1, 1, 2] and batch.x.ptr.tolist() == [0, 2, 3, 4]
+    assert batch.ptr.tolist() == [0, 0, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("targets", "dtype"),
+    [
+        ((1, 0), torch.int64),
+        ((1, 0.5), torch.float64),
+        ((np.float32(1), np.float32(0)), torch.float32),
+        ((True, False), torch.bool),
+        ((np.array(1), 0), torch.int64),
+        ((1, np.array([0])), torch.int64),
+    ],
+)
+def test_targets_of_all_kinds_keep_their_type(targets, dtype):
+    samples = [sn.Sample(1, np.zeros((1, 1)), y) for y in targets]
+    batch = sn.collate(samples, sn.topologies.create("chain"))
+    assert batch.y.dtype == dtype and batch.y.tolist() == np.hstack(targets).tolist()
+
+
 def tensors_of(batch):
     """Every tensor, in the order of the fields."""
     found = []

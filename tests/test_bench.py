@@ -19,6 +19,7 @@ from structnet.bench.rows import Memory, states_and_gates
 from structnet.bench.scale import SCALE
 from structnet.bench.stopwatch import measure, peak_bytes
 from structnet.bench.suite import CPU, CUDA, PlainCell, run_suite
+from structnet.bench.trained import Trained
 from structnet.bench.vocabulary import VOCABULARIES
 from structnet.bench.workload import Setting, Work, measure_case
 from structnet.data.synthetic import (
@@ -467,6 +468,23 @@ def test_one_step_and_neighbours_are_measured():
     assert any(line.startswith("step-peephole stepper / nn.LSTM") for line in lines), out
     assert any(line.startswith("neighbours beside 4 busy processes") for line in lines), out
     assert any(line.startswith("neighbours beside 6 busy processes") for line in lines), out
+
+
+def test_a_step_of_the_trainer_is_measured_beside_the_bare_step(capsys):
+    threads = torch.get_num_threads()
+    row = Trained(hidden_sizes=(128,))
+    marks, figures = row.measure("train-default", Setting(repeats=2, scale=0.02))
+    names = ["hidden 128, trainer / bare step", "hidden 128, outside the layer"]
+    assert [mark.figure for mark in marks] == names
+    assert [mark.limit for mark in marks] == [1.3, 0.25]
+    times = figures["hidden"]["128"]
+    middle = {name: one["median_s"] for name, one in times.items()}
+    assert marks[0].value == middle["trainer"] / middle["bare step"]
+    assert marks[1].value == 1 - middle["layer alone"] / middle["trainer"]
+    # Three turns of three steps, each on the same batches.
+    assert {name: len(one["times_s"]) for name, one in times.items()} == dict.fromkeys(middle, 9)
+    # What training prints is left out, and its number of threads.
+    assert not capsys.readouterr().out and torch.get_num_threads() == threads
 
 
 def test_rows_of_the_suite_are_picked():

@@ -21,6 +21,7 @@ from structnet.bench.rows import (
     Row,
 )
 from structnet.bench.scale import SCALE
+from structnet.bench.trained import Trained
 from structnet.bench.vocabulary import VOCABULARIES
 from structnet.bench.workload import Figures, Setting, Work
 from structnet.data.synthetic import SizeRange
@@ -160,6 +161,7 @@ CPU: dict[str, Row] = {
         Work(TREE, LSTM, SizeRange(16, 16), batch=32, hidden_size=128), {4: 3.0, 6: 4.5}
     ),
     "planning": Planning(Work(TREE, LSTM, hidden_size=150)),
+    "train-default": Trained(),
 }
 # Ten times the published speed of message passing on a V100, 2,690 trees per second.
 TREES = Work(TREE, LSTM, batch=256, hidden_size=256)

@@ -194,14 +194,15 @@ def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
 
 def _collate(samples: Sequence[Sample], topology: Topology) -> Batch:
     plans = topology.plan([sample.structure for sample in samples])
-    sizes = np.array([sample.num_nodes for sample in samples], np.int64)
+    inputs = [sample.x for sample in samples]
+    sizes = np.array([len(x) for x in inputs], np.int64)
     if not np.array_equal(ptr_of(sizes), plans[0].ptr):
         _check_lengths(samples, topology)
     return Batch(
-        x=_concatenate([sample.x for sample in samples]),
+        x=_concatenate(inputs),
         plans=plans,
         ptr=torch.from_numpy(ptr_of(sizes)),
-        y=torch.from_numpy(np.concatenate([np.atleast_1d(sample.y) for sample in samples])),
+        y=_targets([sample.y for sample in samples]),
         kind=torch.tensor([sample.kind for sample in samples]),
         condition=_conditions(samples),
         shapes=_shapes(samples),
@@ -266,8 +267,18 @@ def _shapes(samples: Sequence[Sample]) -> tuple[tuple[int, ...], ...]:
 def _concatenate(inputs: list[Any]) -> Any:
     if not isinstance(inputs[0], Tokens):
         return torch.from_numpy(np.concatenate(inputs))
-    counts = np.concatenate([np.diff(tokens.ptr) for tokens in inputs])
+    # All at once, with what is between the bounds of one sample and those of the next.
+    bounds = [tokens.ptr for tokens in inputs]
+    between = np.cumsum([len(ptr) for ptr in bounds])[:-1] - 1
+    counts = np.delete(np.diff(np.concatenate(bounds)), between)
     ids = np.concatenate([tokens.ids for tokens in inputs])
     spelled = [tokens.spelling for tokens in inputs]
     spelling = None if any(one is None for one in spelled) else _concatenate(spelled)
     return Tokens(torch.from_numpy(ids), torch.from_numpy(ptr_of(counts)), spelling)
+
+
+def _targets(given: list[Any]) -> Tensor:
+    """The targets of all samples, one after the other: numbers, or arrays (n,)."""
+    if all(type(y) in (int, float) for y in given):
+        return torch.from_numpy(np.array(given))
+    return torch.from_numpy(np.concatenate([np.atleast_1d(y) for y in given]))

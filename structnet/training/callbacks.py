@@ -140,13 +140,13 @@ class Bar(RichProgressBar):
         self.left.seconds = min(per_step_s * steps_left, pl_module.left_s)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+    def get_metrics(self, trainer: Trainer, pl_module: Any) -> dict[str, Any]:
         """Show the figures in our column; Lightning's would be broken over several lines."""
         shown = super().get_metrics(trainer, pl_module)
         figures = [f"{name.split('/')[-1]} {shown[name]:.3f}" for name in shown
                    if name not in ("v_num", "nodes_per_s")]  # fmt: skip
-        if "nodes_per_s" in shown:
-            figures.append(f"{shown['nodes_per_s']:,.0f} nodes/s")
+        if pl_module.nodes:
+            figures.append(f"{pl_module.nodes_per_s:,.0f} nodes/s")
         self.figures.text = " ".join(figures)
         return {}
 

@@ -193,7 +193,7 @@ def _training_figures(trainer: Trainer, module: Module) -> dict[str, Any]:
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "seconds": round(module.wall_s, 1),
-        "nodes_per_s": round(module.nodes / max(module.seconds, 1e-9)),
+        "nodes_per_s": round(module.nodes_per_s),
         "parameters": sum(parameter.numel() for parameter in module.net.parameters()),
     }
 
