@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from structnet.cell.call import States
 from structnet.cell.reset import reset
-from structnet.nn.dropout import dropout
 from structnet.nn.recurrence import Recurrence
 from structnet.registry.checked import Checked
 from structnet.topology.plan import Plan
@@ -163,9 +163,9 @@ class Stack(nn.Module, metaclass=Checked):
 
     def _drop(self, h: Tensor, rate: float, plans: Sequence[Plan]) -> Tensor:
         if not (self.variational and self.training and rate):
-            return dropout(h, rate, self.training)
+            return F.dropout(h, rate, self.training)
         ptr = plans[0].ptr
-        kept = dropout(h.new_ones(len(ptr) - 1, h.shape[1]), rate, True)
+        kept = F.dropout(h.new_ones(len(ptr) - 1, h.shape[1]), rate)
         return h * kept.repeat_interleave(ptr.diff(), 0, output_size=len(h))
 
     def _regularise(self, out: Tensor, dropped: Tensor, plan: Plan) -> Tensor | None:
