@@ -234,7 +234,8 @@ class Module(LightningModule):
         parameters = list(self.net.parameters())
         if gradient_clip_val and gradient_clip_algorithm == "value":
             nn.utils.clip_grad_value_(parameters, gradient_clip_val)
-        elif gradient_clip_val and self.norm > gradient_clip_val:
+        # 1e-6 is what torch adds to the norm.
+        elif gradient_clip_val and self.norm + 1e-6 > gradient_clip_val:
             nn.utils.clip_grads_with_norm_(parameters, gradient_clip_val, self.norm)
 
     def on_train_epoch_end(self) -> None:
