@@ -36,12 +36,13 @@ from structnet.nn.stepper import Stepper
 from structnet.run.components import Config, check_chosen, check_joint, component, create, is_joint
 from structnet.run.description import describe, embedded_config
 from structnet.run.directories import directory_for, part_names
-from structnet.run.manifest import Damaged, Manifest
+from structnet.run.manifest import PREVIOUS, Damaged, Manifest
 from structnet.run.plain import read_json
 from structnet.run.pretrained import folder_of, pretrained_of
-from structnet.run.resuming import PREVIOUS, read_plain
-from structnet.run.saved import read_metrics, read_net, saved_config, understood
+from structnet.run.resuming import read_plain
+from structnet.run.saved import read_metrics, saved_config, understood
 from structnet.run.size import check_workers, refuse_large, without_memory
+from structnet.run.weights import read_net
 from structnet.system.files import write
 from structnet.system.words import command_line
 from structnet.topology.base import Topology
