@@ -437,6 +437,9 @@ def test_a_command_of_the_readme_works(traced, line, tmp_path, monkeypatch):
             small = {"scale": 0.02, "repeats": 1, "threads": 1}
         words = [word for word in words if word.split("=")[0] not in small]
         words += [f"{key}={value}" for key, value in small.items()]
+    if command == "runs":
+        for folder in ("runs", "sweeps"):
+            shutil.copytree(trained(), Path(folder, "first"))
     placed = {"run": trained(), "path": code_folder()}
     if command == "generate":
         two_stages = any(word.startswith("small=") for word in words)

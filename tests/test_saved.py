@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from commands import call, copy_of_trained, refused
+from commands import call, copy_of_trained, refused, run_python
 
 from structnet.run.plain import read_json, read_yaml, refuse_functions
 
@@ -206,6 +206,27 @@ def test_plain_data_is_read_as_it_stands(tmp_path):
     assert read_yaml(file) == {"a": [1, 2.5, None, True, "text", {"b": "c"}]}
     (tmp_path / "x.json").write_text('{"a": 1}')
     assert read_json(tmp_path / "x.json") == {"a": 1}
+
+
+def test_a_configuration_is_read_without_the_parser_in_c(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("a: [1, 2.5, null, true, text, {b: c}]\nd: *e\n")
+    source = (
+        "from pathlib import Path\n"
+        "import yaml\n"
+        "yaml.__with_libyaml__ = False\n"
+        "from structnet.run.plain import read_yaml\n"
+        f"file = Path({str(file)!r})\n"
+        "try:\n"
+        "    read_yaml(file)\n"
+        "except ValueError as error:\n"
+        "    print(error)\n"
+        "file.write_text(file.read_text().partition('d')[0])\n"
+        "print(read_yaml(file))\n"
+    )
+    message, found = run_python("-c", source).stdout.splitlines()
+    assert "*e is an alias" in message
+    assert found == str({"a": [1, 2.5, None, True, "text", {"b": "c"}]})
 
 
 FUNCTIONS = ["${oc.env:HOME}", "${now:%Y}", "x ${oc.decode:5} y", "${a.${b}}", "${${a}:x}",

@@ -1,3 +1,5 @@
 """The command line: `main`, and one file per command, named like it, with a function `run`."""
 
-COMMANDS = ("train", "test", "predict", "generate", "errors", "diagnose", "draw", "bench", "list")
+COMMANDS = (
+    "train", "runs", "test", "predict", "generate", "errors", "diagnose", "draw", "bench", "list",
+)  # fmt: skip

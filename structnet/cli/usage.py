@@ -6,6 +6,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]   train a net and test it
   structnet train resume=DIR [trainer.max_epochs=N]           resume a run that was stopped
   structnet train -m topology=chain,bichain cell=lstm,gru     a sweep over all combinations
+  structnet runs [DIR ...] [sort=COLUMN]                      runs, their figures and states
   structnet test run=DIR                                      test a trained net again
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       predictions for your own files
   structnet predict run=DIR text="..." [text="..." ...]       predictions for texts
@@ -30,7 +31,7 @@ Groups: task, topology, cell, net, readout, head, trainer, experiment, debug. Wi
   --cfg           print the composed configuration and stop
   --config-dir D  a folder with your own configuration files
   --plugin FILE   a Python file that registers your own components; may be repeated
-  --json          machine-readable output (list, predict, errors, diagnose, bench)
+  --json          machine-readable output (runs, list, predict, errors, diagnose, bench)
   --device D      the device that bench measures: cpu (the default) or cuda
   --quiet         train without output, except for warnings and errors
   --traceback     show where an error came from
@@ -62,6 +63,24 @@ Names and paths are read literally, with spaces and = in them; ~/ is the home fo
 for no value (./null for a file of that name). In a sweep, commas separate values, except between
 quotes within the argument: -m "task.root='a,b',c". If a run of a sweep fails, the others go on; a
 table of all runs is printed at the end, and the exit status is 1.
+""",
+    "runs": """\
+structnet runs [DIR ...]: run directories as a table, the newest first
+
+  DIR             a folder, whose runs are listed with those below it, and those of a sweep in it
+                  (runs)
+  sort=COLUMN     sort by a column: task, topology, cell, metric, minutes, state, directory or date;
+                  sort=-COLUMN the other way round
+  --json          machine-readable output, with the net, the numbers of epochs and the dates
+  --plugin FILE   a Python file that registers your own components; may be repeated
+  --traceback     show where an error came from
+
+The metric is the one that selects the best epoch: of a finished run its test figure, of another
+that of its last validation. Minutes are those of training. The state is finished; stopped, with a
+checkpoint to resume from (structnet train resume=DIR); running, while a process trains in it;
+begun, with nothing to resume; or damaged, and why is printed below the table. Of a net that uses
+no topology and no cell, the net's name is shown. The date is when a run was begun or resumed.
+Sorted by metric, rows are sorted by its name first. Links and hidden folders are not followed.
 """,
     "test": """\
 structnet test run=DIR [task.root=FOLDER]: test a trained net again, or on other data
@@ -208,6 +227,7 @@ structnet list [GROUP [NAME]]: components, with default, type and meaning of the
 EVERYWHERE = ("--plugin", "--traceback", "--help")
 FLAGS = {
     "train": ("-m", "--multirun", "--cfg", "--config-dir", "--quiet", *EVERYWHERE),
+    "runs": ("--json", *EVERYWHERE),
     "test": EVERYWHERE,
     "predict": ("--json", *EVERYWHERE),
     "generate": EVERYWHERE,

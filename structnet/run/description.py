@@ -23,6 +23,7 @@ def describe(run: Any) -> dict[str, Any]:
     if classes := learned_classes(task):
         learned["classes"] = classes
     found = {
+        **shown(run),
         "config": dict(run.config),
         "plugins": needed(run.config),
         "vocabulary": None if task.vocabulary is None else task.vocabulary.counts,
@@ -33,6 +34,11 @@ def describe(run: Any) -> dict[str, Any]:
         more = [one for one in inner["plugins"] if one not in found["plugins"]]
         found |= {"plugins": [*found["plugins"], *more], "embedded": inner}
     return found
+
+
+def shown(run: Any) -> dict[str, Any]:
+    """What a list of runs shows of a run and its configuration does not tell."""
+    return {"monitor": run.task.monitor, "parts": run.parts}
 
 
 def learned_classes(task: Task) -> list[str]:

@@ -4,21 +4,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from structnet import registry
 from structnet.registry.option_types import home
-from structnet.run.components import Config
 from structnet.system.files import TEMPORARY, check_own_folder, remove_temporaries
 from structnet.system.words import command_line
 
+if TYPE_CHECKING:
+    from structnet.run.components import Config
+
 RUNS = Path("runs")
+LOCK = ".lock"
 # Folders of a run's directory that training writes to.
 FOLDERS = ("checkpoints", "logs", "samples", "tensorboard")
 
 
-def check_directory(config: Config) -> None:
+def check_directory(config: "Config") -> None:
     """ValueError if the directory that a configuration names is in use or can't be made."""
     if config.get("run") is None:
         return
@@ -38,7 +42,7 @@ def check_directory(config: Config) -> None:
     )
 
 
-def directory_for(config: Config) -> Path:
+def directory_for(config: "Config") -> Path:
     """The directory that a configuration names, or a new one below `RUNS`, which is created.
 
     ValueError if the directory that it names is in use.
@@ -58,7 +62,7 @@ def locked(directory: Path) -> Iterator[None]:
     directory.mkdir(parents=True, exist_ok=True)
     for name in FOLDERS:
         check_own_folder(directory / name)
-    lock = FileLock(directory / ".lock")
+    lock = FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -79,7 +83,28 @@ def locked(directory: Path) -> Iterator[None]:
         remove_empty(directory)
 
 
-def part_names(config: Config) -> list[str]:
+def is_locked(directory: Path) -> bool:
+    """Whether a process holds the lock of a run's directory; nothing is written.
+
+    Where the system can't tell, as on Windows, a lock that is there counts as held.
+    """
+    path = directory / LOCK
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        import fcntl
+
+        with path.open("rb") as file:
+            # A shared lock is refused while another process has it for itself.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return False
+
+
+def part_names(config: "Config") -> list[str]:
     """The names of the net's topology and cell, or of the net itself if it has no recurrence."""
     name = config["net"]["name"]
     recurrent = getattr(registry.nets[name], "is_recurrent", True)
@@ -98,7 +123,7 @@ def _is_free(directory: Path) -> bool:
         {path.name for path in folder.glob("*") if not TEMPORARY.fullmatch(path.name)}
         for folder in (directory, directory / "checkpoints")
     )
-    return names <= {*begun, ".lock"} and not kept
+    return names <= {*begun, LOCK} and not kept
 
 
 def remove_empty(directory: Path) -> None:

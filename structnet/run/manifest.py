@@ -11,6 +11,8 @@ from structnet.system.files import write_bytes
 from structnet.system.reading import check_file, read_bytes
 
 NAME = "manifest.json"
+# The checkpoints, of which the last but one is there during training only.
+LAST, PREVIOUS, BEST = (f"checkpoints/{name}.ckpt" for name in ("last", "previous", "best"))
 # The largest manifest in bytes: room for thousands of checksums.
 LARGEST = 1 << 20
 # File name -> its possible checksums.

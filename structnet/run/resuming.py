@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from structnet import DataWarning
-from structnet.run.manifest import Damaged, Manifest
+from structnet.run.manifest import BEST, LAST, PREVIOUS, Damaged, Manifest
 
-LAST, PREVIOUS, BEST = (f"checkpoints/{name}.ckpt" for name in ("last", "previous", "best"))
 # The entries in a checkpoint that are ours, not Lightning's.
 PROGRESS = "progress"
 # What is saved where weights are averaged: the number of steps in the mean, the validation figures

@@ -5,7 +5,7 @@ DIR/model.safetensors    the best weights
 DIR/config.json          what else is needed to rebuild the net: configuration, vocabulary and
                          what else the task learned from its data, and the same of a run whose
                          net is part of it (net.embeddings)
-DIR/metrics.json         test, validation and baseline figures
+DIR/metrics.json         test, validation and baseline figures, and the monitored one's name
 DIR/curve.png            the learning curve, from DIR/logs
 DIR/samples/             pictures of what the net made after an epoch, if the task has them
 DIR/checkpoints/         best.ckpt and last.ckpt, to resume from; during training previous.ckpt,
@@ -36,12 +36,13 @@ from structnet.nn.stepper import Stepper
 from structnet.run.components import Config, check_chosen, check_joint, component, create, is_joint
 from structnet.run.description import describe, embedded_config
 from structnet.run.directories import directory_for, part_names
-from structnet.run.manifest import Damaged, Manifest
+from structnet.run.manifest import PREVIOUS, Damaged, Manifest
 from structnet.run.plain import read_json
 from structnet.run.pretrained import folder_of, pretrained_of
-from structnet.run.resuming import PREVIOUS, read_plain
-from structnet.run.saved import read_metrics, read_net, saved_config, understood
+from structnet.run.resuming import read_plain
+from structnet.run.saved import read_metrics, saved_config, understood
 from structnet.run.size import check_workers, refuse_large, without_memory
+from structnet.run.weights import read_net
 from structnet.system.files import write
 from structnet.system.words import command_line
 from structnet.topology.base import Topology

@@ -17,17 +17,16 @@ from structnet.config.composing import compose
 from structnet.registry.plugin import blame, describe
 from structnet.run.components import Config
 from structnet.run.directories import check_directory, new_directory
-from structnet.run.plain import read_json
 from structnet.run.resuming import Saved, newest
 from structnet.run.run import Run
 from structnet.run.saved import read_metrics, saved_config
 from structnet.study.ranking import markdown_table
+from structnet.study.sweep_list import LIST, read_list
 from structnet.system.files import write
 from structnet.system.signals import Stopped
 from structnet.system.terminal import visible
 from structnet.system.words import command_line
 
-LIST = "sweep.json"
 SWEEPS = Path("sweeps")
 # The most characters that a run's words take in the name of its directory.
 LONGEST = 60
@@ -103,19 +102,8 @@ class Sweep:
     @classmethod
     def open(cls, directory: str | Path) -> "Sweep":
         """The sweep in a directory; ValueError says what is wrong with its list."""
-        file = Path(directory) / LIST
-        try:
-            found = read_json(file)
-            listed = [(list(map(str, one["words"])), one["run"]) for one in found["runs"]]
-            if not listed or not all(map(_is_place, (run for _, run in listed))):
-                raise TypeError("run must be the name of a directory")
-            folders = list(map(str, found["folders"]))
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"{file} is not the list of a sweep: {error!r}") from error
-        parts = [
-            Part(words, compose(words, folders), _place_now(run, Path(directory)))
-            for words, run in listed
-        ]
+        listed, folders = read_list(Path(directory))
+        parts = [Part(words, compose(words, folders), run) for words, run in listed]
         return cls(Path(directory), parts, folders)
 
     def run(self, train: Callable[[Run, Saved | None], Figures]) -> None:
@@ -237,20 +225,6 @@ def _reason(error: Exception) -> str:
     if said is None and isinstance(error, ArithmeticError | LookupError | OSError | ValueError):
         said = " ".join(str(error).split())
     return said or describe(error)
-
-
-def _is_place(name: Any) -> bool:
-    """Whether a value in the list is None, or may be the name of a directory."""
-    return name is None or (type(name) is str and 0 < len(name) < 1024 and "\0" not in name)
-
-
-def _place_now(run: str | None, directory: Path) -> str | None:
-    """The directory of a run; if it is not there, the one of that name in the sweep's directory.
-
-    The sweep's directory may have been moved, and a list that comes from someone else must not
-    create directories anywhere.
-    """
-    return run if run is None or Path(run).exists() else str(directory / Path(run).name)
 
 
 def _is_below(path: Path, directory: Path) -> bool:

@@ -12,7 +12,8 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
-from structnet.run.resuming import AVERAGE, BEST, LAST, PREVIOUS, Saved, read
+from structnet.run.manifest import BEST, LAST, PREVIOUS
+from structnet.run.resuming import AVERAGE, Saved, read
 from structnet.run.run import Run
 from structnet.training.module import Module
 from structnet.training.optimizing import checked_states, checked_weights

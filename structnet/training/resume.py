@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from structnet import DataWarning
-from structnet.run.resuming import BEST, Saved, newest, read
+from structnet.run.manifest import BEST
+from structnet.run.resuming import Saved, newest, read
 from structnet.run.run import Run
 from structnet.system.terminal import counted
 from structnet.training.optimizing import name_of
