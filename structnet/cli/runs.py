@@ -76,7 +76,7 @@ def _check(folder: Path) -> None:
             f"no folder {folder}; name one with runs below it, as in "
             f"{command_line('runs', 'sweeps')}; options are sort=COLUMN and --json"
         )
-    if folder.exists() and not folder.is_dir():
+    if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; name the one above it, {folder.parent}")
 
 
