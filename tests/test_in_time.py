@@ -168,6 +168,18 @@ def test_a_users_cell_is_compiled_until_what_it_reads_changes(passes, monkeypatc
     assert "what the code of Mine reads has changed" in caplog.text
 
 
+def test_a_new_layer_of_the_class_knows_what_has_changed(passes, monkeypatch):
+    x = torch.randn(3, 2, dtype=torch.float64)
+    for scale in (2.0, 3.0):
+        monkeypatch.setattr(sys.modules[__name__], "SCALE", scale)
+        one = layer(Mine)
+        for _ in range(6):
+            step(one, x)
+        passes.clear()
+        assert_same(step(one, x), step(one, x, executor="reference"))
+        assert passes == [3]
+
+
 def hooked(one):
     one.cells[0].input.register_forward_hook(lambda *given: None)
 

@@ -3,8 +3,11 @@
 import pytest
 import torch
 from conftest import assert_same
+from torch import nn
 
 import structnet as sn
+from structnet.execute.compiled.executor import Compiled
+from structnet.execute.executor import Pass
 from structnet.nn import saving
 from structnet.nn.recurrence import Recurrence
 
@@ -35,8 +38,9 @@ def step(one, structure, edge_x=None, **options):
         options["edge_x"] = edges
     one.observer = lambda p: seen.append(p.save)
     h = one(x, plans, **options)
-    grads = torch.autograd.grad(h.sin().sum(), [*given, *one.parameters()])
-    return seen, [h, *grads]
+    # A cell without edge gates has an empty weight for them.
+    learning = [*given, *(weight for weight in one.parameters() if weight.numel())]
+    return seen, [h, *torch.autograd.grad(h.sin().sum(), learning)]
 
 
 @pytest.mark.parametrize(("options", "structure", "expected"), [
@@ -48,6 +52,7 @@ def step(one, structure, edge_x=None, **options):
     # Its output is no state, so that the pass can't be recomputed from states.
     ({"cell": "mlstm", "topology": "chain", "executor": "compiled"}, 5, "windows"),
     ({"topology": "chain", "cell": "gru", "reset": "before"}, 5, "recompute"),
+    ({"cell": "mlstm", "topology": "chain", "truncate": None}, 5, "windows"),
     ({"save": "gates"}, DIAMOND, "gates"),
     ({"zoneout": 0.1}, DIAMOND, "gates"),
     ({"truncate": 2}, DIAMOND, "gates"),
@@ -66,6 +71,50 @@ def test_what_does_not_fit_is_computed_again(memory, options, structure, expecte
         assert_same(found, reference)
 
 
+class Dropping(sn.Cell):
+    """A cell that draws numbers in training, which is no fixed graph."""
+
+    node_gates = ("u",)
+
+    def forward(self, z, h):
+        (u,), () = self.gates(z, h)
+        return nn.functional.dropout(u, 0.3, self.training)
+
+
+def test_what_can_not_be_compiled_goes_through_windows(memory, monkeypatch):
+    memory(LITTLE)
+    one = layer(cell=Dropping)
+    assert step(one, DIAMOND)[0] == ["windows"]
+    assert step(one.eval(), DIAMOND)[0] == ["recompute"]
+
+    def refuse(executor, p):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(Compiled, "run", refuse)
+    seen, found = step(one := layer(), DIAMOND)
+    assert seen == ["windows"]
+    assert_same(found, step(one, DIAMOND, executor="reference")[1])
+
+
+def test_gradients_of_edges_and_initial_states_are_enough(memory):
+    memory(LITTLE)
+    plans, seen = None, []
+    for options, extra in (({"edge_size": 2}, "edge_x"), ({}, "initial")):
+        one = layer("chain" if extra == "initial" else "graph", **options).requires_grad_(False)
+        structure = 5 if extra == "initial" else DIAMOND
+        plans = one.topology.plan([structure])
+        one.observer = lambda p: seen.append(p.save)
+        x = torch.zeros(plans[0].num_nodes, 3, dtype=torch.float64)
+        if extra == "edge_x":
+            one.edges.requires_grad_(True)
+            given = torch.zeros(4, 2, dtype=torch.float64)
+        else:
+            one.executor = "batched"
+            given = [torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)] * 2
+        one(x, plans, **{extra: given})
+    assert seen == ["windows", "windows"]
+
+
 def test_it_is_said_once_per_layer(memory, caplog):
     memory(LITTLE)
     one = layer()
@@ -80,8 +129,8 @@ def test_both_directions_of_a_layer_count(memory):
     for topology, expected in (("chain", "gates"), ("bichain", "windows")):
         one = layer(topology, executor="batched")
         plan = one.topology.plan([4])[0]
-        spec = saving.Spec(one.cells[0], frozenset(), plan, torch.zeros(4, 3))
-        memory(1.5 * saving.PEAK * saving.stored(spec) / saving.SHARE)
+        p = Pass(one.cells[0], plan, torch.zeros(4, 3))
+        memory(1.5 * saving.PEAK * saving.stored(p) / saving.SHARE)
         assert set(step(one, 4)[0]) == {expected}
 
 
@@ -102,7 +151,7 @@ def test_the_estimate_grows_with_nodes_edges_and_precision():
     x = torch.zeros(2, 3)
 
     def estimate(plan, layer=one):
-        return saving.stored(saving.Spec(layer.cells[0], frozenset(), plan, x))
+        return saving.stored(Pass(layer.cells[0], plan, x))
 
     # Two states, four gates of the input and of predecessors; the gate of an edge.
     numbers = 2 * 4 + 2 * 16

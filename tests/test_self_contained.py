@@ -68,6 +68,18 @@ def counted():
     return count_and_return
 
 
+def catches(u):
+    try:
+        return u / float(u.abs().max())
+    except RuntimeError:
+        return u
+
+
+@functools.wraps(sn.Cell.mean)
+def around_library(u):
+    return u * len(LOG)
+
+
 def with_default(u, seen=[]):  # noqa: B006
     seen.append(u)
     return u
@@ -104,6 +116,10 @@ OPEN = {
     "global print, which": lambda u: (print("called"), u)[1],
     "global getattr": lambda u: getattr(u, "tanh")(),  # noqa: B009
     "last is a method": nn.Tanh().forward,
+    "uses register_hook": lambda u: (u.register_hook(lambda g: g.clamp(-1, 1)), u)[1],
+    "uses requires_grad": lambda u: u if u.requires_grad else 2 * u,
+    "catches catches errors": catches,
+    "the global LOG, which Cell.mean reads": around_library,
     "uses __dict__": lambda u: u * len(u.__dict__),
 }
 
@@ -199,6 +215,12 @@ def test_a_module_inside_is_read_too():
     assert Code(cell(nn.LayerNorm(3))).why_not is None
 
 
+def test_a_module_that_is_not_registered_is_named():
+    made, parent = cell(torch.tanh), nn.Linear(2, 2)
+    object.__setattr__(made, "parent", parent)
+    assert Code(made).why_not == "Base.parent is a Linear"
+
+
 def test_every_cell_of_the_library_is_known():
     for name in sn.cells.names():
         assert Code(sn.cells.create(name, 2, 4, 1)).why_not is None, name
@@ -234,6 +256,9 @@ def test_a_method_and_the_code_of_a_function_are_watched(monkeypatch):
     assert code.is_unchanged()
     monkeypatch.setattr(Watched, "value", Base.value)
     assert not code.is_unchanged()
+    with monkeypatch.context() as patch:
+        patch.setattr(Watched, "last", lambda self, u: u, raising=False)
+        assert not code.is_unchanged()
     code = Code(cell(scaled))
     monkeypatch.setattr(scaled, "__code__", (lambda x: x).__code__)
     assert not code.is_unchanged()

@@ -1,7 +1,9 @@
 """Compiled programs on disk: what is kept, where, and what becomes of damaged entries."""
 
+import functools
 import os
 from dataclasses import replace
+from unittest.mock import Mock
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -10,6 +12,8 @@ from conftest import assert_same, everything, features
 from test_compiled import Affine, built
 
 import structnet as sn
+from structnet.cell import base
+from structnet.cell import product as products
 from structnet.execute.compiled import finished, known, linking, program, store
 from structnet.execute.compiled.signature import Signature, tensors_of
 
@@ -63,8 +67,9 @@ def test_a_damaged_entry_is_made_anew(place, monkeypatch):
     layer, plans = built("chain", "elman", hidden_size=5)
     x = features(plans)
     expected = everything(layer, x, plans, executor="compiled")
-    traced, trace = [], known._trace
-    monkeypatch.setattr(known, "_trace", lambda *given: traced.append(given) or trace(*given))
+    # A function in its place would keep programs from the disk.
+    trace = Mock(wraps=known._trace)
+    monkeypatch.setattr(known, "_trace", trace)
     for pattern in ("*.json", "*.so"):
         for file in place.glob(pattern):
             whole = file.read_bytes()
@@ -73,9 +78,9 @@ def test_a_damaged_entry_is_made_anew(place, monkeypatch):
             file.write_bytes(whole[:-9] + b"x" * 9)
         for is_damaged in (True, False):
             forget(monkeypatch)
-            traced.clear()
+            trace.reset_mock()
             assert_same(everything(layer, x, plans, executor="compiled"), expected, 0)
-            assert bool(traced) == is_damaged
+            assert trace.called == is_damaged
 
 
 @pytest.mark.parametrize("name", ["elman", "gru", "lstm", "mut1"])
@@ -178,3 +183,27 @@ def test_nothing_is_kept_in_a_folder_of_someone_else(place, monkeypatch):
     assert store.folder() is None
     monkeypatch.setattr(os, "getuid", lambda: owner)
     assert store.folder() == place.resolve()
+
+
+def doubled(function):
+    """As a decorator of a user's, which takes over the name of the module."""
+
+    @functools.wraps(function)
+    def double(*given, **options):
+        return 2 * function(*given, **options)
+
+    return double
+
+
+def test_a_library_that_was_patched_keeps_nothing(place, monkeypatch):
+    assert name(cell()) is not None
+    for owner, attribute in (
+        (sn.cells["elman"], "forward"),
+        (sn.Cell, "mean"),
+        (products, "product"),
+        (base, "masked"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, attribute, doubled(getattr(owner, attribute)))
+            assert name(cell()) is None, attribute
+    assert name(cell()) is not None

@@ -7,10 +7,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from structnet.cell.base import Cell
 from structnet.cell.call import States
 from structnet.cell.hooks import has_hooks, replaced_methods
 from structnet.execute.executor import Executor, Pass, Spec, find, reason
 from structnet.execute.transform import dispatch_mode
+from structnet.topology.schedule import schedule
 
 # The number of levels after which a layer is compiled: level by level, small ones in training took
 # 0.3 to 1 ms each, so that they take as long as compiling may, which was up to 20 s. It is a number
@@ -30,6 +32,8 @@ class InTime(Executor):
     def __init__(self, levels: int = 0) -> None:
         self.levels, self.programs = levels, 0
         self.why_not: str | None = None
+        # By cell and mode, why a trial was refused.
+        self._refused: dict[tuple[nn.Module, bool], str | None] = {}
 
     def run(self, p: Pass) -> tuple[Tensor, States]:
         self.levels += len(p.plan.steps)
@@ -47,6 +51,15 @@ class InTime(Executor):
         if self.programs > PROGRAMS:
             self._give_up(f"{type(p.cell).__name__} was compiled {self.programs} times")
         return found
+
+    def can_compile(self, cell: Cell, x: Tensor) -> bool:
+        """Whether a cell can be compiled at once, as a trial shows."""
+        if self.why_not is not None or not is_native(x) or unknown(cell) is not None:
+            return False
+        mode = cell, cell.training
+        if mode not in self._refused:
+            self._refused[mode] = refusal(cell, x)
+        return self._refused[mode] is None
 
     def _give_up(self, why: str) -> None:
         self.why_not = why
@@ -77,6 +90,27 @@ def is_called_alone(spec: Spec) -> bool:
     if any(has_hooks(one) or replaced_methods(one) for one in spec.cell.modules()):
         return False
     return reason(find("compiled"), spec) is None
+
+
+def refusal(cell: Cell, x: Tensor) -> str | None:
+    """Why a cell can't be compiled; None where two nodes, one after the other, can be.
+
+    Arguments:
+        cell: called in the mode that it is in.
+        x: any input of its size, in its dtype and on its device.
+    """
+    arity = cell.arity
+    plan = schedule([[0], [1]], num_nodes=2)
+    if arity is not None:
+        plan = schedule([[-1] * arity, [0] * arity])
+    x = x.new_zeros(2, x.shape[1], requires_grad=True)
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            out, _ = find("compiled").run(Pass(cell, plan, x))
+            torch.autograd.grad(out.sum(), x, allow_unused=True)
+    except (ValueError, RuntimeError) as error:
+        return str(error).partition("\n")[0]
+    return None
 
 
 def unknown(cell: nn.Module) -> str | None:

@@ -210,13 +210,14 @@ class Recurrence(nn.Module, metaclass=Checked):
             from structnet.nn.compiling import in_time
 
             chosen = in_time(self, spec)
-        if (save := self.save) == "auto":
-            from structnet.nn.saving import fitting
-
-            chosen, save = fitting(self, spec, chosen)
         truncate = self.truncate if self.training else None
         masks = self.noise.masks(cell, plan, x, self.training)
+        save = "gates" if self.save == "auto" else self.save
         p = Pass(cell, plan, x, initial, edges, masks, save, truncate, with_states is True)
+        if self.save == "auto":
+            from structnet.nn.saving import fitting
+
+            chosen, p = fitting(self, spec, chosen, p)
         if self.observer is not None:
             self.observer(p)
         with self.noise.dropped_weights(cell, self.training):

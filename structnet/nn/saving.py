@@ -1,6 +1,7 @@
 """What a pass stores for backward where the layer leaves it open (save=auto)."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -9,9 +10,9 @@ from torch import nn
 
 from structnet.cell.base import Cell
 from structnet.cell.frame import first_parameter
-from structnet.execute.executor import Executor, Spec, find, reason
+from structnet.execute.executor import Executor, Pass, Spec, find, reason
 from structnet.execute.transform import is_transformed
-from structnet.nn.compiling import InTime, is_native, unknown
+from structnet.nn.compiling import InTime
 from structnet.nn.option_checks import excludes_recomputing
 from structnet.system.memory import as_bytes, total_memory
 
@@ -24,53 +25,52 @@ PEAK = 2.5
 log = logging.getLogger("structnet")
 
 
-def fitting(layer: Any, spec: Spec, executor: Executor) -> tuple[Executor, str]:
-    """What runs a pass, and what it stores for backward.
+def fitting(layer: Any, spec: Spec, executor: Executor, p: Pass) -> tuple[Executor, Pass]:
+    """What runs a pass, and the pass with what it stores for backward.
 
     All that backward needs (gates), unless this would take more than SHARE of the memory and
-    backward will come: then recompute, where the cell can be compiled, else windows.
+    backward will come: then recompute, where the cell can be compiled, else windows, where the
+    executor takes them.
     """
-    assert spec.x is not None
-    if not torch.is_grad_enabled():
-        return executor, "gates"
-    needed = PEAK * stored(spec) * len(layer.cells)
-    if needed <= SHARE * _memory(spec.x.device) or not _learns(spec):
-        return executor, "gates"
-    if excludes_recomputing(spec.cell, spec.needs):
-        return executor, "gates"
-    for other, save in ((_compiled(executor, spec), "recompute"), (executor, "windows")):
-        if other is not None and reason(other, Spec(spec.cell, spec.needs | {save})) is None:
-            _say(layer, spec, needed, save)
-            return other, save
-    return executor, "gates"
+    needed = PEAK * stored(p) * len(layer.cells) if torch.is_grad_enabled() else 0
+    if needed <= SHARE * _memory(p.x.device) or not _learns(p):
+        return executor, p
+    if excludes_recomputing(p.cell, spec.needs):
+        return executor, p
+    ways = ((_compiled(executor, p), "recompute"), (executor, "windows"))
+    for other, save in ways:
+        # One that becomes compiled in time has the name of what runs until then.
+        asked = other and find(other.name)
+        if asked and reason(asked, spec._replace(needs=spec.needs | {save})) is None:
+            _say(layer, p, needed, save)
+            return other, replace(p, save=save)
+    return executor, p
 
 
 _told: "WeakSet[nn.Module]" = WeakSet()
 
 
-def _say(layer: nn.Module, spec: Spec, needed: float, save: str) -> None:
+def _say(layer: nn.Module, p: Pass, needed: float, save: str) -> None:
     """Say once that a layer computes parts of its passes again in backward."""
-    assert spec.plan is not None and spec.x is not None
     if layer not in _told:
         _told.add(layer)
         log.warning(
             "a training step of a layer on %s nodes would take about %s of %s of memory: "
             "save=%s stores less, and computes the rest again (save=gates does not)",
-            f"{spec.plan.num_nodes:,}",
+            f"{p.plan.num_nodes:,}",
             as_bytes(int(needed)),
-            as_bytes(_memory(spec.x.device)),
+            as_bytes(_memory(p.x.device)),
             save,
         )
 
 
-def stored(spec: Spec) -> int:
+def stored(p: Pass) -> int:
     """About the bytes of the states, inputs and gates of all nodes."""
-    assert spec.plan is not None and spec.x is not None
-    if (columns := _columns.get(spec.cell)) is None:
-        _columns[spec.cell] = columns = _count(spec.cell)
+    if (columns := _columns.get(p.cell)) is None:
+        _columns[p.cell] = columns = _count(p.cell)
     of_nodes, of_edges = columns
-    numbers = spec.plan.num_nodes * of_nodes + len(spec.plan.rows) * of_edges
-    return numbers * first_parameter(spec.cell, spec.x).element_size()
+    numbers = p.plan.num_nodes * of_nodes + len(p.plan.rows) * of_edges
+    return numbers * first_parameter(p.cell, p.x).element_size()
 
 
 _columns: "WeakKeyDictionary[nn.Module, tuple[int, int]]" = WeakKeyDictionary()
@@ -84,18 +84,18 @@ def _count(cell: Cell) -> tuple[int, int]:
     return sum(cell.state_sizes) + products, gates * cell.state_sizes[0]
 
 
-def _compiled(executor: Executor, spec: Spec) -> Executor | None:
+def _compiled(executor: Executor, p: Pass) -> Executor | None:
     """The executor that recomputes, where the pass is compiled or may be without being asked."""
     if executor.name == "compiled":
         return executor
-    assert spec.x is not None
-    may_be = isinstance(executor, InTime) and is_native(spec.x) and unknown(spec.cell) is None
+    may_be = isinstance(executor, InTime) and executor.can_compile(p.cell, p.x)
     return find("compiled") if may_be else None
 
 
-def _learns(spec: Spec) -> bool:
-    assert spec.x is not None
-    learning = (spec.x, *spec.cell.parameters())
+def _learns(p: Pass) -> bool:
+    """Whether a gradient may flow back through a pass."""
+    edges = () if p.edges is None else (p.edges,)
+    learning = (p.x, *edges, *(p.initial or ()), *p.cell.parameters())
     return any(one.requires_grad for one in learning) and not is_transformed()
 
 

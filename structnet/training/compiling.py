@@ -3,17 +3,14 @@
 import time
 from collections.abc import Iterator
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from structnet.execute.executor import Spec, choose
-from structnet.nn.compiling import compile_now, is_called_alone, unknown
+from structnet.nn.compiling import compile_now, is_called_alone, refusal, unknown
 from structnet.nn.recurrence import Recurrence
 from structnet.system.terminal import counted
-from structnet.topology.plan import Plan
-from structnet.topology.schedule import schedule
 
 # The step from which layers are compiled, and the fewest steps of a training that does so, as
 # compiling took up to 20 s. They are fixed, so that a killed run goes on with the same numbers.
@@ -79,28 +76,17 @@ def _level_by_level(net: nn.Module) -> Iterator[Recurrence]:
 
 
 def _refusal(layer: Recurrence) -> str | None:
-    """Why a layer can't be compiled; None where two nodes, one after the other, can be."""
-    for cell in layer.cells:
+    """Why a layer can't be compiled; None where it can be."""
+    for cell, size in zip(layer.cells, layer.input_sizes, strict=True):
         if (why_not := unknown(cell)) is not None:
             return f"{why_not}; net.executor=compiled compiles it nevertheless"
-    plans = [_two_nodes(arity) for arity in layer.arities]
-    weight = next(layer.parameters())
-    x = weight.new_zeros(2, layer.input_size, requires_grad=True)
-    modes = [(module, module.training) for module in layer.modules()]
-    try:
-        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            out = layer.eval()(x, plans, executor="compiled")
-            torch.autograd.grad(out.sum(), x, allow_unused=True)
-    except (ValueError, RuntimeError) as error:
-        return str(error).partition("\n")[0]
-    finally:
+        own = sum(cell.state_sizes) if cell.reads_own else 0
+        x = next(layer.parameters()).new_zeros(1, size + own)
+        modes = [(module, module.training) for module in cell.modules()]
+        cell.eval()
+        why_not = refusal(cell, x)
         for module, is_training in modes:
             module.training = is_training
+        if why_not is not None:
+            return why_not
     return None
-
-
-def _two_nodes(arity: int | None) -> Plan:
-    """The plan of a node and one that reads it."""
-    if arity is None:
-        return schedule([[0], [1]], num_nodes=2)
-    return schedule([[-1] * arity, [0] * arity])

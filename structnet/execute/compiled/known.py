@@ -105,7 +105,7 @@ def _find(
 def _program(
     cell: nn.Module, kind: tuple[Any, Signature, Any], name: str | None, learns: bool
 ) -> "Program | Finished":
-    key = *kind, key_of(cell)
+    key = *kind, key_of(cell), known(cell).code.read
     found = _programs.get(key)
     if found is None:
         _make_room(kind)

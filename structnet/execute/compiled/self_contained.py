@@ -8,7 +8,8 @@ functions, counters. A cell whose code is all known may be compiled without bein
 import builtins
 import dis
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -27,7 +28,11 @@ CHANGING = frozenset(
     name
     for name in dir(nn.Module())
     if name.startswith(("_", "register_", "add_", "set_", "load_")) and name != "__init__"
-) | {"train", "eval", "requires_grad_", "zero_grad", "apply", "grad", "__globals__", "__code__"}
+) | {"train", "eval", "requires_grad_", "zero_grad", "apply", "__globals__", "__code__"}
+# What of a tensor depends on autograd, or acts in it.
+OF_AUTOGRAD = frozenset(
+    ["grad", "grad_fn", "requires_grad", "is_leaf", "register_hook", "retain_grad", "retains_grad"]
+)
 # fmt: off
 BUILTINS = frozenset([
     abs, all, any, bool, dict, divmod, enumerate, float, int, isinstance, len, list, max, min,
@@ -45,6 +50,20 @@ WRITES = ("STORE_", "DELETE_GLOBAL", "DELETE_ATTR", "DELETE_SUBSCR", "IMPORT_")
 
 class _Open(Exception):
     """What in the code of a cell is not known."""
+
+
+class Same:
+    """Objects; equal to others that are the same ones."""
+
+    def __init__(self, values: Sequence[Any]):
+        # Held, so that nothing else comes to have their ids.
+        self.values, self.ids = values, tuple(map(id, values))
+
+    def __hash__(self) -> int:
+        return hash(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.ids == other.ids
 
 
 class Code:
@@ -69,19 +88,26 @@ class Code:
         """Whether every name stands for what it stood for."""
         return all(look() is value for look, value in self._held)
 
+    @property
+    def read(self) -> "Same":
+        """What the names stood for, as a part of the key of a program."""
+        return Same([value for _, value in self._held])
+
     def _read_module(self, module: nn.Module) -> None:
         kind = type(module)
         if is_ours(kind):
             return
         for name, value in vars(module).items():
-            # The values of a tensor that is no buffer may be taken for constants.
-            if name not in OWN and not isinstance(value, nn.Module):
+            # Modules and tensors among them are not registered: neither is watched.
+            if name not in OWN:
                 self._read(value, f"{kind.__name__}.{name}")
         for one in kind.__mro__:
             if not one.__module__.startswith(FRAMEWORK):
                 self._read_class(one)
 
     def _read_class(self, kind: type) -> None:
+        # A method may be added later.
+        self._hold(lambda: len(vars(kind)), len(vars(kind)))
         for name, value in vars(kind).items():
             where = f"{kind.__name__}.{name}"
             function = getattr(value, "__func__", getattr(value, "fget", value))
@@ -106,6 +132,7 @@ class Code:
         self._seen.add(function)
         where, code = function.__qualname__, function.__code__
         self._hold(lambda: function.__code__, code)
+        self._hold(lambda: function.__defaults__, function.__defaults__)
         given = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
         self._read(given, f"a default of {where}")
         closure = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
@@ -122,7 +149,10 @@ class Code:
             is_local = step.opname.startswith(LOCAL) and name not in closure
             if step.opname.startswith(WRITES) and not is_local:
                 raise _Open(f"{where} assigns or imports {name or 'an entry'}")
-            if step.opname in ATTRIBUTES and name in CHANGING:
+            # The end of an except clause: what is caught may be an error of tracing.
+            if step.opname == "POP_EXCEPT":
+                raise _Open(f"{where} catches errors")
+            if step.opname in ATTRIBUTES and name in CHANGING | OF_AUTOGRAD:
                 raise _Open(f"{where} uses {name}")
             if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
                 look = partial(_global, names, name)
@@ -173,8 +203,17 @@ def is_known(value: Any) -> bool:
         return True
     if isinstance(value, type):
         return is_ours(value) or issubclass(value, Exception | torch.Size)
-    is_of_library = isinstance(value, FunctionType) and value.__module__.startswith("structnet.")
-    return is_of_library or getattr(math, getattr(value, "__name__", ""), None) is value
+    return is_of_library(value) or getattr(math, getattr(value, "__name__", ""), None) is value
+
+
+def is_of_library(value: Any) -> bool:
+    """Whether a function is in the file of the library's module that it names.
+
+    A decorator's, which takes over the name of the module, is not.
+    """
+    if not isinstance(value, FunctionType) or not value.__module__.startswith("structnet."):
+        return False
+    return getattr(sys.modules.get(value.__module__), "__file__", "") == value.__code__.co_filename
 
 
 @cache

@@ -11,10 +11,12 @@ import os
 import platform
 import stat
 import sys
-from collections.abc import Hashable
+import sysconfig
+from collections.abc import Hashable, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +25,7 @@ from torch import nn
 from structnet.cell.hooks import has_hooks, replaced_methods
 from structnet.execute.compiled.fingerprint import key_of
 from structnet.execute.compiled.finished import Finished, as_json
-from structnet.execute.compiled.self_contained import OURS
+from structnet.execute.compiled.self_contained import APART, OURS, is_of_library
 from structnet.system.files import write_bytes
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 # Where programs are kept; nowhere, if it is set to nothing.
 VARIABLE = "STRUCTNET_CACHE"
 
+# The modules whose functions a program is traced through or made by.
+CALLED = ("structnet.cell.", "structnet.execute.")
+# Where other functions that they use and are decorated by are from.
+TRUSTED = (f"{Path(torch.__file__).parent}{os.sep}", f"{sysconfig.get_path('stdlib')}{os.sep}")
 # What a program is made of besides the cell's own file.
 SOURCES = Path(__file__).parents[2]
 
@@ -139,15 +145,36 @@ def _is_whole(path: Path, name: str) -> bool:
 
 
 def _is_ours(cell: nn.Module) -> bool:
-    """Whether all of a cell is the library's, with the methods that its files have."""
+    """Whether all of a cell is the library's, with the functions that its files have."""
     for one in cell.modules():
         if has_hooks(one) or replaced_methods(one) or not _is_named(type(one)):
             return False
-        for kind in type(one).__mro__[:-1]:
-            methods = [method for method in vars(kind).values() if hasattr(method, "__code__")]
-            if not all(f"{method.__module__}.".startswith(OURS) for method in methods):
-                return False
-    return True
+        if not all(map(_is_as_written, map(vars, type(one).__mro__[:-1]))):
+            return False
+    called = [name for name in sys.modules if name.startswith(CALLED) and name != __name__]
+    modules = [sys.modules[name] for name in called]
+    return all(map(_is_as_written, map(vars, modules)))
+
+
+def _is_as_written(names: Mapping[str, Any]) -> bool:
+    """Whether all functions of a class or a module are from files that nobody has put in place."""
+    values = [
+        getattr(one, "__func__", getattr(one, "fget", one))
+        for name, one in names.items()
+        if name not in APART
+    ]
+    return all(
+        is_of_library(one) or _is_trusted(one.__code__.co_filename)
+        for one in values
+        if isinstance(one, FunctionType)
+    )
+
+
+def _is_trusted(file: str) -> bool:
+    # Other packages may be below the standard library, and torch below these.
+    return file.startswith(TRUSTED[0]) or (
+        file.startswith(TRUSTED[1]) and "site-packages" not in file
+    )
 
 
 def _is_named(one: Any) -> bool:

@@ -22,6 +22,7 @@ SLOTS = (1, 2, 4, 5, 7)
 # Of the largest value: the operations are the same ones.
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 COARSE = 0.1
+LARGE = 1000.0
 
 
 def check(trace: Trace, cell: nn.Module) -> None:
@@ -58,9 +59,10 @@ def _difference(trace: Trace, cell: nn.Module) -> str | None:
     varies = not isinstance(trace.rows.shape[1], int)
     for slots in SLOTS if varies else (trace.rows.shape[1],):
         given = _draw(trace, cell, slots, seeds)
-        for learns, what in ((False, "values"), (True, "gradients")):
-            theirs = _results(trace, cell, given, learns, by_graph=False)
-            ours = _results(trace, cell, given, learns, by_graph=True)
+        # What hooks do to gradients may depend on how large these are.
+        for scale, what in ((None, "values"), (1.0, "gradients"), (LARGE, "gradients")):
+            theirs = _results(trace, cell, given, scale, by_graph=False)
+            ours = _results(trace, cell, given, scale, by_graph=True)
             if not all(map(_alike, ours, theirs)):
                 where = f" on {slots} slots" if varies else ""
                 return (
@@ -92,9 +94,10 @@ def _draw(trace: Trace, cell: nn.Module, slots: int, seeds: torch.Generator) -> 
 
 
 def _results(
-    trace: Trace, cell: nn.Module, given: Sequence[Tensor], learns: bool, by_graph: bool
+    trace: Trace, cell: nn.Module, given: Sequence[Tensor], scale: float | None, by_graph: bool
 ) -> list[Tensor | None]:
-    """The new states, and with `learns` the gradients of the inputs."""
+    """The new states, and with a `scale` the inputs' gradients of a total times it."""
+    learns = scale is not None
     count = 1 + len(trace.sizes)
     learning = [True] * count + trace.learns + [False] * len(trace.counts)
     given = [
@@ -110,13 +113,13 @@ def _results(
             own = count + len(names)
             tensors = dict(zip(names, given[count:own], strict=True))
             out = trace.call(cell, tensors, *given[:count], *given[own:])
-    if not learns:
+    if scale is None:
         return list(out)
     total = sum(one.double().sin().sum() for one in out if one.requires_grad)
     leaves = [one for one in given if one.requires_grad]
     if not isinstance(total, Tensor):
         return list(out)
-    return [*out, *torch.autograd.grad(total, leaves, allow_unused=True)]
+    return [*out, *torch.autograd.grad(scale * total, leaves, allow_unused=True)]
 
 
 def _alike(ours: Tensor | None, theirs: Tensor | None) -> bool:
