@@ -202,7 +202,9 @@ def test_wrong_choices_are_refused():
         ValueError, match=r"'save' is 'auto' or 'gates' or .* got 'gate'; did you mean 'gates'"
     ):
         sn.Recurrence("chain", "lstm", 3, 2, save="gate")
-    with pytest.raises(ValueError, match=r"'auto' takes no save='recompute', only compiled does"):
-        sn.Recurrence("chain", "lstm", 3, 2, save="recompute")
+    with pytest.raises(
+        ValueError, match=r"'batched' takes no save='recompute', only auto, compiled"
+    ):
+        sn.Recurrence("chain", "lstm", 3, 2, save="recompute", executor="batched")
     with pytest.raises(ValueError, match="save='windows' excludes truncate"):
         sn.Recurrence("chain", "lstm", 3, 2, save="windows", zoneout=0.1)

@@ -40,8 +40,9 @@ def fitting(layer: Any, spec: Spec, executor: Executor, p: Pass) -> tuple[Execut
     ways = ((_compiled(executor, p), "recompute"), (executor, "windows"))
     for other, save in ways:
         # One that becomes compiled in time has the name of what runs until then.
-        asked = other and find(other.name)
-        if asked and reason(asked, spec._replace(needs=spec.needs | {save})) is None:
+        if other is None:
+            continue
+        if reason(find(other.name), spec._replace(needs=spec.needs | {save})) is None:
             _say(layer, p, needed, save)
             return other, replace(p, save=save)
     return executor, p
