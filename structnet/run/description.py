@@ -23,7 +23,7 @@ def describe(run: Any) -> dict[str, Any]:
     if classes := learned_classes(task):
         learned["classes"] = classes
     found = {
-        **shown(run),
+        **listed(run),
         "config": dict(run.config),
         "plugins": needed(run.config),
         "vocabulary": None if task.vocabulary is None else task.vocabulary.counts,
@@ -36,7 +36,7 @@ def describe(run: Any) -> dict[str, Any]:
     return found
 
 
-def shown(run: Any) -> dict[str, Any]:
+def listed(run: Any) -> dict[str, Any]:
     """What a list of runs shows of a run and its configuration does not tell."""
     return {"monitor": run.task.monitor, "parts": run.parts}
 

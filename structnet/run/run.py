@@ -34,7 +34,7 @@ from structnet.nn.recurrence import Recurrence
 from structnet.nn.sizes import Sizes
 from structnet.nn.stepper import Stepper
 from structnet.run.components import Config, check_chosen, check_joint, component, create, is_joint
-from structnet.run.description import describe, embedded_config
+from structnet.run.description import describe, embedded_config, listed
 from structnet.run.directories import directory_for, part_names
 from structnet.run.manifest import PREVIOUS, Damaged, Manifest
 from structnet.run.plain import read_json
@@ -233,7 +233,7 @@ class Run:
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Save the figures of a finished run, and remove the last but one checkpoint."""
-        self._save_checked("metrics.json", metrics)
+        self._save_checked("metrics.json", {**metrics, **listed(self)})
         self.manifest.remove(PREVIOUS)
 
     def read_metrics(self) -> dict[str, Any]:

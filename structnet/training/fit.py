@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 from structnet.data.filled import unfilled_slots, warn_of_slots
 from structnet.nn.head import Head
 from structnet.registry import executors
-from structnet.run.description import shown
 from structnet.run.manifest import BEST
 from structnet.run.resuming import Saved
 from structnet.run.run import Run
@@ -85,7 +84,6 @@ def fit(
     # The test split last: the constant prediction's figures are then those of the test split.
     figures = {name: figures_of(trainer, module, loaders[name]) for name in ("validation", "test")}
     return {
-        **shown(run),
         "test": figures["test"],
         "validation": figures["validation"],
         "train": {**trained, **module.constant.figures()},
