@@ -71,6 +71,13 @@ def test_what_does_not_fit_is_computed_again(memory, options, structure, expecte
         assert_same(found, reference)
 
 
+def test_layers_of_runs_recompute_too(memory):
+    memory(LITTLE)
+    one = layer()
+    one.compiles = False
+    assert step(one, DIAMOND)[0] == ["recompute"]
+
+
 class Dropping(sn.Cell):
     """A cell that draws numbers in training, which is no fixed graph."""
 

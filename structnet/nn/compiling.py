@@ -1,6 +1,7 @@
 """Layers with executor `auto` that are compiled once they have run long enough."""
 
 import logging
+from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -29,7 +30,7 @@ class InTime(Executor):
 
     name = "batched"
 
-    def __init__(self, levels: int = 0) -> None:
+    def __init__(self, levels: float) -> None:
         self.levels, self.programs = levels, 0
         self.why_not: str | None = None
         # By cell and mode, why a trial was refused.
@@ -69,13 +70,15 @@ class InTime(Executor):
 _layers: "WeakKeyDictionary[nn.Module, InTime]" = WeakKeyDictionary()
 
 
-def in_time(layer: nn.Module, spec: Spec) -> Executor:
+def in_time(layer: Any, spec: Spec) -> Executor:
     """What runs a pass of a layer for which `auto` stands for `batched`."""
     assert spec.x is not None and spec.plan is not None
     # A single step is one call of the cell anyway.
     has_levels = len(spec.plan.steps) > 1
     if has_levels and is_native(spec.x) and is_called_alone(spec):
-        return _layers.setdefault(layer, InTime())
+        if layer not in _layers:
+            _layers[layer] = InTime(0 if layer.compiles else -inf)
+        return _layers[layer]
     return find("batched")
 
 

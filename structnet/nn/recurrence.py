@@ -35,9 +35,10 @@ class Recurrence(nn.Module, metaclass=Checked):
         input_size: the size of a node's input.
         hidden_size: the size of the cell's states.
         executor: what runs the cell: auto, or one by name, such as reference, batched or compiled.
-            Where auto is batched, the library's cells become compiled on a CPU after 50,000 levels.
-        save: what is stored for backward. gates: states and pre-activations; recompute (executor
-            compiled only): states; windows: states at every sqrt(L)-th of L levels (gradient
+            Where auto is batched, cells whose code is known are compiled on a CPU after 50,000
+            levels.
+        save: what is stored for backward. gates: states and pre-activations; recompute (executors
+            compiled and auto): states; windows: states at every sqrt(L)-th of L levels (gradient
             checkpointing); auto: gates where they fit, else recompute or windows (nn/saving.py).
         recurrent_dropout: the probability with which a unit of the states that are read is dropped.
         zoneout: the probability with which a unit keeps its state of the step before.
@@ -52,7 +53,7 @@ class Recurrence(nn.Module, metaclass=Checked):
 
     # Called with the pass of every direction before it runs, for diagnosis.
     observer: Callable[[Pass], None] | None = None
-    # Whether `auto` compiles the cell in time.
+    # Whether `auto` compiles the cell in time; set before the first pass.
     compiles = True
 
     def __init__(
@@ -206,7 +207,7 @@ class Recurrence(nn.Module, metaclass=Checked):
         if is_transformed():
             needs |= {"transforms"}
         chosen = choose(executor, spec := Spec(cell, needs, plan, x))
-        if executor == "auto" and self.compiles and chosen.name == "batched":
+        if executor == "auto" and chosen.name == "batched":
             from structnet.nn.compiling import in_time
 
             chosen = in_time(self, spec)
