@@ -1,5 +1,7 @@
 """What a pass stores for backward where the layer leaves it open."""
 
+from typing import Any
+
 import pytest
 import torch
 from conftest import assert_same
@@ -21,7 +23,7 @@ def memory(monkeypatch, traced):
     return lambda size: monkeypatch.setattr(saving, "total_memory", lambda: size)
 
 
-def layer(topology="graph", cell="lstm", **options):
+def layer(topology="graph", cell: Any = "lstm", **options):
     torch.manual_seed(0)
     return sn.Recurrence(topology, cell, 3, 4, dtype=torch.float64, **options)
 
@@ -105,20 +107,16 @@ def test_what_can_not_be_compiled_goes_through_windows(memory, monkeypatch):
 
 def test_gradients_of_edges_and_initial_states_are_enough(memory):
     memory(LITTLE)
-    plans, seen = None, []
-    for options, extra in (({"edge_size": 2}, "edge_x"), ({}, "initial")):
-        one = layer("chain" if extra == "initial" else "graph", **options).requires_grad_(False)
-        structure = 5 if extra == "initial" else DIAMOND
-        plans = one.topology.plan([structure])
-        one.observer = lambda p: seen.append(p.save)
-        x = torch.zeros(plans[0].num_nodes, 3, dtype=torch.float64)
-        if extra == "edge_x":
-            one.edges.requires_grad_(True)
-            given = torch.zeros(4, 2, dtype=torch.float64)
-        else:
-            one.executor = "batched"
-            given = [torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)] * 2
-        one(x, plans, **{extra: given})
+    seen = []
+    graph = layer(edge_size=2).requires_grad_(False)
+    graph.edges.requires_grad_(True)
+    edge_x = torch.zeros(4, 2, dtype=torch.float64)
+    chain = layer("chain", executor="batched").requires_grad_(False)
+    initial = [torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)] * 2
+    graph.observer = chain.observer = lambda p: seen.append(p.save)
+    x = torch.zeros(4, 3, dtype=torch.float64)
+    graph(x, graph.topology.plan([DIAMOND]), edge_x=edge_x)
+    chain(x, chain.topology.plan([4]), initial=initial)
     assert seen == ["windows", "windows"]
 
 
