@@ -152,6 +152,8 @@ def test_what_runs_the_layers_is_named():
     )
     assert compiling.executors_of(net[1], 5000) == "scan"
     assert compiling.executors_of(nn.Linear(1, 1), 5000) == ""
+    # Nothing is promised that will be refused.
+    assert compiling.executors_of(layer(Counting), 5000) == "batched"
 
 
 @pytest.mark.parametrize(("steps", "at", "compiles"), [

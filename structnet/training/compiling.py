@@ -46,7 +46,9 @@ def executors_of(net: nn.Module, steps: int) -> str:
         for layer in layers
         for cell in layer.cells
     }
-    in_time = steps >= LEAST and any(_level_by_level(net))
+    in_time = steps >= LEAST and any(
+        all(unknown(cell) is None for cell in layer.cells) for layer in _level_by_level(net)
+    )
     return ", ".join(names) + (f", compiled from step {FROM:,} on" if in_time else "")
 
 

@@ -149,5 +149,5 @@ def _name(dtype: torch.dtype) -> str:
 def _product(inner: int, columns: int, dtype: str, per_slot: bool, state: int | None) -> Product:
     found = getattr(torch, dtype)
     if not isinstance(found, torch.dtype):
-        raise ValueError(f"{dtype} is no type of numbers")
+        raise ValueError(f"{dtype!r} is not the name of a torch dtype")
     return Product(int(inner), int(columns), found, bool(per_slot), state)
