@@ -8,8 +8,9 @@ from commands import ROOT, isolated, run_python
 
 import structnet as sn
 from structnet.cell.library.elman import Elman
-from structnet.config.composing import compose, override, sweep
+from structnet.config.composing import compose, override
 from structnet.config.groups import GROUPS, groups
+from structnet.config.sweeping import sweep
 from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
 from structnet.training.options import OptimizerName, ScheduleName
 

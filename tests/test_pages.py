@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from commands import check_composed
 
-from structnet.config.composing import compose, sweep
+from structnet.config.composing import compose
 from structnet.config.fitting import fitting_words
+from structnet.config.sweeping import sweep
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))

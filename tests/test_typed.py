@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structnet import DataWarning
-from structnet.config.composing import compose, override, sweep
+from structnet.config.composing import compose, override
 from structnet.config.groups import defaults_of
+from structnet.config.sweeping import sweep
 
 ODD = (
     "2026_11_28", "1e3", "007", "1.50", "true", "null", "nan", "inf", "0x10", "run#1", "me@home",

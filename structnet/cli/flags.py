@@ -12,7 +12,8 @@ def check_flags(command: Command, words: Sequence[str]) -> None:
     known = command.flags
     for at, word in enumerate(words):
         flag, equals, value = word.partition("=")
-        if not word.startswith("-") or flag in known:
+        # A negative number is the value of a flag, which says why it takes none.
+        if not word.startswith("-") or flag in known or flag[1:].isdecimal():
             continue
         name = flag.lstrip("-").replace("-", "_")
         after = words[at + 1] if at + 1 < len(words) else ""

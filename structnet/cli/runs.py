@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from structnet.study.listing import Row
 
 HEAD = ("task", "topology", "cell", "metric", "minutes", "state", "directory")
-# From this on, a figure is printed with a power of ten.
-LARGE = 1e9
 # Column -> what rows are sorted by; None where a row has nothing in it.
 COLUMNS: dict[str, Callable[["Row"], Any]] = {
     "task": lambda row: row.task,
@@ -112,14 +110,7 @@ def _plain(row: "Row") -> dict[str, Any]:
 def _cells(row: "Row") -> list[str]:
     minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
     parts = [row.task or "", row.topology or row.net or "", row.cell or ""]
-    return [*parts, _figure(row), minutes, _state(row), row.directory]
-
-
-def _figure(row: "Row") -> str:
-    if row.figure is None:
-        return ""
-    shown = f"{row.figure:.4f}" if abs(row.figure) < LARGE else f"{row.figure:.4g}"
-    return f"{row.metric} {shown}{' (validation)' if row.split == 'validation' else ''}"
+    return [*parts, row.measured, minutes, _state(row), row.directory]
 
 
 def _state(row: "Row") -> str:

@@ -1,11 +1,12 @@
-"""train: compose, train, test and report; a sweep, a comparison, or a run that is resumed."""
+"""train: compose, train, test and report; a sweep, a comparison, or a resumed run."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structnet.registry.option_types import home
 from structnet.system.terminal import print_rows, visible
-from structnet.system.words import command_line, take_flag, take_values
+from structnet.system.words import command_line, take_flag, take_values, whole
 
 if TYPE_CHECKING:
     from structnet.run.resuming import Saved
@@ -13,17 +14,26 @@ if TYPE_CHECKING:
     from structnet.study.compare import Comparison
     from structnet.study.sweep import Sweep
 
+# Flags of sweeps and their examples.
+EXAMPLES = {"--jobs": "--jobs 2"}
+
 
 def run(words: list[str]) -> int:
     only_print = take_flag(words, "--cfg")
     multirun = take_flag(words, "-m") or take_flag(words, "--multirun")
     folders = take_values(words, "--config-dir")
+    counts = _take_counts(words)
+    jobs = counts.get("--jobs", 1)
     resumed = [word for word in words if word.startswith("resume=")]
     if resumed:
         words.remove(resumed[0])
-        return _resume(home(resumed[0].removeprefix("resume=")), words)
-    from structnet.config.composing import compose, sweep
+        return _resume(home(resumed[0].removeprefix("resume=")), words, counts)
+    if counts and not multirun:
+        flag, line = next(iter(counts)), command_line("train", "-m", *words)
+        raise ValueError(f"{flag} is for a sweep: {line} ... {EXAMPLES[flag]}")
+    from structnet.config.composing import compose
     from structnet.config.fitting import fitting_words
+    from structnet.config.sweeping import sweep
     from structnet.study.compare import Comparison
 
     # All are composed before the first is trained: a mistake in the last shows at once.
@@ -35,14 +45,14 @@ def run(words: list[str]) -> int:
         for overrides, config in zip(sweeps, composed, strict=True)
     ]
     if only_print:
-        import yaml
-
-        print("".join(yaml.safe_dump(config, sort_keys=False) for config in composed), end="")
+        _print_configs(composed)
         return 0
     if multirun and not any(comparisons):
         from structnet.study.sweep import Sweep
 
-        return _sweep(Sweep.compose(sweeps, composed, folders))
+        return _sweep(Sweep.compose(sweeps, composed, folders, jobs))
+    if counts:
+        raise ValueError("--jobs is for a sweep of single runs, not of comparisons: leave it out")
     for overrides, config, comparison in zip(sweeps, composed, comparisons, strict=True):
         # A run of a sweep, or a topology that was chosen for the task.
         if multirun or overrides != words:
@@ -58,13 +68,33 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _resume(directory: str, words: list[str]) -> int:
+def _take_counts(words: list[str]) -> dict[str, int]:
+    """Remove the flags of a sweep that have a number from the words; the number by flag."""
+    counts = {}
+    for flag, example in EXAMPLES.items():
+        try:
+            for value in take_values(words, flag):
+                counts[flag] = whole(value, flag)
+        except ValueError as error:
+            raise ValueError(f"{error}; for example: {example}") from error
+    return counts
+
+
+def _print_configs(configs: Iterable[Mapping[str, Any]]) -> None:
+    import yaml
+
+    print("".join(yaml.safe_dump(config, sort_keys=False) for config in configs), end="")
+
+
+def _resume(directory: str, words: list[str], counts: Mapping[str, int]) -> int:
     from structnet.study.sweep import LIST, Sweep
 
     if directory and Path(directory, LIST).is_file():
         if words:
             raise ValueError(f"{directory} holds a sweep, which is resumed as it is; got {words}")
-        return _sweep(Sweep.open(directory))
+        return _sweep(Sweep.open(directory, counts.get("--jobs", 1)))
+    if counts:
+        raise ValueError(f"--jobs is for a sweep, which {directory} does not hold: leave it out")
     return _resume_run(directory, words)
 
 

@@ -53,6 +53,7 @@ structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]: train a net and test 
   resume=DIR            resume a run, with other options of trainer if given, or a sweep
                         (sweeps/DATE_TIME_sweep, or its run=DIR)
   -m, --multirun        a sweep over all combinations of values with commas, as in cell=lstm,gru
+  --jobs N              of a sweep: so many runs at a time, each in a process of its own (1)
   --cfg                 print the composed configuration and stop
   --config-dir D        a folder with your own configuration files, as D/experiment/mine.yaml
   --plugin FILE         a Python file that registers your own components; may be repeated
@@ -62,7 +63,8 @@ structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]: train a net and test 
 Names and paths are read literally, with spaces and = in them; ~/ is the home folder. null stands
 for no value (./null for a file of that name). In a sweep, commas separate values, except between
 quotes within the argument: -m "task.root='a,b',c". If a run of a sweep fails, the others go on; a
-table of all runs is printed at the end, and the exit status is 1.
+table of all runs is printed at the end, and the exit status is 1. Runs at a time (--jobs) share the
+cores out where trainer.threads is not set; their output is in output.log of their directories.
 """,
     "runs": """\
 structnet runs [DIR ...]: run directories as a table, the newest first
@@ -226,7 +228,15 @@ structnet list [GROUP [NAME]]: components, with default, type and meaning of the
 
 EVERYWHERE = ("--plugin", "--traceback", "--help")
 FLAGS = {
-    "train": ("-m", "--multirun", "--cfg", "--config-dir", "--quiet", *EVERYWHERE),
+    "train": (
+        "-m",
+        "--multirun",
+        "--jobs",
+        "--cfg",
+        "--config-dir",
+        "--quiet",
+        *EVERYWHERE,
+    ),
     "runs": ("--json", *EVERYWHERE),
     "test": EVERYWHERE,
     "predict": ("--json", *EVERYWHERE),

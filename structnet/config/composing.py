@@ -5,10 +5,9 @@ Hydra's launchers, callbacks and job directories, which can name code to run, ar
 result is plain data, checked against the registries.
 """
 
-import itertools
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -43,7 +41,6 @@ from structnet.config.typed import (
     elsewhere,
     parse,
     sweep_hint,
-    takes_text,
 )
 from structnet.registry.option_types import fits
 from structnet.registry.suggest import did_you_mean
@@ -53,9 +50,6 @@ from structnet.run.run import saved_config
 from structnet.system.reading import read_text
 
 REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-# The values of a word in a sweep, which are separated by commas; one with a comma is quoted.
-PART = re.compile(r"""(?:^|,)("[^"]*"(?=,|$)|'[^']*'(?=,|$)|[^,]*)""")
-
 SENTENCE_END = re.compile(r"(?<=[.?!])(?<!al\.) (?=[A-Z])")
 
 
@@ -103,12 +97,6 @@ def saved(directory: str) -> dict[str, Any]:
         raise ValueError("; ".join(reasons)) from error
     warn_of_others(directory)
     return config
-
-
-def sweep(words: Sequence[str]) -> Iterator[list[str]]:
-    """All combinations of the values in the words of a sweep."""
-    choices = [[f"{word.key}={one}" for one in _values(word)] for word in parse(words)]
-    return (list(words) for words in itertools.product(*choices))
 
 
 def override(
@@ -275,20 +263,6 @@ def _as_typed(value: Any, kind: Any) -> Any:
     if type(value) in (int, float) and not fits(value, kind) and fits(str(value), kind):
         return str(value)
     return float(value) if type(value) is int and fits(0.5, kind) and kind is float else value
-
-
-def _values(word: Word) -> list[str]:
-    """The values of a word in a sweep; one if it has no comma."""
-    if not takes_text(word.key):
-        try:
-            (one,) = OverridesParser.create().parse_overrides([word.line])
-            return list(one.sweep_string_iterator()) if one.is_sweep_override() else [word.text]
-        except HydraException:
-            pass
-    if "," not in word.text:
-        return [word.text]
-    parts = PART.findall(word.text)
-    return [one[1:-1] if one[:1] in ("'", '"') and one[-1:] == one[:1] else one for one in parts]
 
 
 def _quoted(text: str) -> str:

@@ -252,10 +252,15 @@ def elsewhere(config: Mapping[str, Any], option: str) -> str | None:
 
 def takes_text(key: str) -> bool:
     """Whether values of the key are text, in which Hydra's grammar does not apply."""
+    return any(map(is_text, kinds_of(key)))
+
+
+def kinds_of(key: str) -> list[Any]:
+    """The types of the options that a key may name; none for a group, or an unknown key."""
+    if key in TOP_LEVEL:
+        return [TOP_LEVEL[key]]
     group, _, option = key.partition(".")
-    if key == "run":
-        return True
     if group not in GROUPS or not option:
-        return False
+        return []
     known = [options_of(group, name) for name in names_of(group)]
-    return any(is_text(options[option][0]) for options in known if option in options)
+    return [options[option][0] for options in known if option in options]

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from structnet import registry
 from structnet.registry.option_types import home
+from structnet.run.manifest import BEST, LAST, PREVIOUS
 from structnet.system.files import TEMPORARY, check_own_folder, remove_temporaries
 from structnet.system.words import command_line
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 LOCK = ".lock"
+# What a run prints that is trained beside others of its sweep.
+OUTPUT = "output.log"
 # Folders of a run's directory that training writes to.
 FOLDERS = ("checkpoints", "logs", "samples", "tensorboard")
 
@@ -104,6 +107,11 @@ def is_locked(directory: Path) -> bool:
     return False
 
 
+def can_resume(directory: Path) -> bool:
+    """Whether a run's directory holds a checkpoint, which may be damaged."""
+    return any((directory / name).is_file() for name in (LAST, PREVIOUS, BEST))
+
+
 def part_names(config: "Config") -> list[str]:
     """The names of the net's topology and cell, or of the net itself if it has no recurrence."""
     name = config["net"]["name"]
@@ -123,7 +131,7 @@ def _is_free(directory: Path) -> bool:
         {path.name for path in folder.glob("*") if not TEMPORARY.fullmatch(path.name)}
         for folder in (directory, directory / "checkpoints")
     )
-    return names <= {*begun, LOCK} and not kept
+    return names <= {*begun, LOCK, OUTPUT} and not kept
 
 
 def remove_empty(directory: Path) -> None:

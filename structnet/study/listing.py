@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from structnet import DataWarning
-from structnet.run.directories import LOCK, is_locked
+from structnet.run.directories import LOCK, can_resume, is_locked
 from structnet.run.logs import last_validation
-from structnet.run.manifest import BEST, LAST, PREVIOUS
+from structnet.run.manifest import PREVIOUS
 from structnet.run.plain import is_finite, read_json
 from structnet.run.saved import read_metrics, saved_config
 from structnet.study.sweep_list import LIST, read_list
@@ -25,6 +25,8 @@ CONFIG = "config.yaml"
 GROUPS = ("task", "topology", "cell", "net")
 # The largest JSON file that is read, in bytes: a vocabulary of a million words.
 LARGEST = 1 << 24
+# From this on, a figure is shown with a power of ten.
+LARGE = 1e9
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ class Row:
     split: str | None = None
     minutes: float | None = None
     epochs: int | None = None
+
+    @property
+    def measured(self) -> str:
+        """The metric and its figure, and that it is of a validation; empty if it isn't known."""
+        if self.figure is None:
+            return ""
+        shown = f"{self.figure:.4f}" if abs(self.figure) < LARGE else f"{self.figure:.4g}"
+        return f"{self.metric} {shown}{' (validation)' if self.split == 'validation' else ''}"
 
 
 def find(folder: Path) -> list[Path]:
@@ -186,8 +196,7 @@ def _count(value: Any) -> int | None:
 
 
 def _unfinished(directory: Path) -> str:
-    can_resume = any((directory / name).is_file() for name in (LAST, PREVIOUS, BEST))
-    return "stopped" if can_resume else "begun"
+    return "stopped" if can_resume(directory) else "begun"
 
 
 def _check_size(file: Path) -> None:

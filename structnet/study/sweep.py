@@ -1,4 +1,4 @@
-"""Sweeps: a run for every combination of values, and one table.
+"""Sweeps: a run for every combination of values, one or several at a time, and one table.
 
 DIR/sweep.json    the list of runs: words, directory, and the error of a run that failed
 DIR/table.md      the figures of all runs, written at the end
@@ -20,6 +20,7 @@ from structnet.run.directories import check_directory, new_directory
 from structnet.run.resuming import Saved, newest
 from structnet.run.run import Run
 from structnet.run.saved import read_metrics, saved_config
+from structnet.study.jobs import Jobs, Rows
 from structnet.study.ranking import markdown_table
 from structnet.study.sweep_list import LIST, read_list
 from structnet.system.files import write
@@ -59,52 +60,54 @@ class Part:
 
 @dataclass
 class Sweep:
-    """Runs that are trained one after the other; if one fails, the others go on.
+    """Runs of which so many at a time are trained; if one fails, the others go on.
 
     Arguments:
         directory: for the list and the table; None for a new one.
         parts: the runs.
         folders: with the user's own configuration files.
+        jobs: the number of runs at a time; more than 1 are trained in processes of their own.
     """
 
     directory: Path | None
     parts: list[Part]
     folders: Sequence[str] = ()
+    jobs: int = 1
 
     @classmethod
     def compose(cls, combinations: Sequence[list[str]], configs: Sequence[Config],
-                folders: Sequence[str]) -> "Sweep":  # fmt: skip
+                folders: Sequence[str], jobs: int = 1) -> "Sweep":  # fmt: skip
         """A new sweep, or the same one in its directory; ValueError for a directory in use."""
         parts = [Part(w, config) for w, config in zip(combinations, configs, strict=True)]
         names = [config["run"] for config in configs]
         named = {name for name in names if name is not None}
         if len(named) == 1 and None not in names:
-            return cls._named(Path(named.pop()).expanduser(), parts, folders)
+            return cls._named(Path(named.pop()).expanduser(), parts, folders, jobs)
         for part, name in zip(parts, names, strict=True):
             if names.count(name) > 1 and name is not None:
                 raise ValueError(f"several runs of the sweep have run={name}; leave it out")
             check_directory(part.config)
-        return cls(None, parts, folders)
+        return cls(None, parts, folders, jobs)
 
     @classmethod
-    def _named(cls, directory: Path, parts: list[Part], folders: Sequence[str]) -> "Sweep":
+    def _named(cls, directory: Path, parts: list[Part],
+               folders: Sequence[str], jobs: int) -> "Sweep":  # fmt: skip
         for number, (part, name) in enumerate(zip(parts, _names(parts), strict=True), start=1):
-            values = re.sub(r"[^A-Za-z0-9.+-]+", "-", name.replace("=", " "))
-            part.run = str(directory / f"{number}_{values[:LONGEST]}")
+            part.run = str(directory / folder_name(number, name))
         if (directory / LIST).is_file():
-            found = cls.open(directory)
+            found = cls.open(directory, jobs)
             if [part.words for part in found.parts] != [part.words for part in parts]:
                 raise ValueError(f"run={directory} holds another sweep; name another directory")
             return found
         check_directory({"run": str(directory)})
-        return cls(directory, parts, folders)
+        return cls(directory, parts, folders, jobs)
 
     @classmethod
-    def open(cls, directory: str | Path) -> "Sweep":
+    def open(cls, directory: str | Path, jobs: int = 1) -> "Sweep":
         """The sweep in a directory; ValueError says what is wrong with its list."""
         listed, folders = read_list(Path(directory))
         parts = [Part(words, compose(words, folders), run) for words, run in listed]
-        return cls(Path(directory), parts, folders)
+        return cls(Path(directory), parts, folders, jobs)
 
     def run(self, train: Callable[[Run, Saved | None], Figures]) -> None:
         """Train the runs that are not finished and write the table.
@@ -112,7 +115,8 @@ class Sweep:
         `Stopped` says how to resume. Raises ValueError if none of the runs can be trained.
 
         Arguments:
-            train: trains a run, from a checkpoint if there is one, and returns its figures.
+            train: trains a run by itself, from a checkpoint if there is one, and returns its
+                figures.
         """
         self._check()
         self.directory = self.directory or new_directory("sweep", SWEEPS)
@@ -122,26 +126,19 @@ class Sweep:
             f"{self.resume_command}",
             flush=True,
         )
-        for number, part in enumerate(self.parts, start=1):
-            print(f"{number}/{len(self.parts)} {command_line('train', *part.words)}", flush=True)
-            if part.failed or part.figures is not None:
-                print(visible(part.failed or f"finished already: {part.run}"), flush=True)
-                continue
-            try:
-                run = self._begin(part)
-                train(run, newest(run.manifest))
-            except KeyboardInterrupt as error:
-                raise Stopped(f"stopped; go on with: {self.resume_command}") from error
-            # Any error: the other runs are trained all the same.
-            except Exception as error:
-                part.failed = _reason(error)
-                print(f"failed: {visible(part.failed)}", flush=True)
-            self._save()
+        try:
+            if self.jobs == 1:
+                self._train_by_turns(train)
+            else:
+                self._train_at_once()
+        except KeyboardInterrupt as error:
+            raise Stopped(f"stopped; go on with: {self.resume_command}") from error
         self._write("table.md", markdown_table(*self.table()) + "\n")
 
     @property
     def resume_command(self) -> str:
-        return command_line("train", f"resume={self.directory}")
+        jobs = () if self.jobs == 1 else ("--jobs", self.jobs)
+        return command_line("train", f"resume={self.directory}", *jobs)
 
     @property
     def failures(self) -> list[str]:
@@ -167,6 +164,51 @@ class Sweep:
             for name, one, part in zip(_names(self.parts), figures, self.parts, strict=True)
         ]
         return ["", *columns, "directory"], rows
+
+    def _train_by_turns(self, train: Callable[[Run, Saved | None], Figures]) -> None:
+        for number, part in enumerate(self.parts, start=1):
+            print(f"{number}/{len(self.parts)} {command_line('train', *part.words)}", flush=True)
+            if part.failed or part.figures is not None:
+                print(visible(part.failed or f"finished already: {part.run}"), flush=True)
+                continue
+            try:
+                run = self._begin(part)
+                train(run, newest(run.manifest))
+            # Any error: the other runs are trained all the same.
+            except Exception as error:
+                part.failed = reason(error)
+                print(f"failed: {visible(part.failed)}", flush=True)
+            self._save()
+
+    def _train_at_once(self) -> None:
+        names, waiting = _names(self.parts), iter(enumerate(self.parts, start=1))
+
+        def end(number: int, failed: str | None) -> None:
+            part = self.parts[number - 1]
+            part.failed = failed
+            rows.add(number, names[number - 1], part.run, "failed" if failed else None)
+            if failed:
+                print(f"failed: {visible(failed)}", flush=True)
+            self._save()
+
+        def begin() -> bool:
+            number, part = next(waiting, (0, None))
+            if part is None:
+                return False
+            if not part.failed and part.figures is None:
+                try:
+                    jobs.start(number, part.words, self._begin(part).directory)
+                    return True
+                # Any error: the other runs are trained all the same.
+                except Exception as error:
+                    part.failed = reason(error)
+            end(number, part.failed)
+            return True
+
+        with Jobs(min(self.jobs, len(names)), self.folders) as jobs:
+            print(jobs, flush=True)
+            rows = Rows(len(names), max(map(len, names)))
+            jobs.train(begin, end)
 
     def _begin(self, part: Part) -> Run:
         """The part's run, in a new directory or in the one that it was started in."""
@@ -197,7 +239,7 @@ class Sweep:
                 try:
                     Run.compose(part.config, Path()).check()
                 except (ValueError, LookupError, OSError) as error:
-                    part.failed = _reason(error)
+                    part.failed = reason(error)
         if all(part.failed for part in self.parts):
             raise ValueError(f"none of the runs can be trained: {self.parts[0].failed}")
 
@@ -219,7 +261,13 @@ def _names(parts: Sequence[Part]) -> list[str]:
     return [" ".join(words) or f"run {number}" for number, words in enumerate(own, start=1)]
 
 
-def _reason(error: Exception) -> str:
+def folder_name(number: int, name: str) -> str:
+    """The name of a run's directory in that of its sweep: its number and the words it has."""
+    values = re.sub(r"[^A-Za-z0-9.+-]+", "-", name.replace("=", " "))
+    return f"{number}_{values[:LONGEST]}"
+
+
+def reason(error: Exception) -> str:
     """The error of a run in one line, with its place in the code unless its message is enough."""
     said = blame(error)
     if said is None and isinstance(error, ArithmeticError | LookupError | OSError | ValueError):
