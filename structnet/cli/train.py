@@ -1,4 +1,4 @@
-"""train: compose, train, test and report; a sweep, a comparison, or a resumed run."""
+"""train: compose, train, test and report; a sweep, a search, a comparison, or a resumed run."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from structnet.run.resuming import Saved
     from structnet.run.run import Run
     from structnet.study.compare import Comparison
+    from structnet.study.search import Search
     from structnet.study.sweep import Sweep
 
 # Flags of sweeps and their examples.
-EXAMPLES = {"--jobs": "--jobs 2"}
+EXAMPLES = {"--jobs": "--jobs 2", "--trials": "--trials 20"}
+SEARCH_FILES = "search.json, journal.log, table.md, one directory per run"
 
 
 def run(words: list[str]) -> int:
@@ -23,7 +25,7 @@ def run(words: list[str]) -> int:
     multirun = take_flag(words, "-m") or take_flag(words, "--multirun")
     folders = take_values(words, "--config-dir")
     counts = _take_counts(words)
-    jobs = counts.get("--jobs", 1)
+    jobs, trials = counts.get("--jobs", 1), counts.get("--trials")
     resumed = [word for word in words if word.startswith("resume=")]
     if resumed:
         words.remove(resumed[0])
@@ -33,9 +35,11 @@ def run(words: list[str]) -> int:
         raise ValueError(f"{flag} is for a sweep: {line} ... {EXAMPLES[flag]}")
     from structnet.config.composing import compose
     from structnet.config.fitting import fitting_words
-    from structnet.config.sweeping import sweep
+    from structnet.config.sweeping import has_interval, sweep
     from structnet.study.compare import Comparison
 
+    if multirun and (trials is not None or has_interval(words)):
+        return _search(words, folders, trials, jobs, only_print)
     # All are composed before the first is trained: a mistake in the last shows at once.
     sweeps = list(sweep(words)) if multirun else [words]
     sweeps = [[*overrides, *fitting_words(overrides, folders)] for overrides in sweeps]
@@ -87,12 +91,19 @@ def _print_configs(configs: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _resume(directory: str, words: list[str], counts: Mapping[str, int]) -> int:
+    from structnet.study import search
     from structnet.study.sweep import LIST, Sweep
 
-    if directory and Path(directory, LIST).is_file():
-        if words:
-            raise ValueError(f"{directory} holds a sweep, which is resumed as it is; got {words}")
-        return _sweep(Sweep.open(directory, counts.get("--jobs", 1)))
+    lists = [name for name in (LIST, search.LIST) if directory and Path(directory, name).is_file()]
+    if lists and words:
+        raise ValueError(f"{directory} holds a sweep, which is resumed as it is; got {words}")
+    jobs, trials = counts.get("--jobs", 1), counts.get("--trials")
+    if search.LIST in lists:
+        return _report(search.Search.open(Path(directory), trials, jobs))
+    if trials is not None:
+        raise ValueError(f"--trials is for a search, which {directory} does not hold: leave it out")
+    if lists:
+        return _sweep(Sweep.open(directory, jobs))
     if counts:
         raise ValueError(f"--jobs is for a sweep, which {directory} does not hold: leave it out")
     return _resume_run(directory, words)
@@ -139,6 +150,32 @@ def _sweep(sweep: "Sweep") -> int:
         print(f"{failed}; again with: {sweep.resume_command}")
     print(f"sweep: {visible(str(sweep.directory))} (sweep.json, table.md)")
     return int(bool(sweep.failures))
+
+
+def _search(
+    words: list[str], folders: list[str], trials: int | None, jobs: int, only_print: bool
+) -> int:
+    from structnet.study.search import Search
+    from structnet.study.searched import Searched
+
+    searched = Searched(words, folders)
+    if only_print:
+        _print_configs(searched.configs())
+        return 0
+    return _report(Search.compose(searched, trials, jobs))
+
+
+def _report(search: "Search") -> int:
+    """Train and report the trials of a search; the exit status, 1 if one has failed."""
+    search.run()
+    print_rows(*search.table(), left=(0, 1, 2, 5))
+    for failure in search.failures:
+        print(f"failed: {visible(failure)}")
+    if best := search.best:
+        print(best)
+    more = f"{search.resume_command} --trials {2 * search.count}"
+    print(f"search: {visible(str(search.directory))} ({SEARCH_FILES}); more runs: {more}")
+    return int(bool(search.failures))
 
 
 def _compare(comparison: "Comparison") -> None:

@@ -6,6 +6,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]   train a net and test it
   structnet train resume=DIR [trainer.max_epochs=N]           resume a run that was stopped
   structnet train -m topology=chain,bichain cell=lstm,gru     a sweep over all combinations
+  structnet train --trials N -m KEY='interval(LOW,HIGH)'      a search of ranges, by Optuna
   structnet runs [DIR ...] [sort=COLUMN]                      runs, their figures and states
   structnet test run=DIR                                      test a trained net again
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       predictions for your own files
@@ -50,10 +51,12 @@ structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]: train a net and test 
   debug=steps           train for two steps only, to see whether it runs
   seed=N                seed of the weights and of the order of samples (0)
   run=DIR               directory of a new run (runs/DATE_TIME_TASK-TOPOLOGY-CELL)
-  resume=DIR            resume a run, with other options of trainer if given, or a sweep
-                        (sweeps/DATE_TIME_sweep, or its run=DIR)
-  -m, --multirun        a sweep over all combinations of values with commas, as in cell=lstm,gru
+  resume=DIR            resume a run, with other options of trainer if given, or a sweep or search
+                        (sweeps/DATE_TIME_sweep, _search, or its run=DIR)
+  -m, --multirun        a sweep over all combinations of values with commas, as in cell=lstm,gru,
+                        or a search, where a value is interval(LOW,HIGH)
   --jobs N              of a sweep: so many runs at a time, each in a process of its own (1)
+  --trials N            of a search: the number of runs; Optuna chooses their values
   --cfg                 print the composed configuration and stop
   --config-dir D        a folder with your own configuration files, as D/experiment/mine.yaml
   --plugin FILE         a Python file that registers your own components; may be repeated
@@ -65,6 +68,11 @@ for no value (./null for a file of that name). In a sweep, commas separate value
 quotes within the argument: -m "task.root='a,b',c". If a run of a sweep fails, the others go on; a
 table of all runs is printed at the end, and the exit status is 1. Runs at a time (--jobs) share the
 cores out where trainer.threads is not set; their output is in output.log of their directories.
+
+A search draws from intervals, by the logarithm where HIGH is ten times LOW or more, unless tagged,
+as in tag(linear,interval(1,20)) or tag(log,interval(1,2)), and from values with commas. Runs are
+compared by their validation figure, and pruned if it is worse than the median after an epoch. It is
+resumed by the same command if that has run=DIR, or by resume=DIR; a larger --trials adds runs.
 """,
     "runs": """\
 structnet runs [DIR ...]: run directories as a table, the newest first
@@ -232,6 +240,7 @@ FLAGS = {
         "-m",
         "--multirun",
         "--jobs",
+        "--trials",
         "--cfg",
         "--config-dir",
         "--quiet",
