@@ -409,6 +409,41 @@ def traced(monkeypatch):
     monkeypatch.setattr(known, "_known", WeakKeyDictionary())
 
 
+# What stands for `structnet train` in a child: it leaves the files of a run, and computes nothing.
+FAKE = """
+import json, os, signal, sys, time
+from pathlib import Path
+
+words = sys.argv[1:]
+given = dict(word.split("=", 1) for word in words if "=" in word)
+place = Path(given.get("resume") or given["run"])
+number = int(place.name.split("_")[0])
+Path(f"words-{number}").write_text(json.dumps(words))
+
+def finish(figure):
+    (place / "config.yaml").write_text("task: {name: fake}")
+    figures = {"accuracy": figure}
+    metrics = {"test": figures, "validation": figures, "train": {"seconds": 60}}
+    (place / "metrics.json").write_text(json.dumps({**metrics, "monitor": "accuracy"}))
+
+def wait_for(name):
+    until = time.monotonic() + 60
+    while not Path(name).exists():
+        assert time.monotonic() < until, f"no {name}"
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Makes the children of sweeps run a source in place of `structnet train`."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setattr("structnet.study.jobs.MODULE", "fake_train")
+    return lambda source: (folder / "fake_train.py").write_text(FAKE + source)
+
+
 def pass_of(cell, plan, z, initial=None, **options):
     """A pass whose input is projected already."""
     given = Pass(cell, plan, z, initial and tuple(initial), **options)

@@ -14,45 +14,12 @@ from structnet.system.children import Child, stop
 WORDS = ("train", "-m", "task=arithmetic", "topology=chain", "run=mine")
 SMALL = (*WORDS, "task.digits=1", "task.train_size=20", "net.hidden_size=4",
          "net.embedding_size=4", "trainer.num_workers=0", "trainer.max_epochs=2")  # fmt: skip
-# What stands for `structnet train` in a child: it leaves the files of a run, and computes nothing.
-FAKE = """
-import json, os, signal, sys, time
-from pathlib import Path
-
-words = sys.argv[1:]
-given = dict(word.split("=", 1) for word in words if "=" in word)
-place = Path(given.get("resume") or given["run"])
-number = int(place.name.split("_")[0])
-Path(f"words-{number}").write_text(json.dumps(words))
-
-def finish(figure):
-    (place / "config.yaml").write_text("task: {name: fake}")
-    figures = {"accuracy": figure}
-    metrics = {"test": figures, "validation": figures, "train": {"seconds": 60}}
-    (place / "metrics.json").write_text(json.dumps({**metrics, "monitor": "accuracy"}))
-
-def wait_for(name):
-    until = time.monotonic() + 60
-    while not Path(name).exists():
-        assert time.monotonic() < until, f"no {name}"
-        time.sleep(0.01)
-"""
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    """Makes children run a source in place of `structnet train`."""
-    folder = tmp_path / "modules"
-    folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    monkeypatch.setattr("structnet.study.jobs.MODULE", "fake_train")
-    return lambda source: (folder / "fake_train.py").write_text(FAKE + source)
 
 
 def test_as_many_runs_are_trained_at_a_time_as_asked(place, fake):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from commands import call, files_below, refused
-from test_jobs import FAKE, SMALL
 
 import structnet as sn
 from structnet.config.sweeping import Interval, space
@@ -31,13 +30,9 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def fake(tmp_path, monkeypatch):
-    """Makes children run a source in place of `structnet train`."""
-    folder = tmp_path / "modules"
-    folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    monkeypatch.setattr("structnet.study.jobs.MODULE", "fake_train")
-    return lambda source: (folder / "fake_train.py").write_text(FAKE + FIGURE + source)
+def fake(fake):
+    """The same with a `figure` that depends on the learning rate."""
+    return lambda source: fake(FIGURE + source)
 
 
 def names(directory):
@@ -303,7 +298,8 @@ def test_a_search_that_is_killed_goes_on(place):
     import subprocess
     import time
 
-    words = [*SMALL[:-1], "trainer.max_epochs=100", "trainer.learning_rate=interval(1e-3,1e-1)"]
+    small = ("task.digits=1", "task.train_size=20", "net.hidden_size=4", "net.embedding_size=4")
+    words = (*WORDS, *small, "trainer.num_workers=0", "trainer.max_epochs=100")
     command = [sys.executable, "-m", "structnet.cli.main", *words, "--trials", "3", "--jobs", "2"]
     search = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     until = time.monotonic() + 200
