@@ -38,6 +38,17 @@ QUICK = {
         "scan",
         "linear",
     ),
+    "test_parts_of_a_batch_have_its_loss_by_their_numbers_of_targets": (
+        "arithmetic",
+        "automaton",
+        "copy",
+        "segmentation",
+        "sst",
+        "superpixels",
+        "swapped",
+        "text",
+        "trees",
+    ),
     "test_every_row_of_heads_measures_them_beside_the_full_softmax": ("words-10k",),
     "test_no_path_in_a_checkpoint_is_ever_removed": (
         "best_k_models-link",

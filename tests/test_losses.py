@@ -69,3 +69,20 @@ def test_unknown_targets_change_no_mean_over_the_known_ones(task, outputs, dtype
     torch.testing.assert_close(loss, expected, rtol=1e-14, atol=0)
     grads = [torch.autograd.grad(one, output, retain_graph=True)[0] for one in (loss, expected)]
     torch.testing.assert_close(*grads, rtol=1e-14, atol=1e-16)
+
+
+@pytest.mark.parametrize(("task", "outputs", "dtype", "unknown"), UNKNOWN)
+def test_parts_have_the_loss_of_all_by_their_numbers_of_known_targets(
+    task, outputs, dtype, unknown
+):
+    output = torch.randn(6, outputs, dtype=torch.float64)
+    samples = [[1, unknown], [unknown, unknown], [2, 0]]
+    whole = batch(*samples, dtype=dtype)
+    parts = []
+    for some in (slice(0, 1), slice(1, 2), slice(2, 3)):
+        part, mine = batch(*samples[some], dtype=dtype), output[2 * some.start : 2 * some.stop]
+        parts.append((task.loss(mine, part), task.num_targets(mine, part)))
+    assert parts[1][1] == 0 < parts[0][1]
+    total = task.num_targets(output, whole)
+    weighted = sum(loss * count for loss, count in parts) / total
+    torch.testing.assert_close(weighted, task.loss(output, whole), rtol=1e-12, atol=0)

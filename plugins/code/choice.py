@@ -148,3 +148,6 @@ class CodeChoice(sn.Task):
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
         scores = self.sample_output(output, batch)
         return self.cross_entropy(scores, batch.y[:: self.group])
+
+    def num_targets(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        return (batch.y[:: self.group] != sn.IGNORE).sum()

@@ -85,6 +85,9 @@ class SuperpixelTask(SceneTask):
         pixels = batch.y * self.weights.to(output)
         return -(pixels * output.log_softmax(dim=1)).sum() / pixels.sum().clamp(min=1e-9)
 
+    def num_targets(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        return (batch.y * self.weights.to(output)).sum()
+
     def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
         self.refuse_other_length(output, batch)
         return dict.fromkeys(("accuracy", "mean_iou"), pixels_of(output.argmax(dim=1), batch.y))

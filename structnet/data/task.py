@@ -145,7 +145,9 @@ class Task(Predicting, Showing, metaclass=Checked):
             samples: the split, as `load` returned it.
             topology: plans the samples.
             options: those of `sn.loader` but for `group`, as the trainer has them; `shuffle` for
-                the training split.
+                the training split, and `lanes`, the number of batches in its steps. Where batches
+                follow each other, those of one lane do: batch number k, k + lanes, ...; its
+                `batch_sampler` then says so by an attribute `follows`.
         """
         return loader(samples, topology, group=self.group, **options)
 
@@ -189,6 +191,15 @@ class Task(Predicting, Showing, metaclass=Checked):
     def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """The mean over targets (n,) that are not IGNORE, weighted by `weights` of classes (C,)."""
         return cross_entropy(output, y, weights)
+
+    def num_targets(self, output: Any, batch: Batch) -> Tensor:
+        """How many targets the loss of a batch is the mean over: by default the known ones of `y`.
+
+        A step of several batches weights their losses by it, so that it is the step of one batch
+        with all their samples. A task with a mean over something else overrides it.
+        """
+        y = batch.y
+        return (~y.isnan() if y.is_floating_point() else y != IGNORE).sum()
 
     def metrics(self) -> dict[str, Any]:
         """New metrics of torchmetrics, by name."""

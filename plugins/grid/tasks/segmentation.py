@@ -65,6 +65,10 @@ class Segmentation(SceneTask):
         self.refuse_other_length(output, batch)
         return self.cross_entropy(output, batch.y, self.weights.to(output))
 
+    def num_targets(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        known = batch.y != sn.IGNORE
+        return self.weights.to(output)[batch.y[known]].sum()
+
     def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
         return dict.fromkeys(("accuracy", "mean_iou"), (output, batch.y))
 

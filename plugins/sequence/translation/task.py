@@ -134,6 +134,10 @@ class Transduction(sn.Task):
         share = self.smoothing
         return nn.functional.cross_entropy(scores, target.y, label_smoothing=share)
 
+    def num_targets(self, output: Any, batch: sn.Batch) -> Tensor:
+        (target,) = batch.parts
+        return super().num_targets(output, target)
+
     def metrics(self) -> dict[str, Any]:
         from torchmetrics import MeanMetric
         from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy

@@ -182,6 +182,10 @@ class Parsing(sn.Task):
         labels = self.cross_entropy(self._masked(output.scores, is_word), output.y)
         return output.violations.mean() + self.weight * labels
 
+    def num_targets(self, output: Objective, batch: sn.Batch) -> Tensor:
+        """The number of trees: of the two means of the loss, the first is over them."""
+        return torch.tensor(len(output.violations), device=output.violations.device)
+
     def answer(self, net: nn.Module, batch: sn.Batch) -> list[Answer]:
         """The tree of every sentence in brackets, and the probability of its labels together."""
         words, bounds = spelled_words(batch.x), pairwise(batch.ptr.tolist())

@@ -69,6 +69,10 @@ class SceneParsing(SuperpixelTask):
         nodes = self.cross_entropy(output.scores[merged], output.around[merged])
         return output.violations.mean() + self.weight * (alone + nodes)
 
+    def num_targets(self, output: Objective, batch: sn.Batch) -> Tensor:
+        """The number of images: of the means of the loss, the first is over them."""
+        return torch.tensor(len(output.violations), device=output.violations.device)
+
     def metrics(self) -> dict[str, Any]:
         from torchmetrics import MeanMetric
 

@@ -123,8 +123,14 @@ class SST(sn.Task):
         return fit_sentences(*map(self._sentences, ("train", "validation", "test")))
 
     def loss(self, output: Tensor, batch: sn.Batch) -> Tensor:
-        target = batch.y if len(output) == len(batch.y) else batch.y[batch.ptr[:-1]]
-        return self.cross_entropy(output, target)
+        return self.cross_entropy(output, self._targets(output, batch))
+
+    def num_targets(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        return (self._targets(output, batch) != sn.IGNORE).sum()
+
+    def _targets(self, output: Tensor, batch: sn.Batch) -> Tensor:
+        """Those of all nodes, or of roots where the net gives an output per sample."""
+        return batch.y if len(output) == len(batch.y) else batch.y[batch.ptr[:-1]]
 
     def metrics(self) -> dict[str, Any]:
         from torchmetrics.classification import MulticlassAccuracy
