@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from structnet.data.batch import Batch, Sample, collate
+from structnet.data.cost import Costs, levels_of
 from structnet.system.signals import ignore
 from structnet.topology.base import Topology
 from structnet.topology.levels import stable_order
@@ -27,6 +28,9 @@ class Batches(Sampler[list[int]]):
         pool: samples are sorted by size within pools of about this many batches; 1 mixes all sizes.
         shuffle: a new order in every epoch; else batches go from small to large samples.
         seed: the seed of the order.
+        lanes: with `shuffle`, every so many consecutive batches, which are one step of training,
+            are alike in cost.
+        levels: the samples' numbers of levels, which are part of their cost; by default 0.
     """
 
     def __init__(
@@ -39,12 +43,19 @@ class Batches(Sampler[list[int]]):
         pool: int = 50,
         shuffle: bool = False,
         seed: int = 0,
+        lanes: int = 1,
+        levels: ArrayLike | None = None,
     ):
         counts = {"batch_nodes": batch_nodes, "batch_size": batch_size, "pool": pool}
+        counts["lanes"] = lanes
         for name, value in counts.items():
             if value is not None and value < 1:
                 raise ValueError(f"{name} is at least 1, got {value}")
         self.sizes = np.asarray(sizes, np.int64).reshape(-1, group).sum(1)
+        given = np.zeros(len(sizes), np.int64) if levels is None else np.asarray(levels, np.int64)
+        deepest = given.reshape(-1, group).max(1, initial=0)
+        self.costs = Costs(self.sizes, deepest, batch_nodes, batch_size)
+        self.lanes = lanes
         self.group, self.pool = group, pool
         self.batch_nodes, self.batch_size = batch_nodes, batch_size
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
@@ -88,7 +99,28 @@ class Batches(Sampler[list[int]]):
         batches = []
         for pool in self._pools(order):
             batches += self._cut(pool[stable_order(self.sizes[pool])])
+        if self.lanes > 1:
+            return self._dealt(batches, random)
         return [batches[i] for i in random.permutation(len(batches))]
+
+    def _dealt(self, batches: list[list[int]], random: np.random.Generator) -> list[list[int]]:
+        """Batches in steps of like cost; if one step has fewer, it is the last, of the smallest."""
+        order = stable_order(np.array([self.costs.of(batch) for batch in batches], np.int64))
+        first, *steps = np.split(order, np.arange(len(order) % self.lanes, len(order), self.lanes))
+        dealt = [self.costs.evened([batches[i] for i in step]) for step in steps]
+        mixed = [dealt[i] for i in random.permutation(len(dealt))]
+        lanes = [step[i] for step in mixed for i in random.permutation(self.lanes)]
+        return [*lanes, *(batches[i] for i in first)]
+
+    def excess(self) -> float:
+        """By what share of the mean the batch that costs most exceeds a step's others, on average.
+
+        Of the full steps of the epoch; 0 where there are none.
+        """
+        units = [[i // self.group for i in some[:: self.group]] for some in self._batches()]
+        costs = np.array([self.costs.of(batch) for batch in units], float)
+        steps = costs[: len(costs) // self.lanes * self.lanes].reshape(-1, self.lanes)
+        return float(steps.max(1).sum() / steps.mean(1).sum() - 1) if len(steps) else 0.0
 
     def _pools(self, order: NDArray[np.integer]) -> list[NDArray[np.integer]]:
         """Parts of an order, of about `pool` batches each."""
@@ -169,6 +201,7 @@ def loader(
     seed: int = 0,
     num_workers: int = 0,
     pin_memory: bool = False,
+    lanes: int = 1,
 ) -> DataLoader:
     """A DataLoader of `Batch`es, which its workers collate and plan.
 
@@ -180,6 +213,7 @@ def loader(
         topology: the topology that plans them.
         batch_nodes, batch_size, group, pool, shuffle, seed: as in `Batches`.
         num_workers, pin_memory: as in torch's DataLoader.
+        lanes: as in `Batches`, the number of batches that make a step of training.
     """
     batches = Batches(
         [sample.total_nodes for sample in samples],
@@ -189,6 +223,8 @@ def loader(
         pool=pool,
         shuffle=shuffle,
         seed=seed,
+        lanes=lanes,
+        levels=levels_of(samples, topology) if shuffle and lanes > 1 else None,
     )
     data = Batched(samples, topology)
     return batch_loader(data, batches, num_workers=num_workers, pin_memory=pin_memory)
