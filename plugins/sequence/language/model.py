@@ -126,6 +126,7 @@ class LanguageModel(TextTask):
             jitter=self.jitter and options.get("shuffle", False),
             seed=options.get("seed", 0),
             num_workers=options.get("num_workers", 0),
+            lanes=options.get("lanes", 1),
         )
 
     def prepare(self, net: nn.Module, batch: sn.Batch, states: Any, done: float) -> sn.Batch:

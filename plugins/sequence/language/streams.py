@@ -62,8 +62,9 @@ class Sliding(Sequence[sn.Sample]):
 
 
 class Streams(Sampler[list[int]]):
-    """The windows of an epoch, each [first step, step after the last] of every stream.
+    """The windows of an epoch, each [first step, step after the last, lane] of a lane's streams.
 
+    Every lane has streams of its own, and each window is there for one lane after the other.
     Determined by seed and epoch, so that training goes on in the middle of an epoch.
 
     Arguments:
@@ -74,17 +75,24 @@ class Streams(Sampler[list[int]]):
             the ends of windows are others in every epoch. Unlike there, the learning rate does not
             follow the length.
         seed: the seed of the lengths.
+        lanes: the number of lanes.
     """
 
-    def __init__(self, steps: int, window: int, *, jitter: bool = False, seed: int = 0):
+    # A lane's batches follow each other.
+    follows = True
+
+    def __init__(
+        self, steps: int, window: int, *, jitter: bool = False, seed: int = 0, lanes: int = 1
+    ):
         self.steps, self.window, self.jitter, self.seed = steps, window, jitter, seed
+        self.lanes = lanes
         self.epoch, self.taken = 0, slice(None)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def take(self, first: int | None, stop: int | None) -> None:
-        """Iterate only over the windows from `first` up to `stop` of an epoch."""
+        """Iterate only over those from `first` up to `stop` of an epoch."""
         self.taken = slice(first, stop)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -102,7 +110,8 @@ class Streams(Sampler[list[int]]):
             while (left := self.steps - starts[-1]) > 0:
                 starts.append(starts[-1] + min(left, self._length(random)))
             starts.pop()
-        return [list(pair) for pair in zip(starts, [*starts[1:], self.steps], strict=True)]
+        bounds = zip(starts, [*starts[1:], self.steps], strict=True)
+        return [[*pair, lane] for pair in bounds for lane in range(self.lanes)]
 
     def _length(self, random: np.random.Generator) -> int:
         mean = self.window / 2 if random.random() < HALVED else self.window
@@ -113,18 +122,26 @@ class Streams(Sampler[list[int]]):
 class StreamBatches(Dataset):
     """A text's windows, batch by batch.
 
-    Stream b begins at the prediction N * b // B, and all have the same number of steps: where one
-    runs into the next, what both predict is counted for the next alone.
+    Of all lanes' streams, S, stream s begins at the prediction N * s // S, and all have the same
+    number of steps: where one runs into the next, what both predict is counted for the next alone.
+
+    Arguments:
+        ids: the text's tokens.
+        streams: the number of streams of a lane.
+        topology: plans the windows.
+        lanes: the number of lanes.
     """
 
     ids: Ints
     streams: int
     topology: sn.Topology
+    lanes: int = 1
 
     @property
     def starts(self) -> Ints:
-        """Where every stream begins, and the text's end (B + 1,)."""
-        return (len(self.ids) - 1) * np.arange(self.streams + 1) // self.streams
+        """Where every stream of all lanes begins, and the text's end (S + 1,)."""
+        count = self.streams * self.lanes
+        return (len(self.ids) - 1) * np.arange(count + 1) // count
 
     @property
     def steps(self) -> int:
@@ -134,8 +151,8 @@ class StreamBatches(Dataset):
         return self.steps
 
     def __getitems__(self, window: Sequence[int]) -> sn.Batch:
-        first, stop = window
-        starts = self.starts
+        first, stop, lane = window
+        starts = self.starts[lane * self.streams :][: self.streams + 1]
         place = starts[:-1, None] + np.arange(first, stop)
         # A stream that is one step shorter ends with a step that is not counted.
         inside = place < starts[1:, None]
@@ -162,14 +179,21 @@ def stream_loader(
     jitter: bool = False,
     seed: int = 0,
     num_workers: int = 0,
+    lanes: int = 1,
 ) -> DataLoader:
     """A DataLoader of a text's windows, `streams` side by side or as many as the text allows.
 
+    Of several lanes, each has as many. ValueError for a text of fewer predictions than lanes.
     Where the text is read in fewer streams than that, windows are longer, of as many steps in all.
     """
-    most = len(windows.ids) - 1
+    most = (len(windows.ids) - 1) // lanes
+    if most < 1:
+        raise ValueError(
+            f"a text of {len(windows.ids)} tokens has no stream for each of {lanes} lanes: set "
+            "trainer.lanes to less"
+        )
     given = min(streams, most if windows.streams is None else windows.streams)
-    data = StreamBatches(windows.ids, given, topology)
+    data = StreamBatches(windows.ids, given, topology, lanes)
     window = windows.window * max(1, streams // given)
-    batches = Streams(data.steps, window, jitter=jitter, seed=seed)
+    batches = Streams(data.steps, window, jitter=jitter, seed=seed, lanes=lanes)
     return sn.batch_loader(data, batches, num_workers=num_workers)
