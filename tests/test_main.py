@@ -252,7 +252,8 @@ def test_every_epoch_has_all_samples_in_another_order_and_is_validated(place):
     step = Module.training_step
 
     def noted(self, batch, batch_idx):
-        seen.setdefault(self.trainer.current_epoch, []).append(batch.x.ids.tolist())
+        (one,) = batch
+        seen.setdefault(self.trainer.current_epoch, []).append(one.x.ids.tolist())
         return step(self, batch, batch_idx)
 
     with pytest.MonkeyPatch.context() as patch:

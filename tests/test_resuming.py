@@ -4,6 +4,7 @@ import json
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -111,13 +112,15 @@ def test_batches_of_an_epoch_that_is_gone_on_with_are_kept(monkeypatch):
     assert checkpoint("out")["progress"]["batches"] == 2
     message = refused("train", "resume=out", "trainer.max_steps=9", "trainer.batch_nodes=64")
     assert "trainer.batch_nodes=64" in message and "within epoch 1" in message
+    message = refused("train", "resume=out", "trainer.max_steps=9", "trainer.lanes=2")
+    assert "trainer.lanes=2: " in message and "leave it at 1" in message
+    assert call("train", "resume=out", "trainer.max_steps=3", "trainer.lanes=1").status == 0
 
 
-def test_minutes_are_counted_from_the_last_checkpoint(monkeypatch):
+def test_minutes_are_counted_from_the_last_checkpoint():
     from structnet.training import keeping
 
-    seconds, saved = [0.0], []
-    monkeypatch.setattr(keeping.time, "monotonic", lambda: seconds[-1])
+    module, saved = SimpleNamespace(wall_s=0.0), []
 
     class Trainer:
         loggers = ()
@@ -125,10 +128,10 @@ def test_minutes_are_counted_from_the_last_checkpoint(monkeypatch):
 
     run = type("Run", (), {"task": type("Task", (), {"monitor": "accuracy"}), "directory": Path()})
     keep = keeping.Keep(run, 2.0, None, None)
+    keep.on_train_start(Trainer, module)
     counts = []
-    for second in (0.0, 119.0, 120.0, 239.0, 240.0):
-        seconds.append(second)
-        keep.on_train_batch_start(Trainer, None, None, 1)
+    for module.wall_s in (0.0, 119.0, 120.0, 239.0, 240.0):
+        keep.on_train_batch_start(Trainer, module, None, 1)
         counts.append(len(saved))
     assert counts == [0, 0, 1, 1, 2]
 

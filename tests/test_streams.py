@@ -70,7 +70,7 @@ def test_lengths_are_jittered_by_seed_and_epoch():
     lengths = {}
     for epoch in (0, 1):
         streams.set_epoch(epoch)
-        lengths[epoch] = [stop - start for start, stop in streams]
+        lengths[epoch] = [stop - start for start, stop, _ in streams]
         assert sum(lengths[epoch]) == 20_000 and len(streams) == len(lengths[epoch])
     assert lengths[0] != lengths[1]
     halved = [length for length in lengths[0] + lengths[1] if length < 52]
@@ -79,9 +79,9 @@ def test_lengths_are_jittered_by_seed_and_epoch():
     others = [length for length in lengths[0] if length >= 52]
     assert 69 < np.mean(others) < 71 and 4 < np.std(others) < 6.5
     streams.set_epoch(0)
-    assert [stop - start for start, stop in streams] == lengths[0]
+    assert [stop - start for start, stop, _ in streams] == lengths[0]
     # A window as short as this stays as it is at least.
-    assert min(b - a for a, b in [*Streams(200, 3, jitter=True)][:-1]) == 3
+    assert min(b - a for a, b, _ in [*Streams(200, 3, jitter=True)][:-1]) == 3
 
 
 def test_part_of_an_epoch_is_the_same_windows():
@@ -91,6 +91,23 @@ def test_part_of_an_epoch_is_the_same_windows():
     streams.take(3, 6)
     assert [*streams] == whole[3:6] and len(streams) == 3
     assert all(before[1] == after[0] for before, after in pairwise(whole))
+
+
+def test_lanes_read_the_streams_that_one_lane_would_have():
+    """Window after window, of every lane in turn."""
+    whole = [*stream_loader(Windows(TEXT, 10), CHAIN, 6)]
+    lanes = [*stream_loader(Windows(TEXT, 10), CHAIN, 3, lanes=2)]
+    assert len(lanes) == 2 * len(whole) and all(one.num_samples == 3 for one in lanes)
+    for number, one in enumerate(whole):
+        pair = lanes[2 * number : 2 * number + 2]
+        assert torch.cat([lane.x.ids for lane in pair]).equal(one.x.ids)
+        assert torch.cat([lane.y for lane in pair]).equal(one.y)
+        assert [lane.follows for lane in pair] == [one.follows] * 2
+
+
+def test_a_text_too_short_for_its_lanes_is_refused():
+    with pytest.raises(ValueError, match="4 tokens has no stream for each of 5 lanes"):
+        stream_loader(Windows(TEXT[:4], 2), CHAIN, 3, lanes=5)
 
 
 def test_windows_as_samples_are_the_text():

@@ -387,11 +387,14 @@ def test_a_step_is_fused_on_a_cpu_and_as_torch_chooses_elsewhere(monkeypatch):
 
 
 def test_states_of_a_checkpoint_are_put_where_the_batch_is():
-    module = module_of(resumed=SimpleNamespace(states=[[torch.zeros(2, 3)]], spent={}))
+    carried = module_of(
+        resumed=SimpleNamespace(states=[[torch.zeros(2, 3)]], spent={}, batches=1)
+    ).carried
     there = torch.empty(3, device="meta")
-    ((state,),) = module.train()._before(SimpleNamespace(follows=True, ptr=there))
+    ((state,),) = carried.before(SimpleNamespace(follows=True, ptr=there), 0)
     assert state.device.type == "meta" and state.shape == (2, 3)
-    assert module._before(SimpleNamespace(follows=False, ptr=there)) is None
+    assert carried.before(SimpleNamespace(follows=False, ptr=there), 0) is None
+    assert carried.before(SimpleNamespace(follows=True, ptr=there), None) is None
 
 
 def test_seconds_are_those_of_training_without_the_test(monkeypatch):

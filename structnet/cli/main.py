@@ -12,6 +12,7 @@ from structnet import DataWarning
 from structnet.cli import commands
 from structnet.cli.flags import check_flags
 from structnet.cli.usage import USAGE
+from structnet.distributed.launch import go_alone, launched
 from structnet.registry.plugin import PluginWarning, blame, load_file
 from structnet.system.memory import shortage
 from structnet.system.signals import Stopped, stoppable
@@ -54,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise
         if not received:
             return status
-        print(message, file=sys.stderr)
+        # Of several processes the first one says it.
+        if launched().is_first:
+            print(message, file=sys.stderr)
         return 128 + received[0]
 
 
@@ -75,6 +78,8 @@ def _call(arguments: Sequence[str] | None, received: list[int]) -> int:
     except Exception as error:
         known = shortage(error) or blame(error) or _missing(error)
         text = known or str(error) or type(error).__name__
+        if getattr(error, "is_told", False):
+            return 2
         explained = text != str(error) or text.startswith("DataLoader worker")
         if not isinstance(error, MISTAKES) and not explained:
             raise
@@ -113,6 +118,9 @@ def _command(words: list[str]) -> int:
         print(command.help, end="")
         return 0
     check_flags(command, words)
+    # Only training is shared by processes that were started together.
+    if name != "train" and not go_alone():
+        return 0
     run = command.load()
     for plugin in take_values(words, "--plugin"):
         load_file(plugin)

@@ -1,14 +1,17 @@
 """train: compose, train, test and report; a sweep, a search, a comparison, or a resumed run."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from structnet.distributed.launch import divided, launched, refuse_several
 from structnet.registry.option_types import home
 from structnet.system.terminal import print_rows, visible
 from structnet.system.words import command_line, take_flag, take_values, whole
 
 if TYPE_CHECKING:
+    from structnet.run.components import Config
     from structnet.run.resuming import Saved
     from structnet.run.run import Run
     from structnet.study.compare import Comparison
@@ -21,6 +24,16 @@ SEARCH_FILES = "search.json, journal.log, table.md, one directory per run"
 
 
 def run(words: list[str]) -> int:
+    launch = launched()
+    if launch.size == 1:
+        return _run(words)
+    from structnet.cli.together import shared
+
+    with shared(launch):
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
     only_print = take_flag(words, "--cfg")
     multirun = take_flag(words, "-m") or take_flag(words, "--multirun")
     folders = take_values(words, "--config-dir")
@@ -33,21 +46,16 @@ def run(words: list[str]) -> int:
     if counts and not multirun:
         flag, line = next(iter(counts)), command_line("train", "-m", *words)
         raise ValueError(f"{flag} is for a sweep: {line} ... {EXAMPLES[flag]}")
-    from structnet.config.composing import compose
-    from structnet.config.fitting import fitting_words
     from structnet.config.sweeping import has_interval, sweep
-    from structnet.study.compare import Comparison
+    from structnet.distributed.world import current
 
+    with current().together():
+        refuse_several(launched(), multirun)
     if multirun and (trials is not None or has_interval(words)):
         return _search(words, folders, trials, jobs, only_print)
-    # All are composed before the first is trained: a mistake in the last shows at once.
-    sweeps = list(sweep(words)) if multirun else [words]
-    sweeps = [[*overrides, *fitting_words(overrides, folders)] for overrides in sweeps]
-    composed = [compose(overrides, folders) for overrides in sweeps]
-    comparisons = [
-        Comparison.compose(config, overrides, folders) if "compare" in config else None
-        for overrides, config in zip(sweeps, composed, strict=True)
-    ]
+    with current().together():
+        sweeps, composed, comparisons = _compose(sweep(words) if multirun else [words], folders)
+        refuse_several(launched(), any(comparisons))
     if only_print:
         _print_configs(composed)
         return 0
@@ -65,11 +73,47 @@ def run(words: list[str]) -> int:
         if comparison is not None:
             _compare(comparison)
             continue
-        from structnet.run.run import Run
-
-        Run.compose(config, Path()).check()
-        _train(Run.new(config), None)
+        _train_new(config)
     return 0
+
+
+def _compose(
+    sweeps: Iterable[list[str]], folders: list[str]
+) -> tuple[list[list[str]], list[dict[str, Any]], list["Comparison | None"]]:
+    """The words of every run, its configuration and its comparison, before the first is trained.
+
+    A mistake in the last shows at once.
+    """
+    from structnet.config.composing import compose
+    from structnet.config.fitting import fitting_words
+    from structnet.study.compare import Comparison
+
+    fitted = [[*overrides, *fitting_words(overrides, folders)] for overrides in sweeps]
+    composed = [divided(compose(overrides, folders), launched()) for overrides in fitted]
+    comparisons = [
+        Comparison.compose(config, overrides, folders) if "compare" in config else None
+        for overrides, config in zip(fitted, composed, strict=True)
+    ]
+    return fitted, composed, comparisons
+
+
+def _train_new(config: "Config") -> None:
+    """Train a new run; processes that torchrun has started again go on with the one before."""
+    from structnet.distributed.world import current
+    from structnet.run.directories import directory_for
+    from structnet.run.resuming import newest
+    from structnet.run.run import Run
+
+    world = current()
+    with world.together():
+        run = Run.compose(config, Path())
+        run.check()
+    directory = world.kept("run") or world.from_first(lambda: str(directory_for(config)))
+    world.keep("run", directory)
+    run = replace(run, directory=Path(directory))
+    with world.together():
+        found = newest(run.manifest)
+    _train(run, found)
 
 
 def _take_counts(words: list[str]) -> dict[str, int]:
@@ -91,10 +135,14 @@ def _print_configs(configs: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _resume(directory: str, words: list[str], counts: Mapping[str, int]) -> int:
+    from structnet.distributed.world import current
     from structnet.study import search
     from structnet.study.sweep import LIST, Sweep
 
     lists = [name for name in (LIST, search.LIST) if directory and Path(directory, name).is_file()]
+    if lists:
+        with current().together():
+            refuse_several(launched(), True)
     if lists and words:
         raise ValueError(f"{directory} holds a sweep, which is resumed as it is; got {words}")
     jobs, trials = counts.get("--jobs", 1), counts.get("--trials")
@@ -114,6 +162,7 @@ def _resume_run(directory: str, words: list[str]) -> int:
     if not directory:
         raise ValueError("resume= takes the directory of a run")
     from structnet.config.composing import override, saved
+    from structnet.distributed.world import current
     from structnet.run.run import Run
     from structnet.training.resume import (
         check_changes,
@@ -122,19 +171,22 @@ def _resume_run(directory: str, words: list[str]) -> int:
         reason_it_ended,
     )
 
-    run = Run.compose(saved(directory), Path(directory))
-    found = checkpoint_of(run)
-    config = override(run.config, words)
-    check_changes(found, run.directory / found.name, config["trainer"], run.config["trainer"])
-    ended, finished = reason_it_ended(found, config["trainer"]), is_finished(run, found)
-    changed = config != run.config
-    if found.epochs > config["trainer"]["max_epochs"] or (ended and finished and changed):
-        raise ValueError(f"{directory} has been trained {ended}")
+    world = current()
+    with world.together():
+        run = Run.compose(saved(directory), Path(directory))
+        found = checkpoint_of(run)
+        config = override(run.config, words)
+        check_changes(found, run.directory / found.name, config["trainer"], run.config["trainer"])
+        ended, finished = reason_it_ended(found, config["trainer"]), is_finished(run, found)
+        changed = config != run.config
+        if found.epochs > config["trainer"]["max_epochs"] or (ended and finished and changed):
+            raise ValueError(f"{directory} has been trained {ended}")
     if ended and finished:
         print(f"{directory} has been trained {ended}; nothing is changed")
         return 0
-    resumed = Run.compose(config, run.directory)
-    resumed.check(resumed=True)
+    with world.together():
+        resumed = Run.compose(divided(config, world.launch, resumed=True), run.directory)
+        resumed.check(resumed=True)
     _train(resumed, found)
     return 0
 
@@ -194,6 +246,8 @@ def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     from structnet.training.report import beats_baselines, print_table
 
     metrics = _finish(run, resumed)
+    if not launched().is_first:
+        return metrics
     here = f"run={run.directory}"
     print_table(run, metrics)
     # Where most nodes are of one class, as beside entities, accuracy is not what is to be learned.
@@ -211,6 +265,7 @@ def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
 
 def _finish(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     """Train and test a run, saving each result as soon as it is there; its figures."""
+    from structnet.distributed.world import current
     from structnet.run.directories import locked
     from structnet.system.memory import keep_memory
     from structnet.training.fit import train_run
@@ -218,8 +273,11 @@ def _finish(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     from structnet.training.samples import named
 
     keep_memory()
-    with locked(run.directory):
+    world = current()
+    with world.within_first(locked(run.directory)):
         net, metrics = train_run(run, resumed)
+        if not world.is_first:
+            return metrics
         run.save_net(net)
         draw_curve(run)
         # Saved before the baselines, which may fail.

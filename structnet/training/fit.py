@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
@@ -11,6 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from structnet.data.filled import unfilled_slots, warn_of_slots
+from structnet.distributed.dealing import deal, deal_evaluation
+from structnet.distributed.world import World, current
 from structnet.nn.head import Head
 from structnet.registry import executors
 from structnet.run.manifest import BEST
@@ -18,7 +20,6 @@ from structnet.run.resuming import Saved
 from structnet.run.run import Run
 from structnet.run.size import trains_on_gpu
 from structnet.system.signals import Stopped
-from structnet.system.terminal import counted
 from structnet.system.words import command_line
 from structnet.training.averaging import averaging
 from structnet.training.calibrating import Calibration
@@ -28,6 +29,7 @@ from structnet.training.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.training.module import Module
 from structnet.training.options import TrainerOptions
 from structnet.training.samples import Splits, load_samples
+from structnet.training.shared import check_same_start, exchanged, say_how
 from structnet.training.trainer import (
     check_machine,
     figures_of,
@@ -40,12 +42,17 @@ from structnet.training.trainer import (
 def train_run(run: Run, resumed: Saved | None) -> tuple[nn.Module, dict[str, Any]]:
     """Load the data, train the run's net from the start or from a checkpoint, and test it."""
     options = TrainerOptions.of(run.config)
-    check_machine(options)
-    if resumed:
-        run.load_learned()
-    splits = _load(run)
-    seed_everything(run.config["seed"], workers=True, verbose=False)
-    net = run.build_net(**_executor_here(run) if resumed else {})
+    world = current()
+    world.wait_at_most(options.timeout_minutes)
+    with world.together():
+        check_machine(options)
+        if resumed:
+            run.load_learned()
+        splits = _load(run)
+        seed_everything(run.config["seed"], workers=True, verbose=False)
+        net = run.build_net(**_executor_here(run) if resumed else {})
+    if world.size > 1:
+        check_same_start(world, run, net, splits, resumed)
     return net, fit(run, net, splits, options, resumed)
 
 
@@ -61,24 +68,29 @@ def fit(
     kept.
     """
     seed = run.config["seed"]
+    world = current()
     seed_everything(seed, workers=True, verbose=False)
-    share_cores(options.threads)
-    loaders = _loaders(run, splits, options)
+    share_cores(options.threads, world.launch.local_size)
+    with world.together():
+        loaders = _loaders(run, splits, options, world)
     module = Module(net, run.task, options, seed, loaders["train"], resumed)
     unfilled = unfilled_slots(run.topology, splits["train"])
     for name in ("validation", "test"):
         warn_of_slots(run.topology, unfilled, splits[name], f"the {name} split")
-    print(f"{counted(module.batches_per_epoch, 'batch', 'batches')} per epoch", flush=True)
+    say_how(module)
     if names := executors_of(net, module.steps):
         print(f"executor: {names}", flush=True)
     begin = Begin(run)
-    callbacks = [begin, Compile(module.steps), *_callbacks(run, net, splits, options, resumed)]
+    alone = [begin] if world.is_first else []
+    callbacks = [*alone, Compile(module.steps), *_callbacks(run, net, splits, options, resumed)]
     trainer = _trainer(run, options, callbacks, _files(run, module, resumed))
     _train(run, trainer, module, loaders["validation"])
     trained = _training_figures(trainer, module)
-    begin.save()
-    if options.keep == "best" and (run.directory / BEST).is_file():
-        run.load_checkpoint(net, "best.ckpt")
+    if world.is_first:
+        begin.save()
+        if options.keep == "best" and (run.directory / BEST).is_file():
+            run.load_checkpoint(net, "best.ckpt")
+    world.take_first(net)
     if options.calibrate:
         trained |= _calibrate(trainer, module, loaders["validation"])
     # The test split last: the constant prediction's figures are then those of the test split.
@@ -86,7 +98,7 @@ def fit(
     return {
         "test": figures["test"],
         "validation": figures["validation"],
-        "train": {**trained, **module.constant.figures()},
+        "train": {**trained, **module.measuring.constant.figures()},
         **({"unfilled_slots": unfilled} if unfilled else {}),
     }
 
@@ -104,7 +116,11 @@ def _load(run: Run) -> Splits:
     return splits
 
 
-def _loaders(run: Run, splits: Splits, options: TrainerOptions) -> dict[str, DataLoader]:
+def _loaders(
+    run: Run, splits: Splits, options: TrainerOptions, world: World
+) -> dict[str, DataLoader]:
+    """The batches of every split, dealt to processes and lanes."""
+    lanes = options.lanes or 1
     loaders = {
         name: run.task.loader(
             samples,
@@ -115,12 +131,17 @@ def _loaders(run: Run, splits: Splits, options: TrainerOptions) -> dict[str, Dat
             shuffle=name == "train",
             seed=run.config["seed"],
             num_workers=options.num_workers,
+            lanes=lanes if name == "train" else 1,
         )
         for name, samples in splits.items()
     }
-    batches: Any = loaders["train"].batch_sampler
-    batches.take(0, options.limit_batches)
-    return loaders
+    for loader in loaders.values():
+        batches: Any = loader.batch_sampler
+        batches.take(0, options.limit_batches)
+    return {
+        name: deal(loader, lanes, world) if name == "train" else deal_evaluation(loader, world)
+        for name, loader in loaders.items()
+    }
 
 
 def _callbacks(
@@ -128,13 +149,18 @@ def _callbacks(
 ) -> list[Callback]:
     best, waited = (None, None) if resumed is None else (resumed.best_score, resumed.waited)
     return [
-        progress(),
+        *([progress()] if current().is_first else []),
         *averaging(run.task, options.average, options.average_wait),
         *early_stopping(run.task, options.patience, waited),
-        *diagnosis(run, net, splits, options.diagnose, options.batch_nodes),
-        *illustration(run, splits, options.illustrate),
+        *(_shown(run, net, splits, options) if current().is_first else ()),
         Keep(run, options.save_minutes, options.save_steps, best),
     ]
+
+
+def _shown(run: Run, net: nn.Module, splits: Splits, options: TrainerOptions) -> Iterator[Callback]:
+    """What shows the net in training: pictures and diagnoses, of the first process alone."""
+    yield from diagnosis(run, net, splits, options.diagnose, options.batch_nodes)
+    yield from illustration(run, splits, options.illustrate)
 
 
 def _files(run: Run, module: Module, resumed: Saved | None) -> CheckpointFiles:
@@ -150,8 +176,6 @@ def _trainer(
         # The number of batches differs from epoch to epoch.
         reload_dataloaders_every_n_epochs=1,
         max_epochs=options.max_epochs,
-        limit_val_batches=options.limit_batches,
-        limit_test_batches=options.limit_batches,
         gradient_clip_val=options.clip_value if by_value else options.clip_norm,
         gradient_clip_algorithm="value" if by_value else "norm",
         callbacks=list(callbacks),
@@ -172,6 +196,8 @@ def _train(run: Run, trainer: Trainer, module: Module, validation: DataLoader) -
     except SystemExit as error:
         # Lightning raises it for an interrupt from the keyboard, and for SIGTERM.
         raise Stopped(f"stopped; {_advice(run)}") from error
+    except ConnectionError as error:
+        raise ConnectionError(f"{error}; {_advice(run)}") from error
     except OSError as error:
         if error.filename is None and str(run.directory) not in str(error):
             raise OSError(f"cannot write below {run.directory}: {error}") from error
@@ -186,6 +212,8 @@ def _advice(run: Run) -> str:
     """What to do after training has stopped before its end."""
     if (run.checkpoints / "last.ckpt").is_file():
         return f"go on with: {command_line('train', f'resume={run.directory}')}"
+    if not current().is_first:
+        return "go on from the checkpoint of the first process, if it has written one"
     return "nothing is kept, as the first epoch did not end: the same command starts it again"
 
 
@@ -196,6 +224,7 @@ def _training_figures(trainer: Trainer, module: Module) -> dict[str, Any]:
         "seconds": round(module.wall_s, 1),
         "nodes_per_s": round(module.nodes_per_s),
         "parameters": sum(parameter.numel() for parameter in module.net.parameters()),
+        **exchanged(trainer, module),
     }
 
 
@@ -208,9 +237,10 @@ def _calibrate(trainer: Trainer, module: Module, validation: DataLoader) -> dict
     head = getattr(module.net, "head", None)
     if module.task.monitor != "accuracy" or not isinstance(head, Head) or not head.linear:
         return {}
-    module.calibration = Calibration()
+    measuring = module.measuring
+    measuring.calibration = Calibration()
     figures_of(trainer, module, validation)
-    temperature, module.calibration = module.calibration.temperature(), None
+    temperature, measuring.calibration = measuring.calibration.temperature(), None
     if temperature is None:
         return {}
     for name in head.linear:

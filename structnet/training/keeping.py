@@ -1,7 +1,6 @@
 """Checkpoints of a training run: when they are saved, their files, and how they are restored."""
 
 import io
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from structnet.run.manifest import BEST, LAST, PREVIOUS
@@ -31,26 +30,30 @@ class Keep(Checkpoint):
 
     def __init__(self, run: Run, minutes: float | None, steps: int | None, best: float | None):
         self.run, self.minutes, self.steps, self.best = run, minutes, steps, best
-        self.monitor, self.saved_at = run.task.monitor, time.monotonic()
+        self.monitor, self.saved_at = run.task.monitor, 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self.saved_at = pl_module.wall_s
 
     def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save the state after the batch before: its figures are logged by now."""
         if batch_idx == 0:
             return
-        waited_s = time.monotonic() - self.saved_at
+        # By the first process's clock, so that all save at the same step.
+        waited_s = pl_module.wall_s - self.saved_at
         late = self.minutes is not None and waited_s >= 60 * self.minutes
         if late or (self.steps is not None and trainer.global_step % self.steps == 0):
-            self._save(trainer, LAST)
+            self._save(trainer, pl_module, LAST)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         score = trainer.callback_metrics.get(f"validation/{self.monitor}")
         # The best one first: the last one holds its figure, so that it has to be there.
         if score is not None and self._is_better(score.item()):
             self.best = score.item()
-            self._save(trainer, BEST)
-        self._save(trainer, LAST)
+            self._save(trainer, pl_module, BEST)
+        self._save(trainer, pl_module, LAST)
 
     @property
     def last(self) -> Path | None:
@@ -67,12 +70,12 @@ class Keep(Checkpoint):
         better = score < self.best if self.run.task.mode == "min" else score > self.best
         return better or self.best != self.best
 
-    def _save(self, trainer: Trainer, name: str) -> None:
+    def _save(self, trainer: Trainer, pl_module: Any, name: str) -> None:
         # The logs on disk then reach at least as far as the checkpoint.
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.run.directory / name)
-        self.saved_at = time.monotonic()
+        self.saved_at = pl_module.wall_s
 
 
 def restored(run: Run, module: Module, saved: Saved) -> dict[str, Any]:

@@ -10,14 +10,19 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch
-from structnet.data.cross_entropy import IGNORE
-from structnet.data.loader import Batches
 from structnet.data.task import Task
+from structnet.distributed.dealing import Dealt, Steps
+from structnet.distributed.gradients import Counted, StepGradient
+from structnet.distributed.noise import seed_noise
+from structnet.distributed.tree_sum import share_of
+from structnet.distributed.world import current
 from structnet.nn.head import Scores, plain_scores
 from structnet.registry import nets
 from structnet.run.resuming import PROGRESS, Saved
-from structnet.training.calibrating import Calibration
+from structnet.training.carrying import Carried
 from structnet.training.constant import Constant
+from structnet.training.finite import bad_lanes, refuse_step, refuse_weights
+from structnet.training.measuring import Measuring
 from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
 from structnet.training.options import TrainerOptions
 
@@ -30,7 +35,7 @@ class Module(LightningModule):
         task: gives the loss and the metrics.
         options: how the net is trained.
         seed: of the noise in training steps.
-        batches: the loader of the training split; not needed for testing.
+        batches: of the training split, dealt to processes and lanes; not needed for testing.
         resumed: the checkpoint that training goes on from.
     """
 
@@ -45,24 +50,22 @@ class Module(LightningModule):
     ):
         super().__init__()
         self.net, self.task, self.options, self.seed = net, task, options, seed
-        self.metrics: Any = nn.ModuleDict(task.metrics())
+        self.world, self.lanes = current(), options.lanes or 1
+        self.mine = share_of(self.lanes, self.world.rank, self.world.size)
+        # Whether a backward pass leaves the gradient of the step.
+        self.is_single = self.lanes == self.world.size == 1
+        self.measuring = Measuring(task, self.world)
         self.train_batches, self.resumed = batches, resumed
         spent = {} if resumed is None else resumed.spent
         self.nodes, self.seconds = spent.get("nodes", 0), spent.get("seconds", 0.0)
         self.wall, self.begun = spent.get("wall", 0.0), time.monotonic()
-        # Batches of this epoch: those done before a resume, those done by now, and all of them.
-        self.first = self.done_batches = self.all_batches = 0
-        self.loss = torch.zeros(())
-        # What the net ended with in the batch before, for windows of texts: in training, and else.
-        self.carried: dict[bool, Any] = {True: None if resumed is None else resumed.states}
-        # Of the split that was tested last.
-        self.constant = Constant()
-        # Collects scores while it is set.
-        self.calibration: Calibration | None = None
-        self.batches_per_epoch = 0 if batches is None else len(self._sampler)
-        self.steps = options.max_epochs * self.batches_per_epoch
-        if options.max_steps is not None:
-            self.steps = min(self.steps, options.max_steps)
+        # Steps of this epoch: those done before a resume, those done by now, and all of them.
+        self.first = self.done_steps = self.all_steps = 0
+        self.loss, self.counted = torch.zeros(()), Counted(0.0, 0, self.wall)
+        self.carried = Carried(resumed.states if resumed and resumed.batches else None, self.lanes)
+        self.steps_per_epoch = 0 if batches is None else len(self.sampler)
+        every = options.max_epochs * self.steps_per_epoch
+        self.steps = min(every, every if options.max_steps is None else options.max_steps)
 
     def configure_optimizers(self) -> Any:
         # On a CPU the fused step of a large embedding takes a sixth of the time; elsewhere torch
@@ -75,19 +78,26 @@ class Module(LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        done = self.done_batches
+        done = self.done_steps
         checkpoint[PROGRESS] = {
-            "batches": done if done < self.all_batches else 0,
+            "batches": done * self.lanes if done < self.all_steps else 0,
             "nodes": self.nodes,
             "seconds": self.seconds,
             "wall": self.wall_s,
             # Of the batch before, whose windows the next one follows.
-            "states": self.carried.get(True) or [],
+            "states": self.carried.of_all_lanes(self.world),
         }
 
     @property
     def wall_s(self) -> float:
-        """Seconds of training, including those before the run was resumed."""
+        """Seconds of training, including those before the run was resumed.
+
+        Of several processes the first one's, as of the last step: they decide by it what to do.
+        """
+        return self.counted.wall_s if self.world.size > 1 else self._own_wall_s
+
+    @property
+    def _own_wall_s(self) -> float:
         return self.wall + time.monotonic() - self.begun
 
     @property
@@ -127,43 +137,69 @@ class Module(LightningModule):
     def train_dataloader(self) -> DataLoader:
         """The batches of an epoch; of the epoch that was resumed, those that are left."""
         assert self.train_batches is not None
-        batches = self._sampler
+        sampler = self.sampler
         epoch, saved = self.trainer.current_epoch, self.resumed
-        batches.set_epoch(epoch)
-        batches.take(0, batches.taken.stop)
-        self.all_batches = len(batches)
-        self.first = saved.batches if saved is not None and saved.epochs == epoch else 0
-        self.done_batches = self.first
-        batches.take(self.first, batches.taken.stop)
+        sampler.set_epoch(epoch)
+        sampler.begin(0)
+        self.all_steps = len(sampler)
+        done = saved.batches if saved is not None and saved.epochs == epoch else 0
+        self.first = self.done_steps = done // self.lanes
+        sampler.begin(self.first)
         return self.train_batches
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        """The batch on a device; it is made on the CPU."""
-        return batch if device.type == "cpu" else batch.to(device)
+        self, batch: Dealt, device: torch.device, dataloader_idx: int
+    ) -> Dealt:
+        """The batches on a device; they are made on the CPU."""
+        is_there = device.type == "cpu"
+        return [one if one is None or is_there else one.to(device) for one in batch]
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Dealt, batch_idx: int) -> None:
         self.started = time.monotonic()
-        # Noise depends on the seed and the step alone: a resumed run draws the same.
-        seed = self.seed * 1_000_003 + self.trainer.global_step
-        # The generators of GPUs are left alone where none is used: it takes 0.3 ms or more.
-        seeds = torch.default_generator if self.device.type == "cpu" else torch
-        seeds.manual_seed(seed)
         given = self.options.learning_rate
         rate = given * SCHEDULES[self.options.schedule](self.done)
         for group in self.trainer.optimizers[0].param_groups:
             group.update(lr=rate, initial_lr=given)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        batch = self.task.prepare(self.net, batch, self._before(batch), self.done)
-        loss = self.task.loss(self._output(batch), batch)
-        self.loss = loss.detach()
-        self.log("loss", self.loss, prog_bar=True, batch_size=batch.num_samples)
+    def training_step(self, batch: Dealt, batch_idx: int) -> Tensor:
+        """The loss of this process's last lane; the backward passes of its others are done."""
+        busy = {lane: one for lane, one in zip(self.mine, batch, strict=True) if one is not None}
+        if not self.is_single:
+            # Lightning would do so between the passes of the lanes.
+            self.trainer.optimizers[0].zero_grad()
+            self.gradient = StepGradient(
+                self.net.parameters(), self.lanes, list(busy), self.world, self._own_wall_s
+            )
+        loss = torch.zeros((), device=self.device, requires_grad=True)
+        for lane, one in busy.items():
+            loss = self._lane_loss(lane, one)
+            if lane != max(busy):
+                self.trainer.strategy.backward(loss, self.trainer.optimizers[0])
+        return loss
+
+    def _lane_loss(self, lane: int, batch: Batch) -> Tensor:
+        seed_noise(self.seed, self.trainer.global_step, lane, self.device)
+        batch = self.task.prepare(self.net, batch, self.carried.before(batch, lane), self.done)
+        output = self._output(batch, lane)
+        loss = self.task.loss(output, batch)
+        if self.is_single:
+            self.counted = Counted(loss.detach(), batch.total_nodes, self._own_wall_s)
+        else:
+            targets = self.task.num_targets(output, batch)
+            self.under_way = loss.detach(), targets, batch.total_nodes
         penalty = getattr(self.net, "penalty", None)
         return loss if penalty is None else loss + penalty
 
-    def _output(self, batch: Batch) -> Any:
+    def on_after_backward(self) -> None:
+        """Put the gradient of the step, once all lanes are done, where that of a lane was."""
+        if self.is_single:
+            return
+        if self.gradient.busy:
+            self.gradient.add(*self.under_way)
+        if not self.gradient.busy:
+            self.counted = self.gradient.finish()
+
+    def _output(self, batch: Batch, lane: int | None) -> Any:
         """The net's output; of windows of texts, from the states that it ended with before."""
         if batch.follows is None:
             return self.net(batch)
@@ -173,20 +209,14 @@ class Module(LightningModule):
                 f"the task's batches follow each other, and {nets.called(net)} has no method "
                 "`carry`: take net=stack, or a task whose samples stand alone"
             )
-        output, finals = net.carry(batch, self._before(batch))
-        self.carried[self.training] = [[one.detach() for one in states] for states in finals]
+        output, finals = net.carry(batch, self.carried.before(batch, lane))
+        self.carried.keep(lane, finals)
         return output
 
-    def _before(self, batch: Batch) -> Any:
-        """The states that a batch starts from: of one that follows, those of the batch before."""
-        states = self.carried.get(self.training) if batch.follows else None
-        # Those of a checkpoint are on the CPU.
-        return states and [[one.to(batch.ptr.device) for one in layer] for layer in states]
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        self.nodes += batch.total_nodes
+    def on_train_batch_end(self, outputs: Any, batch: Dealt, batch_idx: int) -> None:
+        self.nodes += self.counted.nodes
         self.seconds += time.monotonic() - self.started
-        self.done_batches = self.first + batch_idx + 1
+        self.done_steps = self.first + batch_idx + 1
         # Set here, so that Lightning still validates at the end of the epoch.
         if self._is_over:
             self.trainer.should_stop = True
@@ -197,29 +227,21 @@ class Module(LightningModule):
         return self.left_s == 0 or (most is not None and self.trainer.global_step >= most)
 
     @property
-    def _sampler(self) -> Batches:
+    def sampler(self) -> Steps:
         assert self.train_batches is not None
-        return cast(Batches, self.train_batches.batch_sampler)
+        return cast(Steps, self.train_batches.batch_sampler)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Raise before a step that would make weights NaN or infinite."""
+        """Raise before a step that would make weights NaN or infinite, in all processes."""
+        self.loss = torch.as_tensor(self.counted.loss)
+        self.log("loss", self.loss, prog_bar=True, batch_size=1)
         named = [(n, p, p.grad) for n, p in self.net.named_parameters() if p.grad is not None]
         self.norm = torch.nn.utils.get_total_norm([grad for _, _, grad in named])
         scaled = self.trainer.precision == "16-mixed"
         if torch.isfinite(self.loss) and (scaled or torch.isfinite(self.norm)):
             return
-        bad = (
-            name
-            for name, parameter, grad in named
-            if not (torch.isfinite(parameter).all() and torch.isfinite(grad).all())
-        )
-        keep: Any = self.trainer.checkpoint_callbacks[-1]
-        raise FloatingPointError(
-            f"loss {self.loss.item()} at step {self.trainer.global_step} of epoch "
-            f"{self.trainer.current_epoch}: the first parameter whose value or gradient is not "
-            f"finite is {next(bad, 'none')}; last good checkpoint: {keep.last or 'none yet'}. "
-            "Try a smaller trainer.learning_rate or trainer.clip_norm, and look at the data."
-        )
+        lanes = "" if self.is_single else bad_lanes(self.gradient.losses, self.world)
+        refuse_step(self.trainer, self.loss, named, lanes)
 
     def configure_gradient_clipping(
         self,
@@ -240,22 +262,15 @@ class Module(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Raise for weights that the epoch's last step has made NaN or infinite."""
-        bad = [n for n, p in self.net.named_parameters() if not torch.isfinite(p).all()]
-        if bad:
-            keep: Any = self.trainer.checkpoint_callbacks[-1]
-            raise FloatingPointError(
-                f"{bad[0]} is not finite after epoch {self.trainer.current_epoch}; last good "
-                f"checkpoint: {keep.last or 'none yet'}. Try a smaller trainer.learning_rate or "
-                "trainer.weight_decay."
-            )
+        refuse_weights(self.trainer, self.net.named_parameters())
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Dealt, batch_idx: int) -> None:
         self._measure(batch, quick=True)
 
     def on_test_epoch_start(self) -> None:
-        self.constant = Constant()
+        self.measuring.constant = Constant()
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Dealt, batch_idx: int) -> None:
         self._measure(batch, quick=False)
 
     def on_validation_epoch_end(self) -> None:
@@ -266,24 +281,20 @@ class Module(LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_metrics("test")
 
-    def _measure(self, batch: Batch, quick: bool) -> None:
-        found = self._as_measured(self._output(batch))
-        alone = self.task.free_running(self.net, batch, quick)
-        for name, (output, target) in {**self.task.measured(found, batch), **alone}.items():
-            if len(target):
-                self.metrics[name].update(output, target)
-                if name in ("accuracy", "rmse"):
-                    self.constant.update(output, target, IGNORE)
-                if name == "accuracy" and self.calibration is not None:
-                    self.calibration.update(output, target)
-
-    def _as_measured(self, output: Any) -> Any:
-        is_plain = not isinstance(output, Scores) or self.task.takes_scores
-        return output if is_plain else plain_scores(output)
+    def _measure(self, dealt: Dealt, quick: bool) -> None:
+        (batch,) = dealt
+        found = None
+        if batch is not None:
+            made = self._output(batch, None)
+            is_plain = not isinstance(made, Scores) or self.task.takes_scores
+            output: Any = made if is_plain else plain_scores(made)
+            alone = self.task.free_running(self.net, batch, quick)
+            found = {**self.task.measured(output, batch), **alone}
+        # Those that follow each other can't be shared.
+        is_shared = batch is None or batch.follows is None
+        self.measuring.update(found, self.device, is_shared)
 
     def _log_metrics(self, split: str) -> None:
-        for name, metric in self.metrics.items():
-            if metric.update_called:
-                main = name == self.task.monitor
-                self.log(f"{split}/{name}", metric.compute(), prog_bar=main and split != "test")
-                metric.reset()
+        for name, value in self.measuring.figures():
+            main = name == self.task.monitor
+            self.log(f"{split}/{name}", value, prog_bar=main and split != "test")

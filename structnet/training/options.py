@@ -28,8 +28,14 @@ class TrainerOptions:
         pool: samples are sorted by size within pools of this many batches; 1 for no sorting, where
             the targets depend on a sample's size.
         num_workers: the number of processes that make batches; 0 makes them in the main process.
-        threads: the number of threads that compute; null for all cores but one, which is left to
-            making batches. Another number may change the last digits of results.
+        threads: the number of threads that compute, in each process; null for all cores but one,
+            which is left to making batches, shared by the processes of a machine. Another number
+            may change the last digits of results.
+        devices: the number of processes on this machine, one for each of its GPUs or for some of
+            its cores; auto takes as many as torchrun or Slurm has started.
+        lanes: the number of batches in a step, which the processes share: results depend on it, but
+            not on how many processes there are. null for as many as there are at the start.
+        timeout_minutes: how long one process waits for the others before it stops.
         optimizer: the optimizer, one of torch.optim's.
         learning_rate: the learning rate at the start.
         weight_decay: the weight decay, decoupled from the gradient with adamw.
@@ -72,6 +78,9 @@ class TrainerOptions:
     pool: int = 50
     num_workers: int = 1
     threads: int | None = None
+    devices: Literal["auto"] | int = "auto"
+    lanes: int | None = None
+    timeout_minutes: float = 30
     optimizer: OptimizerName = "adamw"
     learning_rate: float = 0.004
     weight_decay: float = 0.01

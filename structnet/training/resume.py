@@ -16,7 +16,7 @@ from structnet.system.terminal import counted
 from structnet.training.optimizing import name_of
 
 # The order of samples within an epoch depends on these options.
-BATCHING = ("batch_nodes", "batch_size", "pool", "limit_batches")
+BATCHING = ("batch_nodes", "batch_size", "pool", "limit_batches", "lanes")
 
 
 def checkpoint_of(run: Run) -> Saved:
@@ -71,10 +71,14 @@ def check_changes(
             "new run"
         )
     for option in BATCHING if found.batches else ():
-        if options[option] != before[option]:
+        # Older configurations have no lanes; none given are one.
+        now, then = (
+            given.get(option) or (1 if option == "lanes" else None) for given in (options, before)
+        )
+        if now != then:
             raise ValueError(
-                f"trainer.{option}={options[option]}: {file} was saved within epoch "
-                f"{found.epoch + 1}, whose batches it would change; leave it at {before[option]}"
+                f"trainer.{option}={now}: {file} was saved within epoch {found.epoch + 1}, whose "
+                f"batches it would change; leave it at {then}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Lightning's Trainer as we use it: without its banners, on one device, with a core for loading."""
+"""Lightning's Trainer as we use it: without its banners, with a core for loading."""
 
 import logging
 import warnings
@@ -13,11 +13,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from structnet.data.batch import Sample
+from structnet.distributed.dealing import deal_evaluation
+from structnet.distributed.world import current
 from structnet.run.logs import next_version
 from structnet.run.run import Run
 from structnet.system.cores import usable_cores
 from structnet.training.module import Module
 from structnet.training.options import TrainerOptions
+from structnet.training.strategy import shared
 
 # The instructions of processors for products in 16 bits.
 UNITS = {
@@ -27,7 +30,7 @@ UNITS = {
 
 
 def quiet_trainer(options: TrainerOptions, **others: Any) -> Trainer:
-    """Lightning's Trainer on one device, without its banners.
+    """Lightning's Trainer without its banners, on the device of each process.
 
     On a processor without instructions for its precision it computes in float32.
 
@@ -41,16 +44,20 @@ def quiet_trainer(options: TrainerOptions, **others: Any) -> Trainer:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*GPU available but not used.*",
         ".*isinstance.treespec, LeafSpec.*",
+        # All processes have the same figures.
+        ".*sync_dist=True.*",
         # A pretrained net within another.
         ".*module\\(s\\) in eval mode.*",
     ):
         warnings.filterwarnings("ignore", message)
     given: dict[str, Any] = {"accelerator": options.accelerator, "precision": options.precision}
-    others |= {"enable_model_summary": False, "devices": 1}
+    others |= {"enable_model_summary": False}
+    launch, minutes = current().launch, options.timeout_minutes
     try:
-        trainer = Trainer(**given, **others)
+        trainer = Trainer(**given, **others, **shared(launch, minutes))
         if trainer.strategy.root_device.type == "cpu" and not _multiplies(options.precision):
-            trainer = Trainer(**{**given, "precision": "32-true"}, **others)
+            given["precision"] = "32-true"
+            trainer = Trainer(**given, **others, **shared(launch, minutes))
         return trainer
     except Exception as error:
         # Lightning raises errors of several types of its own for these.
@@ -81,18 +88,23 @@ def check_machine(options: TrainerOptions) -> None:
         )
 
 
-def share_cores(threads: int | None) -> None:
+def share_cores(threads: int | None, processes: int = 1) -> None:
     """Compute with the given number of threads, or leave one core to loading.
 
     Cores are those that the process may use: that it is bound to, and no more than its container's
     share of computing time. Threads that compete for a core wait for each other. The number does
     not depend on the number of workers, since another number of threads sums in another order. If
     none is given, it is never more than what torch was told, by OMP_NUM_THREADS for example.
+
+    Arguments:
+        threads: the number of threads, if given.
+        processes: the number of processes that train on this machine.
     """
     if threads is not None:
         torch.set_num_threads(threads)
         return
-    torch.set_num_threads(min(torch.get_num_threads(), max(1, usable_cores() - 1)))
+    own = usable_cores() // processes
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, own - 1)))
 
 
 def loggers(run: Run) -> list[Logger]:
@@ -118,7 +130,6 @@ def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, f
         logger=False,
         enable_progress_bar=False,
         enable_checkpointing=False,
-        limit_test_batches=options.limit_batches,
     )
     batches = run.task.loader(
         samples,
@@ -127,4 +138,7 @@ def evaluate(run: Run, net: nn.Module, samples: Sequence[Sample]) -> dict[str, f
         batch_size=options.batch_size,
         num_workers=options.num_workers,
     )
-    return figures_of(trainer, Module(net, run.task, options), batches)
+    sampler: Any = batches.batch_sampler
+    sampler.take(0, options.limit_batches)
+    dealt = deal_evaluation(batches, current())
+    return figures_of(trainer, Module(net, run.task, options), dealt)

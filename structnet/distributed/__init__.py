@@ -1,0 +1,1 @@
+"""Training by several processes: who they are, what each computes, and how it becomes one step."""
