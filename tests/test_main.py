@@ -697,6 +697,16 @@ def test_the_largest_seed_is_named():
     assert str(2**32 - 1) in refused(*TINY, "debug=steps", f"seed={2**32}")
 
 
+def test_a_run_that_ended_before_its_first_checkpoint_is_begun_again(place):
+    """Even where its epoch has left pictures; a folder of that name alone may be the user's."""
+    begun = place / "begun"
+    (begun / "samples").mkdir(parents=True)
+    (begun / "samples" / "net-001.png").write_text("")
+    assert "run=begun is in use for other files" in refused(*TINY, "run=begun")
+    (begun / "config.yaml").write_text("")
+    assert call(*TINY, "run=begun").status == 0
+
+
 def test_a_directory_in_use_is_not_written_to(place):
     (place / "mine").mkdir()
     (place / "mine" / "thesis.txt").write_text("years of work")

@@ -131,7 +131,9 @@ def _is_free(directory: Path) -> bool:
         {path.name for path in folder.glob("*") if not TEMPORARY.fullmatch(path.name)}
         for folder in (directory, directory / "checkpoints")
     )
-    return names <= {*begun, LOCK, OUTPUT} and not kept
+    # What an epoch leaves before its checkpoint; else such a folder may be the user's own.
+    shown = {"samples", "diagnose.json"} if "config.yaml" in names else set()
+    return names <= {*begun, *shown, LOCK, OUTPUT} and not kept
 
 
 def remove_empty(directory: Path) -> None:
