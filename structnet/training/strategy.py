@@ -49,9 +49,15 @@ class Together(DDPStrategy):
 
 
 def tell_address() -> None:
-    """Tell torch where the first process is: torchrun has done so, Slurm has a list of nodes."""
+    """Tell torch where the first process is: torchrun has done so, Slurm has a list of nodes.
+
+    ValueError for variables of Slurm that Lightning does not take.
+    """
     if "MASTER_ADDR" not in os.environ or "MASTER_PORT" not in os.environ:
-        found = SLURMEnvironment(auto_requeue=False)
+        try:
+            found = SLURMEnvironment(auto_requeue=False)
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
         os.environ["MASTER_ADDR"] = found.main_address
         os.environ["MASTER_PORT"] = str(found.main_port)
 
