@@ -62,7 +62,7 @@ def fit(
     """Train the net, leave the weights to keep in it, and measure its figures.
 
     Checkpoints are saved in the run's directory after every epoch; a run that is resumed from one
-    gives the same numbers as a run that was never stopped. Training uses one device.
+    gives the same numbers as a run that was never stopped, whatever the number of processes.
 
     Raises FloatingPointError when the loss or a gradient is not finite; the last checkpoint is
     kept.
