@@ -73,7 +73,7 @@ def made(folder):
     random = np.random.default_rng(0)
     np.savez(folder / FILE, **arrays())
     for number in range(30):
-        pixels = random.integers(0, 256, (4, 3 + number % 3), np.uint8)
+        pixels = random.integers(0, 256, (4, 3 + number % 3, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     return {"TREES": write_sst(folder / "trees"), "FOLDER": folder}
 

@@ -241,8 +241,10 @@ def joined() -> Iterator[World]:
         yield _current
         return
     shared, rank, size = next(rendezvous("env://", launch.rank, launch.size))
-    # Processes that join once more must not read what they wrote before.
-    store = dist.PrefixStore(f"joined-{next(_joins)}", shared)  # pyright: ignore[reportPrivateImportUsage]
+    # torchrun's store lasts: what was written before a restart, or before joining once more, must
+    # not be read as the addresses of these processes.
+    prefix = f"joined-{launch.restarts}-{next(_joins)}"
+    store = dist.PrefixStore(prefix, shared)  # pyright: ignore[reportPrivateImportUsage]
     store.set(f"who/{rank}", f"process {rank} of {size} (pid {os.getpid()} on {_current.host})")
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
