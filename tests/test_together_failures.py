@@ -70,11 +70,16 @@ def test_a_run_of_which_ranks_are_killed_ends_as_one_that_was_not(tmp_path, monk
                 if launcher.poll() is not None:
                     break
                 time.sleep(draw.random() / 2)
-                os.kill(workers(launcher.pid)[draw.randrange(2)], signal.SIGKILL)
-                killed += 1
+                # None while they are being started again.
+                there = workers(launcher.pid)
+                if len(there) == 2:
+                    with suppress(ProcessLookupError):
+                        os.kill(there[draw.randrange(2)], signal.SIGKILL)
+                        killed += 1
             assert launcher.wait(timeout=300) == 0, Path("out.txt").read_text()
         finally:
             launcher.kill()
+            launcher.wait()
     assert killed == KILLS
     assert call(*WORDS, *STEPS, *steps, "run=straight").status == 0
     assert_same("killed", "straight")
@@ -108,6 +113,7 @@ def test_the_others_name_a_process_that_ends_or_hangs(tmp_path, monkeypatch, ran
         for one in both:
             one.kill()
             one.wait()
+            one.stderr.close()
     assert both[1 - rank].returncode == 2
     named = f"process 1 of 2 (pid {both[1].pid} on " if rank else "the process that the others are"
     assert named in said and "has ended or does not answer" in said
