@@ -55,7 +55,7 @@ structnet train [GROUP=NAME ...] [GROUP.OPTION=VALUE ...]: train a net and test 
                         (sweeps/DATE_TIME_sweep, _search, or its run=DIR)
   -m, --multirun        a sweep over all combinations of values with commas, as in cell=lstm,gru,
                         or a search, where a value is interval(LOW,HIGH)
-  --jobs N              of a sweep: so many runs at a time, each in a process of its own (1)
+  --jobs N              of a sweep: train N runs at a time, each in a process of its own (1)
   --trials N            of a search: the number of runs; Optuna chooses their values
   --cfg                 print the composed configuration and stop
   --config-dir D        a folder with your own configuration files, as D/experiment/mine.yaml

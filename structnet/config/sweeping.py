@@ -19,7 +19,8 @@ from structnet.registry.option_types import fits
 # The values of a word in a sweep, which are separated by commas; one with a comma is quoted.
 PART = re.compile(r"""(?:^|,)("[^"]*"(?=,|$)|'[^']*'(?=,|$)|[^,]*)""")
 TAGS = ("log", "linear")
-# An interval of positive numbers whose end is so many times its start is searched by the logarithm.
+# An interval of positive numbers is searched by the logarithm if its end is at least this many
+# times its start.
 WIDE = 10
 INTERVAL = re.compile(r"(?:[\w.+-]+[(,])*interval\(")
 

@@ -51,9 +51,9 @@ class Costs:
         return dealt if all(dealt) and max(map(self.of, dealt)) < max(costs) else step
 
     def _dealt(self, units: NDArray[np.int64], count: int) -> list[list[int]]:
-        """Units in so many batches; from the one that costs most on, each costs the least then.
+        """Units dealt to `count` batches: the costliest unit first, each to the cheapest batch.
 
-        Empty batches where units are left without room.
+        A single empty batch is returned if a unit has room in none.
         """
         dealt: list[list[int]] = [[] for _ in range(count)]
         nodes, levels, filled = (np.zeros(count, np.int64) for _ in range(3))

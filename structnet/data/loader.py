@@ -28,8 +28,8 @@ class Batches(Sampler[list[int]]):
         pool: samples are sorted by size within pools of about this many batches; 1 mixes all sizes.
         shuffle: a new order in every epoch; else batches go from small to large samples.
         seed: the seed of the order.
-        lanes: with `shuffle`, every so many consecutive batches, which are one step of training,
-            are alike in cost.
+        lanes: the number of batches in a step of training. With `shuffle`, the batches of a step,
+            which follow each other, are alike in cost.
         levels: the samples' numbers of levels, which are part of their cost; by default 0.
     """
 

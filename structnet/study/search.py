@@ -21,7 +21,7 @@ from structnet.run.saved import read_metrics
 from structnet.study.jobs import Jobs, Rows
 from structnet.study.ranking import markdown_table
 from structnet.study.searched import Searched
-from structnet.study.sweep import SWEEPS, folder_name, reason
+from structnet.study.sweep import SWEEPS, folder_name, reason, resume_command
 from structnet.study.trials import Trials, import_optuna
 from structnet.system.files import check_own_folder, write
 from structnet.system.signals import Stopped
@@ -55,7 +55,7 @@ class Training:
 
 
 class Search:
-    """Trials of which so many at a time are trained, in processes of their own.
+    """Trials, some of which are trained at a time, in processes of their own.
 
     ModuleNotFoundError says what to install without Optuna.
 
@@ -132,8 +132,7 @@ class Search:
 
     @property
     def resume_command(self) -> str:
-        jobs = () if self.jobs == 1 else ("--jobs", self.jobs)
-        return command_line("train", f"resume={self.directory}", *jobs)
+        return resume_command(self.directory, self.jobs)
 
     @property
     def failures(self) -> list[str]:

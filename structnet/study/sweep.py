@@ -60,7 +60,7 @@ class Part:
 
 @dataclass
 class Sweep:
-    """Runs of which so many at a time are trained; if one fails, the others go on.
+    """Runs, one or some of which are trained at a time; if one fails, the others go on.
 
     Arguments:
         directory: for the list and the table; None for a new one.
@@ -137,8 +137,7 @@ class Sweep:
 
     @property
     def resume_command(self) -> str:
-        jobs = () if self.jobs == 1 else ("--jobs", self.jobs)
-        return command_line("train", f"resume={self.directory}", *jobs)
+        return resume_command(self.directory, self.jobs)
 
     @property
     def failures(self) -> list[str]:
@@ -252,6 +251,11 @@ class Sweep:
         assert self.directory is not None
         self.directory.mkdir(parents=True, exist_ok=True)
         write(self.directory / name, lambda path: path.write_text(text))
+
+
+def resume_command(directory: Path | None, jobs: int) -> str:
+    """The command that goes on with a sweep or a search, with as many runs at a time."""
+    return command_line("train", f"resume={directory}", *(["--jobs", jobs] if jobs > 1 else []))
 
 
 def _names(parts: Sequence[Part]) -> list[str]:
