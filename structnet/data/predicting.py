@@ -1,12 +1,12 @@
 """What a task tells of predictions: for a user's files and texts, and of what a net writes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from torch import nn
 
-from structnet.data.batch import Batch, Located, Sample
+from structnet.data.batch import Batch, Located, Origin, Sample
 from structnet.data.drawing import Answer
 from structnet.registry import tasks
 from structnet.topology.base import Topology
@@ -43,6 +43,30 @@ class Predicting:
         name = tasks.called(self)
         way_out = "; structnet predict run=DIR path=FILE reads files" if self.reads_files else ""
         raise ValueError(f"{name} does not read texts: the task has no method `read_text`{way_out}")
+
+    def read_record(self, record: Mapping[str, Any], place: Located, topology: Topology) -> Sample:
+        """Make a sample of an object as JSON holds it, in the task's own format, for prediction.
+
+        By default this is `{"text": ...}`, of a task that reads texts. ValueError, which names the
+        place and the key, for what is none.
+        """
+        if not self.reads_records:
+            raise ValueError(
+                f"{tasks.called(self)} makes no samples of JSON objects: the task has neither a "
+                "method `read_record` nor `read_text`"
+            )
+        text = record.get("text")
+        if not isinstance(text, str) or len(record) > 1:
+            raise ValueError(
+                f'{place.path}, line {place.line}: expected {{"text": "..."}} alone, got '
+                f"an object with {repr(list(record))[:200]}"
+            )
+        return self.read_text(Origin(place.path, place.line, text), topology)
+
+    @property
+    def reads_records(self) -> bool:
+        """Whether the task makes samples of JSON objects."""
+        return self.reads_texts or type(self).read_record is not Predicting.read_record
 
     @property
     def reads_files(self) -> bool:
