@@ -32,7 +32,7 @@ def test_a_task_that_reads_texts_reads_an_object_with_one():
 
 @pytest.mark.parametrize("record", [{}, {"text": 3}, {"text": "a", "label": "b"}])
 def test_another_object_is_refused_with_its_place(record):
-    with pytest.raises(ValueError, match='request, line 3: expected {"text": "..."} alone'):
+    with pytest.raises(ValueError, match=r'request, line 3: expected ."text": "\.\.\.". alone'):
         Words().read_record(record, PLACE, sn.topologies.create("chain"))
 
 
