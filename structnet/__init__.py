@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from structnet.data.loader import Batches as Batches
     from structnet.data.loader import batch_loader as batch_loader
     from structnet.data.loader import loader as loader
+    from structnet.data.mixed import Mixed as Mixed
     from structnet.data.node_loader import node_loader as node_loader
     from structnet.data.regression import Regression as Regression
     from structnet.data.splits import Splits as Splits
@@ -87,6 +88,7 @@ _HOME = {
     "IGNORE": "structnet.data.cross_entropy",
     "JointHead": "structnet.nn.head",
     "LinearCell": "structnet.cell.linear",
+    "Mixed": "structnet.data.mixed",
     "Net": "structnet.nn.net",
     "Origin": "structnet.data.batch",
     "Pass": "structnet.execute.executor",

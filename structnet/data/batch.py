@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
+from structnet.data.mixed import Mixed
 from structnet.topology.base import Edges, Topology
 from structnet.topology.levels import ptr_of
 from structnet.topology.plan import Plan
@@ -65,7 +66,7 @@ class Sample:
 
     Arguments:
         structure: what the topology takes, with n nodes.
-        x: the input, an array (n, D) or the `Tokens` of n nodes.
+        x: the input: an array (n, D), the `Tokens` of n nodes, or `Mixed`, both.
         y: the target of the sample, a scalar, or those of its nodes, an array (n,).
         kind: an index into the task's `kinds`.
         origin: where the sample comes from: an `Origin`, or an object with its attributes.
@@ -101,7 +102,7 @@ class Batch:
     """A batch of B samples, with their N nodes concatenated.
 
     Arguments:
-        x: the input (N, D), or `Tokens`.
+        x: the input (N, D), `Tokens` or `Mixed`.
         plans: one plan per direction of the topology.
         ptr: (B + 1,); sample b owns the nodes `ptr[b]:ptr[b + 1]`.
         y: the targets, (B,) or (N,).
@@ -160,7 +161,7 @@ class Batch:
                 return move(value)
             if isinstance(value, tuple):
                 return tuple(map(moved, value))
-            return value.map(move) if isinstance(value, Tokens | Plan | Batch) else value
+            return value.map(move) if isinstance(value, Tokens | Mixed | Plan | Batch) else value
 
         return replace(self, **{one.name: moved(getattr(self, one.name)) for one in fields(self)})
 
@@ -265,6 +266,9 @@ def _shapes(samples: Sequence[Sample]) -> tuple[tuple[int, ...], ...]:
 
 
 def _concatenate(inputs: list[Any]) -> Any:
+    if isinstance(inputs[0], Mixed):
+        tokens = _concatenate([mixed.tokens for mixed in inputs])
+        return Mixed(tokens, _concatenate([mixed.numbers for mixed in inputs]))
     if not isinstance(inputs[0], Tokens):
         return torch.from_numpy(np.concatenate(inputs))
     # All at once, with what is between the bounds of one sample and those of the next.

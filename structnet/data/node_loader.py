@@ -18,6 +18,7 @@ from structnet import DataWarning
 from structnet.data.ancestors import Closure, Incoming, checked_depth, checked_nodes
 from structnet.data.batch import Batch, Sample, Tokens, collate
 from structnet.data.cross_entropy import IGNORE
+from structnet.data.mixed import Mixed
 from structnet.system.signals import ignore
 from structnet.topology.base import Edges, Topology
 from structnet.topology.levels import Ints, ptr_of, ranges
@@ -201,6 +202,8 @@ def _signed(y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _part(x: Any, nodes: Ints) -> Any:
+    if isinstance(x, Mixed):
+        return Mixed(_part(x.tokens, nodes), _part(x.numbers, nodes))
     if not isinstance(x, Tokens):
         return np.asarray(x)[nodes]
     count = np.diff(x.ptr)[nodes]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from structnet.data.batch import Sample, Tokens
 from structnet.data.drawing import Drawing
+from structnet.data.mixed import Mixed
 from structnet.data.vocabulary import Vocabulary
 from structnet.topology.base import Topology
 
@@ -31,9 +32,10 @@ class Showing:
 
         By default these are the nodes' words, for a task with a vocabulary.
         """
-        if self.vocabulary is None or not isinstance(sample.x, Tokens):
+        x = sample.x.tokens if isinstance(sample.x, Mixed) else sample.x
+        if self.vocabulary is None or not isinstance(x, Tokens):
             return None
-        return [" ".join(words) for words in self.vocabulary.words(sample.x)]
+        return [" ".join(words) for words in self.vocabulary.words(x)]
 
     def drawing(self, sample: Sample, scores: Tensor | None) -> Drawing | None:
         """How a sample is shown, with scores (n, classes) of its nodes if given; None: by level."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from structnet.cell.call import States
 from structnet.cell.reset import reset
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.stack import Stack, total_penalty
@@ -73,17 +74,34 @@ class Apart(nn.Module):
         """Reset all weights to those of new stacks, given the same random state."""
         reset(self.stacks)
 
-    def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
-        pairs = zip(self.stacks, plans, strict=True)
-        return torch.cat([stack(x, (plan,), edge_x) for stack, plan in pairs], dim=1)
+    def forward(
+        self,
+        x: Tensor,
+        plans: Sequence[Plan],
+        edge_x: Tensor | None = None,
+        initial: Sequence[States] | None = None,
+    ) -> Tensor:
+        each = zip(self.stacks, plans, self._split(initial), strict=True)
+        return torch.cat([stack(x, (plan,), edge_x, start) for stack, plan, start in each], dim=1)
 
     def outputs(
-        self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None
+        self,
+        x: Tensor,
+        plans: Sequence[Plan],
+        edge_x: Tensor | None = None,
+        initial: Sequence[States] | None = None,
     ) -> list[Tensor]:
         """What leaves every layer, as of a `Stack`, the directions side by side."""
-        pairs = zip(self.stacks, plans, strict=True)
-        found = [stack.outputs(x, (plan,), edge_x) for stack, plan in pairs]  # pyright: ignore
+        each: Any = zip(self.stacks, plans, self._split(initial), strict=True)
+        found = [stack.outputs(x, (plan,), edge_x, start) for stack, plan, start in each]
         return [torch.cat(layer, dim=1) for layer in zip(*found, strict=True)]
+
+    def _split(self, initial: Sequence[States] | None) -> list[Sequence[States] | None]:
+        """The initial states of all `layers`, by stack."""
+        if initial is None:
+            return [None] * len(self.stacks)
+        depth = self.shape[0]
+        return [initial[at : at + depth] for at in range(0, len(initial), depth)]
 
     @property
     def penalty(self) -> Tensor | None:

@@ -48,6 +48,10 @@ def input_layer(
     words = sizes.vocabulary
     if vectors is not None and (words is None or kind != "learned"):
         raise ValueError("net.vectors are for learned embeddings of tokens: leave them out")
+    if words is not None and sizes.input_size is not None:
+        own = replace(sizes, input_size=None)
+        size, layer = input_layer(own, kind, embedding_size, dropouts, vectors, tied)
+        return size + sizes.input_size, BesideNumbers(layer)
     if words is not None and kind == "onehot":
         return len(words), OneHot(words, *dropouts)
     if words is not None:
@@ -71,6 +75,18 @@ def with_tied(sizes: Sizes, layer: nn.Module, tied: bool) -> Sizes:
             "net.tied shares the weights of learned embeddings of tokens: leave it out"
         )
     return replace(sizes, embedding=layer)
+
+
+class BesideNumbers(nn.Module):
+    """What a layer gives for the tokens of nodes, and their numbers beside it, of a `Mixed`."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Any) -> Tensor:
+        embedded = self.layer(x.tokens)
+        return torch.cat([embedded, x.numbers.to(embedded.dtype)], dim=1)
 
 
 class Joined(nn.Module):

@@ -1,6 +1,5 @@
 """Nets: an input layer, recurrences, a readout and a head."""
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -13,7 +12,9 @@ from structnet.cell.call import States
 from structnet.cell.reset import reset
 from structnet.data.batch import Batch
 from structnet.nn.apart import Apart, stacked
+from structnet.nn.budget import count_parameters, largest
 from structnet.nn.characters import Reader
+from structnet.nn.condition import Condition, Reads
 from structnet.nn.convolution import Convolution, Kind
 from structnet.nn.head import Head, JointHead, Scores
 from structnet.nn.input_layer import Input, input_layer, with_characters, with_tied
@@ -86,6 +87,8 @@ class Net(nn.Module, metaclass=Checked):
         embedding_dropout: the probability with which a token's embedding is dropped in a whole
             batch.
         edges: whether layers read the features of edges, where the task has some.
+        condition: where layers read what a sample is given beside its nodes, for a task that says:
+            input, every node has it beside its own; initial, what chains start from.
         layer: options of every `Recurrence`.
     """
 
@@ -134,6 +137,7 @@ class Net(nn.Module, metaclass=Checked):
         word_dropout: float = 10.0,
         embedding_dropout: float = 0.0,
         edges: bool = True,
+        condition: Reads = "input",
         **layer: Any,
     ):
         """ValueError for an option out of range."""
@@ -151,6 +155,8 @@ class Net(nn.Module, metaclass=Checked):
         chosen = characters, character_size
         size, self.input = with_characters(size, words, sizes, chosen, read_by)
         size += 0 if self.embeddings is None else self.embeddings.output_size
+        beside = sizes.condition or 0
+        size += beside * (condition == "input")
         on = topologies.create(topology) if isinstance(topology, str) else topology
         read = partial(readouts.create, readout) if isinstance(readout, str) else readout
         score = partial(heads.create, head) if isinstance(head, str) else head
@@ -178,8 +184,11 @@ class Net(nn.Module, metaclass=Checked):
             return Upper(below, stack, above, scored, score(scored.output_size, sizes))
 
         if parameters is not None:
-            hidden_size = _largest(lambda width: _count(self.input, *upper(width)), parameters)
+            hidden_size = largest(
+                lambda width: count_parameters(self.input, *upper(width)), parameters
+            )
         self.before, self.stack, self.after, self.readout, self.head = upper(hidden_size)
+        self.condition = Condition(beside, condition, self.stack.layers, on) if beside else None
         self.directions = len(on.directions)
         self.entering = size if before is None else hidden_size
 
@@ -235,7 +244,8 @@ class Net(nn.Module, metaclass=Checked):
         size of a layer.
         """
         h = self.enter(batch)
-        layers = self.stack.outputs(h, batch.plans, batch.edge_x if self.edges else None)
+        edge_x = batch.edge_x if self.edges else None
+        layers = self.stack.outputs(h, batch.plans, edge_x, self._starts(batch))
         below = [h.repeat(1, self.directions)]
         return [*below[: self.layer_shape[0] - len(layers)], *layers]
 
@@ -246,16 +256,22 @@ class Net(nn.Module, metaclass=Checked):
         else:
             own = self.input(self.embeddings.own(batch.x))
             h = torch.cat([own, self.embeddings(batch)], dim=1)
+        if self.condition is not None:
+            h = self.condition.beside(h, batch)
         return h if self.before is None else self.before(h, batch.plans[0])
+
+    def _starts(self, batch: Batch) -> list[States] | None:
+        return None if self.condition is None else self.condition.states(batch)
 
     def forward(self, batch: Batch) -> Tensor | Scores:
         return self._score(self.states(batch), batch)
 
     def states(self, batch: Batch) -> Tensor:
         """What the readout reads: the output (N, size) of the last layer at every node."""
-        check_batch(batch, reads_edges=not self.edges or self.edge_size is not None)
+        reads_edges = not self.edges or self.edge_size is not None
+        check_batch(batch, reads_edges, reads_condition=self.condition is not None)
         edge_x = batch.edge_x if self.edges else None
-        h = self.stack(self.enter(batch), batch.plans, edge_x)
+        h = self.stack(self.enter(batch), batch.plans, edge_x, self._starts(batch))
         if self.after is not None:
             h = self.after(h, batch.plans[0])
         return h
@@ -265,19 +281,3 @@ class Net(nn.Module, metaclass=Checked):
         if isinstance(self.head, JointHead):
             return self.head.score(scored, batch)
         return self.head(scored)
-
-
-def _largest(count: Callable[[int], int], limit: int) -> int:
-    """The largest hidden size with at most `limit` parameters, `count` of a hidden size."""
-    # The nets that are only counted leave the random state as it was.
-    with torch.random.fork_rng(devices=()):
-        if (least := count(1)) > limit:
-            raise ValueError(f"option 'parameters' is at least {least} for this net, got {limit}")
-        above = 2
-        while count(above) <= limit:
-            above *= 2
-        return bisect_right(range(above), limit, lo=above // 2, key=count) - 1
-
-
-def _count(*modules: nn.Module | None) -> int:
-    return sum(one.numel() for module in modules if module for one in module.parameters())

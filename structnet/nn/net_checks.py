@@ -13,20 +13,15 @@ def check_task(sizes: Sizes) -> None:
             "the task predicts the input of every node, which net 'stack' would show: take a "
             f"net that hides it, one of {others}"
         )
-    if sizes.condition is not None:
+    if sizes.condition is not None and type(sizes.condition) is not int:
         raise ValueError(
             f"the task gives the net a condition, {sizes.condition!r}, which net 'stack' does not "
-            f"read: take a net that reads it, one of {others}, or make it part of every node's x"
+            f"read: take a net that reads it, one of {others}, or give a vector of numbers"
         )
     if sizes.parts:
         raise ValueError(
             f"a sample of the task has further structures, {list(sizes.parts)}, which net 'stack' "
             f"does not read: take a net that reads them, one of {others}"
-        )
-    if sizes.vocabulary is not None and sizes.input_size is not None:
-        raise ValueError(
-            f"the task has a vocabulary and an input_size of {sizes.input_size}, and net 'stack' "
-            "reads tokens or features: leave one of them out, or take a net of your own for both"
         )
 
 
@@ -62,12 +57,12 @@ def check_embeddings(sizes: Sizes, embeddings: str | None) -> None:
         )
 
 
-def check_batch(batch: Batch, reads_edges: bool) -> None:
+def check_batch(batch: Batch, reads_edges: bool, reads_condition: bool = False) -> None:
     """ValueError for what samples have beside x, where the task did not announce it."""
-    if batch.condition is not None:
+    if batch.condition is not None and not reads_condition:
         raise ValueError(
-            "samples have a condition, which net 'stack' does not read: leave it out, or make it "
-            "part of every node's x"
+            "samples have a condition, and the task does not say its size for net 'stack' to read "
+            "it: set the task's `condition`, or leave it out"
         )
     if batch.parts:
         raise ValueError(

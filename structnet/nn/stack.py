@@ -110,15 +110,25 @@ class Stack(nn.Module, metaclass=Checked):
                 reset(self.transforms[depth])
                 _start_gate(self.transforms[depth])
 
-    def forward(self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None) -> Tensor:
-        return self._run(x, plans, edge_x=edge_x)[0]
+    def forward(
+        self,
+        x: Tensor,
+        plans: Sequence[Plan],
+        edge_x: Tensor | None = None,
+        initial: Sequence[States] | None = None,
+    ) -> Tensor:
+        return self._run(x, plans, edge_x=edge_x, initial=initial)[0]
 
     def outputs(
-        self, x: Tensor, plans: Sequence[Plan], edge_x: Tensor | None = None
+        self,
+        x: Tensor,
+        plans: Sequence[Plan],
+        edge_x: Tensor | None = None,
+        initial: Sequence[States] | None = None,
     ) -> list[Tensor]:
         """What leaves every layer, (N, `shape[1]`), with what is added to it on the way past."""
         found: list[Tensor] = []
-        self._run(x, plans, edge_x=edge_x, found=found)
+        self._run(x, plans, edge_x=edge_x, initial=initial, found=found)
         return found
 
     def carry(

@@ -153,7 +153,11 @@ def check_chain(topology: Topology) -> None:
 
 def check_steps(net: Any) -> None:
     """ValueError for a net that can't go on from the states of another pass."""
-    given = [name for name in ("before", "after", "embeddings") if getattr(net, name) is not None]
+    given = [
+        name
+        for name in ("before", "after", "embeddings", "condition")
+        if getattr(net, name) is not None
+    ]
     given += [] if hasattr(net.stack, "carry") else ["apart"]
     if given:
         raise ValueError(

@@ -14,6 +14,7 @@ import torch
 from structnet import registry
 from structnet.data.batch import Origin, Sample, Tokens, collate
 from structnet.data.filled import warn_of_slots
+from structnet.data.mixed import Mixed
 from structnet.data.splits import Splits
 from structnet.data.task import Task
 from structnet.registry.plugin import describe
@@ -122,6 +123,14 @@ def _check_sample(samples: list[Any], run: Run) -> None:
         if not isinstance(sample, Sample):
             raise ValueError(f"it is a sn.Sample, got {_short(sample)}")
     task, x = run.task, collate(samples, run.topology).x
+    if isinstance(x, Mixed):
+        _check_input(x.tokens, task)
+        _check_input(x.numbers, task)
+    else:
+        _check_input(x, task)
+
+
+def _check_input(x: Any, task: Task) -> None:
     if isinstance(x, Tokens):
         words = 0 if task.vocabulary is None else len(task.vocabulary)
         if len(x.ids) and int(x.ids.max()) >= words:
