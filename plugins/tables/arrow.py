@@ -1,0 +1,83 @@
+"""Tables of Arrow: Parquet files, and data frames of pandas and polars."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+from structnet.plugins.tables.table import Table, refuse_large
+from structnet.plugins.tables.values import LARGEST, MISSING
+
+
+def read_parquet(path: Path, ignore: Collection[str]) -> Table:
+    arrow = require_arrow(str(path))
+    from pyarrow import parquet
+
+    sn.check_file(path)
+    try:
+        file = parquet.ParquetFile(path)
+        groups = range(file.metadata.num_row_groups)
+        size = sum(file.metadata.row_group(at).total_byte_size for at in groups)
+        refuse_large(path, size * 2)
+        return from_arrow(file.read(), str(path), ignore)
+    except (arrow.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is no Parquet file that can be read: {error}") from error
+
+
+def require_arrow(what: str) -> Any:
+    try:
+        import pyarrow
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{what} is read by pyarrow, which is not installed: pip install -e '.[tables]', or "
+            "write a CSV file"
+        ) from error
+    return pyarrow
+
+
+def from_arrow(table: Any, path: str, ignore: Collection[str]) -> Table:
+    columns = {
+        str(name): _of_arrow(table.column(at), path, str(name))
+        for at, name in enumerate(table.column_names)
+        if name not in ignore
+    }
+    return Table(path, columns, np.arange(1, len(table) + 1), "row")
+
+
+def _of_arrow(values: Any, path: str, name: str) -> NDArray[Any]:
+    """A column of Arrow as an array."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        values = pa.chunked_array(
+            [one.dictionary_decode() for one in values.chunks], kind.value_type
+        )
+        kind = values.type
+    if pa.types.is_null(kind):
+        return np.full(len(values), np.nan)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return values.cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
+    if pa.types.is_boolean(kind):
+        return np.array([None if one is None else str(one).lower() for one in values.to_pylist()],
+                        object)  # fmt: skip
+    if pa.types.is_integer(kind):
+        largest = compute.max(compute.abs(values)).as_py() if len(values) else 0
+        if largest is not None and largest > LARGEST:
+            values, kind = values.cast(pa.string()), pa.string()
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return values.cast(pa.float64()).to_numpy().astype(np.float64)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view":
+        return _of_texts(values.to_pylist())
+    raise ValueError(
+        f"{path}, column {name!r}: values of type {kind}, expected numbers, texts, truths or "
+        f"times; leave it out with task.ignore=[{name}]"
+    )
+
+
+def _of_texts(values: Sequence[str | None]) -> NDArray[Any]:
+    return np.array([None if one in MISSING or one is None else one for one in values], object)

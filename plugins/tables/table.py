@@ -1,0 +1,125 @@
+"""Tables: rows with named columns, each with its place."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+from structnet.plugins.files.lines import shown
+from structnet.plugins.tables.values import names_of, typed
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows with named columns.
+
+    Arguments:
+        path: where the rows come from, for messages.
+        columns: float64, NaN where missing; datetime64[us], NaT where missing; or objects, str and
+            None. All are of one length.
+        lines: the line of each row in its file, or its number, from 1 on.
+        what: what `lines` count: line, or row.
+        files: the path of each row, where the rows come from several files.
+    """
+
+    path: str
+    columns: dict[str, NDArray[Any]]
+    lines: NDArray[np.int64]
+    what: str = "line"
+    files: Sequence[str] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def file(self, row: int) -> str:
+        """The path that a row comes from."""
+        return self.files[row] if len(self.files) else self.path
+
+    def place(self, row: int) -> str:
+        """Where a row stands, for messages."""
+        return f"{self.file(row)}, {self.what} {self.lines[row]}"
+
+    def refuse(self, row: int, column: str, value: Any, expected: str) -> ValueError:
+        """A ValueError that names place, column, value and what was expected."""
+        return ValueError(
+            f"{self.place(row)}, column {column!r}: {shown(value)}, expected {expected}"
+        )
+
+    def column(self, name: str, option: str) -> NDArray[Any]:
+        """A column; ValueError with those that there are, and the option that named it."""
+        if name not in self.columns:
+            raise ValueError(
+                f"{self.path} has no column {name!r}, but {', '.join(map(repr, self.columns))}; "
+                f"set {option} to one of these"
+            )
+        return self.columns[name]
+
+    def take(self, rows: NDArray[Any]) -> "Table":
+        """Some of the rows, by index or mask."""
+        files = np.asarray(self.files, object)[rows].tolist() if len(self.files) else ()
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return Table(self.path, columns, self.lines[rows], self.what, files)
+
+    def without(self, names: Sequence[str]) -> "Table":
+        columns = {name: values for name, values in self.columns.items() if name not in names}
+        return Table(self.path, columns, self.lines, self.what, self.files)
+
+
+def table_of(
+    records: Sequence[Mapping[str, Any]],
+    path: str,
+    lines: Sequence[int],
+    ignore: Collection[str] = (),
+) -> Table:
+    """The table of objects as JSON holds them, whose values are plain.
+
+    ValueError names the place and the key of a value that is not: a list or an object.
+    """
+    names = [name for name in dict.fromkeys(key for one in records for key in one)
+             if name not in ignore]  # fmt: skip
+    table = Table(path, {}, np.asarray(lines, np.int64))
+    for name in names:
+        values = [one.get(name) for one in records]
+        for row, value in enumerate(values):
+            if not isinstance(value, bool | int | float | str | None):
+                raise table.refuse(row, name, value, "a number, a text, true, false or null")
+            if isinstance(value, bool):
+                values[row] = str(value).lower()
+        table.columns[name] = typed(values)
+    return table
+
+
+def join_tables(folder: str, tables: Sequence[Table]) -> Table:
+    """The rows of several tables with the same columns."""
+    first = tables[0]
+    for other in tables[1:]:
+        if set(other.columns) != set(first.columns):
+            differ = sorted(set(other.columns) ^ set(first.columns))
+            raise ValueError(
+                f"{other.path} and {first.path} have not the same columns: {differ} are in one of "
+                "them; leave them out with task.ignore, or make the files alike"
+            )
+    columns = {name: _stacked([one.columns[name] for one in tables]) for name in first.columns}
+    lines = np.concatenate([one.lines for one in tables])
+    files = [one.path for one in tables for _ in range(len(one))]
+    return Table(folder, columns, lines, first.what, files)
+
+
+def _stacked(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Columns one after the other: as names where they are not of one type."""
+    if len({part.dtype.kind for part in parts}) > 1:
+        parts = [names_of(part) for part in parts]
+    return np.concatenate(parts)
+
+
+def refuse_large(path: Path, size: int) -> None:
+    """ValueError for a table that would take more than the machine's memory."""
+    if size > sn.total_memory():
+        raise ValueError(
+            f"{path} would take about {sn.as_bytes(size)}, more than this machine's memory of "
+            f"{sn.as_bytes(sn.total_memory())}: split it into a folder of files with task.lazy=true"
+        )
