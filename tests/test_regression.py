@@ -8,6 +8,7 @@ from commands import SMALL, call, isolated, opened
 from scipy.stats import pearsonr
 
 import structnet as sn
+from structnet.training.predict import predictions
 
 CHAIN = sn.topologies.create("chain")
 
@@ -160,3 +161,50 @@ def test_a_description_without_what_the_task_learned_is_refused(tmp_path):
         (tmp_path / "run" / "manifest.json").unlink()
         with pytest.raises(ValueError, match=r"config\.json is not a saved model's description"):
             opened(tmp_path / "run").load_net()
+
+
+class Several(sn.Regression):
+    structures, input_size, outputs = ("sequence",), 1, ("height", "weight")
+
+    def load(self, topology):
+        return {}
+
+
+def several(y):
+    task = Several()
+    task.standardise(y)
+    samples = [
+        sn.Sample(2, np.zeros((2, 1), np.float32), row[None].astype(np.float32)) for row in y
+    ]
+    return task, sn.collate(samples, sn.topologies.create("chain"))
+
+
+def test_several_numbers_have_a_scale_each():
+    y = np.array([[1.0, 10.0], [3.0, np.nan], [5.0, 30.0]])
+    task, batch = several(y)
+    assert batch.y.shape == (3, 2) and task.num_outputs == 2
+    assert np.allclose(task.scale, [[3, np.std([1, 3, 5])], [20, 10]])
+    output = torch.zeros(3, 2)
+    assert torch.equal(task.values(output), torch.tensor([[3.0, 20.0]] * 3))
+    assert task.loss(output, batch).item() == pytest.approx((1.5 + 0 + 1.5 + 1 + 1) / 5)
+    assert task.num_targets(output, batch) == 5
+
+
+def test_the_figures_of_several_numbers_are_of_those_known():
+    y = np.array([[1.0, 10.0], [3.0, np.nan], [5.0, 30.0]])
+    task, batch = several(y)
+    metrics = task.metrics()
+    for name, pair in task.measured(torch.zeros(3, 2), batch).items():
+        metrics[name].update(*pair)
+    figures = {name: metric.compute().item() for name, metric in metrics.items()}
+    assert figures["rmse of weight"] == pytest.approx(10)
+    assert figures["rmse of height"] == pytest.approx(np.std([1, 3, 5]))
+    assert figures["relative_rmse"] == pytest.approx(1)
+    assert set(figures) == {"relative_rmse", "rmse of height", "rmse of weight"}
+
+
+def test_predictions_of_several_numbers_are_named():
+    task, _ = several(np.array([[1.0, 10.0], [3.0, 30.0]]))
+    (said,) = predictions(task, torch.ones(1, 2), [sn.Origin("a", 1, "b")])
+    assert said.values == {"height": 3.0, "weight": 30.0}
+    assert said.verdict == "height 3, weight 30" and said.as_dict()["values"] == said.values

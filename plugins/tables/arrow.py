@@ -54,10 +54,9 @@ def _of_arrow(values: Any, path: str, name: str) -> NDArray[Any]:
 
     kind = values.type
     if pa.types.is_dictionary(kind):
-        values = pa.chunked_array(
-            [one.dictionary_decode() for one in values.chunks], kind.value_type
-        )
-        kind = values.type
+        if not pa.types.is_integer(kind.value_type) and not pa.types.is_floating(kind.value_type):
+            return _of_texts(values.to_pylist())
+        values, kind = values.cast(kind.value_type), kind.value_type
     if pa.types.is_null(kind):
         return np.full(len(values), np.nan)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):

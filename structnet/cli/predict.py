@@ -222,4 +222,5 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row of a table, with a column for the probability of each class; words are left out."""
     flat = {name: value for name, value in row.items() if not isinstance(value, dict | list)}
     of_classes = row.get("probabilities", {}).items()
+    flat |= row.get("values", {})
     return flat | {f"probability of {name}": value for name, value in of_classes}

@@ -35,6 +35,9 @@ class Task(Predicting, Showing, metaclass=Checked):
         monitor: the metric that selects the best checkpoint.
         mode: whether its largest value is best, max, or its smallest, min.
         loss_unit: the unit of the loss.
+        predicts_numbers: whether targets are numbers, and not classes.
+        unit: of these numbers.
+        outputs: their names, where each target is several.
         group: how many samples one decision takes, such as two that are compared; they follow each
             other in a split and stay together in a batch.
         learned: names of attributes of plain data that are learned from the training split, and
@@ -60,7 +63,10 @@ class Task(Predicting, Showing, metaclass=Checked):
     kinds: Sequence[str] = ()
     monitor: str = "accuracy"
     mode: str = "max"
-    loss_unit: ClassVar[str] = "nats"
+    loss_unit: str = "nats"
+    predicts_numbers: bool = False
+    unit: str = ""
+    outputs: Sequence[str] = ()
     group: ClassVar[int] = 1
     learned: ClassVar[tuple[str, ...]] = ()
     loaded: Splits
@@ -187,6 +193,10 @@ class Task(Predicting, Showing, metaclass=Checked):
         classes = output.shape[1] if isinstance(output, Tensor) else self.num_outputs
         check_targets(output, batch, classes, tasks.called(self))
         return self.cross_entropy(output, batch.y)
+
+    def values(self, output: Tensor) -> Tensor:
+        """The net's outputs as numbers in the targets' unit, of a task that `predicts_numbers`."""
+        return output
 
     def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """The mean over targets (n,) that are not IGNORE, weighted by `weights` of classes (C,)."""

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from structnet.data.batch import Sample, collate
 from structnet.data.cross_entropy import IGNORE
 from structnet.data.drawing import Drawing
-from structnet.data.regression import Regression
 from structnet.data.task import Task
 from structnet.draw.picture import Look, shortened
 from structnet.nn.head import Scores
@@ -74,10 +73,10 @@ def look_of_data(task: Task, sample: Sample, title: str) -> Look:
     names = task.node_names(sample)
     y = np.asarray(sample.y)
     title = "; ".join([title, *_where(sample), *_target(task, y)])
-    if len(y.reshape(-1)) != sample.num_nodes or y.ndim == 0:
+    if y.shape != (sample.num_nodes,):
         return Look(title, names)
     values = y.reshape(-1).astype(np.float64)
-    if isinstance(task, Regression):
+    if task.predicts_numbers:
         return Look(title, names, values, f"target, {task.unit}" if task.unit else "target")
     values[values == IGNORE] = np.nan
     classes = _few(task) if np.nanmax(values, initial=0) < len(task.classes) else ()
@@ -112,9 +111,9 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
         return Look(title, names, h[mine].norm(dim=1).numpy(), "norm of the state")
     scores = task.sample_output(output, batch)
     has_classes = scores.shape[1] == len(task.classes) > 1
-    if (has_classes or isinstance(task, Regression)) and len(scores) * task.group == len(samples):
+    if (has_classes or task.predicts_numbers) and len(scores) * task.group == len(samples):
         title += f"; prediction: {predictions(task, scores, [sample.origin])[0].verdict}"
-    if len(output) == batch.num_nodes and isinstance(task, Regression):
+    if len(output) == batch.num_nodes and task.predicts_numbers and not task.outputs:
         unit = f", {task.unit}" if task.unit else ""
         return Look(title, names, task.values(output[mine]).numpy(), f"prediction{unit}")
     if len(output) != batch.num_nodes or output.shape[1] != len(task.classes):
@@ -166,7 +165,7 @@ def _target(task: Task, y: Any) -> list[str]:
     if y.size != 1:
         return []
     (target,) = y.reshape(-1).tolist()
-    if isinstance(task, Regression):
+    if task.predicts_numbers:
         return [] if np.isnan(target) else [f"target: {target:.5g} {task.unit}".rstrip()]
     if not task.classes or not 0 <= target < len(task.classes):
         return []

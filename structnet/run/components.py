@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from structnet import registry
-from structnet.data.regression import Regression
 from structnet.data.task import Task
 from structnet.nn.head import JointHead
 from structnet.registry.signature import count_wired
@@ -70,7 +69,7 @@ def is_joint(head: Config | None) -> bool:
 def check_joint(config: Config, task: Task, topology: Topology) -> None:
     """ValueError for a head that scores nodes together where they have no class each."""
     readout = (config.get("readout") or {"name": task.readout(topology)})["name"]
-    others = isinstance(task, Regression) or task.apart
+    others = task.predicts_numbers or task.apart
     fits = task.scores_nodes(topology) and _per_node(readout) and not others
     if is_joint(config.get("head")) and not fits:
         raise ValueError(

@@ -120,8 +120,16 @@ def _learned(described: dict[str, Any], name: str) -> Any:
     value = of[name]
     if name == "classes" and not (isinstance(value, list) and all(type(v) is str for v in value)):
         raise ValueError(f"learned, 'classes' must be a list of names, got {shown(value)}")
-    if name == "scale" and not (
-        isinstance(value, list) and len(value) == 2 and all(map(is_finite, value)) and value[1] > 0
-    ):
+    if name == "scale" and not (_is_scale(value) or _are_scales(value)):
         raise ValueError(f"learned, 'scale' must be a mean and a deviation, got {shown(value)}")
     return value
+
+
+def _is_scale(value: Any) -> bool:
+    pair = isinstance(value, list) and len(value) == 2
+    return pair and all(map(is_finite, value)) and value[1] > 0
+
+
+def _are_scales(value: Any) -> bool:
+    """Whether a value is a scale for each of several numbers."""
+    return isinstance(value, list) and bool(value) and all(map(_is_scale, value))

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from structnet.data.batch import Batch, Located, Sample
 from structnet.data.loader import loader
-from structnet.data.regression import Regression
 from structnet.data.task import IGNORE, Task
 from structnet.run.run import Run
 from structnet.training.predict import scored
@@ -115,8 +114,8 @@ def find_mistakes(run: Run, net: nn.Module, samples: Sequence[Sample], most: int
 
 def _check(run: Run) -> None:
     task, name = run.task, run.config["task"]["name"]
-    if isinstance(task, Regression) or not task.classes:
-        what = "predicts numbers" if isinstance(task, Regression) else "has no classes"
+    if task.predicts_numbers or not task.classes:
+        what = "predicts numbers" if task.predicts_numbers else "has no classes"
         raise ValueError(f"task {name!r} {what}; structnet errors lists wrong classes")
     writes = type(task).answer is not Task.answer and task.wanted is None
     if type(task).loader is not Task.loader or writes:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from structnet.data.batch import Batch, Located, Origin, Sample
 from structnet.data.drawing import Answer, Drawing
 from structnet.data.loader import loader
-from structnet.data.regression import Regression
 from structnet.data.task import Task
 from structnet.nn.readout import Readout
 from structnet.run.run import Run
@@ -36,6 +35,7 @@ class Prediction:
         label: the class, or the task's answer.
         probability: of the label.
         value: the number, in place of a class.
+        values: the numbers by name, where there are several.
         unit: of the number.
         node: the index of the node; None for a prediction for the whole sample.
         name: of the node, if it has one.
@@ -52,6 +52,7 @@ class Prediction:
     label: str | None = None
     probability: float | None = None
     value: float | None = None
+    values: dict[str, float] | None = None
     unit: str = ""
     node: int | None = None
     name: str | None = None
@@ -70,6 +71,8 @@ class Prediction:
 
     @property
     def verdict(self) -> str:
+        if self.values is not None:
+            return visible(", ".join(f"{name} {one:.5g}" for name, one in self.values.items()))
         if self.value is not None:
             return visible(f"{self.value:.5g} {self.unit}".rstrip())
         return visible(f"{self.label}, {self.probability:.3f}{self.comparison}")
@@ -91,7 +94,9 @@ class Prediction:
             place["kind"] = self.kind
         if self.node is not None:
             place |= {"node": self.node, "name": self.name}
-        if self.probability is None:
+        if self.values is not None:
+            found = {**place, "values": self.values}
+        elif self.probability is None:
             found = {**place, "value": self.value, "unit": self.unit}
         else:
             found = {**place, "class": self.label, "probability": round(self.probability, 6)}
@@ -186,7 +191,7 @@ def _of_samples(
 ) -> Iterator[list[Prediction]]:
     scores = task.sample_output(output, batch)
     said = predictions(task, scores, [sample.origin for sample in samples])
-    if task.wanted is None and not isinstance(task, Regression):
+    if task.wanted is None and not task.predicts_numbers:
         for at, row in enumerate(scores.softmax(dim=1).tolist()):
             by_class = dict(zip(task.classes, row, strict=True))
             said[at] = replace(said[at], probabilities=by_class, given=_given(task, samples[at]))
@@ -258,7 +263,7 @@ def _given(task: Task, sample: Sample, node: int | None = None) -> str | None:
     """The class of a sample or of one of its nodes; None if it is not known."""
     y = np.asarray(sample.y)
     is_class = np.issubdtype(y.dtype, np.integer) and y.ndim == int(node is not None)
-    if task.wanted is not None or isinstance(task, Regression) or not is_class:
+    if task.wanted is not None or task.predicts_numbers or not is_class:
         return None
     names, target = [*task.classes, *task.unseen], int(y if node is None else y[node])
     return names[target] if 0 <= target < len(names) else None
@@ -275,9 +280,12 @@ def predictions(
         origins: of the samples (n,).
         best: the classes (n,) where the net decides them together; else the most probable ones.
     """
-    if isinstance(task, Regression):
-        values = zip(origins, task.values(output).tolist(), strict=True)
-        return [Prediction(origin, value=value, unit=task.unit) for origin, value in values]
+    if task.predicts_numbers:
+        pairs = zip(origins, task.values(output).tolist(), strict=True)
+        if task.outputs:
+            every = ((origin, zip(task.outputs, row, strict=True)) for origin, row in pairs)
+            return [Prediction(origin, values=dict(named)) for origin, named in every]
+        return [Prediction(origin, value=value, unit=task.unit) for origin, value in pairs]
     scores = output.softmax(dim=1)
     if task.wanted is None:
         labels = (scores.argmax(dim=1) if best is None else best).tolist()

@@ -162,7 +162,7 @@ class River(sn.Regression):
     def _figures(self, predicted: NDArray[np.float64]) -> dict[str, float]:
         y = torch.from_numpy(self._measured("test")).float()
         values, metrics = torch.from_numpy(predicted).float(), self.metrics()
-        deviations = (values / self._scale[1], y / self._scale[1])
+        deviations = (values / self.scale[1], y / self.scale[1])
         return {
             name: float(metric(*(deviations if name == "relative_rmse" else (values, y))))
             for name, metric in metrics.items()
