@@ -4,13 +4,15 @@ from typing import get_args
 
 import pytest
 import yaml
-from commands import ROOT, isolated, run_python
+from commands import ROOT, call, isolated, run_python
 
 import structnet as sn
 from structnet.cell.library.elman import Elman
 from structnet.config.composing import compose, override
+from structnet.config.fitting import fitting_words
 from structnet.config.groups import GROUPS, groups
 from structnet.config.sweeping import sweep
+from structnet.run.components import create
 from structnet.training.optimizing import OPTIMIZERS, SCHEDULES
 from structnet.training.options import OptimizerName, ScheduleName
 
@@ -67,9 +69,95 @@ def test_options_have_the_defaults_of_the_signatures():
 @pytest.mark.parametrize("group", groups())
 def test_every_registered_component_is_a_choice_with_all_its_options(group):
     for name, about in groups()[group].items():
-        config = compose([f"{group}={name}"])[group]
+        required = [option for option, spec in about["options"].items() if spec.get("required")]
+        config = compose([f"{group}={name}", *(f"{group}.{one}=1" for one in required)])[group]
         assert config["name"] == name
         assert {"name", *about["options"]} == set(config)
+
+
+@pytest.fixture
+def listing():
+    """A cell with lists, and an option that is required."""
+    with isolated():
+
+        @sn.cells.register("listing")
+        class Listing(Elman):
+            """Listing.
+
+            Arguments:
+                root: where it is.
+            """
+
+            def __init__(
+                self,
+                input_size,
+                hidden_size,
+                arity,
+                *,
+                root: str,
+                columns: list[str] | None = None,
+                sizes: tuple[float, ...] = (1.0, 2.0),
+            ):
+                super().__init__(input_size, hidden_size, arity)
+                self.given = columns, sizes
+
+        yield ("cell=listing", "cell.root=here")
+
+
+def test_a_list_is_typed_and_saved_as_plain_data(listing):
+    config = compose([*listing, "cell.columns=[a, 1,'b,c']", "cell.sizes=[3,1e2]"])
+    cell = config["cell"]
+    assert cell["columns"] == ["a", "1", "b,c"] and cell["sizes"] == [3.0, 100.0]
+    assert compose(listing)["cell"]["sizes"] == [1.0, 2.0]
+    assert yaml.safe_load(yaml.safe_dump(config)) == config
+    made = create(sn.cells, cell, 2, 2, 1)
+    assert made.given == (["a", "1", "b,c"], (3.0, 100.0))
+
+
+def test_a_list_in_a_file_has_values_of_its_type(listing, tmp_path):
+    (tmp_path / "cell").mkdir()
+    text = "name: listing\nroot: 7\ncolumns: [1, a]\nsizes: [1, '${seed}']\n"
+    (tmp_path / "cell" / "mine.yaml").write_text(text)
+    cell = compose(["cell=mine", "seed=4"], [str(tmp_path)])["cell"]
+    assert cell["columns"] == ["1", "a"] and repr(cell["sizes"]) == "[1.0, 4.0]"
+
+
+def test_a_list_of_other_values_is_answered_with_how_it_is_typed(listing):
+    with pytest.raises(ValueError, match=r"takes \[str,...\] or null, got 'a,b'; several values"):
+        compose([*listing, "cell.columns=a,b"])
+    with pytest.raises(ValueError, match=r"'sizes' of cell 'listing' takes \[float,...\], got "):
+        compose([*listing, "cell.sizes=[1,x]"])
+
+
+def test_a_sweep_is_over_whole_lists(listing):
+    words = ["cell.columns=[a,b],[c],null", "cell.sizes=[1,2],[3]"]
+    assert list(sweep([*listing, *words]))[1:4:2] == [
+        [*listing, "cell.columns=[a,b]", "cell.sizes=[3]"],
+        [*listing, "cell.columns=[c]", "cell.sizes=[3]"],
+    ]
+
+
+def test_what_is_required_is_asked_for_with_its_meaning(listing):
+    where = r"cell.root is required by cell 'listing' \(where it is.\): write cell.root=..."
+    with pytest.raises(ValueError, match=where):
+        compose(["cell=listing"])
+    options = groups()["cell"]["listing"]["options"]
+    assert options["root"] == {"type": "str", "required": True, "meaning": "where it is."}
+    assert options["columns"] == {"type": "[str,...] or null", "default": None}
+    assert "    root = required (str)\n" in call("list", "cell", "listing").out
+
+
+def test_no_topology_is_tried_that_lacks_what_is_required():
+    with isolated():
+
+        @sn.topologies.register("aaa")
+        class Needy(sn.topologies["chain"]):
+            """Needy."""
+
+            def __init__(self, *, root: str):
+                raise AssertionError(root)
+
+        assert fitting_words(["task=text"]) == ["topology=chain"]
 
 
 def test_every_file_of_conf_composes():

@@ -109,7 +109,8 @@ def test_list_as_json_has_every_component_with_its_options():
             assert about["doc"], f"{name} has no description"
             assert set(about["options"]) == set(kind.options(name))
             for spec in about["options"].values():
-                assert {"type", "default"} <= set(spec) <= {"type", "default", "meaning", "choices"}
+                assert ("default" in spec) != (spec.pop("required", False) is True)
+                assert {"type"} <= set(spec) <= {"type", "default", "meaning", "choices"}
     lstm = listed["cells"]["lstm"]["options"]["forget_bias"]
     assert lstm.items() >= {"type": "float", "default": 1.0}.items()
     arity = listed["topologies"]["tree"]["options"]["arity"]

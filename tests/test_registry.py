@@ -10,7 +10,9 @@ from structnet import registry
 from structnet.registry import Registry, plugin
 from structnet.registry.checked import Checked
 from structnet.registry.meanings import meanings
+from structnet.registry.option_types import read, type_name
 from structnet.registry.plugin import PluginWarning
+from structnet.registry.signature import REQUIRED
 
 
 class Part:
@@ -142,18 +144,122 @@ def test_the_same_component_may_be_registered_again_as_a_reload_does(parts):
     assert parts.names() == ["part"]
 
 
-def test_an_option_needs_a_plain_default(parts):
-    def without(*, rate: float):
+def test_a_default_is_plain(parts):
+    def with_a_mapping(*, sizes={"a": 2}):  # noqa: B006
         pass
 
-    def with_a_list(*, sizes=[1, 2]):  # noqa: B006
+    def with_lists(*, sizes: list[int] = [[1, 2]]):  # noqa: B006 # pyright: ignore
         pass
 
-    with pytest.raises(ValueError, match=r"'rate' of part 'no' needs a default .* got none"):
-        parts.register("no")(without)
-    with pytest.raises(ValueError, match=r"option 'sizes' of part 'no' .* got \[1, 2\]"):
-        parts.register("no")(with_a_list)
+    with pytest.raises(ValueError, match=r"'sizes' of part 'no' needs a default .* got {'a': 2}"):
+        parts.register("no")(with_a_mapping)
+    with pytest.raises(ValueError, match=r"'sizes' of part 'no' is of type list\[int\], but"):
+        parts.register("no")(with_lists)
     assert parts.names() == ["part"]
+
+
+def test_an_option_without_a_default_is_required(parts):
+    @parts.register("read")
+    def read(*, root: str, rate=0.5):
+        return root, rate
+
+    assert dict(parts.options("read")) == {"root": (str, REQUIRED), "rate": (float, 0.5)}
+    assert parts.create("read", root="a") == ("a", 0.5)
+    with pytest.raises(ValueError, match="option 'root' of part 'read' is required"):
+        parts.create("read")
+
+
+class Lists:
+    """A part with lists."""
+
+    def __init__(
+        self,
+        *,
+        columns: list[str] | None = None,
+        sizes: tuple[float, ...] = (1.0, 2.0),
+        pair: tuple[int, str] = (1, "a"),
+        kinds: list[Literal["a", "b"] | int] = ["a"],  # noqa: B006
+    ):
+        self.given = columns, sizes, pair, kinds
+
+
+def test_an_option_may_be_a_list(parts):
+    parts.register("lists")(Lists)
+    made = parts.create("lists", columns=["x"], sizes=[1, 0.5], pair=[2, "b"], kinds=["b", 3])
+    assert made.given == (["x"], (1, 0.5), (2, "b"), ["b", 3])
+    assert parts.create("lists").given == (None, (1.0, 2.0), (1, "a"), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"columns": "a"}, r"list\[str\] | None"),
+        ({"columns": [1]}, r"list\[str\] | None"),
+        ({"columns": ["a"] * 1001}, r"list\[str\] | None"),
+        ({"columns": [["a"]]}, r"list\[str\] | None"),
+        ({"sizes": ["1"]}, r"tuple\[float, ...\]"),
+        ({"sizes": [True]}, r"tuple\[float, ...\]"),
+        ({"pair": [1]}, r"tuple\[int, str\]"),
+        ({"pair": [1, "a", 2]}, r"tuple\[int, str\]"),
+        ({"pair": ["a", 1]}, r"tuple\[int, str\]"),
+        ({"kinds": ["c"]}, "list"),
+    ],
+)
+def test_a_list_of_other_values_is_refused(parts, options, kind):
+    parts.register("lists")(Lists)
+    (option,) = options
+    match = f"option '{option}' of part 'lists' takes {kind.replace('|', '[|]')}"
+    with pytest.raises(ValueError, match=match):
+        parts.create("lists", **options)
+
+
+def test_a_list_has_finite_numbers_alone(parts):
+    parts.register("lists")(Lists)
+    with pytest.raises(ValueError, match="'sizes' of part 'lists' must be finite, got nan"):
+        parts.create("lists", sizes=[1.0, float("nan")])
+
+
+@pytest.mark.parametrize("kind", [list, list[dict], list[list[int]], dict[str, int], tuple[()]])
+def test_other_collections_are_no_options(parts, kind):
+    def made(*, sizes: kind | None = None):  # pyright: ignore
+        pass
+
+    with pytest.raises(ValueError, match="option 'sizes' of part 'no' has the type"):
+        parts.register("no")(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("[a,b]", list[str], ["a", "b"]),
+        ("[ a , b c ]", list[str], ["a", "b c"]),
+        ("[]", list[str], []),
+        ("[ ]", list[str], []),
+        ("[a,]", list[str], ["a", ""]),
+        ("""["a,b", 'c]' ,it's," d"]""", list[str], ["a,b", "c]", "it's", " d"]),
+        ("[1,2]", list[str], ["1", "2"]),
+        ("[1,2e3]", list[int], [1, 2000]),
+        ("[1,2]", list[float], [1.0, 2.0]),
+        ("[yes,null]", tuple[bool | None, ...], [True, None]),
+        ("[1,b]", tuple[int, str], [1, "b"]),
+        ("[1,b,c]", tuple[int, str], "[1,b,c]"),
+        ("[1.5]", list[int], "[1.5]"),
+        ("[1,x]", list[int] | list[str], ["1", "x"]),
+        ("[a,b]", list[int] | str, "[a,b]"),
+        ("a,b", list[str], "a,b"),
+        ("[a", list[str], "[a"),
+        ("null", list[str] | None, None),
+    ],
+)
+def test_a_list_is_read_as_it_is_typed(text, kind, value):
+    found = read(text, kind)
+    assert found == value and repr(found) == repr(value)
+
+
+def test_the_type_of_a_list_says_how_it_is_typed():
+    assert type_name(list[str] | None) == "[str,...] or null"
+    assert type_name(tuple[int, str]) == "[int,str]"
+    assert type_name(tuple[Literal["a", 2], ...]) == '["a" or 2,...]'
 
 
 @pytest.mark.parametrize("kind", ["cells", "topologies", "readouts", "nets", "tasks"])

@@ -7,6 +7,7 @@ import yaml
 from commands import call, copy_of_trained, refused, run_python
 
 from structnet.run.plain import read_json, read_yaml, refuse_functions
+from structnet.run.saved import plain_config
 
 
 def copied(folder):
@@ -65,6 +66,9 @@ CHOICES = [
     (5, 5),
     ("nothing", 5),
     ("task.root", ["a"]),
+    ("task.root", [["a"]]),
+    ("task.root", ["x" * 5000]),
+    ("task.root", ["a"] * 1001),
     ("task.root", "x" * 5000),
     ("task.min_count", 1.5),
     ("task.min_count", 2**70),
@@ -198,6 +202,11 @@ def test_a_wrong_diagnosis_is_named(tmp_path, text):
         _history(file)
     file.write_text('{"history": [{"epoch": 1, "gradient": {"a": [1, null, 0.5]}}]}')
     assert len(_history(file)) == 1
+
+
+def test_a_list_of_plain_values_is_a_value(tmp_path):
+    config = {"task": {"name": "a", "columns": ["a", 1, None, 0.5, True], "none": []}}
+    assert plain_config(config, tmp_path) == config
 
 
 def test_plain_data_is_read_as_it_stands(tmp_path):

@@ -87,7 +87,8 @@ def _print(title: str, components: Components, with_meanings: bool) -> None:
             print(f"  {visible(name):<{width}}{line}".rstrip())
             name = ""
         for option, spec in about["options"].items():
-            print(f"    {option} = {json.dumps(spec['default'])} ({spec['type']})")
+            default = "required" if spec.get("required") else json.dumps(spec["default"])
+            print(f"    {option} = {default} ({spec['type']})")
             if with_meanings and "meaning" in spec:
                 indent = " " * 8
                 print(textwrap.fill(spec["meaning"], WIDTH, initial_indent=indent,

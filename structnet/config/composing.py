@@ -42,7 +42,7 @@ from structnet.config.typed import (
     parse,
     sweep_hint,
 )
-from structnet.registry.option_types import fits
+from structnet.registry.option_types import change_items, fits
 from structnet.registry.suggest import did_you_mean
 from structnet.run.needs import missing, warn_of_others
 from structnet.run.plain import refuse_functions
@@ -260,6 +260,8 @@ def _resolved(config: dict[str, Any]) -> dict[str, Any]:
 
 def _as_typed(value: Any, kind: Any) -> Any:
     """A number in a file as its option's type: 2 as 2.0, and 123 as the name "123"."""
+    if isinstance(value, list):
+        return change_items(value, kind, _as_typed) or value
     if type(value) in (int, float) and not fits(value, kind) and fits(str(value), kind):
         return str(value)
     return float(value) if type(value) is int and fits(0.5, kind) and kind is float else value

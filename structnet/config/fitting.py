@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from structnet import registry
 from structnet.config.composing import compose
 from structnet.data.task import Task
+from structnet.registry.signature import REQUIRED
 from structnet.run.components import create
 from structnet.topology.base import Topology
 
@@ -34,6 +35,9 @@ def fitting_topology(task: Task) -> str | None:
             name: registry.topologies.create(name)
             for name in registry.topologies.names()
             if registry.topologies[name].takes == kind
+            and all(
+                default is not REQUIRED for _, default in registry.topologies.options(name).values()
+            )
         }
         fitting = [(len(one.directions), name) for name, one in made.items() if _takes(task, one)]
         if fitting:

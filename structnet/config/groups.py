@@ -7,7 +7,7 @@ from structnet import registry
 from structnet.execute.executor import FEATURES, find
 from structnet.registry.meanings import first_line, meanings
 from structnet.registry.option_types import choices, fits, type_name
-from structnet.registry.signature import check_options, known_options
+from structnet.registry.signature import REQUIRED, check_options, known_options
 from structnet.registry.suggest import did_you_mean
 from structnet.training.options import TrainerOptions
 
@@ -50,7 +50,7 @@ def executors() -> dict[str, Any]:
 
 
 def options_of(group: str, name: str) -> Options:
-    """Option -> (type, default) of a component; KeyError for an unknown component."""
+    """Option -> (type, default or `REQUIRED`) of a component; KeyError for an unknown component."""
     if group == "trainer":
         return known_options(TrainerOptions, "trainer")
     return REGISTRIES[group].options(name)
@@ -66,9 +66,11 @@ def called(group: str, name: str) -> str:
 
 
 def defaults_of(group: str, name: str) -> dict[str, Any]:
-    """The configuration of a component: its name, and its options with their defaults."""
-    options = options_of(group, name)
-    return {"name": name, **{option: default for option, (_, default) in options.items()}}
+    """The configuration of a component: its name, and its options that have defaults."""
+    known = {k: one for k, (_, one) in options_of(group, name).items() if one is not REQUIRED}
+    # Lists for tuples, as files hold them.
+    plain = {k: [*one] if isinstance(one, list | tuple) else one for k, one in known.items()}
+    return {"name": name, **plain}
 
 
 def check(config: Any) -> None:
@@ -96,7 +98,8 @@ def _described(component: Any, options: Options) -> dict[str, Any]:
     said = meanings(component)
     described = {}
     for name, (kind, default) in options.items():
-        one: dict[str, Any] = {"type": type_name(kind), "default": default}
+        one: dict[str, Any] = {"type": type_name(kind)}
+        one |= {"required": True} if default is REQUIRED else {"default": default}
         if name in said:
             one["meaning"] = said[name]
         if choices(kind):
@@ -118,4 +121,11 @@ def _check_group(group: str, choice: Any) -> None:
     if not isinstance(choice, dict) or "name" not in choice:
         raise ValueError(f"{group} must hold a component's name and its options, got {choice!r}")
     options = {name: value for name, value in choice.items() if name != "name"}
+    for option, (_, default) in known.options(choice["name"]).items():
+        if default is REQUIRED and option not in options:
+            said = meanings(known[choice["name"]]).get(option, "")
+            raise ValueError(
+                f"{group}.{option} is required by {called(group, choice['name'])}"
+                f"{f' ({said})' if said else ''}: write {group}.{option}=..."
+            )
     check_options(known[choice["name"]], options, called(group, choice["name"]))

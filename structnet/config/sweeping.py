@@ -14,10 +14,8 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
 from structnet.config.typed import Word, kinds_of, parse, takes_text
-from structnet.registry.option_types import fits
+from structnet.registry.option_types import fits, split
 
-# The values of a word in a sweep, which are separated by commas; one with a comma is quoted.
-PART = re.compile(r"""(?:^|,)("[^"]*"(?=,|$)|'[^']*'(?=,|$)|[^,]*)""")
 TAGS = ("log", "linear")
 # An interval of positive numbers is searched by the logarithm if its end is at least this many
 # times its start.
@@ -125,7 +123,4 @@ def _values(word: Word) -> list[str]:
             return list(found.sweep_string_iterator()) if found.is_sweep_override() else [word.text]
         except HydraException:
             pass
-    if "," not in word.text:
-        return [word.text]
-    parts = PART.findall(word.text)
-    return [one[1:-1] if one[:1] in ("'", '"') and one[-1:] == one[:1] else one for one in parts]
+    return split(word.text) if "," in word.text else [word.text]

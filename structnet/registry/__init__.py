@@ -1,7 +1,8 @@
 """Registries: components by name, checked when they are registered.
 
-An option of a component is keyword-only with a plain default, and can be configured; a wired
-argument is positional without a default. The signature is the whole configuration schema.
+An option of a component is keyword-only with a plain default, or without one if it has to be given,
+and can be configured; a wired argument is positional without a default. The signature is the whole
+configuration schema.
 """
 
 import importlib
@@ -18,6 +19,7 @@ from structnet.registry.signature import (
     check_options,
     check_wired,
     count_wired,
+    declared,
     known_options,
     read_options,
     signature_of,
@@ -144,7 +146,7 @@ class Registry:
                 reason = error
         raise ValueError(
             f"{what} has to take {' or '.join(map(str, self.wired))} positional arguments, and "
-            f"options as keywords with defaults; its signature is {signature}: {reason}"
+            f"options as keywords; its signature is {signature}: {reason}"
         ) from reason
 
     def __getitem__(self, name: str) -> Callable:
@@ -156,15 +158,15 @@ class Registry:
     def create(self, name: str, /, *wired: Any, **options: Any) -> Any:
         """Create a component from its wired arguments and options.
 
-        KeyError for an unknown name; ValueError for a missing argument, an unknown option or a
-        value of another type.
+        KeyError for an unknown name; ValueError for a missing argument or option, an unknown option
+        or a value of another type.
         """
         component = self[name]
         check_wired(component, wired, f"{self.kind} {name!r}")
         if self.wired is not None and len(self.wired) > 1:
             wired = wired[: count_wired(component, f"{self.kind} {name!r}")]
         check_options(component, options, f"{self.kind} {name!r}")
-        return component(*wired, **options)
+        return component(*wired, **declared(component, options, f"{self.kind} {name!r}"))
 
     def __contains__(self, name: object) -> bool:
         self._load()
@@ -176,7 +178,7 @@ class Registry:
         return sorted(self._components)
 
     def options(self, name: str) -> Mapping[str, tuple[type, Any]]:
-        """The options of a component: name -> (type, default)."""
+        """The options of a component: name -> (type, default or `REQUIRED`)."""
         return known_options(self[name], f"{self.kind} {name!r}")
 
     def _load(self) -> None:

@@ -9,10 +9,19 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from structnet.registry.option_types import PLAIN, annotation, choices, fits, is_supported
+from structnet.registry.option_types import (
+    PLAIN,
+    annotation,
+    as_declared,
+    choices,
+    fits,
+    is_supported,
+)
 from structnet.registry.suggest import close_to, did_you_mean
 
 OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# The default of an option that has none, and has to be given.
+REQUIRED: Any = inspect.Parameter.empty
 
 
 def signature_of(component: Callable, what: str = "") -> inspect.Signature:
@@ -60,21 +69,23 @@ def _options_of(one: type) -> list[inspect.Parameter]:
 def read_options(component: Callable, what: str) -> Mapping[str, tuple[Any, Any]]:
     """The options of a component, its keyword-only arguments: name -> (type, default).
 
-    ValueError for an option without a default, or with one that is not plain.
+    The default of an option that is required is `REQUIRED`. ValueError for a default that is not
+    plain.
     """
     options = {}
     for parameter in signature_of(component, what).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
             continue
         option_type, default = parameter.annotation, parameter.default
-        if default is parameter.empty or type(default) not in PLAIN:
-            given = "none" if default is parameter.empty else repr(default)
+        if option_type is parameter.empty:
+            option_type = type(default) if default not in (None, REQUIRED) else Any
+        is_plain = type(default) in PLAIN or isinstance(default, list | tuple)
+        if default is not REQUIRED and not is_plain:
             raise ValueError(
                 f"option {parameter.name!r} of {what} needs a default that is a bool, int, float, "
-                f"str or None, got {given}; arguments that can't be configured are positional"
+                f"str, None, or a list of such values, got {default!r}; arguments that can't be "
+                "configured are positional"
             )
-        if option_type is parameter.empty:
-            option_type = type(default) if default is not None else Any
         options[parameter.name] = (option_type, default)
     return MappingProxyType(options)
 
@@ -108,12 +119,21 @@ def count_wired(component: Callable, what: str) -> int | None:
 
 
 def check_options(component: Callable, options: Mapping[str, Any], what: str) -> None:
-    """ValueError for an unknown option, and for a value of another type."""
+    """ValueError for an unknown or a missing option, and for a value of another type."""
     known = read_options(component, what)
     for option, value in options.items():
         if option not in known:
             raise ValueError(f"no option {option!r} of {what} {did_you_mean(option, known)}")
         check_value(value, known[option][0], option, what)
+    for option, (_, default) in known.items():
+        if default is REQUIRED and option not in options:
+            raise ValueError(f"option {option!r} of {what} is required, and is not given")
+
+
+def declared(component: Callable, options: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Options that were checked, as the component takes them: lists as tuples where it says so."""
+    known = read_options(component, what)
+    return {option: as_declared(value, known[option][0]) for option, value in options.items()}
 
 
 def check_keywords(made: type, keywords: Mapping[str, Any]) -> None:
@@ -137,8 +157,9 @@ def check_value(
         what: what has the option.
         spell: how the type is written in the message.
     """
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"option {option!r} of {what} must be finite, got {value}")
+    for one in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(one, float) and not math.isfinite(one):
+            raise ValueError(f"option {option!r} of {what} must be finite, got {one}")
     if fits(value, option_type):
         return
     if not choices(option_type):
@@ -168,9 +189,9 @@ def check_option(option: str, option_type: Any, default: Any, what: str) -> None
     if not is_supported(option_type):
         raise ValueError(
             f"{what} has the type {option_type}: use bool, int, float, str, None, Literals of such "
-            "values, or unions"
+            "values, list[...] or tuple[...] of these, or unions"
         )
-    if not fits(default, option_type):
+    if default is not REQUIRED and not fits(default, option_type):
         raise ValueError(
             f"{what} is of type {annotation(option_type)}, but its default is {default!r}"
         )

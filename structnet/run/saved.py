@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from structnet.registry.option_types import LONGEST as MOST_VALUES
 from structnet.run.manifest import Damaged, Manifest
 from structnet.run.plain import is_finite, read_json, read_yaml, refuse_other_numbers, shown
 from structnet.system.words import command_line
@@ -40,14 +41,22 @@ def _refuse_other_choice(group: Any, choice: Any) -> None:
         where = f"{group}.{option}" if isinstance(choice, dict) else group
         if not isinstance(group, str) or not isinstance(option, str):
             raise ValueError(f"{shown(where)} is not the name of an option")
-        large = isinstance(value, str) and len(value) > LONGEST
-        large = large or (type(value) is int and value.bit_length() > 63)
-        if large or not isinstance(value, bool | int | float | str | None):
-            raise ValueError(f"{where} must be one plain value of limited size, got {shown(value)}")
+        values = value if isinstance(value, list) else [value]
+        if len(values) > MOST_VALUES or not all(map(_is_plain, values)):
+            raise ValueError(
+                f"{where} must be one plain value of limited size, or a list of at most "
+                f"{MOST_VALUES} such values, got {shown(value)}"
+            )
     if isinstance(choice, dict) and not isinstance(choice.get("name", ""), str):
         raise ValueError(
             f"{group}.name must be the name of a component, got {shown(choice['name'])}"
         )
+
+
+def _is_plain(value: Any) -> bool:
+    large = isinstance(value, str) and len(value) > LONGEST
+    large = large or (type(value) is int and value.bit_length() > 63)
+    return not large and isinstance(value, bool | int | float | str | None)
 
 
 def read_metrics(directory: Path) -> dict[str, Any]:
