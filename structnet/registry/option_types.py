@@ -49,7 +49,7 @@ def as_declared(value: Any, option_type: Any) -> Any:
     if isinstance(value, list | tuple):
         kinds = [one for one in _parted(option_type)[1] if _is_list(one) and _fits_list(value, one)]
         if kinds:
-            return typing.get_origin(kinds[0])(value)
+            return [*value] if typing.get_origin(kinds[0]) is list else tuple(value)
     return value
 
 
