@@ -72,6 +72,7 @@ def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]
                 _take(config, word, chosen, folders)
             elif word.text == "null" and word.key in OPTIONAL:
                 config.pop(word.key, None)
+    _suggest(config, chosen)
     for word in typed:
         if word.group == "compare":
             change_comparison(config, word)
@@ -233,6 +234,17 @@ def _take(
         warnings.warn(f"{lost} of {before['name']} {what.format(word.line)}",
                       DataWarning, stacklevel=3)  # fmt: skip
     config[group] = {**defaults_of(group, name), **given}
+
+
+def _suggest(config: dict[str, Any], chosen: Mapping[str, Word]) -> None:
+    """Set what a task that was typed suggests, but in what was chosen by an experiment or typed."""
+    task = config.get("task") or {}
+    if "task" not in chosen or "experiment" in chosen or task.get("name") not in names_of("task"):
+        return
+    suggested = getattr(REGISTRIES["task"][task["name"]], "suggested", {})
+    for group, options in suggested.items():
+        if group not in chosen:
+            config[group] = {**config[group], **options}
 
 
 def _takes(options: Mapping[str, tuple[Any, Any]], key: str, value: Any) -> bool:

@@ -72,6 +72,10 @@ class Regression(Task):
         values = output * deviation + mean
         return values if self.outputs else values[:, 0]
 
+    def in_deviations(self, output: Tensor) -> Tensor:
+        """The net's outputs (n, T) in standard deviations from the mean: what they are already."""
+        return output
+
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The mean squared error, in standard deviations, over the targets that are known."""
         return self.mean_of_known(F.mse_loss, output, batch)
@@ -108,7 +112,9 @@ class Regression(Task):
         output, y = output[known], batch.y[known]
         # Sums of squares over a whole split are inexact in half precision.
         values = self.values(output.float())
-        measured = {"relative_rmse": (output[:, 0].float(), self._standardised(y)[:, 0])}
+        measured = {
+            "relative_rmse": (self.in_deviations(output.float())[:, 0], self._standardised(y)[:, 0])
+        }
         for name in ("rmse", "mae", "pearson"):
             measured[name] = (values, y)
         if self.kinds:
@@ -120,7 +126,9 @@ class Regression(Task):
 
     def _measured_each(self, output: Tensor, y: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         known = ~y.isnan()
-        measured = {"relative_rmse": (output[known], self._standardised(y)[known])}
+        measured = {
+            "relative_rmse": (self.in_deviations(output)[known], self._standardised(y)[known])
+        }
         values = self.values(output)
         for at, name in enumerate(self.outputs):
             rows = known[:, at]

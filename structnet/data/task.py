@@ -28,6 +28,7 @@ class Task(Predicting, Showing, metaclass=Checked):
 
     Attributes:
         structures: the kinds of structure that the task has, as in a topology's `takes`.
+        suggested: options of net and trainer, by group, for runs whose command gives no others.
         classes: the names of the classes.
         unseen: the names of classes that validation and test splits have, but training has not:
             targets after those of `classes`, which count as wrong.
@@ -58,6 +59,7 @@ class Task(Predicting, Showing, metaclass=Checked):
     """
 
     structures: ClassVar[tuple[str, ...]] = ()
+    suggested: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     classes: Sequence[str] = ()
     unseen: Sequence[str] = ()
     kinds: Sequence[str] = ()

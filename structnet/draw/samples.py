@@ -73,7 +73,7 @@ def look_of_data(task: Task, sample: Sample, title: str) -> Look:
     names = task.node_names(sample)
     y = np.asarray(sample.y)
     title = "; ".join([title, *_where(sample), *_target(task, y)])
-    if y.shape != (sample.num_nodes,):
+    if len(y.reshape(-1)) != sample.num_nodes or y.ndim == 0:
         return Look(title, names)
     values = y.reshape(-1).astype(np.float64)
     if task.predicts_numbers:

@@ -7,6 +7,7 @@ from structnet.plugins.sequence.tasks import (  # noqa: F401
     captions,
     classification,
     expressions,
+    sequences,
     tagging,
     text,
     transduce,

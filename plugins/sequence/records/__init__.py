@@ -1,0 +1,1 @@
+"""Sequences of records in long format: a row for every step, of many sequences."""

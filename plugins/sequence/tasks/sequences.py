@@ -1,0 +1,252 @@
+"""Own sequences: a class or a number for each, or for each of their steps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+from structnet.plugins.sequence.records.encoding import Encoder
+from structnet.plugins.sequence.records.grouping import constant_columns, is_sorted
+from structnet.plugins.sequence.records.roles import Roles, inputs
+from structnet.plugins.sequence.records.sequences import Sequences, gap_name, group, join
+from structnet.plugins.sequence.records.static import Static
+from structnet.plugins.tables.baselines import of_nodes, parted, summary
+from structnet.plugins.tables.reading import read_table
+from structnet.plugins.tables.splitting import (
+    SPLITS,
+    named_splits,
+    warn_of_leaks,
+    warn_of_twins,
+)
+from structnet.plugins.tables.table import Table, table_of
+from structnet.plugins.tables.task import OwnData
+from structnet.plugins.tables.values import names_of
+
+# The most steps of a split of which baselines see the features.
+MOST_STEPS = 100_000
+
+
+@sn.tasks.register("sequences")
+class OwnSequences(OwnData):
+    """Your own sequences, in long format: a class or a number for each, or for each step.
+
+    A row is a step: a column names its sequence, another its place in it. The other columns are
+    what the net reads: numbers, categories, texts and times, of which some may be constant in a
+    sequence. CSV, JSON lines, Parquet, a folder of these, or a data frame.
+
+    Arguments:
+        id: the column that names the sequence of a row; null for one that is called so.
+        order: the column by which the steps of a sequence are ordered, numbers or times; null for
+            one that is called so, or else the order of rows.
+        steps: whether every step has a target; null for whether targets differ in a sequence.
+        static: columns that are constant in a sequence, joined to its steps or to the initial
+            states by net.condition; null for those that are.
+    """
+
+    structures = ("sequence",)
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,
+        order: str | None = None,
+        steps: bool | None = None,
+        static: tuple[str, ...] | None = None,
+        **options: Any,
+    ):
+        super().__init__(**options)
+        self.id, self.order, self.steps, self.static = id, order, steps, static
+
+    def know(self, vocabulary: Any, learned: Mapping[str, Any]) -> None:
+        super().know(vocabulary, learned)
+        if self.schema is not None:
+            static = self.schema.get("static")
+            self.condition = None if static is None else Static.of(static).size
+
+    def scores_nodes(self, topology: sn.Topology) -> bool:
+        return bool(self.steps if self.schema is None else self.schema.get("steps"))
+
+    @property
+    def encoder(self) -> Encoder:
+        """What was learned; of a task that has been loaded, or belongs to a run."""
+        return Encoder.of(self.schema, self.vocabulary, self.classes)
+
+    def load(self, topology: sn.Topology) -> sn.Splits:
+        tables = {name: read_table(one, self.ignore) for name, one in self.find().items()}
+        first = next(iter(tables.values()))
+        roles = Roles.of(self.schema) if self.schema else self._roles(first)
+        parts = [group(table, roles.id, roles.order) for table in tables.values()]
+        given = [name for name, part in zip(tables, parts, strict=True) for _ in range(len(part))]
+        sequences = join(first.path, parts)
+        if self.schema is None:
+            roles = roles.with_target(sequences, self.goal, self.steps)
+        split = self._split(sequences, roles, given)
+        encoder = self.encoder if self.schema else self._learn(sequences, roles, split == "train")
+        samples = encoder.samples(sequences)
+        splits = {name: _taken(samples, split == name) for name in SPLITS}
+        self._warn(sequences, split, splits)
+        if self.schema is None:
+            self._show(sequences, encoder, splits)
+        return self._splits(splits, encoder)
+
+    def _roles(self, table: Table) -> Roles:
+        for name in (self.split_column, self.group_column):
+            if name is not None:
+                table.column(name, "task.split_column or task.group")
+        return Roles.infer(table, self.id, self.order, self.targets)
+
+    def _split(self, sequences: Sequences, roles: Roles, given: list[str]) -> NDArray[Any]:
+        """The split of every sequence."""
+        firsts = sequences.firsts
+        if self.split_column is not None:
+            if set(given) != {"all"}:
+                raise ValueError("task.split_column is for task.root, not for files of splits")
+            given = named_splits(names_of(firsts.column(self.split_column, "task.split_column")),
+                                 firsts.place)  # fmt: skip
+        labels = times = groups = None
+        if roles.goal == "class" and not roles.steps:
+            values = names_of(sequences.table.columns[roles.target[0]])
+            labels = np.array([str(values[row]) for row in sequences.first_known(roles.target[0])])
+        if self.splitting.by_time:
+            if roles.order is None:
+                raise ValueError("task.by_time splits by task.order, and there is no such column")
+            times = sequences.table.columns[roles.order][sequences.lasts]
+        if self.group_column is not None:
+            groups = list(names_of(firsts.column(self.group_column, "task.group")))
+        split = np.array(self.split(given, labels=labels, groups=groups, times=times))
+        if labels is not None:
+            # A class that was not drawn for training can't be learned: there it is.
+            lacking = ~np.isin(labels, labels[split == "train"]) & (np.array(given) == "all")
+            split[lacking] = "train"
+        return split
+
+    def _learn(self, sequences: Sequences, roles: Roles, train: NDArray[np.bool_]) -> Encoder:
+        names = inputs(sequences, roles, [self.split_column, self.group_column])
+        static = self.static
+        if static is None:
+            static = constant_columns(sequences.table, sequences.ptr, names)
+        for name in static:
+            sequences.table.column(name, "task.static")
+        dynamic = [name for name in names if name not in static]
+        return Encoder.learn(
+            sequences, train, roles, (dynamic, list(static)), self.fixed, self.min_count
+        )
+
+    def _splits(self, splits: dict[str, list[sn.Sample]], encoder: Encoder) -> sn.Splits:
+        learned: dict[str, Any] = {"schema": encoder.plain()}
+        y = np.concatenate([np.atleast_1d(one.y) for one in splits["train"]])
+        if encoder.roles.goal == "class":
+            learned["classes"] = encoder.classes
+            learned["scale"] = None
+            self.weigh(y, len(encoder.classes))
+        else:
+            learned["scale"] = self.scale_of(y)
+        return sn.Splits(splits, vocabulary=encoder.schema.vocabulary, **learned)
+
+    def _warn(
+        self, sequences: Sequences, split: NDArray[Any], splits: dict[str, list[sn.Sample]]
+    ) -> None:
+        names = {name: _taken(sequences.names, split == name) for name in SPLITS}
+        warn_of_leaks(names, "sequences")
+        digests = {name: list(map(_digest, some)) for name, some in splits.items()}
+        warn_of_twins(digests, "sequences")
+
+    def _show(
+        self, sequences: Sequences, encoder: Encoder, splits: Mapping[str, Sequence[sn.Sample]]
+    ) -> None:
+        """Print what columns were taken for, as options, and what they hold."""
+        roles = encoder.roles
+        order = "the order of rows" if roles.order is None else f"task.order={roles.order}"
+        target = ",".join(roles.target)
+        print(
+            f"task.id={roles.id}, {order}, task.target={target}, task.goal={roles.goal}, "
+            f"task.steps={str(roles.steps).lower()}"
+        )
+        if roles.order and not is_sorted(sequences.table, roles.id, roles.order):
+            print(f"rows are not ordered by {roles.order}: sorted")
+        rows = [(*row, "steps") for row in encoder.schema.rows()]
+        if encoder.static is not None:
+            rows += [(*row, "constant") for row in encoder.static.schema.rows()]
+        sn.print_rows(("column", "kind", "values", "missing", "of"), rows, left=(0, 1, 2, 4))
+        lengths = np.diff(sequences.ptr)
+        print(
+            f"{len(sequences):,} sequences of {lengths.min():,} to {lengths.max():,} steps, "
+            f"{np.median(lengths):,.0f} in the middle; "
+            + ", ".join(f"{len(some):,} {name}" for name, some in splits.items())
+        )
+        if encoder.classes:
+            self.show_classes(encoder.classes, splits["train"])
+
+    def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
+        yield from self._of_table(read_table(path, self.ignore))
+
+    def read_record(
+        self, record: Mapping[str, Any], place: Any, topology: sn.Topology
+    ) -> sn.Sample:
+        """The sequence of `{"steps": [{column: value}, ...], column: value}`.
+
+        Columns beside `steps` are those that are constant in it.
+        """
+        steps = record.get("steps")
+        if not isinstance(steps, list) or not steps or not all(isinstance(s, dict) for s in steps):
+            raise ValueError(
+                f'{place.path}, line {place.line}: expected {{"steps": [{{column: value}}, ...], '
+                f"column: value}} with at least one step, got {list(record)[:10]}"
+            )
+        roles = self.encoder.roles
+        around = {key: value for key, value in record.items() if key != "steps"}
+        rows = [{roles.id: "sequence", **around, **step} for step in steps]
+        table = table_of(rows, str(place.path), [place.line] * len(rows), self.ignore)
+        order = roles.order
+        read = {one.name for one in self.encoder.schema.columns}
+        if order is not None and order not in table.columns and gap_name(order) not in read:
+            table.columns[order] = np.arange(len(rows), dtype=np.float64)
+        samples = list(self._of_table(table))
+        if len(samples) > 1:
+            raise ValueError(
+                f"{place.path}, line {place.line}: {roles.id!r} differs in its steps; an object is "
+                "one sequence"
+            )
+        return samples[0]
+
+    def _of_table(self, table: Table) -> Iterator[sn.Sample]:
+        encoder = self.encoder
+        for name, option in ((encoder.roles.id, "id"), (encoder.roles.order, "order")):
+            if name is not None:
+                table.column(name, f"task.{option}")
+        sequences = group(table, encoder.roles.id, encoder.roles.order)
+        yield from encoder.samples(sequences, labelled=False)
+
+    def features(self, samples: Sequence[sn.Sample]) -> tuple[NDArray[Any], NDArray[Any]]:
+        words = 0 if self.vocabulary is None else min(200, len(self.vocabulary))
+        if not self.scores_nodes(None):  # pyright: ignore[reportArgumentType]
+            rows = [summary(one.x, one.condition, words) for one in samples]
+            return np.stack(rows), np.concatenate([np.atleast_1d(one.y) for one in samples])
+        rows, y, count = [], [], 0
+        for one in samples:
+            rows.append(of_nodes(one.x, one.condition, words))
+            y.append(one.y)
+            count += one.num_nodes
+            if count >= MOST_STEPS:
+                break
+        return np.concatenate(rows), np.concatenate(y)
+
+
+def _taken(some: Sequence[Any], mask: NDArray[np.bool_]) -> list[Any]:
+    return [some[at] for at in np.flatnonzero(mask)]
+
+
+def _digest(sample: sn.Sample) -> tuple[bytes, str]:
+    """A digest of what a net reads of a sample, and the sample's name."""
+    found = sha256()
+    numbers, tokens = parted(sample.x)
+    of_tokens = () if tokens is None else (tokens.ids, tokens.ptr)
+    for one in (numbers, *of_tokens, sample.condition):
+        if one is not None:
+            found.update(f"{one.shape}".encode())
+            found.update(np.ascontiguousarray(one).tobytes())
+    return found.digest(), sample.origin.text  # pyright: ignore[reportOptionalMemberAccess]

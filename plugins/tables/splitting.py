@@ -1,0 +1,222 @@
+"""Splits of own data: drawn by fraction, class and group, by time, by a column, or as folds."""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+
+SPLITS = ("train", "validation", "test")
+# How splits are called in a column of a table.
+NAMES = {
+    "train": "train", "training": "train", "validation": "validation", "valid": "validation",
+    "val": "validation", "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+# The most names that a warning shows.
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How samples are split.
+
+    Arguments:
+        fractions: of train, validation and test, which add up to 1.
+        by_time: whether the first samples are trained on and the last tested on.
+        stratify: whether every class is split by the fractions.
+        folds: the number of folds, of which one is tested on; None for none.
+        fold: which one, from 0 on.
+        seed: with which splits are drawn.
+
+    ValueError for options that are out of range or don't go together.
+    """
+
+    fractions: Sequence[float] = (0.8, 0.1, 0.1)
+    by_time: bool = False
+    stratify: bool = True
+    folds: int | None = None
+    fold: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        given = list(self.fractions)
+        if len(given) != 3 or min(given) <= 0 or abs(sum(given) - 1) > 1e-6:
+            raise ValueError(
+                "task.fractions are the shares of train, validation and test, above 0, which add "
+                f"up to 1, such as [0.8,0.1,0.1], got {given}"
+            )
+        if self.folds is not None and self.folds < 2:
+            raise ValueError(f"task.folds is at least 2, got {self.folds}")
+        if not 0 <= self.fold < (self.folds or 1):
+            raise ValueError(f"task.fold is from 0 to below task.folds, got {self.fold}")
+        if self.folds is not None and self.by_time:
+            raise ValueError("task.folds are drawn, and a split by time is not: leave one out")
+
+    def draw(
+        self,
+        count: int,
+        *,
+        labels: NDArray[Any] | None = None,
+        groups: Sequence[Any] | None = None,
+        times: NDArray[Any] | None = None,
+        wanted: Sequence[str] = SPLITS,
+    ) -> list[str]:
+        """The split of each of a number of samples.
+
+        Arguments:
+            count: the number of samples.
+            labels: their classes, to stratify by.
+            groups: samples of one group are in one split.
+            times: by which they are split, where `by_time`.
+            wanted: the splits that are drawn: without test, for example, where that is given.
+
+        ValueError for too few samples or groups.
+        """
+        if self.by_time and times is not None:
+            order = np.argsort(times, kind="stable")
+            return _cut(order, self._shares(wanted), wanted)
+        units = _units(count, groups)
+        if len(units) < len(wanted):
+            what = "groups" if groups is not None else "samples"
+            raise ValueError(
+                f"{len(units)} {what} are too few for {', '.join(wanted)}: give more, or the "
+                "splits as files of their own (task.train, task.validation, task.test)"
+            )
+        random = np.random.default_rng(self.seed)
+        strata = self._strata(units, labels, random)
+        split = ["train"] * count
+        for number, unit in enumerate(strata):
+            for at in units[unit]:
+                split[at] = self._of(number, len(strata), wanted)
+        return _filled(split, units, strata, wanted)
+
+    def _shares(self, wanted: Sequence[str]) -> list[float]:
+        given = dict(zip(SPLITS, self.fractions, strict=True))
+        total = sum(given[name] for name in wanted)
+        return [given[name] / total for name in wanted]
+
+    def _strata(
+        self, units: Sequence[Sequence[int]], labels: NDArray[Any] | None, random: Any
+    ) -> list[int]:
+        """The order of units, drawn: so that every stretch of it has its share of each class."""
+        order = random.permutation(len(units))
+        if labels is None or not self.stratify:
+            return order.tolist()
+        of_class: dict[Any, list[int]] = defaultdict(list)
+        for unit in order.tolist():
+            of_class[labels[units[unit][0]]].append(unit)
+        # Those of a class at equal distances, each class beginning somewhere else.
+        placed = [
+            ((at + shift) / len(members), unit)
+            for (_, members), shift in zip(
+                sorted(of_class.items()), random.random(len(of_class)), strict=True
+            )
+            for at, unit in enumerate(members)
+        ]
+        return [unit for _, unit in sorted(placed)]
+
+    def _of(self, number: int, count: int, wanted: Sequence[str]) -> str:
+        """The split of a unit by its number in the order drawn."""
+        place = (number + 0.5) / count
+        if self.folds is None or "test" not in wanted:
+            return _at(place, self._shares(wanted), wanted)
+        start, end = self.fold / self.folds, (self.fold + 1) / self.folds
+        if start <= place < end:
+            return "test"
+        rest = [name for name in wanted if name != "test"]
+        # Where it is among those that are not tested on.
+        place = (place if place < start else place - (end - start)) / (1 - (end - start))
+        return _at(place, self._shares(rest), rest)
+
+
+def _at(place: float, shares: Sequence[float], names: Sequence[str]) -> str:
+    """The name whose share of the interval from 0 to 1 holds a place."""
+    bounds = np.cumsum(shares)
+    return names[int(np.searchsorted(bounds[:-1], place, side="right"))]
+
+
+def _cut(order: NDArray[Any], shares: Sequence[float], names: Sequence[str]) -> list[str]:
+    split = [""] * len(order)
+    for number, at in enumerate(order.tolist()):
+        split[at] = _at((number + 0.5) / len(order), shares, names)
+    return split
+
+
+def _units(count: int, groups: Sequence[Any] | None) -> list[list[int]]:
+    """The samples that stay together."""
+    if groups is None:
+        return [[at] for at in range(count)]
+    found: dict[Any, list[int]] = defaultdict(list)
+    for at, group in enumerate(groups):
+        found[group].append(at)
+    return list(found.values())
+
+
+def _filled(
+    split: list[str], units: Sequence[Sequence[int]], order: Sequence[int], wanted: Sequence[str]
+) -> list[str]:
+    """The splits with at least one unit in each, which a small share may not have given."""
+    for at, name in enumerate(wanted):
+        if name not in split:
+            for member in units[order[at]]:
+                split[member] = name
+    return split
+
+
+def named_splits(names: NDArray[Any], place: Any) -> list[str]:
+    """The splits that a column names; ValueError, with a place, for other names.
+
+    Arguments:
+        names: str, None where missing, of each sample.
+        place: (index) -> where the sample stands.
+    """
+    found = []
+    for at, name in enumerate(names):
+        split = NAMES.get(str(name).lower())
+        if split is None:
+            raise ValueError(
+                f"{place(at)}: {name!r} in the column of splits, expected one of {', '.join(NAMES)}"
+            )
+        found.append(split)
+    return found
+
+
+def warn_of_leaks(names: Mapping[str, Sequence[Any]], what: str) -> None:
+    """A DataWarning for names that are in two splits, by split."""
+    splits = list(names)
+    for at, first in enumerate(splits):
+        for second in splits[at + 1 :]:
+            both = sorted(set(map(str, names[first])) & set(map(str, names[second])))
+            if both:
+                more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""
+                warnings.warn(
+                    f"{what} {', '.join(map(repr, both[:SHOWN]))}{more} are in {first} and in "
+                    f"{second}: figures may be better than those of new data",
+                    sn.DataWarning,
+                    stacklevel=2,
+                )
+
+
+def warn_of_twins(digests: Mapping[str, Sequence[tuple[bytes, str]]], what: str) -> None:
+    """A DataWarning for samples of validation and test that are equal to one of training.
+
+    Arguments:
+        digests: by split, of what a net reads of every sample, with the sample's name.
+        what: samples are called.
+    """
+    trained = {digest for digest, _ in digests["train"]}
+    for split, some in digests.items():
+        twins = [name for digest, name in some if digest in trained]
+        if split != "train" and twins:
+            shown = ", ".join(map(repr, twins[:SHOWN]))
+            warnings.warn(
+                f"{len(twins):,} of {len(some):,} {what} of {split} are equal to one of training, "
+                f"{shown} first: figures may be better than those of new data",
+                sn.DataWarning,
+                stacklevel=2,
+            )

@@ -1,0 +1,312 @@
+"""What tasks of own data share: options, classes or numbers, metrics and the schema."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+import structnet as sn
+from structnet.plugins.files.lines import shown
+from structnet.plugins.tables.schema import Kind, Schema
+from structnet.plugins.tables.scoring import (
+    SMALLEST,
+    Loss,
+    check_loss,
+    class_weights,
+    errors_of,
+    more_metrics,
+    poisson_loss,
+)
+from structnet.plugins.tables.splitting import SPLITS, Splitting
+from structnet.plugins.tables.targets import Goal
+
+# The largest logarithm of a rate, so that it is finite.
+LARGEST_LOG = 30.0
+# The most classes that are listed.
+MOST_CLASSES = 20
+
+
+class OwnData(sn.Regression):
+    """A task over a user's own records, of classes or of numbers as their target column has them.
+
+    Arguments:
+        root: the file, or a folder with files of one kind, that is split.
+        train, validation, test: files of the splits, in place of root; what is not given is drawn
+            from train.
+        target: the column to predict, or several columns of numbers.
+        goal: whether it holds a class or a number; null for what its values are.
+        loss: of classes cross_entropy, or balanced, where every class counts as much; of numbers
+            squared, absolute, huber, or poisson for counts; auto is the first of these.
+        metrics: further metrics, of classes balanced_accuracy, macro_f1, macro_precision,
+            macro_recall, auroc, cohen_kappa, matthews; of numbers spearman, r2, mape, smape,
+            poisson.
+        monitor: the metric that selects the best epoch; null for accuracy, rmse, or relative_rmse.
+        numbers, categories, texts: columns that are read as such, whatever they look like.
+        ignore: columns that are not read.
+        fractions: the shares of train, validation and test.
+        split_column: a column that says train, validation or test.
+        by_time: whether the latest samples are tested on, the latest but these validated on.
+        group: a column whose equal values stay in one split.
+        stratify: whether every class is split by the fractions.
+        folds: the number of folds, of which one is tested on.
+        fold: which one, from 0 on.
+        batches: the least number of batches in an epoch of little data, for which they have fewer
+            nodes than trainer.batch_nodes.
+        min_count: how often a category or word must occur in training to be known.
+        seed: with which splits are drawn.
+    """
+
+    learned = ("scale", "schema")
+    suggested: ClassVar = {"trainer": {"max_epochs": 30, "patience": 8}}
+    # What was learned of the columns, as plain data; None before.
+    schema: Any = None
+    # A frame or other data in memory, in place of root.
+    data: Any = None
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        train: str | None = None,
+        validation: str | None = None,
+        test: str | None = None,
+        target: str | tuple[str, ...] | None = None,
+        goal: Goal | None = None,
+        loss: Loss = "auto",
+        metrics: tuple[str, ...] = (),
+        monitor: str | None = None,
+        numbers: tuple[str, ...] = (),
+        categories: tuple[str, ...] = (),
+        texts: tuple[str, ...] = (),
+        ignore: tuple[str, ...] = (),
+        fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+        split_column: str | None = None,
+        by_time: bool = False,
+        group: str | None = None,
+        stratify: bool = True,
+        folds: int | None = None,
+        fold: int = 0,
+        batches: int = 32,
+        min_count: int = 1,
+        seed: int = 0,
+    ):
+        for name, value in {"min_count": min_count, "batches": batches}.items():
+            if value < 1:
+                raise ValueError(f"task.{name} is at least 1, got {value}")
+        self.splitting = Splitting(fractions, by_time, stratify, folds, fold, seed)
+        self.root, self.given = root, {"train": train, "validation": validation, "test": test}
+        self.targets = (target,) if isinstance(target, str) else tuple(target or ())
+        self.goal, self.loss_name, self.more, self.chosen = goal, loss, tuple(metrics), monitor
+        self.fixed: dict[str, Kind] = {
+            **dict.fromkeys(numbers, "number"),
+            **dict.fromkeys(categories, "category"),
+            **dict.fromkeys(texts, "text"),
+        }
+        self.ignore, self.split_column, self.group_column = tuple(ignore), split_column, group
+        self.min_count, self.batches = min_count, batches
+        self._weights: Tensor | None = None
+        if len(self.targets) > 1:
+            self.outputs = self.targets
+        self._set_monitor()
+
+    @property
+    def predicts_numbers(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.aim == "number"
+
+    @property
+    def aim(self) -> Goal | None:
+        """Whether classes or numbers are predicted; None before the data is read, if not given."""
+        known = self.schema.get("goal") if isinstance(self.schema, dict) else None
+        return known or self.goal or ("number" if len(self.targets) > 1 else None)
+
+    @property
+    def num_outputs(self) -> int:
+        return max(1, len(self.outputs)) if self.predicts_numbers else len(self.classes)
+
+    def know(self, vocabulary: Any, learned: Mapping[str, Any]) -> None:
+        super().know(vocabulary, learned)
+        if self.schema is not None:
+            self._check_schema()
+            self.input_size = self.read_schema().input_size
+            self._set_monitor()
+
+    def read_schema(self) -> Schema:
+        """The schema that was learned."""
+        return Schema.of(self.schema["columns"], self.vocabulary)
+
+    def _check_schema(self) -> None:
+        """ValueError for what is no schema: a run's files may come from anyone."""
+        known = self.schema
+        if not isinstance(known, dict) or known.get("goal") not in ("class", "number"):
+            raise ValueError(f"learned, 'schema' is not one of task {sn.tasks.called(self)}: "
+                             f"{shown(known)}")  # fmt: skip
+
+    def _set_monitor(self) -> None:
+        number = "relative_rmse" if self.outputs else "rmse"
+        self.monitor = self.chosen or ("accuracy" if self.aim != "number" else number)
+        self.mode = "min" if self.monitor in SMALLEST else "max"
+        if self.aim == "number":
+            self.loss_unit = "nats" if self.loss_name == "poisson" else "squared deviations"
+
+    def find(self) -> dict[str, Any]:
+        """What is read, by split: `all` where splits are drawn.
+
+        ValueError where nothing is given, or root and files of splits; FileNotFoundError.
+        """
+        given = {name: path for name, path in self.given.items() if path is not None}
+        if self.data is not None:
+            return {"all": self.data}
+        if given and self.root is not None:
+            raise ValueError(f"task.root and task.{next(iter(given))} are both given: take one")
+        if self.root is not None:
+            given = {"all": self.root}
+        if not given:
+            raise ValueError(
+                f"task {sn.tasks.called(self)} reads your own data: set task.root=FILE, or "
+                "task.train=FILE with task.validation and task.test"
+            )
+        if "all" not in given and "train" not in given:
+            raise ValueError(f"task.{next(iter(given))} is given without task.train=FILE")
+        for name, path in given.items():
+            if not Path(path).expanduser().exists():
+                option = "root" if name == "all" else name
+                raise FileNotFoundError(f"no file or folder {path} (task.{option})")
+        return given
+
+    def split(
+        self,
+        given: Sequence[str],
+        *,
+        labels: NDArray[Any] | None = None,
+        groups: Sequence[Any] | None = None,
+        times: NDArray[Any] | None = None,
+    ) -> list[str]:
+        """The split of every sample, of which the split where it was read is known.
+
+        Arguments:
+            given: the name of a split, or `all`, of each sample.
+            labels, groups, times: those of `Splitting.draw`.
+        """
+        drawn = np.array([name in ("all", "train") for name in given])
+        wanted = [name for name in SPLITS if name == "train" or name not in given]
+        if "test" in given and self.splitting.folds is not None:
+            raise ValueError("task.folds are drawn, and the test split is given: leave one out")
+        if len(wanted) == 1:
+            return list(given)
+        at = np.flatnonzero(drawn)
+        some = self.splitting.draw(
+            len(at),
+            labels=None if labels is None else labels[at],
+            groups=None if groups is None else [groups[one] for one in at],
+            times=None if times is None else times[at],
+            wanted=wanted,
+        )
+        split = list(given)
+        for one, name in zip(at.tolist(), some, strict=True):
+            split[one] = name
+        return split
+
+    def loader(
+        self, samples: Sequence[sn.Sample], topology: sn.Topology, **options: Any
+    ) -> DataLoader[Any]:
+        if options.get("shuffle") and options.get("batch_size") is None:
+            nodes = sum(one.num_nodes for one in samples)
+            most = options.get("batch_nodes") or nodes
+            options["batch_nodes"] = max(1, min(most, nodes // self.batches))
+        return super().loader(samples, topology, **options)
+
+    def loss(self, output: Any, batch: sn.Batch) -> Tensor:
+        if not self.predicts_numbers:
+            return sn.Task.loss(self, output, batch)
+        loss = check_loss(self.loss_name, "number")
+        if loss == "poisson":
+            self._check_length(output, batch)
+            return poisson_loss(output, batch.y)
+        return self.mean_of_known(errors_of(loss), output, batch)
+
+    def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        if check_loss(self.loss_name, "class") == "balanced" and weights is None:
+            weights = None if self._weights is None else self._weights.to(y.device)
+        return super().cross_entropy(output, y, weights)
+
+    def weigh(self, y: NDArray[Any], classes: int) -> None:
+        """Take the weights of classes for loss=balanced from training targets."""
+        if self.loss_name == "balanced":
+            self._weights = class_weights(y[y != sn.IGNORE].tolist(), classes)
+
+    def num_targets(self, output: Any, batch: sn.Batch) -> Tensor:
+        if self._weights is None:
+            return super().num_targets(output, batch)
+        y = batch.y
+        return (self._weights.to(y.device)[y.clamp(min=0)] * (y != sn.IGNORE)).sum()
+
+    def values(self, output: Tensor) -> Tensor:
+        if self.loss_name != "poisson":
+            return super().values(output)
+        rates = output.clamp(max=LARGEST_LOG).exp()
+        return rates if self.outputs else rates[:, 0]
+
+    def metrics(self) -> dict[str, Any]:
+        goal = self.aim or "class"
+        if self.outputs and self.more:
+            raise ValueError("task.metrics are for one target, and task.target has several")
+        more = more_metrics(self.more, goal, len(self.classes))
+        own = super().metrics() if goal == "number" else sn.Task.metrics(self)
+        known = own | more
+        if self.monitor not in known:
+            raise ValueError(
+                f"task.monitor={self.monitor} is none of the metrics {', '.join(known)}; add it to "
+                "task.metrics"
+            )
+        return known
+
+    def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        if self.predicts_numbers:
+            found = super().measured(output, batch)
+        else:
+            found = sn.Task.measured(self, output, batch)
+        pair = found["rmse" if self.predicts_numbers else "accuracy"] if self.more else ()
+        return found | dict.fromkeys(self.more, pair)
+
+    def in_deviations(self, output: Tensor) -> Tensor:
+        if self.loss_name != "poisson":
+            return output
+        mean, deviation = self._scale_like(output)
+        return (output.clamp(max=LARGEST_LOG).exp() - mean) / deviation
+
+    def show_classes(self, classes: Sequence[str], samples: Sequence[sn.Sample]) -> None:
+        """Print how often each class is in training, the most frequent first."""
+        y = np.concatenate([np.atleast_1d(one.y) for one in samples])
+        counts = np.bincount(y[y >= 0], minlength=len(classes))
+        order = np.argsort(-counts, kind="stable")
+        most = [f"{classes[at]} {counts[at]:,}" for at in order[:MOST_CLASSES]]
+        more = f", {len(classes) - MOST_CLASSES} more" if len(classes) > MOST_CLASSES else ""
+        print(sn.visible(f"classes in training: {', '.join(most)}{more}"))
+
+    def features(self, samples: Sequence[sn.Sample]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Features (n, F) of what has a target in samples, and the targets (n,), for baselines."""
+        raise NotImplementedError
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Test figures of models that are fitted to `features`: name -> metrics."""
+        from structnet.plugins.baselines.features import fit_classes, fit_numbers
+        from structnet.plugins.tables.baselines import boosted
+
+        if self.outputs:
+            return {}
+        train, test = (_known(*self.features(self.loaded[name])) for name in ("train", "test"))
+        if not len(train[1]) or not len(test[1]):
+            return {}
+        if self.predicts_numbers:
+            return fit_numbers(train, test)
+        return fit_classes(train, test, "logistic regression") | boosted(train, test)
+
+
+def _known(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The rows whose target is known."""
+    rows = ~np.isnan(y) if y.dtype.kind == "f" else y >= 0
+    return x[rows], y[rows]
