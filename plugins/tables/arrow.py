@@ -65,8 +65,8 @@ def _of_arrow(values: Any, path: str, name: str) -> NDArray[Any]:
         return np.array([None if one is None else str(one).lower() for one in values.to_pylist()],
                         object)  # fmt: skip
     if pa.types.is_integer(kind):
-        largest = compute.max(compute.abs(values)).as_py() if len(values) else 0
-        if largest is not None and largest > LARGEST:
+        least, most = compute.min_max(values).as_py().values()  # pyright: ignore
+        if least is not None and max(-least, most) > LARGEST:
             values, kind = values.cast(pa.string()), pa.string()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return values.cast(pa.float64()).to_numpy().astype(np.float64)

@@ -255,9 +255,10 @@ def _numbers(table: Table, name: str, kind: str) -> NDArray[np.float64]:
     values = table.columns[name]
     if kind == "time":
         if values.dtype.kind != "M":
-            if not np.all(np.equal(values, None) if values.dtype == object else np.isnan(values)):
-                raise table.refuse(_first(values), name, values[_first(values)], "a time as in "
-                                   "training, such as 2024-05-01 or 2024-05-01T13:00")  # fmt: skip
+            row = _first(values)
+            if names_of(values)[row] is not None:
+                expected = "a time as in training, such as 2024-05-01 or 2024-05-01T13:00"
+                raise table.refuse(row, name, values[row], expected)
             return np.full(len(values), np.nan)
         days = values.astype("datetime64[us]").astype(np.float64) / DAY
         return np.where(np.isnat(values), np.nan, days)

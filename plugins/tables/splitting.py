@@ -96,7 +96,7 @@ class Splitting:
         return _filled(split, units, strata, wanted)
 
     def _shares(self, wanted: Sequence[str]) -> list[float]:
-        given = dict(zip(SPLITS, self.fractions, strict=True))
+        given: dict[str, float] = dict(zip(SPLITS, self.fractions, strict=True))
         total = sum(given[name] for name in wanted)
         return [given[name] / total for name in wanted]
 

@@ -6,31 +6,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 import structnet as sn
 from structnet.plugins.files.lines import shown
+from structnet.plugins.tables.either import ClassesOrNumbers
 from structnet.plugins.tables.schema import Kind, Schema
-from structnet.plugins.tables.scoring import (
-    SMALLEST,
-    Loss,
-    check_loss,
-    class_weights,
-    errors_of,
-    more_metrics,
-    poisson_loss,
-)
+from structnet.plugins.tables.scoring import Loss
 from structnet.plugins.tables.splitting import SPLITS, Splitting
 from structnet.plugins.tables.targets import Goal
 
-# The largest logarithm of a rate, so that it is finite.
-LARGEST_LOG = 30.0
 # The most classes that are listed.
 MOST_CLASSES = 20
 
 
-class OwnData(sn.Regression):
+class OwnData(ClassesOrNumbers):
     """A task over a user's own records, of classes or of numbers as their target column has them.
 
     Arguments:
@@ -100,7 +90,8 @@ class OwnData(sn.Regression):
         self.splitting = Splitting(fractions, by_time, stratify, folds, fold, seed)
         self.root, self.given = root, {"train": train, "validation": validation, "test": test}
         self.targets = (target,) if isinstance(target, str) else tuple(target or ())
-        self.goal, self.loss_name, self.more, self.chosen = goal, loss, tuple(metrics), monitor
+        self.goal: Goal | None = goal
+        self.loss_name, self.more, self.chosen = loss, tuple(metrics), monitor
         self.fixed: dict[str, Kind] = {
             **dict.fromkeys(numbers, "number"),
             **dict.fromkeys(categories, "category"),
@@ -108,31 +99,16 @@ class OwnData(sn.Regression):
         }
         self.ignore, self.split_column, self.group_column = tuple(ignore), split_column, group
         self.min_count, self.batches = min_count, batches
-        self._weights: Tensor | None = None
         if len(self.targets) > 1:
             self.outputs = self.targets
-        self._set_monitor()
-
-    @property
-    def predicts_numbers(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.aim == "number"
-
-    @property
-    def aim(self) -> Goal | None:
-        """Whether classes or numbers are predicted; None before the data is read, if not given."""
-        known = self.schema.get("goal") if isinstance(self.schema, dict) else None
-        return known or self.goal or ("number" if len(self.targets) > 1 else None)
-
-    @property
-    def num_outputs(self) -> int:
-        return max(1, len(self.outputs)) if self.predicts_numbers else len(self.classes)
+        self.set_monitor()
 
     def know(self, vocabulary: Any, learned: Mapping[str, Any]) -> None:
         super().know(vocabulary, learned)
         if self.schema is not None:
             self._check_schema()
             self.input_size = self.read_schema().input_size
-            self._set_monitor()
+            self.set_monitor()
 
     def read_schema(self) -> Schema:
         """The schema that was learned."""
@@ -144,13 +120,6 @@ class OwnData(sn.Regression):
         if not isinstance(known, dict) or known.get("goal") not in ("class", "number"):
             raise ValueError(f"learned, 'schema' is not one of task {sn.tasks.called(self)}: "
                              f"{shown(known)}")  # fmt: skip
-
-    def _set_monitor(self) -> None:
-        number = "relative_rmse" if self.outputs else "rmse"
-        self.monitor = self.chosen or ("accuracy" if self.aim != "number" else number)
-        self.mode = "min" if self.monitor in SMALLEST else "max"
-        if self.aim == "number":
-            self.loss_unit = "nats" if self.loss_name == "poisson" else "squared deviations"
 
     def find(self) -> dict[str, Any]:
         """What is read, by split: `all` where splits are drawn.
@@ -201,7 +170,7 @@ class OwnData(sn.Regression):
         some = self.splitting.draw(
             len(at),
             labels=None if labels is None else labels[at],
-            groups=None if groups is None else [groups[one] for one in at],
+            groups=None if groups is None else [groups[one] for one in at.tolist()],
             times=None if times is None else times[at],
             wanted=wanted,
         )
@@ -218,65 +187,6 @@ class OwnData(sn.Regression):
             most = options.get("batch_nodes") or nodes
             options["batch_nodes"] = max(1, min(most, nodes // self.batches))
         return super().loader(samples, topology, **options)
-
-    def loss(self, output: Any, batch: sn.Batch) -> Tensor:
-        if not self.predicts_numbers:
-            return sn.Task.loss(self, output, batch)
-        loss = check_loss(self.loss_name, "number")
-        if loss == "poisson":
-            self._check_length(output, batch)
-            return poisson_loss(output, batch.y)
-        return self.mean_of_known(errors_of(loss), output, batch)
-
-    def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
-        if check_loss(self.loss_name, "class") == "balanced" and weights is None:
-            weights = None if self._weights is None else self._weights.to(y.device)
-        return super().cross_entropy(output, y, weights)
-
-    def weigh(self, y: NDArray[Any], classes: int) -> None:
-        """Take the weights of classes for loss=balanced from training targets."""
-        if self.loss_name == "balanced":
-            self._weights = class_weights(y[y != sn.IGNORE].tolist(), classes)
-
-    def num_targets(self, output: Any, batch: sn.Batch) -> Tensor:
-        if self._weights is None:
-            return super().num_targets(output, batch)
-        y = batch.y
-        return (self._weights.to(y.device)[y.clamp(min=0)] * (y != sn.IGNORE)).sum()
-
-    def values(self, output: Tensor) -> Tensor:
-        if self.loss_name != "poisson":
-            return super().values(output)
-        rates = output.clamp(max=LARGEST_LOG).exp()
-        return rates if self.outputs else rates[:, 0]
-
-    def metrics(self) -> dict[str, Any]:
-        goal = self.aim or "class"
-        if self.outputs and self.more:
-            raise ValueError("task.metrics are for one target, and task.target has several")
-        more = more_metrics(self.more, goal, len(self.classes))
-        own = super().metrics() if goal == "number" else sn.Task.metrics(self)
-        known = own | more
-        if self.monitor not in known:
-            raise ValueError(
-                f"task.monitor={self.monitor} is none of the metrics {', '.join(known)}; add it to "
-                "task.metrics"
-            )
-        return known
-
-    def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
-        if self.predicts_numbers:
-            found = super().measured(output, batch)
-        else:
-            found = sn.Task.measured(self, output, batch)
-        pair = found["rmse" if self.predicts_numbers else "accuracy"] if self.more else ()
-        return found | dict.fromkeys(self.more, pair)
-
-    def in_deviations(self, output: Tensor) -> Tensor:
-        if self.loss_name != "poisson":
-            return output
-        mean, deviation = self._scale_like(output)
-        return (output.clamp(max=LARGEST_LOG).exp() - mean) / deviation
 
     def show_classes(self, classes: Sequence[str], samples: Sequence[sn.Sample]) -> None:
         """Print how often each class is in training, the most frequent first."""

@@ -66,7 +66,9 @@ class Roles:
         )
         if not good:
             raise ValueError(f"learned, 'schema' is not one of sequences: {shown(plain)}")
-        return cls(**{name: plain[name] for name in NAMES} | {"target": tuple(plain["target"])})
+        given: dict[str, Any] = {name: plain[name] for name in NAMES}
+        given["target"] = tuple(plain["target"])
+        return cls(**given)
 
     def plain(self) -> dict[str, Any]:
         return asdict(self) | {"target": list(self.target)}

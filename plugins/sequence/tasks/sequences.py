@@ -14,8 +14,9 @@ from structnet.plugins.sequence.records.grouping import constant_columns, is_sor
 from structnet.plugins.sequence.records.roles import Roles, inputs
 from structnet.plugins.sequence.records.sequences import Sequences, gap_name, group, join
 from structnet.plugins.sequence.records.static import Static
-from structnet.plugins.tables.baselines import of_nodes, parted, summary
+from structnet.plugins.tables.features import of_nodes, parted, summary
 from structnet.plugins.tables.reading import read_table
+from structnet.plugins.tables.scoring import check_loss
 from structnet.plugins.tables.splitting import (
     SPLITS,
     named_splits,
@@ -85,6 +86,7 @@ class OwnSequences(OwnData):
         if self.schema is None:
             roles = roles.with_target(sequences, self.goal, self.steps)
         split = self._split(sequences, roles, given)
+        check_loss(self.loss_name, roles.goal)
         encoder = self.encoder if self.schema else self._learn(sequences, roles, split == "train")
         samples = encoder.samples(sequences)
         splits = {name: _taken(samples, split == name) for name in SPLITS}
@@ -131,6 +133,8 @@ class OwnSequences(OwnData):
             static = constant_columns(sequences.table, sequences.ptr, names)
         for name in static:
             sequences.table.column(name, "task.static")
+        # Where nothing changes, what is constant is what steps have.
+        static = static if len(static) < len(names) else []
         dynamic = [name for name in names if name not in static]
         return Encoder.learn(
             sequences, train, roles, (dynamic, list(static)), self.fixed, self.min_count
@@ -237,7 +241,7 @@ class OwnSequences(OwnData):
 
 
 def _taken(some: Sequence[Any], mask: NDArray[np.bool_]) -> list[Any]:
-    return [some[at] for at in np.flatnonzero(mask)]
+    return [one for one, taken in zip(some, mask.tolist(), strict=True) if taken]
 
 
 def _digest(sample: sn.Sample) -> tuple[bytes, str]:

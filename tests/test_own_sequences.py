@@ -1,0 +1,321 @@
+"""Own sequences on the command line: what is taken for what, figures, predictions, mistakes."""
+
+import csv
+import json
+import random
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from commands import SMALL, call
+
+import structnet as sn
+
+CHAIN = sn.topologies.create("chain")
+HEAD = ["visit", "minute", "pulse", "drug", "age", "label"]
+
+
+def visits(count=60, seed=0):
+    """Rows of visits that are told apart by how the pulse changes."""
+    draw = random.Random(seed)
+    for number in range(count):
+        sick, minute, age = number % 2, 0, draw.randrange(20, 80)
+        for step in range(draw.randrange(2, 6)):
+            minute += draw.randrange(1, 9)
+            pulse = "" if step and draw.random() < 0.1 else round(70 + 9 * sick * (step % 2), 1)
+            yield [f"v{number}", minute, pulse, draw.choice("ab"), age, "sick" if sick else "well"]
+
+
+def write_csv(path, rows, head=HEAD):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write_csv(tmp_path / "visits.csv", visits())
+
+
+def task(path, **options):
+    return sn.tasks.create("sequences", root=str(path), id="visit", order="minute", **options)
+
+
+def loaded(one):
+    return one, one.keep(one.load(CHAIN))
+
+
+def test_a_table_is_trained_on_predicted_and_tested(file, tmp_path):
+    run = tmp_path / "run"
+    words = (f"task.root={file}", "task.id=visit", "task.order=minute", f"run={run}", *SMALL)
+    status, out, err = call("train", "task=sequences", *words, "trainer.max_epochs=2")
+    assert status == 0, err
+    assert (
+        "task.id=visit, task.order=minute, task.target=label, task.goal=class, task.steps=false"
+        in out
+    )
+    assert "60 sequences of 2 to 5 steps" in out and "48 train, 6 validation, 6 test" in out
+    assert "classes in training: sick 24, well 24" in out
+    assert all(name in out for name in ("majority", "logistic regression", "boosted trees"))
+    new = write_csv(tmp_path / "new.csv", [row[:5] for row in visits(3, seed=1)], HEAD[:5])
+    said = json.loads(call("predict", f"run={run}", f"path={new}", "--json").out)
+    assert [one["text"] for one in said] == ["v0", "v1", "v2"]
+    assert said[0]["line"] == 2 and set(said[0]["probabilities"]) == {"sick", "well"}
+    assert "given" not in said[0]
+    again = json.loads(call("predict", f"run={run}", f"path={file}", "--json").out)
+    assert [one["given"] for one in again] == ["well", "sick"] * 30
+    assert call("test", f"run={run}").status == 0
+    lacking = write_csv(tmp_path / "lacking.csv", [row[:2] for row in visits(3)], HEAD[:2])
+    status, _, err = call("predict", f"run={run}", f"path={lacking}")
+    assert status == 2 and "lacking.csv lacks the columns 'drug', 'pulse'" in err.replace(
+        "'pulse', 'drug'", "'drug', 'pulse'"
+    )
+
+
+def test_objects_of_json_are_sequences(file, tmp_path):
+    run = tmp_path / "run"
+    words = (f"task.root={file}", "task.id=visit", "task.order=minute", f"run={run}", *SMALL)
+    assert call("train", "task=sequences", *words, "trainer.max_epochs=1").status == 0
+    again = sn.Run.open(run)
+    again.load_learned()
+    known = again.task
+    rows = [row for row in visits() if row[0] == "v3"]
+    steps = [dict(zip(HEAD[1:4], [row[1], row[2] or None, row[3]], strict=True)) for row in rows]
+    place = sn.Origin("request", 1, "")
+    sample = known.read_record({"age": rows[0][4], "steps": steps}, place, CHAIN)
+    (same,) = [one for one in known.read(file, CHAIN) if one.origin.text == "v3"]
+    assert np.array_equal(sample.x.numbers, same.x.numbers)
+    assert np.array_equal(sample.x.tokens.ids, same.x.tokens.ids)
+    assert np.array_equal(sample.condition, same.condition)
+    with pytest.raises(ValueError, match=r'request, line 1: expected ."steps"'):
+        known.read_record({"steps": []}, place, CHAIN)
+    with pytest.raises(ValueError, match="request lacks the columns 'drug' that the net"):
+        known.read_record({"age": 3, "steps": [{"minute": 1, "pulse": 70}]}, place, CHAIN)
+
+
+def test_constant_columns_are_a_condition_and_the_others_enter_at_steps(file):
+    one, splits = loaded(task(file))
+    static = one.schema["static"]
+    assert [column["name"] for column in static["columns"]] == ["age"] and one.condition == 1
+    names = [column["name"] for column in one.schema["columns"]]
+    assert names == ["pulse", "drug", "minute since the step before"]
+    sample = splits["train"][0]
+    assert sample.condition.shape == (1,) and isinstance(sample.x, sn.Mixed)
+    assert torch.isfinite(torch.from_numpy(sample.x.numbers)).all()
+
+
+def test_rows_are_put_in_order(tmp_path):
+    rows = [["b", 2, 20, 1], ["a", 2, 12, 0], ["a", 1, 11, 0], ["b", 1, 10, 1]]
+    rows += [[f"c{n}", k, n / 7 + k * k, n % 2] for n in range(20) for k in (2, 1)]
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "t", "v", "y"])
+    one = sn.tasks.create("sequences", root=str(path))
+    one, _ = loaded(one)
+    by_name = {sample.origin.text: sample for sample in one.read(path, CHAIN)}
+    column = next(c for c in one.schema["columns"] if c["name"] == "v")
+    values = by_name["b"].x[:, 0] * column["deviation"] + column["mean"]
+    assert np.allclose(values, [10, 20])
+
+
+def test_targets_of_steps_are_found_and_predicted(tmp_path):
+    rows = [
+        [f"s{n}", k, k + n / 9, "odd" if k % 2 else "even"] for n in range(30) for k in range(4)
+    ]
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "t", "v", "label"])
+    one, splits = loaded(sn.tasks.create("sequences", root=str(path)))
+    assert one.schema["steps"] and one.scores_nodes(CHAIN) and one.readout(CHAIN) == "every"
+    assert splits["train"][0].y.tolist() == [0, 1, 0, 1]
+    assert one.baselines()["majority"]["accuracy"] == 0.5
+    run = tmp_path / "run"
+    words = (f"task.root={path}", f"run={run}", *SMALL, "trainer.max_epochs=1")
+    assert call("train", "task=sequences", *words).status == 0
+    said = json.loads(call("predict", f"run={run}", f"path={path}", "--json").out)
+    assert len(said) == 120 and [one["node"] for one in said[:5]] == [0, 1, 2, 3, 0]
+
+
+def test_numbers_are_predicted_in_their_unit(tmp_path):
+    rows = [[f"s{n}", k, n / 7, n / 7 + 1000.5, n] for n in range(40) for k in range(3)]
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "t", "v", "y", "other"])
+    one, splits = loaded(sn.tasks.create("sequences", root=str(path), ignore=("other",)))
+    assert one.predicts_numbers and one.monitor == "rmse" and one.mode == "min"
+    y = np.array([sample.y for sample in splits["train"]])
+    assert one.scale == pytest.approx((y.mean(), y.std()))
+    assert set(one.baselines()) == {"mean", "ridge", "boosted trees"}
+    both = sn.tasks.create("sequences", root=str(path), target=("y", "other"))
+    both, splits = loaded(both)
+    batch = sn.collate(splits["test"], CHAIN)
+    assert batch.y.shape == (len(splits["test"]), 2) and both.num_outputs == 2
+    figures = both.measured(torch.zeros(len(batch.y), 2), batch)
+    assert set(figures) == {"relative_rmse", "rmse of y", "rmse of other"}
+
+
+@pytest.mark.parametrize("loss", ["squared", "absolute", "huber", "poisson"])
+def test_losses_of_numbers_ignore_what_is_not_known(tmp_path, loss):
+    rows = [[f"s{n}", n / 7, n if n % 3 else ""] for n in range(40)]
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "v", "y"])
+    one, splits = loaded(sn.tasks.create("sequences", root=str(path), loss=loss, goal="number"))
+    batch = sn.collate(splits["train"], CHAIN)
+    output = torch.zeros(len(batch.y), 1, requires_grad=True)
+    one.loss(output, batch).backward()
+    known = ~batch.y.isnan()
+    assert (output.grad[known] != 0).any() and (output.grad[~known] == 0).all()
+    if loss == "poisson":
+        assert torch.equal(one.values(output), torch.ones(len(batch.y)))
+        expected = (1 - batch.y[known] * 0).mean()
+        assert one.loss(output, batch).item() == pytest.approx(expected.item())
+
+
+def test_a_balanced_loss_counts_every_class_alike(tmp_path):
+    rows = [[f"s{n}", n / 7, "rare" if n % 5 == 0 else "often"] for n in range(50)]
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "v", "y"])
+    options = {"loss": "balanced", "metrics": ("macro_f1", "balanced_accuracy")}
+    one, splits = loaded(
+        sn.tasks.create("sequences", root=str(path), monitor="macro_f1", **options)
+    )
+    batch = sn.collate(splits["train"], CHAIN)
+    output = torch.zeros(len(batch.y), 2)
+    output[:, 0] = 1.0
+    log = output.log_softmax(1)
+    often, rare = (batch.y == one.classes.index(name) for name in ("often", "rare"))
+    expected = -(log[often, 0].mean() + log[rare, 1].mean()) / 2
+    assert one.loss(output, batch).item() == pytest.approx(expected.item())
+    # Two parts together have the loss of the whole, by their weights.
+    parts = [sn.collate(splits["train"][at::2], CHAIN) for at in (0, 1)]
+    outputs = [output[at::2] for at in (0, 1)]
+    weights = [one.num_targets(*pair) for pair in zip(outputs, parts, strict=True)]
+    losses = [one.loss(*pair) for pair in zip(outputs, parts, strict=True)]
+    joined = sum(one * of for of, one in zip(weights, losses, strict=True)) / sum(weights)
+    assert joined.item() == pytest.approx(expected.item())
+    metrics = one.metrics()
+    for name, pair in one.measured(output, batch).items():
+        metrics[name].update(*pair)
+    assert metrics["balanced_accuracy"].compute() == 0.5 and one.monitor == "macro_f1"
+
+
+def test_files_of_splits_are_taken_as_they_are(tmp_path):
+    for at, name in enumerate(("train", "validation", "test")):
+        write_csv(tmp_path / f"{name}.csv", visits(10, seed=at))
+    given = {name: str(tmp_path / f"{name}.csv") for name in ("train", "validation", "test")}
+    one = sn.tasks.create("sequences", id="visit", order="minute", **given)
+    with pytest.warns(sn.DataWarning) as told:
+        _, splits = loaded(one)
+    assert [str(each.message).split(":")[0] for each in told] == [
+        f"sequences 'v0', 'v1', 'v2' and 7 more are in {first} and in {second}"
+        for first, second in combinations(("train", "validation", "test"), 2)
+    ]
+    assert {name: len(some) for name, some in splits.items()} == dict.fromkeys(given, 10)
+    with pytest.raises(ValueError, match=r"task\.root and task\.train are both given"):
+        sn.tasks.create("sequences", root="a", train="b").find()
+    with pytest.raises(ValueError, match=r"task\.test is given without task\.train"):
+        sn.tasks.create("sequences", test="b").find()
+
+
+def test_a_class_that_only_another_split_has_is_refused_by_row(tmp_path):
+    write_csv(tmp_path / "train.csv", visits(10))
+    rows = [[*row[:5], "odd"] for row in visits(4, seed=1)]
+    write_csv(tmp_path / "test.csv", [["w" + row[0], *row[1:]] for row in rows])
+    one = sn.tasks.create(
+        "sequences", id="visit", order="minute",
+        train=str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"),
+    )  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"test\.csv, line 2, column 'label': 'odd', expected a cl"
+    ):
+        one.load(CHAIN)
+
+
+def test_equal_sequences_in_two_splits_are_told(tmp_path):
+    rows = [[f"s{n}", k, float(k), n % 2] for n in range(20) for k in range(2)]
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "t", "v", "y"])
+    with pytest.warns(sn.DataWarning) as told:
+        loaded(sn.tasks.create("sequences", root=str(path)))
+    assert [str(each.message).split(" are equal to one of training")[0] for each in told] == [
+        "2 of 2 sequences of validation", "2 of 2 sequences of test",
+    ]  # fmt: skip
+
+
+def test_splits_go_by_column_group_and_time(file, tmp_path):
+    frame = pd.read_csv(file)
+    frame["part"] = frame["visit"].map(lambda name: ("train", "val", "test")[int(name[1:]) % 3])
+    frame["house"] = frame["visit"].map(lambda name: int(name[1:]) // 6)
+    frame.to_csv(tmp_path / "more.csv", index=False)
+    more = tmp_path / "more.csv"
+    _, splits = loaded(task(more, split_column="part", group="house"))
+    assert {name: len(some) for name, some in splits.items()} == {
+        "train": 20, "validation": 20, "test": 20,
+    }  # fmt: skip
+    _, splits = loaded(task(more, group="house", ignore=("part",)))
+    houses = {
+        name: {int(one.origin.text[1:]) // 6 for one in some} for name, some in splits.items()
+    }
+    assert not houses["train"] & houses["test"] and not houses["train"] & houses["validation"]
+    _, splits = loaded(task(file, by_time=True))
+    ends = frame.groupby("visit")["minute"].max()
+    last = {name: [ends[one.origin.text] for one in some] for name, some in splits.items()}
+    assert max(last["train"]) <= min(last["test"])
+
+
+BAD = {
+    "target": ("id,t,v\na,1,2\n", {}, "task.target is missing, and no column is called label"),
+    "id": ("t,v,y\n1,2,0\n", {}, "task.id is missing, and no column is called id"),
+    "named": ("id,t,v,y\na,1,2,0\n", {"id": "who"}, "has no column 'who', but 'id', 't', 'v', 'y'"),
+    "uses": ("id,v,y\na,1,0\n", {"order": "y"}, "column 'y' has two uses"),
+    "twice": ("id,t,v,y\na,1,2,0\na,1,3,0\n", {}, "line 3, column 't': '1.0', expected each"),
+    "order": ("id,t,v,y\na,soon,2,0\n", {}, "line 2, column 't': 'soon', expected a nu"),
+    "place": ("id,t,v,y\na,1,2,0\na,,2,0\n", {}, "line 3, column 't': None, expected the place"),
+    "name": ("id,t,v,y\n,1,2,0\na,1,2,0\n", {}, "line 2, column 'id': None, expected the name"),
+    "nothing": ("id,t,y\na,1,0\nb,1,1\nc,1,0\n", {}, "no columns for the net to read"),
+    "few": ("id,t,v,y\na,1,2,0\nb,1,3,1\n", {}, "2 samples are too few"),
+    "one class": ("id,v,y\n" + "".join(f"s{n},{n},x\n" for n in range(9)), {}, "has the classes"),
+    "steps": ("id,t,v,y\na,1,2,0\na,2,2,1\n", {"steps": False}, "line 3, column 'y': '1', expect"),
+    "number": ("id,v,y\na,1,x\nb,2,1\nc,3,2\n", {"goal": "number"}, "line 2, column 'y': 'x'"),
+    "loss": ("id,v,y\n" + "".join(f"s{n},{n},{n % 2}\n" for n in range(9)), {"loss": "huber"},
+             "task.loss=huber is not for targets that are class"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_tables_that_can_not_be_trained_on_are_refused(tmp_path, kind):
+    text, options, message = BAD[kind]
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    one = sn.tasks.create("sequences", root=str(path), **options)
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        loaded(one)
+
+
+def test_options_that_are_none_are_refused(file):
+    for options, message in [
+        ({"metrics": ("f2",)}, "task.metrics has 'f2', and metrics of classes are"),
+        ({"monitor": "macro_f1"}, "task.monitor=macro_f1 is none of the metrics accuracy"),
+    ]:
+        one, _ = loaded(task(file, **options))
+        with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+            one.metrics()
+    with pytest.raises(ValueError, match=r"task\.batches is at least 1"):
+        task(file, batches=0)
+    with pytest.raises(FileNotFoundError, match=r"no file or folder nowhere\.csv \(task\.root\)"):
+        task("nowhere.csv").find()
+
+
+def test_little_data_has_many_batches(file):
+    one, splits = loaded(task(file))
+    some = one.loader(splits["train"], CHAIN, batch_nodes=2048, shuffle=True)
+    assert len(some) >= 25
+    whole = task(file, batches=1)
+    assert len(whole.loader(splits["train"], CHAIN, batch_nodes=2048, shuffle=True)) == 1
+
+
+@pytest.mark.parametrize("topology", ["chain", "bichain"])
+@pytest.mark.parametrize("condition", ["input", "initial"])
+def test_every_cell_reads_own_sequences(file, topology, condition):
+    one, splits = loaded(task(file))
+    on = sn.topologies.create(topology)
+    batch = sn.collate(splits["test"], on)
+    sizes = sn.Sizes(one.vocabulary, one.input_size, one.num_outputs, condition=one.condition)
+    for cell in sn.cells.names():
+        if sn.cells.create(cell, 1, 1, 1).reads_own:
+            continue
+        net = sn.nets.create("stack", sizes, on, cell, "root", condition=condition, hidden_size=4)
+        one.loss(net(batch), batch).backward()
