@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 from itertools import combinations
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from commands import SMALL, call
+from pages import ROOT, run_page
 
 import structnet as sn
 
@@ -319,3 +321,13 @@ def test_every_cell_reads_own_sequences(file, topology, condition):
             continue
         net = sn.nets.create("stack", sizes, on, cell, "root", condition=condition, hidden_size=4)
         one.loss(net(batch), batch).backward()
+
+
+@pytest.mark.slow
+def test_the_page_does_what_it_says(tmp_path):
+    out = run_page("docs/own-sequences.md", tmp_path)
+    assert "320 train, 40 validation, 40 test" in out and "boosted trees" in out
+    shown = re.search(r"^pulse +number.*$", (ROOT / "docs/own-sequences.md").read_text(), re.M)[0]
+    assert shown in [line.rstrip() for line in out.splitlines()]
+    with (tmp_path / "predictions.csv").open() as file:
+        assert {row["class"] for row in csv.DictReader(file)} <= {"ill", "well"}
