@@ -331,3 +331,15 @@ def test_the_page_does_what_it_says(tmp_path):
     assert shown in [line.rstrip() for line in out.splitlines()]
     with (tmp_path / "predictions.csv").open() as file:
         assert {row["class"] for row in csv.DictReader(file)} <= {"ill", "well"}
+
+
+def test_files_that_have_changed_since_training_are_told(file, tmp_path):
+    run = tmp_path / "run"
+    words = (f"task.root={file}", "task.id=visit", "task.order=minute", f"run={run}", *SMALL)
+    assert call("train", "task=sequences", *words, "trainer.max_epochs=1").status == 0
+    assert "has changed" not in call("test", f"run={run}").err
+    write_csv(file, visits(seed=1))
+    said = call("test", f"run={run}").err
+    assert f"{file} has changed since the net was trained on it" in said
+    other = write_csv(tmp_path / "other.csv", visits(seed=2))
+    assert "has changed" not in call("test", f"run={run}", f"task.root={other}").err

@@ -1,5 +1,6 @@
 """What tasks of own data share: options, classes or numbers, metrics and the schema."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 import structnet as sn
 from structnet.plugins.files.lines import shown
 from structnet.plugins.tables.either import ClassesOrNumbers
+from structnet.plugins.tables.prints import changed, prints_of
 from structnet.plugins.tables.schema import Kind, Schema
 from structnet.plugins.tables.scoring import Loss
 from structnet.plugins.tables.splitting import SPLITS, Splitting
@@ -120,6 +122,25 @@ class OwnData(ClassesOrNumbers):
         if not isinstance(known, dict) or known.get("goal") not in ("class", "number"):
             raise ValueError(f"learned, 'schema' is not one of task {sn.tasks.called(self)}: "
                              f"{shown(known)}")  # fmt: skip
+
+    def keep(self, splits: Mapping[str, Sequence[sn.Sample]]) -> sn.Splits:
+        """Take over what was loaded, with fingerprints of its files.
+
+        A DataWarning where a file that the net was trained on has changed since.
+        """
+        prints = prints_of(self.find())
+        known = None if self.schema is None else self.schema.get("files")
+        for path in changed(known, prints):
+            warnings.warn(
+                f"{path} has changed since the net was trained on it: its splits and figures are "
+                "of what it holds now",
+                sn.DataWarning,
+                stacklevel=2,
+            )
+        if isinstance(splits, sn.Splits) and "schema" in splits.learned:
+            files = prints if known is None else known
+            splits.learned["schema"] = {**splits.learned["schema"], "files": files}
+        return super().keep(splits)
 
     def find(self) -> dict[str, Any]:
         """What is read, by split: `all` where splits are drawn.

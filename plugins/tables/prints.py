@@ -1,0 +1,51 @@
+"""Fingerprints of a user's files, by which it is noticed that they have changed."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+# Of larger files the first and the last stretch of this many bytes are read.
+STRETCH = 1 << 20
+
+
+def print_of_path(source: Any) -> str | None:
+    """A digest of a file, or of all files below a folder: names, sizes and contents.
+
+    Of files of more than two megabytes the first and the last one are read. None for what is no
+    path.
+    """
+    if not isinstance(source, str | Path):
+        return None
+    path = Path(source).expanduser()
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    found = sha256()
+    for file in files:
+        name = str(file.relative_to(path)) if path.is_dir() else file.name
+        found.update(json.dumps([name, file.stat().st_size]).encode())
+        with file.open("rb") as data:
+            found.update(data.read(STRETCH))
+            if file.stat().st_size > 2 * STRETCH:
+                data.seek(-STRETCH, 2)
+            found.update(data.read(STRETCH))
+    return found.hexdigest()
+
+
+def prints_of(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Of what is read for every split: its path as it was given, and its digest."""
+    found = {name: (str(source), print_of_path(source)) for name, source in given.items()}
+    return {name: [path, digest] for name, (path, digest) in found.items() if digest is not None}
+
+
+def changed(before: Any, now: Mapping[str, list[str]]) -> list[str]:
+    """The paths that were given before as well, and hold something else now."""
+    known = {pair[0]: pair[1] for pair in before.values()} if _is_prints(before) else {}
+    return [path for path, digest in now.values() if known.get(path, digest) != digest]
+
+
+def _is_prints(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair)
+        for pair in value.values()
+    )
