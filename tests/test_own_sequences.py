@@ -343,3 +343,79 @@ def test_files_that_have_changed_since_training_are_told(file, tmp_path):
     assert f"{file} has changed since the net was trained on it" in said
     other = write_csv(tmp_path / "other.csv", visits(seed=2))
     assert "has changed" not in call("test", f"run={run}", f"task.root={other}").err
+
+
+def same_samples(first, second):
+    assert [one.origin.text for one in first] == [one.origin.text for one in second]
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.x.numbers, other.x.numbers)
+        assert np.array_equal(one.x.tokens.ids, other.x.tokens.ids)
+        assert np.array_equal(one.x.tokens.ptr, other.x.tokens.ptr)
+        assert np.array_equal(one.condition, other.condition) and one.y == other.y
+        assert one.structure == other.structure
+
+
+def in_parts(folder, kind):
+    """The visits in several parts: files of a folder, or row groups that cut sequences."""
+    frame = pd.DataFrame(visits(), columns=HEAD)
+    frame["pulse"] = pd.to_numeric(frame["pulse"])
+    if kind == "groups":
+        frame.to_parquet(folder / "visits.parquet", row_group_size=7)
+        return folder / "visits.parquet"
+    (folder / "parts").mkdir()
+    for at in range(3):
+        part = frame[frame["visit"].map(lambda name, at=at: int(name[1:]) // 20 == at)]
+        part.to_csv(folder / "parts" / f"{at}.csv", index=False)
+    return folder / "parts"
+
+
+@pytest.mark.parametrize("kind", ["files", "groups"])
+def test_data_that_is_read_in_parts_is_the_same(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("STRUCTNET_CACHE", str(tmp_path / "cache"))
+    path = in_parts(tmp_path, kind)
+    _, whole = loaded(task(path))
+    one, lazy = loaded(task(path, lazy=True))
+    assert one.condition == 1
+    for name, some in whole.items():
+        same_samples(some, lazy[name])
+    # It is read from the folder from then on, and anew where the data is another.
+    (folder,) = (tmp_path / "cache" / "data").iterdir()
+    before = (folder / "meta.json").stat().st_mtime_ns
+    loaded(task(path, lazy=True))
+    assert (folder / "meta.json").stat().st_mtime_ns == before
+    file = path / "0.csv" if path.is_dir() else path
+    file.write_bytes(file.read_bytes().replace(b"70.", b"71.")) if path.is_dir() else None
+    if path.is_dir():
+        _, changed = loaded(task(path, lazy=True))
+        assert any(
+            not np.array_equal(a.x.numbers, b.x.numbers)
+            for a, b in zip(lazy["train"], changed["train"], strict=True)
+        )
+
+
+def test_a_sequence_in_several_parts_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("STRUCTNET_CACHE", str(tmp_path / "cache"))
+    path = in_parts(tmp_path, "files")
+    (path / "9.csv").write_text((path / "0.csv").read_text())
+    with pytest.raises(
+        ValueError, match=r"9\.csv, line 2, column 'visit': 'v0', expected all rows"
+    ):
+        loaded(task(path, lazy=True))
+    assert not list((tmp_path / "cache").rglob("*.bin"))
+    with pytest.raises(ValueError, match=r"task\.lazy reads a folder of files or a Parquet file"):
+        loaded(task(path / "0.csv", lazy=True))
+    monkeypatch.setenv("STRUCTNET_CACHE", "")
+    with pytest.raises(ValueError, match="STRUCTNET_CACHE, which is set to none"):
+        loaded(task(in_parts(tmp_path, "groups"), lazy=True))
+
+
+def test_a_run_on_parts_is_tested_and_predicts(tmp_path, monkeypatch):
+    monkeypatch.setenv("STRUCTNET_CACHE", str(tmp_path / "cache"))
+    path, run = in_parts(tmp_path, "files"), tmp_path / "run"
+    words = (f"task.root={path}", "task.id=visit", "task.order=minute", f"run={run}", *SMALL)
+    status, _, err = call(
+        "train", "task=sequences", "task.lazy=true", *words, "trainer.max_epochs=1"
+    )
+    assert status == 0, err
+    assert call("test", f"run={run}").status == 0
+    assert len(json.loads(call("predict", f"run={run}", f"path={path}", "--json").out)) == 60

@@ -1,6 +1,6 @@
 """Tables of Arrow: Parquet files, and data frames of pandas and polars."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,24 @@ def read_parquet(path: Path, ignore: Collection[str]) -> Table:
         size = sum(file.metadata.row_group(at).total_byte_size for at in groups)
         refuse_large(path, size * 2)
         return from_arrow(file.read(), str(path), ignore)
+    except (arrow.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is no Parquet file that can be read: {error}") from error
+
+
+def parquet_groups(path: Path, ignore: Collection[str]) -> Iterator[Table]:
+    """The row groups of a Parquet file, one after the other."""
+    arrow = require_arrow(str(path))
+    from pyarrow import parquet
+
+    sn.check_file(path)
+    try:
+        file = parquet.ParquetFile(path)
+        first = 1
+        for at in range(file.metadata.num_row_groups):
+            refuse_large(path, file.metadata.row_group(at).total_byte_size * 2)
+            table = from_arrow(file.read_row_group(at), str(path), ignore)
+            yield Table(str(path), table.columns, table.lines + first - 1, table.what)
+            first += len(table)
     except (arrow.ArrowException, OSError) as error:
         raise ValueError(f"{path} is no Parquet file that can be read: {error}") from error
 

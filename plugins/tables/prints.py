@@ -1,10 +1,15 @@
-"""Fingerprints of a user's files, by which it is noticed that they have changed."""
+"""Fingerprints: of a user's files, by which changes are noticed, and of samples."""
 
 import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+import structnet as sn
+from structnet.plugins.tables.features import parted
 
 # Of larger files the first and the last stretch of this many bytes are read.
 STRETCH = 1 << 20
@@ -49,3 +54,15 @@ def _is_prints(value: Any) -> bool:
         isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair)
         for pair in value.values()
     )
+
+
+def print_of_sample(sample: sn.Sample) -> tuple[bytes, str]:
+    """A digest of what a net reads of a sample, and the sample's name."""
+    found = sha256()
+    numbers, tokens = parted(sample.x)
+    of_tokens = () if tokens is None else (tokens.ids, tokens.ptr)
+    for one in (numbers, *of_tokens, sample.condition):
+        if one is not None:
+            found.update(f"{one.shape}".encode())
+            found.update(np.ascontiguousarray(one).tobytes())
+    return found.digest(), sample.origin.text  # pyright: ignore[reportOptionalMemberAccess]

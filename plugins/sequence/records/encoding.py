@@ -93,7 +93,7 @@ class Encoder:
         """
         encoded = self.schema.encode(sequences.table)
         conditions = None if self.static is None else self.static.encode(sequences.firsts)
-        y = self._targets(sequences, labelled)
+        y = self.targets(sequences, labelled)
         made = []
         for at, (start, end) in enumerate(sequences.bounds()):
             table = sequences.table
@@ -110,8 +110,8 @@ class Encoder:
             )
         return made
 
-    def _targets(self, sequences: Sequences, labelled: bool) -> NDArray[Any]:
-        """Those of all rows where steps have targets, else of all sequences."""
+    def targets(self, sequences: Sequences, labelled: bool) -> NDArray[Any]:
+        """The targets of all rows where steps have some, else of all sequences."""
         roles, table = self.roles, sequences.table
         lacking = [name for name in roles.target if name not in table.columns]
         if lacking and labelled:

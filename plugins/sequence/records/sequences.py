@@ -46,10 +46,55 @@ class Sequences:
     def bounds(self) -> Iterator[tuple[int, int]]:
         yield from zip(self.ptr[:-1].tolist(), self.ptr[1:].tolist(), strict=True)
 
+    def some(self, taken: NDArray[np.bool_]) -> "Sequences":
+        """Some of the sequences, by mask."""
+        names = [name for name, one in zip(self.names, taken.tolist(), strict=True) if one]
+        lengths = np.diff(self.ptr)[taken]
+        table = self.table.take(self.rows_of(taken))
+        return Sequences(table, names, np.concatenate([[0], np.cumsum(lengths)]))
+
     def first_known(self, column: str) -> NDArray[np.int64]:
         """The row of every sequence that has the first value of a column; the first for none."""
         known = np.array([value is not None for value in names_of(self.table.columns[column])])
         return np.array([start + int(known[start:end].argmax()) for start, end in self.bounds()])
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """What is known of sequences without their rows.
+
+    Arguments:
+        names: (B,).
+        lengths: (B,), in steps.
+        firsts: the first row of each.
+        targets: the first known target of each, as a name.
+        ends: (B,), what the last row is ordered by; None without an order.
+    """
+
+    names: Sequence[str]
+    lengths: NDArray[np.int64]
+    firsts: Table
+    targets: Sequence[str]
+    ends: NDArray[Any] | None
+
+    @classmethod
+    def of(cls, sequences: Sequences, target: str, order: str | None) -> "Heads":
+        table = sequences.table
+        values = names_of(table.columns[target])
+        targets = [str(values[row]) for row in sequences.first_known(target)]
+        ends = None if order is None else table.columns[order][sequences.lasts]
+        return cls(sequences.names, np.diff(sequences.ptr), sequences.firsts, targets, ends)
+
+    @classmethod
+    def joined(cls, path: str, parts: Sequence["Heads"]) -> "Heads":
+        ends = [one.ends for one in parts if one.ends is not None]
+        return cls(
+            [name for one in parts for name in one.names],
+            np.concatenate([one.lengths for one in parts]),
+            join_tables(path, [one.firsts for one in parts]),
+            [target for one in parts for target in one.targets],
+            np.concatenate(ends) if ends else None,
+        )
 
 
 def group(table: Table, id_column: str, order: str | None) -> Sequences:

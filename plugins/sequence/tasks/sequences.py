@@ -1,7 +1,7 @@
 """Own sequences: a class or a number for each, or for each of their steps."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,18 @@ from numpy.typing import NDArray
 import structnet as sn
 from structnet.plugins.sequence.records.encoding import Encoder
 from structnet.plugins.sequence.records.grouping import constant_columns, is_sorted
+from structnet.plugins.sequence.records.lazy import Parts, make_store, open_store
 from structnet.plugins.sequence.records.roles import Roles, inputs
-from structnet.plugins.sequence.records.sequences import Sequences, gap_name, group, join
+from structnet.plugins.sequence.records.sequences import (
+    Heads,
+    Sequences,
+    gap_name,
+    group,
+    join,
+)
 from structnet.plugins.sequence.records.static import Static
-from structnet.plugins.tables.features import of_nodes, parted, summary
+from structnet.plugins.tables.features import of_nodes, summary
+from structnet.plugins.tables.prints import print_of_sample, prints_of
 from structnet.plugins.tables.reading import read_table
 from structnet.plugins.tables.scoring import check_loss
 from structnet.plugins.tables.splitting import (
@@ -23,6 +31,7 @@ from structnet.plugins.tables.splitting import (
     warn_of_leaks,
     warn_of_twins,
 )
+from structnet.plugins.tables.store import store_folder
 from structnet.plugins.tables.table import Table, table_of
 from structnet.plugins.tables.task import OwnData
 from structnet.plugins.tables.values import names_of
@@ -46,6 +55,8 @@ class OwnSequences(OwnData):
         steps: whether every step has a target; null for whether targets differ in a sequence.
         static: columns that are constant in a sequence, joined to its steps or to the initial
             states by net.condition; null for those that are.
+        lazy: whether data is read in parts, a folder file by file or a Parquet file by row groups,
+            and kept in the folder STRUCTNET_CACHE as the net reads it: for more than memory holds.
     """
 
     structures = ("sequence",)
@@ -57,10 +68,12 @@ class OwnSequences(OwnData):
         order: str | None = None,
         steps: bool | None = None,
         static: tuple[str, ...] | None = None,
+        lazy: bool = False,
         **options: Any,
     ):
         super().__init__(**options)
         self.id, self.order, self.steps, self.static = id, order, steps, static
+        self.lazy = lazy
 
     def know(self, vocabulary: Any, learned: Mapping[str, Any]) -> None:
         super().know(vocabulary, learned)
@@ -77,6 +90,8 @@ class OwnSequences(OwnData):
         return Encoder.of(self.schema, self.vocabulary, self.classes)
 
     def load(self, topology: sn.Topology) -> sn.Splits:
+        if self.lazy:
+            return self._load_lazily()
         tables = {name: read_table(one, self.ignore) for name, one in self.find().items()}
         first = next(iter(tables.values()))
         roles = Roles.of(self.schema) if self.schema else self._roles(first)
@@ -85,14 +100,55 @@ class OwnSequences(OwnData):
         sequences = join(first.path, parts)
         if self.schema is None:
             roles = roles.with_target(sequences, self.goal, self.steps)
-        split = self._split(sequences, roles, given)
         check_loss(self.loss_name, roles.goal)
-        encoder = self.encoder if self.schema else self._learn(sequences, roles, split == "train")
+        heads = Heads.of(sequences, roles.target[0], roles.order)
+        split = self._split(heads, roles, given)
+        encoder = self.encoder if self.schema else self._learn(roles, sequences, split == "train")
         samples = encoder.samples(sequences)
         splits = {name: _taken(samples, split == name) for name in SPLITS}
-        self._warn(sequences, split, splits)
+        warn_of_leaks({n: _taken(sequences.names, split == n) for n in SPLITS}, "sequences")
+        warn_of_twins(
+            {n: list(map(print_of_sample, some)) for n, some in splits.items()}, "sequences"
+        )
         if self.schema is None:
-            self._show(sequences, encoder, splits)
+            if roles.order and not is_sorted(first, roles.id, roles.order):
+                print(f"rows are not ordered by {roles.order}: sorted")
+            self._show(heads.lengths, encoder, splits)
+        return self._splits(splits, encoder)
+
+    def _load_lazily(self) -> sn.Splits:
+        given = self.find()
+        if "all" not in given or self.data is not None:
+            raise ValueError(
+                "task.lazy reads task.root in parts, and not files of splits or a frame: write a "
+                "column that says the split, with task.split_column"
+            )
+        parts = Parts(Path(given["all"]).expanduser(), self.ignore)
+        if self.schema is None:
+            first = next(parts.tables())
+            roles = self._roles(first)
+            some = group(first, roles.id, roles.order)
+            roles = roles.with_target(some, self.goal, self.steps)
+        else:
+            roles = Roles.of(self.schema)
+        check_loss(self.loss_name, roles.goal)
+        options = [self.static, self.fixed, self.min_count, self.split_column, self.group_column]
+        schema = {key: value for key, value in (self.schema or {}).items() if key != "files"}
+        known = [schema, self.vocabulary and self.vocabulary.counts, list(self.classes)]
+        folder = store_folder({
+            "data": prints_of(given), "roles": roles.plain(), "options": options, "known": known,
+            "splitting": asdict(self.splitting), "ignore": self.ignore,
+        })  # fmt: skip
+        if not folder.is_dir():
+            print(f"reading {parts.path} in parts into {folder} ...", flush=True)
+            make_store(
+                parts, roles, folder,
+                lambda heads: self._split(heads, roles, ["all"] * len(heads.names)),
+                lambda some, all: self.encoder if self.schema else self._learn(roles, some, all),
+            )  # fmt: skip
+        encoder, splits = open_store(folder)
+        if self.schema is None:
+            self._show(np.diff(splits["train"].ptr), encoder, splits)
         return self._splits(splits, encoder)
 
     def _roles(self, table: Table) -> Roles:
@@ -101,22 +157,21 @@ class OwnSequences(OwnData):
                 table.column(name, "task.split_column or task.group")
         return Roles.infer(table, self.id, self.order, self.targets)
 
-    def _split(self, sequences: Sequences, roles: Roles, given: list[str]) -> NDArray[Any]:
+    def _split(self, heads: Heads, roles: Roles, given: list[str]) -> NDArray[Any]:
         """The split of every sequence."""
-        firsts = sequences.firsts
+        firsts = heads.firsts
         if self.split_column is not None:
             if set(given) != {"all"}:
                 raise ValueError("task.split_column is for task.root, not for files of splits")
-            given = named_splits(names_of(firsts.column(self.split_column, "task.split_column")),
-                                 firsts.place)  # fmt: skip
+            names = names_of(firsts.column(self.split_column, "task.split_column"))
+            given = named_splits(names, firsts.place)
         labels = times = groups = None
         if roles.goal == "class" and not roles.steps:
-            values = names_of(sequences.table.columns[roles.target[0]])
-            labels = np.array([str(values[row]) for row in sequences.first_known(roles.target[0])])
+            labels = np.array(heads.targets)
         if self.splitting.by_time:
-            if roles.order is None:
+            if heads.ends is None:
                 raise ValueError("task.by_time splits by task.order, and there is no such column")
-            times = sequences.table.columns[roles.order][sequences.lasts]
+            times = heads.ends
         if self.group_column is not None:
             groups = list(names_of(firsts.column(self.group_column, "task.group")))
         split = np.array(self.split(given, labels=labels, groups=groups, times=times))
@@ -126,7 +181,7 @@ class OwnSequences(OwnData):
             split[lacking] = "train"
         return split
 
-    def _learn(self, sequences: Sequences, roles: Roles, train: NDArray[np.bool_]) -> Encoder:
+    def _learn(self, roles: Roles, sequences: Sequences, train: NDArray[np.bool_]) -> Encoder:
         names = inputs(sequences, roles, [self.split_column, self.group_column])
         static = self.static
         if static is None:
@@ -140,7 +195,7 @@ class OwnSequences(OwnData):
             sequences, train, roles, (dynamic, list(static)), self.fixed, self.min_count
         )
 
-    def _splits(self, splits: dict[str, list[sn.Sample]], encoder: Encoder) -> sn.Splits:
+    def _splits(self, splits: Mapping[str, Sequence[sn.Sample]], encoder: Encoder) -> sn.Splits:
         learned: dict[str, Any] = {"schema": encoder.plain()}
         y = np.concatenate([np.atleast_1d(one.y) for one in splits["train"]])
         if encoder.roles.goal == "class":
@@ -151,16 +206,11 @@ class OwnSequences(OwnData):
             learned["scale"] = self.scale_of(y)
         return sn.Splits(splits, vocabulary=encoder.schema.vocabulary, **learned)
 
-    def _warn(
-        self, sequences: Sequences, split: NDArray[Any], splits: dict[str, list[sn.Sample]]
-    ) -> None:
-        names = {name: _taken(sequences.names, split == name) for name in SPLITS}
-        warn_of_leaks(names, "sequences")
-        digests = {name: list(map(_digest, some)) for name, some in splits.items()}
-        warn_of_twins(digests, "sequences")
-
     def _show(
-        self, sequences: Sequences, encoder: Encoder, splits: Mapping[str, Sequence[sn.Sample]]
+        self,
+        lengths: NDArray[np.int64],
+        encoder: Encoder,
+        splits: Mapping[str, Sequence[sn.Sample]],
     ) -> None:
         """Print what columns were taken for, as options, and what they hold."""
         roles = encoder.roles
@@ -170,15 +220,12 @@ class OwnSequences(OwnData):
             f"task.id={roles.id}, {order}, task.target={target}, task.goal={roles.goal}, "
             f"task.steps={str(roles.steps).lower()}"
         )
-        if roles.order and not is_sorted(sequences.table, roles.id, roles.order):
-            print(f"rows are not ordered by {roles.order}: sorted")
         rows = [(*row, "steps") for row in encoder.schema.rows()]
         if encoder.static is not None:
             rows += [(*row, "constant") for row in encoder.static.schema.rows()]
         sn.print_rows(("column", "kind", "values", "missing", "of"), rows, left=(0, 1, 2, 4))
-        lengths = np.diff(sequences.ptr)
         print(
-            f"{len(sequences):,} sequences of {lengths.min():,} to {lengths.max():,} steps, "
+            f"{len(lengths):,} sequences of {lengths.min():,} to {lengths.max():,} steps, "
             f"{np.median(lengths):,.0f} in the middle; "
             + ", ".join(f"{len(some):,} {name}" for name, some in splits.items())
         )
@@ -242,15 +289,3 @@ class OwnSequences(OwnData):
 
 def _taken(some: Sequence[Any], mask: NDArray[np.bool_]) -> list[Any]:
     return [one for one, taken in zip(some, mask.tolist(), strict=True) if taken]
-
-
-def _digest(sample: sn.Sample) -> tuple[bytes, str]:
-    """A digest of what a net reads of a sample, and the sample's name."""
-    found = sha256()
-    numbers, tokens = parted(sample.x)
-    of_tokens = () if tokens is None else (tokens.ids, tokens.ptr)
-    for one in (numbers, *of_tokens, sample.condition):
-        if one is not None:
-            found.update(f"{one.shape}".encode())
-            found.update(np.ascontiguousarray(one).tobytes())
-    return found.digest(), sample.origin.text  # pyright: ignore[reportOptionalMemberAccess]
