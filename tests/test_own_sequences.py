@@ -326,7 +326,7 @@ def test_every_cell_reads_own_sequences(file, topology, condition):
 @pytest.mark.slow
 def test_the_page_does_what_it_says(tmp_path):
     out = run_page("docs/own-sequences.md", tmp_path)
-    assert "320 train, 40 validation, 40 test" in out and "boosted trees" in out
+    assert "640 train, 80 validation, 80 test" in out and "boosted trees" in out
     shown = re.search(r"^pulse +number.*$", (ROOT / "docs/own-sequences.md").read_text(), re.M)[0]
     assert shown in [line.rstrip() for line in out.splitlines()]
     with (tmp_path / "predictions.csv").open() as file:
