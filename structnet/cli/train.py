@@ -255,7 +255,8 @@ def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     said = no_better(metrics["test"], metrics["train"])
     if said and (by_accuracy or not beats_baselines(metrics, run.task)):
         print(f"{said}; what keeps it from learning: {command_line('diagnose', here)}")
-    print(f"run: {visible(str(run.directory))} (model.safetensors, metrics.json, curve.png)")
+    made = "model.safetensors, metrics.json, README.md, curve.png"
+    print(f"run: {visible(str(run.directory))} ({made})")
     print("try next:")
     for name, *words in (*run.task.commands(run.topology), ("test",)):
         print(" ", command_line(name, here, *words))
@@ -265,7 +266,9 @@ def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
 
 def _finish(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     """Train and test a run, saving each result as soon as it is there; its figures."""
+    from structnet.config.spelling import words_of
     from structnet.distributed.world import current
+    from structnet.run.card import write_card
     from structnet.run.directories import locked
     from structnet.system.memory import keep_memory
     from structnet.training.fit import train_run
@@ -290,4 +293,5 @@ def _finish(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
         if best := best_baseline(baselines, run.task):
             metrics["baseline"] = best
         run.save_metrics(metrics)
+        write_card(run, metrics, words_of(run.config))
     return metrics

@@ -105,6 +105,8 @@ def spell(value: Any) -> str:
     """A value as a user types it."""
     if value is None:
         return "null"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_spell_item, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -171,6 +173,14 @@ def _fits_list(values: Any, list_type: Any) -> bool:
 def _kinds(list_type: Any, length: int) -> list[Any]:
     """The type of each value of a list of this length."""
     return _items(list_type) if _is_fixed(list_type) else _items(list_type) * length
+
+
+def _spell_item(value: Any) -> str:
+    """A value of a list as a user types it: in quotes where it would be read as another."""
+    text = spell(value)
+    if text and [one.strip() for one in split(text)] == [text]:
+        return text
+    return f"'{text}'" if '"' in text else f'"{text}"'
 
 
 def _separated(text: str) -> list[str]:

@@ -6,6 +6,7 @@ DIR/config.json          what else is needed to rebuild the net: configuration, 
                          what else the task learned from its data, and the same of a run whose
                          net is part of it (net.embeddings)
 DIR/metrics.json         test, validation and baseline figures, and the monitored one's name
+DIR/README.md            the model card: what was trained, on what, how, and how well
 DIR/curve.png            the learning curve, from DIR/logs
 DIR/samples/             pictures of what the net made after an epoch, if the task has them
 DIR/checkpoints/         best.ckpt and last.ckpt, to resume from; during training previous.ckpt,
