@@ -21,6 +21,8 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet bench suite=cpu [rows=ROW,ROW]                    measured times beside their limits
   structnet bench suite=cuda --device cuda                    the same on a GPU
   structnet bench suite=scale out=FILE.json                   time by size of graph, and FILE.png
+  structnet push run=DIR to=OWNER/NAME [--private]            share a trained run on a hub
+  structnet pull from=OWNER/NAME[@REVISION] out=DIR           get a run that was shared
   structnet list [GROUP [NAME]]                               components, their options, choices
   structnet help COMMAND                                      all arguments of a command
 
@@ -222,6 +224,34 @@ structnet bench topology=NAME cell=NAME | suite=cpu, cuda, scale or heads: time 
 Measures a training step of a composition, its floor (the matrix products alone) and its rivals
 (other implementations of it). A suite has compositions whose times have limits.
 """,
+    "push": """\
+structnet push run=DIR to=OWNER/NAME [--private]: share a trained run on a hub
+
+  run=DIR         the directory of the run
+  to=OWNER/NAME   the repository, which is made if it is not there
+  --private       refuse a repository that is public, and make a new one private
+  --plugin FILE   a Python file that registers your own components; may be repeated
+  --traceback     show where an error came from
+
+Pushed in one commit are config.yaml, config.json, model.safetensors, metrics.json, manifest.json,
+README.md (the model card, which you may edit before) and curve.png: no checkpoints, logs or code.
+The hash of the commit is printed. It needs huggingface_hub (extra hub) and a token (hf auth login,
+or HF_TOKEN); the hub is huggingface.co, or the one at HF_ENDPOINT.
+""",
+    "pull": """\
+structnet pull from=OWNER/NAME[@REVISION] out=DIR: get a run that was shared on a hub
+
+  from=OWNER/NAME[@REVISION]  the repository, and a branch, a tag or the hash of a commit (the
+                              newest commit)
+  out=DIR                     the folder, new or empty
+  --plugin FILE               a Python file that registers your own components; may be repeated
+  --traceback                 show where an error came from
+
+Only the files of a run are fetched, none of them is executed, and their sizes are limited. They are
+checked against the hub's checksums and the run's own. The hash of the commit is printed and written
+to DIR/pulled.json: pulling OWNER/NAME@HASH gives the same files whatever is pushed later, and needs
+no network the second time.
+""",
     "list": """\
 structnet list [GROUP [NAME]]: components, with default, type and meaning of their options
 
@@ -254,5 +284,7 @@ FLAGS = {
     "diagnose": ("--json", *EVERYWHERE),
     "draw": EVERYWHERE,
     "bench": ("--json", "--device", *EVERYWHERE),
+    "push": ("--private", *EVERYWHERE),
+    "pull": EVERYWHERE,
     "list": ("--json", "--config-dir", *EVERYWHERE),
 }

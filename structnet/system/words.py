@@ -8,7 +8,13 @@ from structnet.registry.plugin import plugin_files
 from structnet.system.terminal import visible
 
 # Placeholders for the values of required words.
-WANTED = {"run": "DIR", "path": "FILE_OR_FOLDER"}
+WANTED = {
+    "run": "DIR",
+    "path": "FILE_OR_FOLDER",
+    "to": "OWNER/NAME",
+    "from": "OWNER/NAME[@REVISION]",
+    "out": "DIR",
+}
 
 
 def take_flag(words: list[str], flag: str) -> bool:
