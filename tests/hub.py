@@ -151,16 +151,17 @@ class _Handler(BaseHTTPRequestHandler):
     def create(self, body: bytes, query: str) -> None:
         given = json.loads(body)
         name = f"{given['organization']}/{given['name']}"
+        url = f"{self.hub.endpoint}/{name}"
         if not self._may_write:
             return self._fail(401, "", "Invalid credentials in Authorization header")
         if given["organization"] != OWNER:
             return self._fail(403, "", "You don't have the rights to create a model there")
         if name in self.hub.repositories:
-            return self._fail(409, "", "You already created this model repo")
+            return self._send(409, json.dumps({"url": url, "error": "it is there"}).encode(), {})
         made = Repository(private=given.get("visibility") == "private")
         made.commit({".gitattributes": b"*.safetensors filter=lfs\n"})
         self.hub.repositories[name] = made
-        self._json({"url": f"{self.hub.endpoint}/{name}"})
+        self._json({"url": url})
 
     def info(self, body: bytes, query: str, name: str, revision: str | None = None) -> None:
         if (found := self._repository(name)) is None:

@@ -91,37 +91,47 @@ def explained(address: Address, doing: str) -> Iterator[None]:
         address: the repository.
         doing: what is done, as "pull from".
     """
+    try:
+        yield
+    except Exception as error:
+        # What ended an upload is the cause of a RuntimeError.
+        cause = error.__cause__ if isinstance(error, RuntimeError) else error
+        if (plain := _in_plain_words(address, f"cannot {doing} {address}", cause)) is None:
+            raise
+        raise plain from error
+
+
+def _in_plain_words(address: Address, what: str, error: Any) -> Exception | None:
+    """The error to raise in place of one of the library; None for any other."""
     import httpx
 
     errors = import_hub().errors
-    try:
-        yield
-    except errors.RevisionNotFoundError as error:
-        raise ValueError(
-            f"cannot {doing} {address}: {address.repository} has no revision "
-            f"{address.revision!r}; leave out @{address.revision} for the newest"
-        ) from error
-    except errors.GatedRepoError as error:
-        raise ValueError(
-            f"cannot {doing} {address}: its owner has to let you in; ask for access on its page, "
-            f"and {LOGIN}"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise ValueError(
-            f"cannot {doing} {address}: there is no such repository, or it is private and your "
-            f"token may not read it; check the name, and {LOGIN}"
-        ) from error
-    except errors.HfHubHTTPError as error:
-        raise _refused(address, doing, error) from error
-    except (httpx.TransportError, ConnectionError, errors.LocalEntryNotFoundError) as error:
-        raise _unreachable(address, doing, error) from error
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ValueError(
+            f"{what}: {address.repository} has no revision {address.revision!r}; leave out "
+            f"@{address.revision} for the newest"
+        )
+    if isinstance(error, errors.GatedRepoError):
+        return ValueError(
+            f"{what}: its owner has to let you in; ask for access on its page, and {LOGIN}"
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ValueError(
+            f"{what}: there is no such repository, or it is private and your token may not read "
+            f"it; check the name, and {LOGIN}"
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        return _refused(what, error)
+    if isinstance(error, httpx.TransportError | ConnectionError | errors.LocalEntryNotFoundError):
+        return _unreachable(what, error)
+    return None
 
 
-def _refused(address: Address, doing: str, error: Any) -> Exception:
+def _refused(what: str, error: Any) -> Exception:
     """The error for an answer of the hub that refuses or fails."""
     status = error.response.status_code
     said = " ".join((error.server_message or "").split())[:200]
-    what = f"cannot {doing} {address}: the hub answers {status}{f', {said}' if said else ''}"
+    what = f"{what}: the hub answers {status}{f', {said}' if said else ''}"
     if status == 401:
         return ValueError(f"{what}; your token is not valid: {LOGIN}")
     if status == 403:
@@ -132,10 +142,10 @@ def _refused(address: Address, doing: str, error: Any) -> Exception:
     return ConnectionError(f"{what}; try again later")
 
 
-def _unreachable(address: Address, doing: str, error: Exception) -> ConnectionError:
+def _unreachable(what: str, error: Exception) -> ConnectionError:
     endpoint = import_hub().constants.ENDPOINT
+    reason = describe(error.__cause__ or error)
     return ConnectionError(
-        f"cannot {doing} {address}: {endpoint} does not answer ({describe(error)}); check the "
-        "network and HF_ENDPOINT. What was pulled before is taken without a network by its hash, "
-        "as OWNER/NAME@HASH"
+        f"{what}: {endpoint} does not answer ({reason}); check the network and HF_ENDPOINT. What "
+        "was pulled before is taken without a network by its hash, as OWNER/NAME@HASH"
     )
