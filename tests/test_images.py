@@ -256,6 +256,117 @@ def test_classes_are_the_folders(folder):
     assert load("images", root=str(folder))
 
 
+@pytest.fixture
+def split_folder(tmp_path):
+    """Folders of splits with folders of classes below; an image's value is its number."""
+    for number in range(12):
+        part, name = ("train", "train", "test")[number % 3], ("a", "b")[number // 6]
+        path = tmp_path / part / name / f"{number}.png"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        Image.new("L", (2, 2), number).save(path)
+    return tmp_path
+
+
+def values(splits):
+    return {name: sorted(int(255 * (s.x[0, 0] + 1) / 2 + 0.5) for s in some)
+            for name, some in splits.items()}  # fmt: skip
+
+
+def test_folders_that_are_named_like_splits_are_the_splits(split_folder):
+    task = sn.tasks.create("images", root=str(split_folder), goal="class", channels=1)
+    splits = task.load(DIAGONAL)
+    assert task.classes == ["a", "b"]
+    found = values(splits)
+    # Without a folder for validation it is a tenth of the training images.
+    assert found["test"] == [2, 5, 8, 11] and len(found["validation"]) == 1
+    assert sorted(found["train"] + found["validation"]) == [0, 1, 3, 4, 6, 7, 9, 10]
+    assert [int(s.y) for s in splits["test"]] == [0, 0, 1, 1]
+    (split_folder / "train" / "a").rename(split_folder / "val")
+    assert values(load("images", root=str(split_folder), channels=1))["validation"] == [0, 1, 3, 4]
+    (split_folder / "more").mkdir()
+    Image.new("L", (2, 2)).save(split_folder / "more" / "x.png")
+    task = sn.tasks.create("images", root=str(split_folder), goal="class", channels=1)
+    assert task.classes == ["more", "test", "train", "val"]
+
+
+def test_a_table_tells_classes_and_splits(split_folder):
+    table = split_folder / "labels.csv"
+    rows = [f"{path.relative_to(split_folder)},{'uneven' if int(path.stem) % 2 else 'even'}"
+            for path in sorted(split_folder.rglob("*.png"))]  # fmt: skip
+    table.write_text("\n".join(["File,Label", *rows]))
+    task = sn.tasks.create("images", root=str(split_folder), goal="class", channels=1)
+    splits = task.load(DIAGONAL)
+    assert task.classes == ["even", "uneven"] and sorted(map(len, splits.values())) == [1, 1, 10]
+    for some in splits.values():
+        assert all(int(s.y) == int(255 * (s.x[0, 0] + 1) / 2 + 0.5) % 2 for s in some)
+    parts = ("train", "valid", "test", "train")
+    given = [f"{row},{parts[number % 4]}" for number, row in enumerate(rows[:8])]
+    table.write_text("\n".join(["file,label,split", *given]))
+    splits = load("images", root=str(split_folder), goal="class", channels=1)
+    assert {name: len(some) for name, some in splits.items()} == {
+        "train": 4, "validation": 2, "test": 2
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"labels\.csv, line 1: its columns are \[\]; write file,label"),
+        ("name,label\n", r"line 1: its columns are \['name', 'label'\]"),
+        ("file,label\n", r"labels\.csv has no rows"),
+        ("file,label\ntrain/a/0.png\n", r"line 2: 1 values for the columns"),
+        ("file,label\ntrain/a/0.png,\n", r"line 2: train/a/0\.png has no label"),
+        ("file,label\nnone.png,a\n", r"line 2: there is no image 'none\.png' below"),
+        ("file,label\n../secret.png,a\n", r"there is no image '\.\./secret\.png' below"),
+        ("file,label\n/etc/passwd,a\n", r"there is no image '/etc/passwd' below"),
+        ("file,label\ntrain/a/0.png,a\ntrain/a/0.png,b\n", r"line 3: .* is there twice"),
+        ("file,label,split\ntrain/a/0.png,a,other\n", r"line 2: split 'other' is none of train"),
+        ("file,label\n\"a", r"line 2: not a row of comma-separated values"),
+        ("file,label,split\ntrain/a/0.png,a,train\ntrain/a/1.png,a,train\ntrain/a/3.png,a,train",
+         r"has no images of test"),
+        ("file,split\ntrain/a/0.png,train\ntest/a/2.png,test\ntrain/a/1.png,train\n",
+         r"2\.png has no class: every image must be in one of the folders .* labels\.csv"),
+    ],
+)  # fmt: skip
+def test_a_table_that_can_not_be_used_is_named_with_its_line(split_folder, text, message):
+    (split_folder.parent / "secret.png").write_bytes(b"")
+    (split_folder / "labels.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load("images", root=str(split_folder), goal="class", channels=1)
+
+
+def test_sizes_are_averaged_where_told(folder, tmp_path_factory):
+    splits = load("images", root=str(folder), size=2, averaged=True)
+    assert {s.structure for some in splits.values() for s in some} == {(2, 2)}
+    flat = tmp_path_factory.mktemp("flat")
+    board = np.indices((8, 8)).sum(0) % 2 * 200
+    for number in range(3):
+        Image.fromarray(board.astype(np.uint8)).save(flat / f"{number}.png")
+    every = load("images", root=str(flat), size=2, channels=1)["train"][0]
+    mean = load("images", root=str(flat), size=2, averaged=True, channels=1)["train"][0]
+    assert every.y.tolist() == [[0]] * 4 and all(abs(one - 100) < 8 for (one,) in mean.y.tolist())
+    with pytest.raises(ValueError, match=r"'averaged' is of task\.size: set task\.size=N"):
+        load("images", root=str(flat), averaged=True)
+
+
+def test_black_and_white_images_are_predicted_as_two_levels(tmp_path):
+    random = np.random.default_rng(0)
+    for number in range(4):
+        bits = random.integers(2, size=(3, 3), dtype=np.uint8) * 255
+        Image.fromarray(bits).convert("1").save(tmp_path / f"{number}.png")
+    options = {"root": str(tmp_path), "channels": 1}
+    with pytest.warns(sn.DataWarning, match=r"black and white: task\.likelihood=bernoulli"):
+        load("images", **options)
+    task = sn.tasks.create("images", likelihood="bernoulli", **options)
+    samples = [s for some in task.load(DIAGONAL).values() for s in some]
+    assert task.num_outputs == 1 and {int(one) for s in samples for one in s.y.ravel()} == {0, 1}
+    Image.new("L", (3, 3), 7).save(tmp_path / "grey.png")
+    with pytest.raises(ValueError, match=r"grey\.png has the value 7: task\.likelihood=bernoulli"):
+        task = sn.tasks.create("images", likelihood="bernoulli", **options)
+        task.load(DIAGONAL)
+
+
+@pytest.mark.filterwarnings("ignore:all images below .* are black and white")
 def test_modes_that_mean_grey_or_coloured_are_taken(tmp_path):
     grey = Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8))
     for number, image in enumerate((grey, grey.convert("1"), grey)):

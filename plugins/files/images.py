@@ -181,7 +181,8 @@ def resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
     # Without the axis of a single channel, as Pillow has it.
     plain = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
     made = plain.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(made, np.uint8).reshape(height, width, image.shape[2])
+    # Copied, as torch warns of arrays that can't be written to.
+    return np.array(made, np.uint8).reshape(height, width, image.shape[2])
 
 
 def check_picture(path: Path, option: str = "out") -> Path:

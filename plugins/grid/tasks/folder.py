@@ -1,5 +1,6 @@
 """A folder of images as a task."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -8,16 +9,24 @@ from typing import Any, Literal
 import numpy as np
 
 import structnet as sn
-from structnet.plugins.files.images import image_files, read_image
-from structnet.plugins.grid.tasks.pictures import Image, PictureTask, Split, thin
+from structnet.plugins.files.images import read_image
+from structnet.plugins.files.labelled import Labelled, labelled_images
+from structnet.plugins.grid.tasks.pictures import SPLITS, Image, PictureTask, Split, thin
+
+# Of a channel of 8 bits.
+LEVELS = 256
 
 
 @sn.tasks.register("images")
 class Images(PictureTask):
     """The PNG and JPEG files below a folder, grey or coloured, of any sizes.
 
-    A random tenth of the files each makes the validation and the test split. The folders directly
-    below `root` are the classes.
+    The folders directly below `root` are the classes, and a random tenth of the files each makes
+    the validation and the test split. Folders train, validation and test are the splits, with the
+    classes below them; without validation it is a random tenth of train. A table labels.csv in
+    `root`, of columns file, label and, if splits are given, split, tells both in place of folders.
+
+    With likelihood=bernoulli images are black and white: all values of a channel are 0 or 255.
 
     Arguments:
         root: the folder that is searched for PNG and JPEG files.
@@ -37,52 +46,73 @@ class Images(PictureTask):
     ):
         if seed < 0:
             raise ValueError(f"option 'seed' is at least 0, got {seed}")
-        super().__init__(channels, 256, **options)
+        levels = 2 if options.get("likelihood") == "bernoulli" else LEVELS
+        super().__init__(channels, levels, **options)
         self.root, self.seed = root, seed
 
     def find(self) -> list[Path]:
         return self.files
 
     @cached_property
+    def items(self) -> list[Labelled]:
+        return labelled_images(self._folder)
+
+    @property
     def files(self) -> list[Path]:
-        return image_files(self._folder)
+        return [one.path for one in self.items]
 
     @cached_property
     def classes(self) -> Sequence[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The names of the folders directly below the root."""
-        for path in self.files:
-            if path.parent == self._folder:
-                raise ValueError(
-                    f"{path} has no class: every image must be in one of the folders directly "
-                    f"below {self._folder}, which are the classes"
-                )
-        return sorted({self._class(path) for path in self.files})
+        """The labels of the table, or the names of the folders that are the classes."""
+        return sorted({self._class(one) for one in self.items})
 
     def read_splits(self) -> dict[str, Split]:
-        files = self.files
-        if len(files) < 3:
+        if len(self.items) < 3:
             raise ValueError(
-                f"{len(files)} images below {self._folder}; training, validation and test need at "
-                "least one each: give task.root a folder with more"
+                f"{len(self.items)} images below {self._folder}; training, validation and test "
+                "need at least one each: give task.root a folder with more"
             )
-        images = list(self._read(files))
+        parts = self._parts()
+        images = list(self._read(self.files))
         self._refuse_sizes(images)
-        labels = [0] * len(files)
+        self._tell_of_two_levels(images)
+        labels = [0] * len(images)
         if self.goal == "class" or self.given == "class":
-            labels = [self._label(path) for path in files]
-        order = np.random.default_rng(self.seed).permutation(len(files))
-        tenth = max(1, len(files) // 10)
-        parts = np.split(order, [tenth, 2 * tenth])
+            labels = [self._label(one) for one in self.items]
         return {
             name: Split([images[i] for i in sorted(part)], [labels[i] for i in sorted(part)])
-            for name, part in zip(("test", "validation", "train"), parts, strict=True)
+            for name, part in parts.items()
         }
+
+    def _parts(self) -> dict[str, Sequence[int]]:
+        """The places of every split's images: those given, or random tenths."""
+        random = np.random.default_rng(self.seed)
+        given = [one.split for one in self.items]
+        if not any(given):
+            tenth = max(1, len(given) // 10)
+            parts = np.split(random.permutation(len(given)), [tenth, 2 * tenth])
+            return dict(
+                zip(("test", "validation", "train"), map(np.ndarray.tolist, parts), strict=True)
+            )
+        found = {name: [i for i, one in enumerate(given) if one == name] for name in SPLITS}
+        if not found["validation"] and len(found["train"]) > 1:
+            order = random.permutation(found["train"]).tolist()
+            tenth = max(1, len(order) // 10)
+            found |= {"validation": order[:tenth], "train": order[tenth:]}
+        if empty := [name for name, places in found.items() if not places]:
+            raise ValueError(
+                f"{self._folder} gives splits, and has no images of {' and '.join(empty)}: add "
+                "some, or give no splits"
+            )
+        return found
 
     def _read(self, files: Sequence[Path]) -> Iterator[Image]:
         """The images, all in memory; ValueError where they take more than half of it."""
         size, most = 0, sn.total_memory() // 2
         for path in files:
-            image = read_image(path, self.channels)
+            image = self._levelled(path, read_image(path, self.channels))
+            if self.averaged:
+                image = self._thinned(image)
             size += image.nbytes
             if size > most:
                 raise ValueError(
@@ -99,16 +129,48 @@ class Images(PictureTask):
             )
         return Path(self.root).expanduser()
 
-    def _label(self, path: Path) -> int:
-        name = self._class(path)
+    def _levelled(self, path: Path, image: Image) -> Image:
+        """An image of bytes in the levels of the task."""
+        if self.levels == LEVELS:
+            return image
+        other = image[(image != 0) & (image != LEVELS - 1)]
+        if other.size:
+            raise ValueError(
+                f"{path} has the value {other[0]}: task.likelihood=bernoulli takes images of 0 and "
+                f"{LEVELS - 1} alone; leave it out, or remove the image"
+            )
+        return image // (LEVELS - 1)
+
+    def _tell_of_two_levels(self, images: Sequence[Image]) -> None:
+        """Warn where pixels of black and white images are predicted among 256 levels."""
+        if self.goal != "pixels" or self.levels == 2:
+            return
+        ends = (0, LEVELS - 1)
+        if all(np.isin(image, ends).all() for image in images) and any(map(np.any, images)):
+            warnings.warn(
+                f"all images below {self._folder} are black and white: task.likelihood=bernoulli "
+                "predicts two levels in place of 256",
+                sn.DataWarning,
+                stacklevel=2,
+            )
+
+    def _label(self, one: Labelled) -> int:
+        name = self._class(one)
         if name not in self.classes:
             raise ValueError(
-                f"{path}: {name!r} is none of the classes {list(self.classes)} that the net knows"
+                f"{one.path}: {name!r} is none of the classes {list(self.classes)} that the net "
+                "knows"
             )
         return list(self.classes).index(name)
 
-    def _class(self, path: Path) -> str:
-        return path.relative_to(self._folder).parts[0]
+    def _class(self, one: Labelled) -> str:
+        if one.label is None:
+            raise ValueError(
+                f"{one.path} has no class: every image must be in one of the folders directly "
+                f"below {self._folder}, or its folders train, validation and test, which are the "
+                "classes, or have a label in labels.csv"
+            )
+        return one.label
 
     def _refuse_sizes(self, images: list[Image]) -> None:
         """ValueError, naming the file, for image sizes that don't fit the options."""
@@ -120,8 +182,7 @@ class Images(PictureTask):
                     f"{first[0]} x {first[1]}: task.condition=small takes images of one size"
                 )
             try:
-                if self.size is not None:
-                    image = thin(image, "size", self.size)
+                image = self._thinned(image)
                 if self.given == "small":
                     thin(image, "factor", self.factor)
             except ValueError as error:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import structnet as sn
-from structnet.plugins.files.images import read_image, read_images
+from structnet.plugins.files.images import read_image, read_images, resized
 from structnet.plugins.grid.likelihood import create_likelihood, scaled
 from structnet.plugins.grid.pixel.condition import Classes, Small
 from structnet.plugins.grid.pixel.generation import blank, completions, draw, generate, sheet
@@ -70,6 +70,7 @@ class PictureTask(sn.Task):
         factor: by which a small image is reduced in height and width.
         size: the height and width that images are reduced to by keeping evenly spaced pixels; null
             keeps all.
+        averaged: whether `size` averages pixels instead, of images of any height and width.
         train_size: the number of training images, the first ones; null is all.
     """
 
@@ -91,6 +92,7 @@ class PictureTask(sn.Task):
         condition: Literal["class", "small"] | None = None,
         factor: int = 2,
         size: int | None = None,
+        averaged: bool = False,
         train_size: int | None = None,
     ):
         if goal == "class" and (condition or likelihood):
@@ -102,6 +104,9 @@ class PictureTask(sn.Task):
         for option, (value, bound) in least.items():
             if value is not None and value < bound:
                 raise ValueError(f"option {option!r} is at least {bound}, got {value}")
+        if averaged and size is None:
+            raise ValueError("option 'averaged' is of task.size: set task.size=N as well")
+        self.averaged = averaged
         self.channels, self.levels, self.input_size = channels, levels, channels
         self.goal, self.given, self.factor = goal, condition, factor
         self.size, self.train_size = size, train_size
@@ -252,7 +257,11 @@ class PictureTask(sn.Task):
         return fit_densities(images, unseen, self.levels)
 
     def _thinned(self, image: Image) -> Image:
-        return image if self.size is None else thin(image, "size", self.size)
+        if self.size is None:
+            return image
+        if self.averaged:
+            return resized(image, self.size, self.size)
+        return thin(image, "size", self.size)
 
     def _sample(self, image: Image, label: int) -> sn.Sample:
         image = self._thinned(image)
