@@ -249,7 +249,9 @@ def test_tested_versions_are_within_the_honest_ranges():
     text = (ROOT / "constraints.txt").read_text()
     lines = (line.split("#")[0].strip() for line in text.splitlines())
     pinned = {pin.name.lower(): pin.specifier for pin in map(Requirement, filter(None, lines))}
-    for requirement in requirements("code", "molecules", "search", "superpixels", "test", "dev"):
+    for requirement in requirements(
+        "code", "hub", "molecules", "search", "superpixels", "test", "dev"
+    ):
         assert requirement.name.lower() in pinned, f"{requirement.name} is not pinned"
         version = str(pinned[requirement.name.lower()]).removeprefix("==")
         assert requirement.specifier.contains(version), f"{requirement} excludes {version}"
@@ -258,7 +260,9 @@ def test_tested_versions_are_within_the_honest_ranges():
 def test_third_parties_that_are_imported_are_required():
     required = {
         one.name.lower()
-        for one in requirements("molecules", "search", "superpixels", "subwords", "translation")
+        for one in requirements(
+            "hub", "molecules", "search", "superpixels", "subwords", "translation"
+        )
     }
     known = {"sklearn": "scikit-learn", "yaml": "pyyaml", "hydra": "hydra-core",
              "omegaconf": "hydra-core", "torch_geometric": "torch-geometric",
