@@ -39,7 +39,7 @@ def labelled_images(root: Path) -> list[Labelled]:
     files = image_files(root)
     if (root / TABLE).is_file():
         return _of_table(root, {*files})
-    parts = {path: path.relative_to(root).parts[:-1] for path in files}
+    parts = {path: [*path.relative_to(root).parts[:-1]] for path in files}
     first = {above[0] if above else "" for above in parts.values()}
     if not {"train", "test"} <= {SPLITS.get(name) for name in first} <= {*SPLITS.values()}:
         return [Labelled(path, above[0] if above else None) for path, above in parts.items()]

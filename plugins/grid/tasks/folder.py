@@ -84,7 +84,7 @@ class Images(PictureTask):
             for name, part in parts.items()
         }
 
-    def _parts(self) -> dict[str, Sequence[int]]:
+    def _parts(self) -> dict[str, list[int]]:
         """The places of every split's images: those given, or random tenths."""
         random = np.random.default_rng(self.seed)
         given = [one.split for one in self.items]
