@@ -148,7 +148,7 @@ def test_a_run_directory_has_all_that_it_should_and_nothing_half_written():
     run = trained()
     assert {path.name for path in run.iterdir()} >= {
         "config.yaml", "model.safetensors", "config.json", "metrics.json", "curve.png", "logs",
-        "checkpoints",
+        "checkpoints", "README.md",
     }  # fmt: skip
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     leftovers = [name for name in files_below(run) if "/." in f"/{name}" or "tmp" in name]
