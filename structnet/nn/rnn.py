@@ -131,6 +131,7 @@ class RNN(nn.Module):
         hx: Tensor | States | None = None,
         *,
         lengths: Sequence[int] | Tensor | None = None,
+        episode_starts: Any = None,
     ) -> tuple[Any, Tensor | States]:
         """The output, in the form of the input, and the final states.
 
@@ -143,10 +144,16 @@ class RNN(nn.Module):
                 the same form.
             lengths: the lengths (B,) of the sequences of a padded batch. Steps behind them are not
                 computed, and zero in the output.
+            episode_starts: 1 or True at every step before which the states of its sample are reset
+                to zero, else 0; of the shape of the input without its features. Samples are cut
+                there into chains that run side by side, each a sample of its own to `truncate` and
+                dropout; the final states are those of the last chains. For one direction, and for
+                padded and unbatched inputs.
 
-        SizeError for sizes that don't fit.
+        SizeError for sizes that don't fit, ValueError for episode_starts of other values or inputs.
         """
-        return (run if torch.compiler.is_exporting() else _run_untraced)(self, input, hx, lengths)
+        call = run if torch.compiler.is_exporting() else _run_untraced
+        return call(self, input, hx, lengths, episode_starts)
 
     def stepper(self, batch: int = 1) -> Stepper:
         """The RNN fed one step (batch, input_size) at a time; ValueError if it is bidirectional.

@@ -18,6 +18,7 @@ from structnet.cell.frame import autocast_type, first_parameter
 from structnet.cell.hooks import KINDS
 from structnet.data.sequences import Sequences, SizeError, read_sequences
 from structnet.execute.torch_layer.kernel import TorchKernel, takes_derivatives
+from structnet.nn.episodes import read_episodes, read_starts, zero_rows
 from structnet.nn.one_step import is_one_step, run_one_step
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.stack import run_layers
@@ -28,7 +29,7 @@ from structnet.topology.plan import Plan, lasting
 States = tuple[Tensor, ...]
 
 
-def run(rnn: Any, input: Any, hx: Any, lengths: Any) -> tuple[Any, Tensor | States]:
+def run(rnn: Any, input: Any, hx: Any, lengths: Any, starts: Any) -> tuple[Any, Tensor | States]:
     """What a call of an RNN returns."""
     if rnn.is_torch_form:
         tied.synchronise(rnn)
@@ -38,19 +39,25 @@ def run(rnn: Any, input: Any, hx: Any, lengths: Any) -> tuple[Any, Tensor | Stat
             "executor 'torch' runs cells that torch has, with a linear input layer and without "
             "hooks, outside of vmap and forward-mode derivatives; take executor='auto'"
         )
-    if may_take and lengths is None and is_padded_for_kernel(input):
+    starts = None if starts is None else read_starts(rnn, input, starts)
+    if may_take and lengths is None and starts is None and is_padded_for_kernel(input):
         return _run_padded(rnn, input, hx)
     if lengths is None and is_one_step(rnn, input):
-        return _run_step(rnn, input, hx)
+        return _run_step(rnn, input, hx, starts)
     sequences = read_sequences(input, lengths, rnn.batch_first)
     _check(rnn, sequences.data)
     count = len(sequences.lengths)
     initial = None if hx is None else _read_states(rnn, hx, count, sequences.is_batched)
+    episodes = None
+    if starts is not None:
+        episodes = read_episodes(sequences, starts, lengths, rnn.batch_first)
+        sequences, initial = episodes.cut(sequences), episodes.initial(initial)
     takes_kernel = may_take and (
         rnn.layers[0].executor == "torch" or is_faster(sequences.data, sequences.are_equally_long)
     )
     run_sequences = _run_kernel if takes_kernel else _run_layers
     h, states = run_sequences(rnn, sequences, initial)
+    states = states if episodes is None else episodes.final(states)
     return sequences.restore(h), _write_states(states, sequences.is_batched)
 
 
@@ -172,12 +179,16 @@ def _run_padded(rnn: Any, x: Tensor, hx: Any) -> tuple[Tensor, Tensor | States]:
     return h, _write_states(states, is_batched)
 
 
-def _run_step(rnn: Any, input: Tensor, hx: Any) -> tuple[Tensor, Tensor | States]:
+def _run_step(
+    rnn: Any, input: Tensor, hx: Any, starts: Tensor | None
+) -> tuple[Tensor, Tensor | States]:
     """The output and the final states of sequences of one step, in one call of each cell."""
     dim = 1 if rnn.batch_first else 0
     x = input.select(dim, 0)
     _check(rnn, x)
     initial = None if hx is None else _read_states(rnn, hx, len(x), is_batched=True)
+    if initial is not None and starts is not None:
+        initial = tuple(zero_rows(state, starts.select(dim, 0), dim=1) for state in initial)
     h, states = run_one_step(rnn, x, initial)
     return h.unsqueeze(dim), _write_states(states, is_batched=True)
 

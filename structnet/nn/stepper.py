@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from structnet.cell.frame import first_parameter
 from structnet.data.batch import Batch, Tokens
+from structnet.nn.episodes import as_starts, zero_rows
 from structnet.nn.head import JointHead
 from structnet.nn.readout import Every, Root
 from structnet.registry import heads, readouts, topologies
@@ -51,10 +52,15 @@ class Stepper:
         self._planned: tuple[tuple[int, torch.device], tuple[Plan, ...]] | None = None
 
     @torch.no_grad()
-    def push(self, x: Any) -> Any:
+    def push(self, x: Any, starts: Any = None) -> Any:
         """What the next step gives for the input x of every row: features (B, I), or tokens (B,).
 
-        ValueError for another number of rows than the batch has.
+        Arguments:
+            x: the input of every row.
+            starts: 1 or True for the rows that start anew with this step, as in a new episode,
+                else 0 (B,); all go on by default.
+
+        ValueError for another number of rows than the batch has, and for other values of starts.
         """
         weight = first_parameter(self.module)
         x = torch.as_tensor(x, device=None if weight is None else weight.device)
@@ -62,6 +68,9 @@ class Stepper:
             raise ValueError(
                 f"a step of {self.batch} rows takes one input per row, got shape {tuple(x.shape)}"
             )
+        if starts is not None:
+            rows = as_starts(starts, (self.batch,), x.device)
+            self._state = _mapped(self._state, lambda one: zero_rows(one, rows, self.dim))
         was_training = self.module.training
         if was_training:
             self.module.eval()
