@@ -100,7 +100,7 @@ def as_starts(starts: Any, shape: Sequence[int], device: torch.device) -> Tensor
 def read_episodes(
     sequences: Sequences, starts: Tensor, lengths: Any, batch_first: bool
 ) -> Episodes:
-    """Where sequences are cut, given `starts` in the form and with the lengths they were read in."""
+    """Where sequences are cut; `starts` are in the form that these were read in."""
     flat = read_sequences(starts.unsqueeze(-1), lengths, batch_first).data[:, 0].cpu()
     sizes = torch.tensor(sequences.lengths, dtype=torch.long, device="cpu")
     heads = sizes.cumsum(0) - sizes
