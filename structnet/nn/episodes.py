@@ -48,6 +48,8 @@ class Episodes:
 
     def final(self, states: States) -> States:
         """The final states (D * num_layers, B, S) of the samples, given those of the chains."""
+        if len(self.lengths) == len(self.last):
+            return states
         return tuple(state.index_select(1, self.last.to(state.device)) for state in states)
 
 
