@@ -76,6 +76,21 @@ def test_rows_are_kept_repeated_and_left_out():
     torch.testing.assert_close(other.state(), before)
 
 
+@pytest.mark.parametrize(
+    ("topology", "reason"),
+    [
+        ("bichain", "reads from the end of a sequence, which has not come yet"),
+        ("tree", "reads each tree as a whole"),
+        ("renet", "reads each grid as a whole"),
+        ("graph", "reads each graph as a whole"),
+    ],
+)
+def test_a_topology_that_is_not_streamed_says_why(topology, reason):
+    message = f"topology '{topology}' does not go step by step: it .*{reason}.*; train with"
+    with pytest.raises(ValueError, match=message):
+        sn.Recurrence(topology, "lstm", 3, 4).stepper()
+
+
 def test_what_does_not_go_step_by_step_is_rejected():
     with pytest.raises(ValueError, match="topology=chain"):
         net_of(topology="bichain").stepper()

@@ -146,18 +146,21 @@ class Stepper:
 
 
 def check_chain(topology: Topology) -> None:
-    """ValueError for a topology whose samples are not chains read forward."""
-    chain = topology.takes == "sequence" and len(topology.directions) == 1
-    if chain and topology.num_initial == 1:
-        (plan,) = topology.plan([3])
-        chain = plan.rows.tolist() == [1, 2, 3]
-    else:
-        chain = False
-    if not chain:
-        raise ValueError(
-            f"a net goes step by step where every step reads the one before, "
-            f"{topologies.called(topology)} is different: train with topology=chain"
+    """ValueError, with the reason, for a topology whose samples are not chains read forward."""
+    if topology.takes != "sequence":
+        reason = (
+            f"reads each {topology.takes} as a whole, and no state is all that what follows needs"
         )
+    elif len(topology.directions) > 1:
+        reason = "also reads from the end of a sequence, which has not come yet"
+    elif topology.num_initial != 1 or topology.plan([3])[0].rows.tolist() != [1, 2, 3]:
+        reason = "has steps that read others than the one before"
+    else:
+        return
+    raise ValueError(
+        f"{topologies.called(topology)} does not go step by step: it {reason}; train with "
+        "topology=chain"
+    )
 
 
 def check_steps(net: Any) -> None:
