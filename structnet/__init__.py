@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from structnet.system.words import whole as whole
     from structnet.topology.base import Topology as Topology
     from structnet.topology.edges import Edges as Edges
+    from structnet.topology.parents import children as children
+    from structnet.topology.parents import left_child_right_sibling as left_child_right_sibling
     from structnet.topology.plan import Plan as Plan
     from structnet.topology.schedule import schedule as schedule
 
@@ -118,12 +120,14 @@ _HOME = {
     "cells": "structnet.registry",
     "check_archive": "structnet.system.reading",
     "check_file": "structnet.system.reading",
+    "children": "structnet.topology.parents",
     "collate": "structnet.data.batch",
     "counting": "structnet.cell.frame",
     "data_folder": "structnet.data.folder",
     "executors": "structnet.registry",
     "heads": "structnet.registry",
     "keep_memory": "structnet.system.memory",
+    "left_child_right_sibling": "structnet.topology.parents",
     "loader": "structnet.data.loader",
     "nets": "structnet.registry",
     "node_loader": "structnet.data.node_loader",
