@@ -232,3 +232,14 @@ def test_an_rnn_and_a_net_have_such_layers_and_a_run_does_not(passes):
     net = opened(trained()).load_net()
     layers = [one for one in net.modules() if isinstance(one, Recurrence)]
     assert layers and not any(one.compiles for one in layers)
+
+
+def test_an_rnn_with_torchs_weights_is_compiled_where_its_sequences_are_ragged(passes):
+    rnn = sn.RNN("lstm", 2, 3, dtype=torch.float64)
+    assert rnn.is_torch_form
+    x, starts = torch.randn(3, 2, 2, dtype=torch.float64), torch.zeros(3, 2)
+    starts[1, 0] = 1
+    given = [{"lengths": [3, 1]}] * 3 + [{"episode_starts": starts}] * 3
+    found = [rnn(x, **options)[0] for options in given]
+    assert passes == [3]
+    assert_same(found[5], found[4])

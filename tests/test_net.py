@@ -9,6 +9,8 @@ import torch
 from conftest import assert_same, randomise
 
 import structnet as sn
+from structnet.registry.meanings import meanings
+from structnet.registry.signature import known_options
 
 BAGS = [[[1, 2], [], [3]], [[1]]]
 WORDS = sn.Vocabulary({"a": 9, "b": 4, "c": 1, "d": 1})
@@ -197,3 +199,33 @@ def test_a_task_that_predicts_its_input_is_not_for_a_net_that_shows_it():
     sizes = sn.Sizes(vocabulary=None, input_size=1, num_outputs=2, sees=(0, 0))
     with pytest.raises(ValueError, match="which net 'stack' would show: take a net that hides it"):
         net_of(sizes)
+
+
+def test_a_net_derived_from_stack_has_its_options(monkeypatch):
+    for kept in ("_components", "_owners"):
+        monkeypatch.setattr(sn.nets, kept, dict(getattr(sn.nets, kept)))
+
+    @sn.nets.register("derived_from_stack")
+    class Derived(sn.Net):
+        """A net of one's own.
+
+        Arguments:
+            shift: is added to the scores.
+        """
+
+        def __init__(self, *wired, shift: float = 0.0, dropout: float = 0.1, **options):
+            super().__init__(*wired, dropout=dropout, **options)
+            self.shift = shift
+
+        def forward(self, batch):
+            return super().forward(batch) + self.shift
+
+    own, stack = (known_options(sn.nets[name], name) for name in ("derived_from_stack", "stack"))
+    assert own.keys() - stack.keys() == {"shift"} and stack.keys() <= own.keys()
+    assert own["dropout"][1] == 0.1 and own["zoneout"] == stack["zoneout"]
+    assert {"shift", "num_layers", "zoneout"} <= meanings(Derived).keys()
+    wired = FEATURES, "tree", "lstm", "root", "softmax"
+    net = sn.nets.create("derived_from_stack", *wired, shift=1.0, num_layers=2, zoneout=0.2)
+    assert len(net.layers) == 2 and net.layers[0].noise.zoneout == 0.2
+    with pytest.raises(ValueError, match="no option 'layers' of net 'derived_from_stack'"):
+        sn.nets.create("derived_from_stack", *wired, layers=2)

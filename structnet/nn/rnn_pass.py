@@ -242,6 +242,8 @@ def _current_layers(rnn: Any) -> list[Recurrence]:
         current = copy.copy(layer)
         cells = nn.ModuleList(cell.current(next(computed)) for cell in layer.cells)
         current._modules = {**layer._modules, "cells": cells}
+        # Not as a module of its own.
+        vars(current)["original"] = layer
         layers.append(current)
     return layers
 
