@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor
+from torch import Size, Tensor
 from torch.nn.functional import pad
 
 import structnet as sn
@@ -29,8 +29,7 @@ class RNNModule(TensorDictModuleBase):
         cell: as in `sn.RNN`, as are the sizes, the number of layers and the options.
         in_keys: of the input, of every state of the cell, and is_init, which is added if missing.
         out_keys: of the output, and of every new state, as ("next", key).
-        in_key: of the input; states are then recurrent_state, or recurrent_state_0 and so on.
-        out_key: of the output alone.
+        in_key, out_key: of these alone; states are recurrent_state, or recurrent_state_0 and so on.
         default_recurrent_mode: the mode outside of `torchrl.modules.set_recurrent_mode`.
     """
 
@@ -46,8 +45,8 @@ class RNNModule(TensorDictModuleBase):
         self.sizes = self.rnn.layers[0].cells[0].state_sizes
         names = [f"recurrent_state_{i}" for i in range(len(self.sizes))]
         names = names if len(names) > 1 else ["recurrent_state"]
-        self.in_keys = unravel_key_list(in_keys or [in_key, *names])
-        self.out_keys = unravel_key_list(out_keys or [out_key, *(("next", n) for n in names)])
+        self.in_keys: Any = unravel_key_list(in_keys or [in_key, *names])
+        self.out_keys: Any = unravel_key_list(out_keys or [out_key, *(("next", n) for n in names)])
         self.in_keys += [] if self.in_keys[-1] == "is_init" else ["is_init"]
         if (len(self.in_keys) - 2, len(self.out_keys) - 1) != (len(names), len(names)):
             raise ValueError(
@@ -57,9 +56,10 @@ class RNNModule(TensorDictModuleBase):
 
     @property
     def recurrent_mode(self) -> bool:
-        return self.default_recurrent_mode if recurrent_mode() is None else recurrent_mode()
+        mode = recurrent_mode()
+        return self.default_recurrent_mode if mode is None else mode
 
-    @dispatch
+    @dispatch()
     def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
         steps = tensordict.shape[-1] if self.recurrent_mode else 1
         rows = tensordict.select(*self.in_keys, strict=False).reshape(-1, steps)
@@ -76,5 +76,5 @@ class RNNModule(TensorDictModuleBase):
     def make_tensordict_primer(self) -> TensorDictPrimer:
         """The transform by which an environment keeps the states, zero at first."""
         keys = zip(self.in_keys[1:-1], self.sizes, strict=True)
-        specs = {key: Unbounded((self.rnn.num_layers, size)) for key, size in keys}
+        specs = {key: Unbounded(Size([self.rnn.num_layers, size])) for key, size in keys}
         return TensorDictPrimer(specs, expand_specs=True)
