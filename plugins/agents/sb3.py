@@ -61,8 +61,8 @@ class RecurrentPolicy(RecurrentActorCriticPolicy):
         self.lstm_hidden_state_shape = (layers, 1, self.lstm_actor.hidden_size)
         if self.lstm_critic is not None:
             self.lstm_critic = Memory(input_size=self.features_dim, **self._memory)
-        rate = self.optimizer.param_groups[0]["lr"]
-        self.optimizer = self.optimizer_class(self.parameters(), lr=rate, **self.optimizer_kwargs)
+        settings = {"lr": self.optimizer.param_groups[0]["lr"], **self.optimizer_kwargs}
+        self.optimizer = self.optimizer_class(self.parameters(), **settings)
 
     @staticmethod
     def _process_sequence(
