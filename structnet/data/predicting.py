@@ -87,6 +87,13 @@ class Predicting:
         if self.generate is not None:
             yield "generate", *["out=samples.png"] * (self.generates == "picture")
 
+    def in_units(self, output: Any, batch: Batch) -> Any:
+        """The net's output as predictions are read from it, by default as it is.
+
+        Such as numbers in their unit, of a task whose samples each have a scale of their own.
+        """
+        return output
+
     def answer(self, net: nn.Module, batch: Batch) -> Sequence[Answer] | None:
         """What a net answers for every sample, where that is not one of `classes`, for prediction.
 

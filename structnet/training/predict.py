@@ -148,7 +148,7 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
                 pairs = zip(decided, answers, strict=True)
                 said = ([_answered(sample, answer)] for sample, answer in pairs)
             else:
-                scores, best = scored(net(batch))
+                scores, best = scored(task.in_units(net(batch), batch))
                 if per_node and len(scores) == batch.num_nodes:
                     said = _of_nodes(task, scores, best, batch, decided)
                 else:

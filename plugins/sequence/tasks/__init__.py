@@ -1,4 +1,4 @@
-"""What follows in texts, captions, classes of texts and of words, and regular languages."""
+"""What follows in texts and in series, captions, classes of texts and words, regular languages."""
 
 from structnet.plugins.sequence.tasks import (  # noqa: F401
     arithmetic,
@@ -7,6 +7,7 @@ from structnet.plugins.sequence.tasks import (  # noqa: F401
     captions,
     classification,
     expressions,
+    forecast,
     sequences,
     tagging,
     text,

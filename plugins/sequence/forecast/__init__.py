@@ -1,0 +1,1 @@
+"""Forecasts of numeric series: their grid of times, windows, distributions, scores, baselines."""

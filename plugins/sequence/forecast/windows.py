@@ -1,0 +1,263 @@
+"""Windows of series as samples of a net: a node per step of the context, and per step ahead.
+
+The net reads the context, and then goes on over the steps ahead, whose nodes have all that is known
+of them but the target; what it says there is scored. So each step ahead sees its own covariates,
+every topology over sequences and every cell forecast as they are, and all steps are said at once.
+
+c: steps of a context; H: of the horizon; T: targets.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import structnet as sn
+from structnet.plugins.sequence.forecast.covariates import Covariates
+from structnet.plugins.sequence.forecast.frequency import calendar_features, spelled
+from structnet.plugins.sequence.forecast.scaling import Scale, Way, scale_of
+from structnet.plugins.sequence.forecast.series import Columns, Found, Series
+
+Origins = dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How windows are cut and scaled.
+
+    Arguments:
+        context: the most steps that are read.
+        horizon: the steps that are forecast.
+        season: the steps of a season, whose last value is a feature of every node.
+        way: how values are scaled.
+        by_window: whether by the context of each window; else by the training part of its series.
+        cycles: the cycles of the calendar.
+    """
+
+    context: int
+    horizon: int
+    season: int
+    way: Way = "standard"
+    by_window: bool = False
+    cycles: tuple[str, ...] = ()
+
+
+class Place(NamedTuple):
+    """A window: the number of its series, and the first step that is forecast."""
+
+    series: int
+    origin: int
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A series with its features.
+
+    Arguments:
+        series: the series.
+        scale: of its training part, or of all of it where it was not trained on.
+        ahead: the features (L + H, F) that are known ahead: calendar and covariates.
+        past: those of the steps up to now (L, P).
+        static: those of the series (S,).
+    """
+
+    series: Series
+    scale: Scale
+    ahead: NDArray[np.float32]
+    past: NDArray[np.float32]
+    static: NDArray[np.float32]
+
+
+def split_origins(length: int, layout: Layout, origins: int, step: int, stride: int) -> Origins:
+    """The first steps forecast by the windows of a series of so many steps, for each split.
+
+    The last `origins` windows are tested, `step` apart, so many before them validate, and training
+    has what lies before these, every `stride` steps; no step is forecast in two splits.
+    """
+    span = (origins - 1) * step + layout.horizon
+    last = [length - layout.horizon - back * step for back in reversed(range(origins))]
+    end = length - 2 * span - layout.horizon
+    first = max(1, min(layout.context, end))
+    return {
+        "train": list(range(end, first - 1, -stride))[::-1],
+        "validation": [one - span for one in last if one - span >= 1],
+        "test": [one for one in last if one >= 1],
+    }
+
+
+def prepare(
+    found: Found,
+    columns: Columns,
+    learned: Mapping[str, Covariates],
+    layout: Layout,
+    scales: Sequence[Scale],
+) -> list[Prepared]:
+    """The series with their features; ValueError for a static covariate that changes in one."""
+    encoded = {role: one.encode(found.table) for role, one in learned.items()}
+    prepared = []
+    for one, scale in zip(found.series, scales, strict=True):
+        steps = len(one.rows) + layout.horizon
+        rows = np.pad(one.rows, (0, layout.horizon), constant_values=-1)
+        parts = [_at_rows(encoded["known_future"], rows)]
+        if layout.cycles:
+            times = found.frequency.times(one.first, np.arange(steps))
+            parts.append(calendar_features(times, layout.cycles))
+        present = one.rows[one.rows >= 0]
+        for name in columns.static:
+            _refuse_change(found, name, present)
+        static = encoded["static"][present[0]]
+        past = _at_rows(encoded["past"], one.rows)
+        prepared.append(Prepared(one, scale, np.concatenate(parts, 1), past, static))
+    return prepared
+
+
+def _at_rows(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The features of steps, zeros where they have no row."""
+    return np.where(rows[:, None] >= 0, features[rows], np.float32(0))
+
+
+def _refuse_change(found: Found, name: str, rows: NDArray[np.int64]) -> None:
+    values = found.table.columns[name][rows]
+    changed = np.flatnonzero((values != values[0]) & (values == values))
+    if len(changed) and values[0] == values[0]:
+        raise found.table.refuse(
+            int(rows[changed[0]]), name, values[changed[0]],
+            f"{values[0]}, as in the series' first row: name a column that changes in task.past, "
+            "or in task.known_future, not in task.static"
+        )  # fmt: skip
+
+
+class Windows(Sequence[sn.Sample]):
+    """Samples that are made when they are asked for.
+
+    Arguments:
+        found: the series, for the places of their rows.
+        prepared: the series with their features.
+        layout: how windows are cut.
+        places: the windows.
+    """
+
+    def __init__(
+        self, found: Found, prepared: Sequence[Prepared], layout: Layout, places: Sequence[Place]
+    ):
+        self.found, self.prepared, self.layout = found, prepared, layout
+        self.places = list(places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Windows(self.found, self.prepared, self.layout, self.places[index])
+        place = self.places[index]
+        one = self.prepared[place.series]
+        scale = self.scale(place)
+        x = np.concatenate(list(self._features(one, place.origin, scale)), 1, dtype=np.float32)
+        y = np.full((len(x), *scale.centre.shape, 4), np.nan, np.float32)
+        y[..., 1:] = np.stack(scale, 1)
+        y[len(x) - self.layout.horizon :, :, 0] = self.targets(place)
+        return sn.Sample(len(x), x, y, origin=Window(self, place))
+
+    def scale(self, place: Place) -> Scale:
+        """The scale of a window."""
+        one = self.prepared[place.series]
+        if not self.layout.by_window:
+            return one.scale
+        context = one.series.values[max(0, place.origin - self.layout.context) : place.origin]
+        if not np.isfinite(context).any(0).all():
+            return one.scale
+        return scale_of(context, self.layout.way, self.layout.season)._replace(
+            naive=one.scale.naive
+        )
+
+    def targets(self, place: Place) -> NDArray[np.float64]:
+        """What is to be forecast (H, T), NaN where it is not known."""
+        values = self.prepared[place.series].series.values
+        after = values[place.origin : place.origin + self.layout.horizon]
+        return np.pad(
+            after, ((0, self.layout.horizon - len(after)), (0, 0)), constant_values=np.nan
+        )
+
+    def times(self, place: Place) -> NDArray[Any]:
+        """The times (H,) that are forecast."""
+        steps = np.arange(place.origin, place.origin + self.layout.horizon)
+        return self.found.frequency.times(self.prepared[place.series].series.first, steps)
+
+    def _features(self, one: Prepared, origin: int, scale: Scale) -> Iterator[NDArray[np.floating]]:
+        start, horizon = max(0, origin - self.layout.context), self.layout.horizon
+        steps, length = np.arange(start, origin + horizon), origin + horizon - start
+        ahead = np.maximum(steps - origin + 1, 0)
+        for at in (np.where(ahead, -1, steps), self._season_before(steps, ahead)):
+            yield from _scaled(one.series.values, at, scale)
+        yield np.where(ahead[:, None], np.float32(0), _padded(one.past, steps))
+        yield one.ahead[steps]
+        yield np.broadcast_to(one.static, (length, len(one.static)))
+        yield np.stack([ahead > 0, ahead / horizon], 1)
+
+    def _season_before(
+        self, steps: NDArray[np.int64], ahead: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The last known step a whole number of seasons before each step; -1 for none."""
+        season = self.layout.season
+        return np.maximum(steps - season * np.maximum(-(-ahead // season), 1), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Where a sample comes from: a window, at the row of the last step that it reads.
+
+    Arguments:
+        windows: that it is of.
+        at: its place.
+    """
+
+    windows: Windows
+    at: Place
+
+    @property
+    def series(self) -> Series:
+        return self.windows.prepared[self.at.series].series
+
+    @property
+    def path(self) -> str:
+        return self.windows.found.table.file(self._row)
+
+    @property
+    def line(self) -> int:
+        return int(self.windows.found.table.lines[self._row])
+
+    @property
+    def text(self) -> str:
+        """The series' name, and the first time that is forecast."""
+        return f"{self.series.name} from {self.names[0]}".strip()
+
+    @property
+    def names(self) -> list[str]:
+        """The times that are forecast, as people write them."""
+        return [spelled(time) for time in self.windows.times(self.at)]
+
+    @property
+    def _row(self) -> int:
+        rows = self.series.rows[: self.at.origin]
+        return int(rows[rows >= 0][-1])
+
+
+def input_size(targets: int, learned: Mapping[str, Covariates], cycles: int) -> int:
+    """The number of features of a node, given the number of those of the calendar."""
+    return 4 * targets + sum(one.size for one in learned.values()) + cycles + 2
+
+
+def _scaled(
+    values: NDArray[np.float64], at: NDArray[np.int64], scale: Scale
+) -> Iterator[NDArray[np.float64]]:
+    """Values at some steps, scaled, 0 where they are not known; and whether they are known."""
+    taken = np.where(at[:, None] >= 0, values[at], np.nan)
+    known = np.isfinite(taken)
+    yield np.where(known, (taken - scale.centre) / scale.deviation, 0.0)
+    yield known
+
+
+def _padded(features: NDArray[np.float32], steps: NDArray[np.int64]) -> NDArray[np.float32]:
+    return features[np.minimum(steps, len(features) - 1)]
