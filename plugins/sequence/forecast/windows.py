@@ -7,7 +7,7 @@ every topology over sequences and every cell forecast as they are, and all steps
 c: steps of a context; H: of the horizon; T: targets.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -58,6 +58,8 @@ class Prepared:
     Arguments:
         series: the series.
         scale: of its training part, or of all of it where it was not trained on.
+        values: its targets, 0 where missing, and whether they are known (L + 1, 2 T); the last row
+            stands for a step before the first.
         ahead: the features (L + H, F) that are known ahead: calendar and covariates.
         past: those of the steps up to now (L, P).
         static: those of the series (S,).
@@ -65,6 +67,7 @@ class Prepared:
 
     series: Series
     scale: Scale
+    values: NDArray[np.float64]
     ahead: NDArray[np.float32]
     past: NDArray[np.float32]
     static: NDArray[np.float32]
@@ -109,7 +112,10 @@ def prepare(
             _refuse_change(found, name, present)
         static = encoded["static"][present[0]]
         past = _at_rows(encoded["past"], one.rows)
-        prepared.append(Prepared(one, scale, np.concatenate(parts, 1), past, static))
+        known = np.isfinite(one.values)
+        values = np.concatenate([np.where(known, one.values, 0.0), known], 1)
+        values = np.pad(values, ((0, 1), (0, 0)))
+        prepared.append(Prepared(one, scale, values, np.concatenate(parts, 1), past, static))
     return prepared
 
 
@@ -152,12 +158,13 @@ class Windows(Sequence[sn.Sample]):
         if isinstance(index, slice):
             return Windows(self.found, self.prepared, self.layout, self.places[index])
         place = self.places[index]
-        one = self.prepared[place.series]
+        one, horizon = self.prepared[place.series], self.layout.horizon
         scale = self.scale(place)
-        x = np.concatenate(list(self._features(one, place.origin, scale)), 1, dtype=np.float32)
-        y = np.full((len(x), *scale.centre.shape, 4), np.nan, np.float32)
-        y[..., 1:] = np.stack(scale, 1)
-        y[len(x) - self.layout.horizon :, :, 0] = self.targets(place)
+        steps = np.arange(max(0, place.origin - self.layout.context), place.origin + horizon)
+        x = self._features(one, steps, place.origin, scale)
+        y = np.empty((len(x), len(scale.centre), 4), np.float32)
+        y[..., 0], y[..., 1], y[..., 2], y[..., 3] = np.nan, *scale
+        y[len(x) - horizon :, :, 0] = self.targets(place)
         return sn.Sample(len(x), x, y, origin=Window(self, place))
 
     def scale(self, place: Place) -> Scale:
@@ -175,26 +182,39 @@ class Windows(Sequence[sn.Sample]):
     def targets(self, place: Place) -> NDArray[np.float64]:
         """What is to be forecast (H, T), NaN where it is not known."""
         values = self.prepared[place.series].series.values
+        found = np.full((self.layout.horizon, values.shape[1]), np.nan)
         after = values[place.origin : place.origin + self.layout.horizon]
-        return np.pad(
-            after, ((0, self.layout.horizon - len(after)), (0, 0)), constant_values=np.nan
-        )
+        found[: len(after)] = after
+        return found
 
     def times(self, place: Place) -> NDArray[Any]:
         """The times (H,) that are forecast."""
         steps = np.arange(place.origin, place.origin + self.layout.horizon)
         return self.found.frequency.times(self.prepared[place.series].series.first, steps)
 
-    def _features(self, one: Prepared, origin: int, scale: Scale) -> Iterator[NDArray[np.floating]]:
-        start, horizon = max(0, origin - self.layout.context), self.layout.horizon
-        steps, length = np.arange(start, origin + horizon), origin + horizon - start
+    def _features(
+        self, one: Prepared, steps: NDArray[np.int64], origin: int, scale: Scale
+    ) -> NDArray[np.float32]:
+        """The features (c + H, F): values, those a season before, covariates, how far ahead."""
+        targets, read = len(scale.centre), int(origin - steps[0])
         ahead = np.maximum(steps - origin + 1, 0)
-        for at in (np.where(ahead, -1, steps), self._season_before(steps, ahead)):
-            yield from _scaled(one.series.values, at, scale)
-        yield np.where(ahead[:, None], np.float32(0), _padded(one.past, steps))
-        yield one.ahead[steps]
-        yield np.broadcast_to(one.static, (length, len(one.static)))
-        yield np.stack([ahead > 0, ahead / horizon], 1)
+        x = np.zeros((len(steps), self.input_size), np.float32)
+        _scale_into(x[:read, : 2 * targets], one.values[steps[:read]], scale)
+        before = one.values[self._season_before(steps, ahead)]
+        _scale_into(x[:, 2 * targets : 4 * targets], before, scale)
+        at = 4 * targets
+        for end, part in ((read, one.past), (len(steps), one.ahead)):
+            x[:end, at : at + part.shape[1]] = part[steps[:end]]
+            at += part.shape[1]
+        x[:, at:-2] = one.static
+        x[:, -2], x[:, -1] = ahead > 0, ahead / self.layout.horizon
+        return x
+
+    @property
+    def input_size(self) -> int:
+        one = self.prepared[0]
+        parts = (one.past, one.ahead, one.static)
+        return 2 * one.values.shape[1] + sum(part.shape[-1] for part in parts) + 2
 
     def _season_before(
         self, steps: NDArray[np.int64], ahead: NDArray[np.int64]
@@ -249,15 +269,10 @@ def input_size(targets: int, learned: Mapping[str, Covariates], cycles: int) -> 
     return 4 * targets + sum(one.size for one in learned.values()) + cycles + 2
 
 
-def _scaled(
-    values: NDArray[np.float64], at: NDArray[np.int64], scale: Scale
-) -> Iterator[NDArray[np.float64]]:
-    """Values at some steps, scaled, 0 where they are not known; and whether they are known."""
-    taken = np.where(at[:, None] >= 0, values[at], np.nan)
-    known = np.isfinite(taken)
-    yield np.where(known, (taken - scale.centre) / scale.deviation, 0.0)
-    yield known
-
-
-def _padded(features: NDArray[np.float32], steps: NDArray[np.int64]) -> NDArray[np.float32]:
-    return features[np.minimum(steps, len(features) - 1)]
+def _scale_into(x: NDArray[np.float32], values: NDArray[np.float64], scale: Scale) -> None:
+    """Write values (n, 2 T) as of `Prepared`, scaled, and whether they are known."""
+    known = values[:, len(scale.centre) :]
+    x[:, : len(scale.centre)] = (
+        (values[:, : len(scale.centre)] - scale.centre) / scale.deviation * known
+    )
+    x[:, len(scale.centre) :] = known
