@@ -89,15 +89,15 @@ def _opened(directory: str, samples: int) -> tuple[Any, Any]:
 def _windows(task: Any, options: dict[str, str], origins: int | None) -> Any:
     path = Path(options["path"]) if "path" in options else task.find()
     is_own = task.root.exists() and path.exists() and path.samefile(task.root)
-    if origins is not None and is_own and origins > task.data.origins:
+    if origins is not None and is_own and origins > task.reading.origins:
         raise ValueError(
-            f"origins is at most {task.data.origins} on {path}, as the run has learned from what "
-            f"lies before: train with task.origins={origins}, or name another file by path="
+            f"origins is at most {task.reading.origins} on {path}, as the run has learned from "
+            f"what lies before: train with task.origins={origins}, or name another file by path="
         )
-    table = task.data.read(path)
+    table = task.reading.read(path)
     if origins is None:
-        return task.data.ahead(table, task.learned_data)
-    return task.data.rolling(table, task.learned_data, origins)
+        return task.reading.ahead(table, task.learned_data)
+    return task.reading.rolling(table, task.learned_data, origins)
 
 
 def _report(opened: Any, windows: Any, said: Any) -> None:

@@ -18,8 +18,6 @@ from structnet.plugins.sequence.forecast.windows import Windows
 Floats = NDArray[np.float64]
 # The most windows that models are fitted to, and rows of boosted trees.
 FITTED, FITTED_ROWS = 4000, 20_000
-# The penalty of ridge regression, in standardised features.
-PENALTY = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +103,18 @@ def drift(table: Table) -> Floats:
 
 def fit_ridge(table: Table) -> Model:
     """A linear map for every step ahead, of the context's values and what is known of the step."""
-    from sklearn.linear_model import Ridge
+    from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
+    from structnet.plugins.baselines.features import PENALTIES
 
     models: list[Any] = []
     for step in range(table.y.shape[1]):
         known = np.isfinite(table.y[:, step]).all(1)
         model = None
         if known.any():
-            model = make_pipeline(StandardScaler(), Ridge(PENALTY))
+            model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
             model.fit(_row(table, step)[known], table.y[known, step])
         models.append(model)
 

@@ -279,7 +279,7 @@ def _refuse_no_counts(table: Table, names: Sequence[str]) -> None:
         if wrong.any():
             row = int(wrong.argmax())
             raise table.refuse(
-                row, name, values[row],
+                row, name, float(values[row]),
                 "a count, a whole number from 0 on, as task.goal=negative_binomial needs: take "
                 "task.goal=normal or mixture",
             )  # fmt: skip

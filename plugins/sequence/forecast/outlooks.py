@@ -215,7 +215,7 @@ class NegativeBinomial(Distribution):
         return mean, 1 / dispersion.clamp(*DISPERSION)
 
     def _number_and_chance(self, o: Tensor, deviation: Tensor) -> tuple[Any, Any]:
-        mean, number = self._mean_and_number(o.double(), deviation.double())
+        mean, number = self._mean_and_number(o.detach().double(), deviation.double())
         return np.asarray(number.cpu()), np.asarray((number / (number + mean)).cpu())
 
 

@@ -17,8 +17,8 @@ def columns_of(table: Table, given: Columns) -> Columns:
     """The columns, of which those that are not named (None, or "") are inferred.
 
     The order is the only column of times, or one with a name in ORDERS; the target the only column
-    of numbers that has no other role. Where times occur twice the id is the only column of names,
-    or one called as in IDS. ValueError, with the columns to choose from, where that says nothing.
+    of numbers that has no other role; the id a column of names called as in IDS or, where times
+    occur twice, the only one. ValueError, with the columns to choose from, where that says nothing.
     """
     used = {given.id, given.order, *given.target, *given.known_future, *given.past, *given.static}
     rest = [name for name in table.columns if name not in used]
@@ -26,7 +26,8 @@ def columns_of(table: Table, given: Columns) -> Columns:
     rest = [name for name in rest if name != order]
     times = table.column(order, "task.order")
     known = times[~np.isnat(times)] if times.dtype.kind == "M" else times
-    one = given.id
+    called = (name for name in rest if name.lower() in IDS and _is_name(table, name))
+    one = given.id or next(called, None)
     if one is None and len(set(known.tolist())) < len(known):
         one = _choose(table, rest, "id", "names", _is_name, IDS)
     rest = [name for name in rest if name != one]

@@ -150,9 +150,8 @@ def _targets(table: Table, names: Sequence[str]) -> NDArray[np.float64]:
             raise table.refuse(row, name, said[row], "a number, as in task.target")
         endless = np.flatnonzero(np.isinf(column))
         if len(endless):
-            raise table.refuse(
-                int(endless[0]), name, column[endless[0]], "a finite number, or nothing for a gap"
-            )
+            row, expected = int(endless[0]), "a finite number, or nothing for a gap"
+            raise table.refuse(row, name, float(column[row]), expected)
     return np.stack([table.columns[name] for name in names], 1)
 
 

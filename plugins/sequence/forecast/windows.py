@@ -19,6 +19,7 @@ from structnet.plugins.sequence.forecast.covariates import Covariates
 from structnet.plugins.sequence.forecast.frequency import calendar_features, spelled
 from structnet.plugins.sequence.forecast.scaling import Scale, Way, scale_of
 from structnet.plugins.sequence.forecast.series import Columns, Found, Series
+from structnet.plugins.tables.values import names_of
 
 Origins = dict[str, list[int]]
 
@@ -110,7 +111,7 @@ def prepare(
         present = one.rows[one.rows >= 0]
         for name in columns.static:
             _refuse_change(found, name, present)
-        static = encoded["static"][present[0]]
+        static = encoded["static"][_fullest(found, columns.static, present)]
         past = _at_rows(encoded["past"], one.rows)
         known = np.isfinite(one.values)
         values = np.concatenate([np.where(known, one.values, 0.0), known], 1)
@@ -124,14 +125,22 @@ def _at_rows(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[
     return np.where(rows[:, None] >= 0, features[rows], np.float32(0))
 
 
+def _fullest(found: Found, names: Sequence[str], rows: NDArray[np.int64]) -> int:
+    """The first of the rows with the most values of some columns."""
+    columns = (names_of(found.table.columns[name][rows]) for name in names)
+    known = [[one is not None for one in column] for column in columns]
+    return int(rows[np.sum(known, 0).argmax()]) if known else int(rows[0])
+
+
 def _refuse_change(found: Found, name: str, rows: NDArray[np.int64]) -> None:
-    values = found.table.columns[name][rows]
-    changed = np.flatnonzero((values != values[0]) & (values == values))
-    if len(changed) and values[0] == values[0]:
+    values = names_of(found.table.columns[name][rows])
+    given = [at for at, one in enumerate(values) if one is not None]
+    changed = [at for at in given if values[at] != values[given[0]]]
+    if changed:
         raise found.table.refuse(
             int(rows[changed[0]]), name, values[changed[0]],
-            f"{values[0]}, as in the series' first row: name a column that changes in task.past, "
-            "or in task.known_future, not in task.static"
+            f"{values[given[0]]!r}, as in the series' first row: name a column that changes in "
+            "task.past, or in task.known_future, not in task.static",
         )  # fmt: skip
 
 

@@ -63,6 +63,10 @@ class Forecast(sn.Task):
     predicts_numbers = True
     mode = "min"
     learned = ("known",)
+    # What `Learned` is as plain data; None before anything is loaded.
+    known: Any = None
+    # A data frame in place of root.
+    data: Any = None
 
     def __init__(
         self,
@@ -104,12 +108,11 @@ class Forecast(sn.Task):
         columns = Columns(
             id, order or "", _names(target), _names(known_future), _names(past), _names(static)
         )
-        self.data = Data(
+        self.reading = Data(
             columns, _names(ignore), frequency, season, context, horizon, calendar, gaps, unordered,
             scaling or ("absolute" if self.outlook.counts else "standard"), scaled_by == "window",
             stride, origins, origin_step or horizon, self.outlook.counts,
         )  # fmt: skip
-        self.known: Any = None
         self.monitor = "mase" if goal == "point" else "scaled_quantile_loss"
         self.loss_unit = "deviations" if goal in ("point", "quantiles") else "nats"
 
@@ -120,7 +123,9 @@ class Forecast(sn.Task):
             raise ValueError(f"{sn.tasks.called(self)} has not loaded its data")
         return Learned.of(self.known)
 
-    def find(self) -> Path:
+    def find(self) -> Any:
+        if self.data is not None:
+            return self.data
         if not self.root.exists():
             raise FileNotFoundError(
                 f"there is no {self.root}: task.root is a table with a row per series and time, "
@@ -147,15 +152,19 @@ class Forecast(sn.Task):
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         known = None if self.known is None else self.learned_data
-        table = self.data.read(self.root)
-        known, splits, notes = self.data.load(table, known)
+        table = self.reading.read(self.find())
+        known, splits, notes = self.reading.load(table, known)
         if self.known is None:
-            self.data.show(table, known, splits, notes)
+            self.reading.show(table, known, splits, notes)
         return sn.Splits(splits, source=splits, known=known.plain())
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         """What follows the last known value of every series in a table."""
-        yield from self.data.ahead(self.data.read(path), self.learned_data)
+        yield from self.read_data(path, topology)
+
+    def read_data(self, data: Any, topology: sn.Topology) -> Iterator[sn.Sample]:
+        """The same of a data frame, or a path."""
+        yield from self.reading.ahead(self.reading.read(data), self.learned_data)
 
     def read_record(
         self, record: Mapping[str, Any], place: Any, topology: sn.Topology
@@ -169,7 +178,7 @@ class Forecast(sn.Task):
                 f"that has its columns by name, got keys {list(record)[:20]}"
             )
         table: Table = table_of(rows, str(place.path), [place.line] * len(rows))
-        windows = self.data.ahead(table, self.learned_data)
+        windows = self.reading.ahead(table, self.learned_data)
         if len(windows) > 1:
             raise ValueError(f"{where}: rows of {len(windows)} series, expected those of one")
         return windows[0]
@@ -178,17 +187,17 @@ class Forecast(sn.Task):
         return True
 
     def predicted_nodes(self, sample: sn.Sample) -> Sequence[int]:
-        return range(sample.num_nodes - self.data.horizon, sample.num_nodes)
+        return range(sample.num_nodes - self.reading.horizon, sample.num_nodes)
 
     def node_names(self, sample: sn.Sample) -> Sequence[str] | None:
-        read = sample.num_nodes - self.data.horizon
+        read = sample.num_nodes - self.reading.horizon
         origin: Any = sample.origin
         return [*(f"-{read - at}" for at in range(read)), *origin.names]
 
     def commands(self, topology: sn.Topology) -> Iterator[Sequence[str]]:
         yield "predict", "path=FILE"
         yield "forecast", "path=FILE", "out=forecasts.csv", "picture=forecasts.png"
-        yield "forecast", "origins=5"
+        yield "forecast", f"origins={self.reading.origins}"
 
     def scaled(self, output: Tensor, batch: sn.Batch) -> tuple[Tensor, Tensor]:
         """Outputs (N, T, P), and targets and scales (N, T, 4) in the order of `Windows`.
