@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -63,6 +63,10 @@ class Forecast(sn.Task):
     predicts_numbers = True
     mode = "min"
     learned = ("known",)
+    suggested: ClassVar = {
+        "net": {"dropout": 0.1, "hidden_size": 32},
+        "trainer": {"max_epochs": 20, "patience": 5},
+    }
     # What `Learned` is as plain data; None before anything is loaded.
     known: Any = None
     # A data frame in place of root.
