@@ -1,21 +1,20 @@
-"""python examples/series_csv.py > sales.csv: daily sales of stores, drawn at random.
+"""python examples/series_csv.py STORES DAYS SEED AHEAD > sales.csv: daily sales, drawn at random.
 
-Each has a trend, a week, a year, and days of promotion, known ahead; sales are counts, more
-dispersed than a Poisson's. `python examples/series_csv.py STORES DAYS SEED` draws others.
+Sales of every store have a trend, a week, a year, and days of promotion, and are counts that vary
+more than a Poisson's. Those of the last AHEAD days are empty, as they are not known yet.
 """
 
 import sys
 
 import numpy as np
 
-STORES, DAYS, SEED = 8, 400, 0
-HEAD = "store,day,sales,promotion,size"
+STORES, DAYS, SEED, AHEAD = 8, 400, 0, 0
 
 
-def draw(stores: int, days: int, seed: int):
+def draw(stores: int = STORES, days: int = DAYS, seed: int = SEED, ahead: int = AHEAD):
     """The lines of the table: a row per store and day, some of them missing."""
     random = np.random.default_rng(seed)
-    yield HEAD
+    yield "store,day,sales,promotion,size"
     day = np.arange(days)
     dates = np.datetime64("2023-01-01") + day
     week = random.normal(0, 0.35, (stores, 7)) + np.array([0.5, -0.2, -0.2, -0.1, 0, 0.2, 0.6])
@@ -27,11 +26,11 @@ def draw(stores: int, days: int, seed: int):
         # A negative binomial's, whose variance is mean + mean^2 / 10.
         sales = random.poisson(mean * random.gamma(10, 1 / 10, days))
         size = "small" if level < 3 else "large"
-        for at in np.flatnonzero(random.random(days) > 0.02):
-            yield f"store {store},{dates[at]},{sales[at]},{int(promotion[at])},{size}"
+        for at in np.flatnonzero((random.random(days) > 0.02) | (day >= days - ahead)):
+            sold = "" if at >= days - ahead else sales[at]
+            yield f"store {store},{dates[at]},{sold},{int(promotion[at])},{size}"
 
 
 if __name__ == "__main__":
-    given = [int(word) for word in sys.argv[1:4]]
-    for line in draw(*given, *(STORES, DAYS, SEED)[len(given) :]):
+    for line in draw(*(int(word) for word in sys.argv[1:5])):
         print(line)

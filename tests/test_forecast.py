@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
+import shlex
 import sys
 
 import numpy as np
 import pytest
 import torch
-from commands import ROOT, call, refused
+from commands import ROOT, call, refused, run_python
 
 import structnet as sn
 from structnet.plugins.sequence.forecast import backtest
@@ -281,6 +283,12 @@ def test_what_follows_is_predicted(trained, sales, tmp_path):
                            [float(row[column]) for row in rows], rtol=1e-4)  # fmt: skip
 
 
+def test_a_sample_is_drawn(trained, tmp_path):
+    out = tmp_path / "sample.png"
+    done = call("draw", f"run={trained[0]}", "sample=0", f"out={out}")
+    assert done.status == 0 and out.is_file(), done.err
+
+
 def test_a_backtest_has_the_figures_of_the_run(trained, tmp_path):
     run, _ = trained
     out = tmp_path / "backtest.csv"
@@ -421,3 +429,31 @@ def test_what_was_learned_is_plain_and_checked(sales):
     again.know(None, {"known": {"columns": 3}})
     with pytest.raises(ValueError, match="is not that of task forecast"):
         _ = again.learned_data
+
+
+PAGE = (ROOT / "docs" / "forecasting.md").read_text()
+
+
+def test_the_commands_of_the_page_run_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    block = PAGE.split("```sh\n")[1].split("```")[0].replace("\\\n", " ")
+    lines = [shlex.split(line, comments=True) for line in block.splitlines() if line.strip()]
+    assert [line[1] for line in lines if line[0] == "structnet"] == ["train"] + ["forecast"] * 3
+    for words in lines:
+        if words[0] == "structnet":
+            done = call(*words[1:])
+            assert done.status == 0, done.err
+        else:
+            made = run_python(*words[1 : words.index(">")], cwd=tmp_path)
+            assert words[0] == "python" and made.returncode == 0, made.stderr
+            (tmp_path / words[-1]).write_text(made.stdout)
+    assert (tmp_path / "forecasts.png").is_file()
+    written = list(csv.DictReader((tmp_path / "forecasts.csv").read_text().splitlines()))
+    assert len(written) == 4 * 7 and all(float(row["value"]) >= 0 for row in written)
+    assert (tmp_path / "backtest.csv").is_file()
+
+
+def test_the_table_of_the_page_has_every_option():
+    named = set(re.findall(r"`task\.(\w+)", PAGE))
+    assert set(sn.tasks.options("forecast")) <= named

@@ -101,6 +101,7 @@ def look_of_run(run: Run, net: nn.Module, samples: Sequence[Sample], at: int, ti
     names = task.node_names(sample)
     batch = collate(samples, run.topology)
     output, h = _outputs(net, batch)
+    output = task.in_units(output, batch)
     title = "; ".join([title, *_where(sample), *_target(task, np.asarray(sample.y))])
     mine = slice(*batch.ptr[at : at + 2].tolist())
     if batch.parts:
