@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from commands import ROOT, call, refused, run_python
+from pages import commands_of
 
 import structnet as sn
 from structnet.plugins.sequence.forecast import backtest
@@ -437,8 +438,8 @@ PAGE = (ROOT / "docs" / "forecasting.md").read_text()
 def test_the_commands_of_the_page_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    block = PAGE.split("```sh\n")[1].split("```")[0].replace("\\\n", " ")
-    lines = [shlex.split(line, comments=True) for line in block.splitlines() if line.strip()]
+    block = commands_of("docs/forecasting.md").replace("\\\n", " ")
+    lines = [shlex.split(line) for line in block.splitlines()]
     assert [line[1] for line in lines if line[0] == "structnet"] == ["train"] + ["forecast"] * 3
     for words in lines:
         if words[0] == "structnet":
