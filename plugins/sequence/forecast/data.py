@@ -65,7 +65,7 @@ class Learned:
     def of(cls, plain: Any) -> "Learned":
         """ValueError for what is not as `plain` gives it."""
         try:
-            columns = {name: tuple(value) if isinstance(value, list) else value
+            columns: Any = {name: tuple(value) if isinstance(value, list) else value
                        for name, value in plain["columns"].items()}  # fmt: skip
             layout = {**plain["layout"], "cycles": tuple(plain["layout"]["cycles"])}
             return cls(
@@ -264,7 +264,7 @@ def _known_places(found: Found, layout: Layout, cut: Sequence[Any], split: str) 
     """The windows of a split that read a known value and have one to forecast."""
     places = []
     for at, (one, of) in enumerate(zip(found.series, cut, strict=True)):
-        known = np.isfinite(one.values).any(1)
+        known: Any = np.isfinite(one.values).any(1)
         for origin in of[split]:
             read = known[max(0, origin - layout.context) : origin]
             if read.any() and known[origin : origin + layout.horizon].any():

@@ -28,15 +28,12 @@ class Outlook(abc.ABC):
         levels: of the quantiles that are predicted, ascending, from above 0 to below 1.
     """
 
+    size: int = 1
     # Whether targets are counts, which are scaled without a centre.
     counts = False
 
     def __init__(self, levels: Sequence[float]):
         self.levels = tuple(levels)
-
-    @property
-    @abc.abstractmethod
-    def size(self) -> int: ...
 
     @abc.abstractmethod
     def loss(self, o: Tensor, y: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
@@ -58,8 +55,6 @@ class Outlook(abc.ABC):
 class Point(Outlook):
     """A number, by the absolute error, whose best forecast is the median."""
 
-    size = 1
-
     def loss(self, o: Tensor, y: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
         return (o[..., 0] - (y - centre) / deviation).abs()
 
@@ -74,9 +69,9 @@ class Quantiles(Outlook):
     2010).
     """
 
-    @property
-    def size(self) -> int:
-        return len(self.levels)
+    def __init__(self, levels: Sequence[float]):
+        super().__init__(levels)
+        self.size = len(self.levels)
 
     def loss(self, o: Tensor, y: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
         return pinball(o, (y - centre) / deviation, self.levels).mean(-1)
