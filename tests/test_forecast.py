@@ -178,6 +178,16 @@ def test_windows_can_be_scaled_by_themselves(sales):
     )
 
 
+def test_a_file_that_has_changed_since_training_is_noticed(tmp_path):
+    path = write(tmp_path, ["id,day,y", *plain_series(range(40))])
+    options = {"target": "y", "known_future": None, "static": None}
+    task, _ = loaded(path, **options)
+    task.load(CHAIN)
+    write(tmp_path, ["id,day,y", *plain_series(range(41))])
+    with pytest.warns(sn.DataWarning, match=r"t\.csv has changed since the net was trained on it"):
+        assert task.load(CHAIN).learned["files"] == task.files
+
+
 def test_several_targets_are_forecast_at_once(tmp_path, sales):
     lines = sales.read_text().splitlines()
     both = [f"{lines[0]},visits"] + [f"{line},{at % 11}" for at, line in enumerate(lines[1:])]

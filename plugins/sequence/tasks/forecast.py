@@ -1,5 +1,6 @@
 """Forecasts of numeric series from a table in long format."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,6 +14,7 @@ from structnet.plugins.sequence.forecast.data import Data, Learned
 from structnet.plugins.sequence.forecast.outlooks import OUTLOOKS
 from structnet.plugins.sequence.forecast.scaling import Way
 from structnet.plugins.sequence.forecast.series import Columns
+from structnet.plugins.tables.prints import changed, prints_of
 from structnet.plugins.tables.table import Table, table_of
 
 # One column, or several.
@@ -62,13 +64,15 @@ class Forecast(sn.Task):
     structures = ("sequence",)
     predicts_numbers = True
     mode = "min"
-    learned = ("known",)
+    learned = ("known", "files")
     suggested: ClassVar = {
         "net": {"dropout": 0.1, "hidden_size": 32},
         "trainer": {"max_epochs": 20, "patience": 5},
     }
     # What `Learned` is as plain data; None before anything is loaded.
     known: Any = None
+    # The fingerprints of what was trained on; None before.
+    files: Any = None
     # A data frame in place of root.
     data: Any = None
 
@@ -156,11 +160,19 @@ class Forecast(sn.Task):
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         known = None if self.known is None else self.learned_data
+        prints = prints_of({"all": self.find()})
+        for path in changed(self.files, prints):
+            warnings.warn(
+                f"{path} has changed since the net was trained on it: its last windows are others",
+                sn.DataWarning,
+                stacklevel=2,
+            )
         table = self.reading.read(self.find())
         known, splits, notes = self.reading.load(table, known)
         if self.known is None:
             self.reading.show(table, known, splits, notes)
-        return sn.Splits(splits, source=splits, known=known.plain())
+        files = self.files or prints
+        return sn.Splits(splits, source=splits, known=known.plain(), files=files)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         """What follows the last known value of every series in a table."""
