@@ -1,6 +1,7 @@
 """Fingerprints: of a user's files, by which changes are noticed, and of samples."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -43,7 +44,20 @@ def prints_of(given: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: [path, digest] for name, (path, digest) in found.items() if digest is not None}
 
 
-def changed(before: Any, now: Mapping[str, list[str]]) -> list[str]:
+def compare_prints(before: Any, given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Those of what is read now, with a DataWarning for a path that has changed since `before`."""
+    prints = prints_of(given)
+    for path in _changed(before, prints):
+        warnings.warn(
+            f"{path} has changed since the net was trained on it: its splits and figures are of "
+            "what it holds now",
+            sn.DataWarning,
+            stacklevel=2,
+        )
+    return prints
+
+
+def _changed(before: Any, now: Mapping[str, list[str]]) -> list[str]:
     """The paths that were given before as well, and hold something else now."""
     known = {pair[0]: pair[1] for pair in before.values()} if _is_prints(before) else {}
     return [path for path, digest in now.values() if known.get(path, digest) != digest]

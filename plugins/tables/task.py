@@ -1,6 +1,5 @@
 """What tasks of own data share: options, classes or numbers, metrics and the schema."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ from torch.utils.data import DataLoader
 import structnet as sn
 from structnet.plugins.files.lines import shown
 from structnet.plugins.tables.either import ClassesOrNumbers
-from structnet.plugins.tables.prints import changed, prints_of
+from structnet.plugins.tables.prints import compare_prints
 from structnet.plugins.tables.schema import Kind, Schema
 from structnet.plugins.tables.scoring import Loss
 from structnet.plugins.tables.splitting import SPLITS, Splitting
@@ -128,15 +127,8 @@ class OwnData(ClassesOrNumbers):
 
         A DataWarning where a file that the net was trained on has changed since.
         """
-        prints = prints_of(self.find())
         known = None if self.schema is None else self.schema.get("files")
-        for path in changed(known, prints):
-            warnings.warn(
-                f"{path} has changed since the net was trained on it: its splits and figures are "
-                "of what it holds now",
-                sn.DataWarning,
-                stacklevel=2,
-            )
+        prints = compare_prints(known, self.find())
         if isinstance(splits, sn.Splits) and "schema" in splits.learned:
             files = prints if known is None else known
             splits.learned["schema"] = {**splits.learned["schema"], "files": files}

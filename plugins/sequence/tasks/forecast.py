@@ -1,6 +1,5 @@
 """Forecasts of numeric series from a table in long format."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,7 +13,7 @@ from structnet.plugins.sequence.forecast.data import Data, Learned
 from structnet.plugins.sequence.forecast.outlooks import OUTLOOKS
 from structnet.plugins.sequence.forecast.scaling import Way
 from structnet.plugins.sequence.forecast.series import Columns
-from structnet.plugins.tables.prints import changed, prints_of
+from structnet.plugins.tables.prints import compare_prints
 from structnet.plugins.tables.table import Table, table_of
 
 # One column, or several.
@@ -160,13 +159,7 @@ class Forecast(sn.Task):
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         known = None if self.known is None else self.learned_data
-        prints = prints_of({"all": self.find()})
-        for path in changed(self.files, prints):
-            warnings.warn(
-                f"{path} has changed since the net was trained on it: its last windows are others",
-                sn.DataWarning,
-                stacklevel=2,
-            )
+        prints = compare_prints(self.files, {"all": self.find()})
         table = self.reading.read(self.find())
         known, splits, notes = self.reading.load(table, known)
         if self.known is None:
