@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from structnet.execute.executor import Pass as Pass
     from structnet.execute.executor import Spec as Spec
     from structnet.execute.sweep import Sweep as Sweep
+    from structnet.fitting.fit import fit as fit
+    from structnet.fitting.run import Run as Run
     from structnet.nn.head import Head as Head
     from structnet.nn.head import JointHead as JointHead
     from structnet.nn.head import Scores as Scores
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
     from structnet.registry import readouts as readouts
     from structnet.registry import tasks as tasks
     from structnet.registry import topologies as topologies
-    from structnet.run.run import Run as Run
     from structnet.system.files import write as write
     from structnet.system.memory import as_bytes as as_bytes
     from structnet.system.memory import keep_memory as keep_memory
@@ -100,7 +101,7 @@ _HOME = {
     "Readout": "structnet.nn.readout",
     "Recurrence": "structnet.nn.recurrence",
     "Regression": "structnet.data.regression",
-    "Run": "structnet.run.run",
+    "Run": "structnet.fitting.run",
     "Sample": "structnet.data.batch",
     "Scores": "structnet.nn.head",
     "Sizes": "structnet.nn.sizes",
@@ -125,6 +126,7 @@ _HOME = {
     "counting": "structnet.cell.frame",
     "data_folder": "structnet.data.folder",
     "executors": "structnet.registry",
+    "fit": "structnet.fitting.fit",
     "heads": "structnet.registry",
     "keep_memory": "structnet.system.memory",
     "left_child_right_sibling": "structnet.topology.parents",

@@ -1,11 +1,12 @@
 """Sweeps: what fails is found first, the others are trained, and a stopped one goes on."""
 
-import importlib
 import json
 import signal
 
 import pytest
 from commands import call, files_below, refused
+
+from structnet.fitting import train
 
 SMALL = ("train", "-m", "task=arithmetic", "task.digits=1", "task.train_size=20",
          "topology=chain", "net.hidden_size=4", "net.embedding_size=4", "trainer.num_workers=0",
@@ -68,9 +69,7 @@ def test_directories_are_checked_before_anything_is_trained(place):
 
 
 def test_a_sweep_that_was_stopped_goes_on_where_it_was(place, monkeypatch):
-    # The package has the function under the module's name.
-    command = importlib.import_module("structnet.cli.train")
-    finish, seen = command._finish, []
+    finish, seen = train.finish, []
 
     def stop_at_the_second(run, resume):
         seen.append(str(run.directory))
@@ -78,7 +77,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(place, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return finish(run, resume)
 
-    monkeypatch.setattr(command, "_finish", stop_at_the_second)
+    monkeypatch.setattr(train, "finish", stop_at_the_second)
     status, _, err = call(*SMALL, "seed=1,2,3")
     assert status == 130 and "stopped; go on with: structnet train resume=sweeps/" in err
     (directory,) = (place / "sweeps").iterdir()

@@ -1,6 +1,6 @@
 """Trees, from child tables, torch_geometric Data or nltk trees."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,10 +16,10 @@ class Tree(sn.Topology):
     """A tree: with direction=up a node follows its children, with direction=down its parent.
 
     Tai et al. (2015). Structure: child indices (n, K), -1 where absent; or `sn.Edges`, a
-    torch_geometric Data or a networkx graph whose edges lead from child to parent, children in the
-    order of their edges; or an nltk.Tree, its nodes in the order of `subtrees()`. Several roots
-    make a forest. With arity=null, edges take memory by the number of nodes alone, however many
-    children one has.
+    torch_geometric Data, a networkx graph or a mapping with `edge_index` and `num_nodes`, whose
+    edges lead from child to parent, children in the order of their edges; or an nltk.Tree, its
+    nodes in the order of `subtrees()`. Several roots make a forest. With arity=null, edges take
+    memory by the number of nodes alone, however many children one has.
 
     Arguments:
         arity: the number of ordered child slots, each with weights of its own (2 is a binary tree),
@@ -106,7 +106,8 @@ def children_of(structure: Any) -> sn.Edges | Ints:
         structure = _from_nltk(structure)
     is_data = getattr(structure, "edge_index", None) is not None
     is_networkx = callable(getattr(structure, "number_of_nodes", None))
-    if isinstance(structure, sn.Edges) or is_data or is_networkx:
+    is_row = isinstance(structure, Mapping) and "edge_index" in structure
+    if isinstance(structure, sn.Edges) or is_data or is_networkx or is_row:
         edges = sn.Edges.of(structure)
         child, above = edges.index
         _refuse_several_parents(child, above, edges.num_nodes)

@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import structnet
@@ -16,7 +16,7 @@ from structnet.distributed.launch import go_alone, launched
 from structnet.registry.plugin import PluginWarning, blame, load_file
 from structnet.system.memory import shortage
 from structnet.system.signals import Stopped, stoppable
-from structnet.system.terminal import show_all_letters, visible_lines
+from structnet.system.terminal import show_all_letters, silence, visible_lines
 from structnet.system.words import command_line, take_flag, take_values
 
 HELP_FLAGS = ("-h", "--help")
@@ -124,15 +124,8 @@ def _command(words: list[str]) -> int:
     run = command.load()
     for plugin in take_values(words, "--plugin"):
         load_file(plugin)
-    with _silence() if take_flag(words, "--quiet") else nullcontext():
+    with silence() if take_flag(words, "--quiet") else nullcontext():
         return run(words) or 0
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Discard what is printed to stdout."""
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        yield
 
 
 def _unknown(name: str, words: Sequence[str]) -> str:

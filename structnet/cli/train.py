@@ -1,7 +1,6 @@
 """train: compose, train, test and report; a sweep, a search, a comparison, or a resumed run."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ from structnet.system.terminal import print_rows, visible
 from structnet.system.words import command_line, take_flag, take_values, whole
 
 if TYPE_CHECKING:
-    from structnet.run.components import Config
     from structnet.run.resuming import Saved
     from structnet.run.run import Run
     from structnet.study.compare import Comparison
@@ -73,7 +71,9 @@ def _run(words: list[str]) -> int:
         if comparison is not None:
             _compare(comparison)
             continue
-        _train_new(config)
+        from structnet.fitting.train import begin
+
+        _train(*begin(config))
     return 0
 
 
@@ -95,25 +95,6 @@ def _compose(
         for overrides, config in zip(fitted, composed, strict=True)
     ]
     return fitted, composed, comparisons
-
-
-def _train_new(config: "Config") -> None:
-    """Train a new run; processes that torchrun has started again go on with the one before."""
-    from structnet.distributed.world import current
-    from structnet.run.directories import directory_for
-    from structnet.run.resuming import newest
-    from structnet.run.run import Run
-
-    world = current()
-    with world.together():
-        run = Run.compose(config, Path())
-        run.check()
-    directory = world.kept("run") or world.from_first(lambda: str(directory_for(config)))
-    world.keep("run", directory)
-    run = replace(run, directory=Path(directory))
-    with world.together():
-        found = newest(run.manifest)
-    _train(run, found)
 
 
 def _take_counts(words: list[str]) -> dict[str, int]:
@@ -161,33 +142,13 @@ def _resume_run(directory: str, words: list[str]) -> int:
     """Train a run from its newest checkpoint, with options of the trainer changed by the words."""
     if not directory:
         raise ValueError("resume= takes the directory of a run")
-    from structnet.config.composing import override, saved
-    from structnet.distributed.world import current
-    from structnet.run.run import Run
-    from structnet.training.resume import (
-        check_changes,
-        checkpoint_of,
-        is_finished,
-        reason_it_ended,
-    )
+    from structnet.fitting.train import reopen
 
-    world = current()
-    with world.together():
-        run = Run.compose(saved(directory), Path(directory))
-        found = checkpoint_of(run)
-        config = override(run.config, words)
-        check_changes(found, run.directory / found.name, config["trainer"], run.config["trainer"])
-        ended, finished = reason_it_ended(found, config["trainer"]), is_finished(run, found)
-        changed = config != run.config
-        if found.epochs > config["trainer"]["max_epochs"] or (ended and finished and changed):
-            raise ValueError(f"{directory} has been trained {ended}")
-    if ended and finished:
+    run, found, ended = reopen(directory, words)
+    if ended:
         print(f"{directory} has been trained {ended}; nothing is changed")
-        return 0
-    with world.together():
-        resumed = Run.compose(divided(config, world.launch, resumed=True), run.directory)
-        resumed.check(resumed=True)
-    _train(resumed, found)
+    else:
+        _train(run, found)
     return 0
 
 
@@ -231,9 +192,10 @@ def _report(search: "Search") -> int:
 
 
 def _compare(comparison: "Comparison") -> None:
+    from structnet.fitting.train import finish
     from structnet.study.ranking import differences, table
 
-    directory, summary = comparison.run(lambda run: _finish(run, None))
+    directory, summary = comparison.run(lambda run: finish(run, None)[1])
     print_rows(*table(summary))
     print(*differences(summary), sep="\n")
     made = "table.md, table.json, curves.png, one directory per run"
@@ -242,10 +204,11 @@ def _compare(comparison: "Comparison") -> None:
 
 def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     """Train, test and report a run; its figures."""
+    from structnet.fitting.train import finish
     from structnet.training.constant import no_better
     from structnet.training.report import beats_baselines, print_table
 
-    metrics = _finish(run, resumed)
+    _, metrics = finish(run, resumed)
     if not launched().is_first:
         return metrics
     here = f"run={run.directory}"
@@ -261,37 +224,4 @@ def _train(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
     for name, *words in (*run.task.commands(run.topology), ("test",)):
         print(" ", command_line(name, here, *words))
     print("  structnet list")
-    return metrics
-
-
-def _finish(run: "Run", resumed: "Saved | None") -> dict[str, Any]:
-    """Train and test a run, saving each result as soon as it is there; its figures."""
-    from structnet.config.spelling import words_of
-    from structnet.distributed.world import current
-    from structnet.run.card import write_card
-    from structnet.run.directories import locked
-    from structnet.system.memory import keep_memory
-    from structnet.training.fit import train_run
-    from structnet.training.report import best_baseline, draw_curve
-    from structnet.training.samples import named
-
-    keep_memory()
-    world = current()
-    with world.within_first(locked(run.directory)):
-        net, metrics = train_run(run, resumed)
-        if not world.is_first:
-            return metrics
-        run.save_net(net)
-        draw_curve(run)
-        # Saved before the baselines, which may fail.
-        run.save_metrics(metrics)
-        name = run.config["task"]["name"]
-        with named(run, f"task {name!r} failed to fit its baselines"):
-            baselines = run.task.baselines()
-        if baselines:
-            metrics["baselines"] = baselines
-        if best := best_baseline(baselines, run.task):
-            metrics["baseline"] = best
-        run.save_metrics(metrics)
-        write_card(run, metrics, words_of(run.config))
     return metrics

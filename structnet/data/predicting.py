@@ -1,13 +1,16 @@
 """What a task tells of predictions: for a user's files and texts, and of what a net writes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from torch import nn
 
 from structnet.data.batch import Batch, Located, Origin, Sample
+from structnet.data.cross_entropy import IGNORE
 from structnet.data.drawing import Answer
+from structnet.data.frames import library_of, rows_of
 from structnet.registry import tasks
 from structnet.topology.base import Topology
 
@@ -63,6 +66,32 @@ class Predicting:
             )
         return self.read_text(Origin(place.path, place.line, text), topology)
 
+    def read_data(self, data: Any, topology: Topology) -> Iterator[Sample]:
+        """Make samples of what a user has in Python, for `sn.Run.predict`.
+
+        By default this is a data frame or a sequence: of texts, for `read_text`; of rows or
+        mappings, for `read_record`; of paths, for `read`; and of (structure, x) or (structure, x,
+        y), as `sn.Sample` has them. ValueError, which names its place, for anything else.
+        """
+        for number, one in enumerate(_each(data), start=1):
+            place = Origin("data", number, "")
+            if isinstance(one, Sample):
+                yield one
+            elif isinstance(one, Path):
+                yield from self.read(one, topology)
+            elif isinstance(one, str):
+                yield self.read_text(replace(place, text=one), topology)
+            elif isinstance(one, Mapping):
+                yield self.read_record(one, replace(place, text=repr(dict(one))), topology)
+            elif isinstance(one, tuple) and len(one) in (2, 3):
+                structure, x, y = (*one, IGNORE)[:3]
+                yield Sample(structure, x, y, origin=replace(place, text=f"sample {number - 1}"))
+            else:
+                raise ValueError(
+                    f"data, row {number}: {tasks.called(self)} reads texts, paths, mappings and "
+                    f"(structure, x), got {type(one).__name__}"
+                )
+
     @property
     def reads_records(self) -> bool:
         """Whether the task makes samples of JSON objects."""
@@ -101,3 +130,10 @@ class Predicting:
         drawing; of a task that searches for a class, that class. None where it is one or a number.
         """
         return None
+
+
+def _each(data: Any) -> Iterable[Any]:
+    """The rows of a data frame, or of a sequence; a text, a path or a mapping is one row."""
+    if library_of(data) is not None:
+        return rows_of(data)
+    return [data] if isinstance(data, str | Path | Mapping | Sample) else data

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -55,6 +55,9 @@ class Task(Predicting, Showing, metaclass=Checked):
         parts: what the further structures of a sample are, as in `Sample.parts`, by name.
         takes_scores: whether `measured` takes `sn.Scores` as they are.
         note: what to know of the figures; it is shown below their table.
+        takes_data: whether `load` reads `data` in place of files, where there is some.
+        data: what `sn.fit(..., data=...)` was given; None for files.
+        options: those that the task was made with.
         loaded: the splits that were loaded last.
     """
 
@@ -81,7 +84,15 @@ class Task(Predicting, Showing, metaclass=Checked):
     condition: Any = None
     parts: Sequence[str] = ()
     takes_scores: ClassVar[bool] = False
+    takes_data: ClassVar[bool] = False
+    data: Any = None
+    options: Mapping[str, Any]
     note: str = ""
+
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        made = super().__new__(cls)
+        made.options = options
+        return made
 
     def find(self) -> Any:
         """Find the data's files, before anything is read; None if there are none to find.

@@ -1,7 +1,9 @@
 """Printing to the terminal: untrusted text is escaped."""
 
+import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from io import TextIOWrapper
 from typing import Any
 
@@ -33,6 +35,13 @@ def visible_text(text: str) -> str:
 def counted(number: int, one: str, several: str = "") -> str:
     """A number with its noun: 1 epoch, 2 epochs."""
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Discard what is printed to stdout."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def show_all_letters() -> None:

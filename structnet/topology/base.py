@@ -18,7 +18,7 @@ from structnet.topology.edges import (
     join,
     sample_bounds,
 )
-from structnet.topology.foreign import is_data, is_networkx
+from structnet.topology.foreign import is_data, is_groups, is_networkx, is_row
 from structnet.topology.levels import Ints
 from structnet.topology.plan import Plan, lasting
 from structnet.topology.tables import plan_ordered, plan_unordered
@@ -85,8 +85,9 @@ class Topology(metaclass=Checked):
         that are not one row per node or edge, or not finite.
 
         Arguments:
-            structures: a sequence with one structure per sample; or a torch_geometric Batch or
-                Data, a networkx graph, `Edges` or an nltk.Tree by itself.
+            structures: a sequence, or rows of datasets, with one structure per sample; the groups
+                of a pandas frame, each a sequence of rows; or a torch_geometric Batch or Data, a
+                networkx graph, `Edges`, a mapping with `edge_index` or an nltk.Tree by itself.
         """
         with lasting():
             if is_data(structures):
@@ -183,8 +184,13 @@ class Topology(metaclass=Checked):
 
 def _as_samples(structures: Any) -> Sequence[Any]:
     """The structures as a sequence with one per sample; ValueError for anything else."""
-    if isinstance(structures, Edges) or is_networkx(structures) or hasattr(structures, "subtrees"):
+    is_foreign = is_networkx(structures) or is_row(structures) or hasattr(structures, "subtrees")
+    if is_foreign or isinstance(structures, Edges):
         return [structures]
+    if is_groups(structures):
+        return [len(rows) for _, rows in structures]
+    if isinstance(structures, np.ndarray) and structures.ndim == 1:
+        return structures.tolist()
     if isinstance(structures, list | tuple):
         return structures
     if isinstance(structures, str | bytes | Mapping) or not _has_items(structures):

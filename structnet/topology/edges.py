@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from structnet.topology.foreign import is_data, is_networkx
+from structnet.topology.foreign import is_data, is_networkx, is_row
 from structnet.topology.levels import ptr_of, stable_order
 
 # The attributes in which torch_geometric has a row per node, and per edge.
@@ -37,13 +37,17 @@ class Edges(NamedTuple):
         missing number of nodes.
 
         Arguments:
-            graph: `Edges`, a torch_geometric Data or a networkx graph. The nodes of a networkx
-                graph are numbered in their order; if it is undirected, its edges are there in both
-                directions.
+            graph: `Edges`, a torch_geometric Data, a networkx graph or a mapping with `edge_index`
+                and `num_nodes`. The nodes of a networkx graph are numbered in their order; if it is
+                undirected, its edges are there in both directions.
             score: whether the attribute `score` of a Data or of a networkx graph's nodes is read.
         """
         if is_networkx(graph):
             graph = _from_networkx(graph, score)
+        elif is_row(graph):
+            index = as_array(graph["edge_index"])
+            # An empty list of edges has neither two rows nor a type.
+            graph = Edges(index if index.size else np.zeros((2, 0), int), graph.get("num_nodes"))
         if isinstance(graph, Edges):
             index, num_nodes, name, scores = graph.index, graph.num_nodes, "index", graph.score
         elif is_data(graph):
@@ -52,7 +56,7 @@ class Edges(NamedTuple):
         else:
             raise ValueError(
                 "a graph is sn.Edges or a torch_geometric Data with edge_index, or a networkx "
-                f"graph, got {type(graph).__name__}"
+                f"graph, or a mapping with edge_index, got {type(graph).__name__}"
             )
         if not isinstance(num_nodes, int | np.integer) or num_nodes < 0:
             raise ValueError(f"num_nodes must be a whole number, at least 0, got {num_nodes!r}")

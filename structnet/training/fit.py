@@ -3,10 +3,12 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -26,6 +28,7 @@ from structnet.training.calibrating import Calibration
 from structnet.training.callbacks import diagnosis, early_stopping, illustration, progress
 from structnet.training.compiling import Compile, executors_of
 from structnet.training.keeping import Begin, CheckpointFiles, Keep, restored
+from structnet.training.logging import check_logger, loggers
 from structnet.training.module import Module
 from structnet.training.options import TrainerOptions
 from structnet.training.samples import Splits, load_samples
@@ -33,19 +36,32 @@ from structnet.training.shared import check_same_start, exchanged, say_how
 from structnet.training.trainer import (
     check_machine,
     figures_of,
-    loggers,
     quiet_trainer,
     share_cores,
 )
 
 
-def train_run(run: Run, resumed: Saved | None) -> tuple[nn.Module, dict[str, Any]]:
+@dataclass(frozen=True)
+class Others:
+    """What a user adds to the trainer: callbacks and loggers of Lightning, beside ours."""
+
+    callbacks: Sequence[Callback] = ()
+    loggers: Sequence[Logger] = ()
+
+
+NOTHING = Others()
+
+
+def train_run(
+    run: Run, resumed: Saved | None, others: Others = NOTHING
+) -> tuple[nn.Module, dict[str, Any]]:
     """Load the data, train the run's net from the start or from a checkpoint, and test it."""
     options = TrainerOptions.of(run.config)
     world = current()
     world.wait_at_most(options.timeout_minutes)
     with world.together():
         check_machine(options)
+        check_logger(options.logger)
         if resumed:
             run.load_learned()
         splits = _load(run)
@@ -53,11 +69,16 @@ def train_run(run: Run, resumed: Saved | None) -> tuple[nn.Module, dict[str, Any
         net = run.build_net(**_executor_here(run) if resumed else {})
     if world.size > 1:
         check_same_start(world, run, net, splits, resumed)
-    return net, fit(run, net, splits, options, resumed)
+    return net, fit(run, net, splits, options, resumed, others)
 
 
 def fit(
-    run: Run, net: nn.Module, splits: Splits, options: TrainerOptions, resumed: Saved | None
+    run: Run,
+    net: nn.Module,
+    splits: Splits,
+    options: TrainerOptions,
+    resumed: Saved | None,
+    others: Others = NOTHING,
 ) -> dict[str, Any]:
     """Train the net, leave the weights to keep in it, and measure its figures.
 
@@ -82,8 +103,10 @@ def fit(
         print(f"executor: {names}", flush=True)
     begin = Begin(run)
     alone = [begin] if world.is_first else []
-    callbacks = [*alone, Compile(module.steps), *_callbacks(run, net, splits, options, resumed)]
-    trainer = _trainer(run, options, callbacks, _files(run, module, resumed))
+    ours = [*alone, Compile(module.steps), *_callbacks(run, net, splits, options, resumed)]
+    logged = [*loggers(run, options.logger), *others.loggers]
+    files = _files(run, module, resumed)
+    trainer = _trainer(run, options, [*ours, *others.callbacks], logged, files)
     _train(run, trainer, module, loaders["validation"])
     trained = _training_figures(trainer, module)
     if world.is_first:
@@ -168,7 +191,11 @@ def _files(run: Run, module: Module, resumed: Saved | None) -> CheckpointFiles:
 
 
 def _trainer(
-    run: Run, options: TrainerOptions, callbacks: Sequence[Callback], files: CheckpointFiles
+    run: Run,
+    options: TrainerOptions,
+    callbacks: Sequence[Callback],
+    logged: Sequence[Logger],
+    files: CheckpointFiles,
 ) -> Trainer:
     by_value = options.clip_value is not None
     return quiet_trainer(
@@ -180,7 +207,7 @@ def _trainer(
         gradient_clip_algorithm="value" if by_value else "norm",
         callbacks=list(callbacks),
         plugins=[files],
-        logger=loggers(run),
+        logger=list(logged),
         enable_progress_bar=sys.stdout.isatty(),
         deterministic=options.deterministic,
         log_every_n_steps=1,

@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.fabric.plugins import CheckpointIO
+from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
@@ -143,6 +143,8 @@ class Begin(Callback):
 class CheckpointFiles(CheckpointIO):
     """Writes checkpoint files, and keeps the last one under another name.
 
+    Those of a user's own callbacks, at other paths, are written as Lightning does.
+
     Arguments:
         run: the run whose directory gets the files.
         resumed: the checked checkpoint that Lightning resumes from.
@@ -152,7 +154,11 @@ class CheckpointFiles(CheckpointIO):
         self.run, self.resumed = run, resumed
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None):
-        name = Path(path).relative_to(self.run.directory).as_posix()
+        given = Path(path).absolute()
+        folder = self.run.directory.absolute()
+        name = given.relative_to(folder).as_posix() if given.is_relative_to(folder) else None
+        if name not in (BEST, LAST):
+            return TorchCheckpointIO().save_checkpoint(checkpoint, path, storage_options)
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         before = PREVIOUS if name == LAST else None
@@ -162,4 +168,6 @@ class CheckpointFiles(CheckpointIO):
         return self.resumed
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Do nothing: a new file replaces the old one of its name."""
+        """Remove a file of a user's own callback; ours are replaced by a new one of their name."""
+        if Path(path).absolute().parent != self.run.checkpoints.absolute():
+            TorchCheckpointIO().remove_checkpoint(path)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 OptimizerName = Literal["adamw", "adam", "adagrad", "sgd"]
 ScheduleName = Literal["cosine", "constant"]
+LoggerName = Literal["csv", "tensorboard", "wandb", "mlflow"]
 # Zero is allowed for these; every other number is above 0.
 MAY_BE_ZERO = ("num_workers", "weight_decay")
 
@@ -63,6 +64,8 @@ class TrainerOptions:
             diagnose.json; null for never.
         illustrate: every this many epochs, save pictures of what the net makes in samples/; null
             for never.
+        logger: where figures are logged beside the CSV files in logs/: csv is nowhere else, the
+            others need the extra of their name; null is tensorboard if that is installed.
         precision: Lightning's precision: weights are float32, and mixed precision computes in 16
             bits where that is safe, and where the processor has instructions for it.
         accelerator: Lightning's accelerator: auto takes a GPU if there is one.
@@ -96,6 +99,7 @@ class TrainerOptions:
     save_steps: int | None = None
     diagnose: int | None = None
     illustrate: int | None = 1
+    logger: LoggerName | None = None
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     deterministic: bool = False

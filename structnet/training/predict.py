@@ -126,15 +126,23 @@ def predict(
     if changes is not None:
         samples = [one for one in samples if _touched(one.origin, changes)]
     warn_of_run(run, samples, str(path))
-    return _predict(run, net, samples)
+    return _found(run, predict_samples(run, net, samples))
 
 
 def predict_texts(run: Run, net: nn.Module, texts: Iterable[Origin]) -> list[Prediction]:
     """The same for texts, which the run's task makes samples of; ValueError if it does not."""
-    return _predict(run, net, structure_texts(run, texts))
+    return _found(run, predict_samples(run, net, structure_texts(run, texts)))
 
 
-def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Prediction]:
+def _found(run: Run, predictions: list[Prediction]) -> list[Prediction]:
+    """Predictions in the order in which they are shown: the most probable first in a search."""
+    if run.task.wanted is None:
+        return predictions
+    return sorted(predictions, key=lambda one: -(one.probability or 0))
+
+
+def predict_samples(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Prediction]:
+    """Predictions for samples, in their order."""
     task = run.task
     batch_nodes = run.config["trainer"]["batch_nodes"]
     batches: Any = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
@@ -157,10 +165,7 @@ def _predict(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list[Predic
             if task.wanted is not None and task.kinds:
                 said = (_with_kind(task, *pair) for pair in zip(said, decided, strict=True))
             found.update(zip(indices[:: task.group], said, strict=True))
-    predictions = [one for i in range(0, len(samples), task.group) for one in found[i]]
-    if task.wanted is not None:
-        predictions.sort(key=lambda prediction: -(prediction.probability or 0))
-    return predictions
+    return [one for i in range(0, len(samples), task.group) for one in found[i]]
 
 
 def _answered(sample: Sample, answer: Answer) -> Prediction:

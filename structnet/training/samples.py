@@ -102,6 +102,15 @@ def structure_texts(run: Run, texts: Iterable[Origin]) -> list[Sample]:
     return samples
 
 
+def data_samples(run: Run, data: Any) -> list[Sample]:
+    """The samples of what a user has in Python, each with an origin."""
+    name, samples = run.config["task"]["name"], []
+    with named(run, f"task {name!r} failed to read the data"):
+        for number, sample in enumerate(run.task.read_data(data, run.topology)):
+            samples.append(_with_origin(sample, number, Path("data"), name))
+    return samples
+
+
 @contextmanager
 def named(run: Run, what: str, where: Any = lambda: "") -> Iterator[None]:
     """Any error of a plugin's task as a ValueError that says what failed, where and of what."""

@@ -3,19 +3,16 @@
 import logging
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
 from structnet.data.batch import Sample
 from structnet.distributed.dealing import deal_evaluation
 from structnet.distributed.world import current
-from structnet.run.logs import next_version
 from structnet.run.run import Run
 from structnet.system.cores import usable_cores
 from structnet.training.module import Module
@@ -105,15 +102,6 @@ def share_cores(threads: int | None, processes: int = 1) -> None:
         return
     own = usable_cores() // processes
     torch.set_num_threads(min(torch.get_num_threads(), max(1, own - 1)))
-
-
-def loggers(run: Run) -> list[Logger]:
-    version = next_version(run.logs)
-    loggers: list[Logger] = [CSVLogger(run.directory, name="logs", version=version)]
-    # TensorBoard is an optional dependency.
-    with suppress(ModuleNotFoundError):
-        loggers.append(TensorBoardLogger(run.directory, name="tensorboard"))
-    return loggers
 
 
 def figures_of(trainer: Trainer, module: Module, batches: DataLoader) -> dict[str, float]:
