@@ -8,8 +8,10 @@ from typing import Any
 from torch import nn
 
 from structnet.config.composing import override, saved
+from structnet.config.spelling import words_of
 from structnet.distributed.launch import divided
 from structnet.distributed.world import current
+from structnet.run.card import write_card
 from structnet.run.directories import directory_for, locked
 from structnet.run.resuming import Saved, newest
 from structnet.run.run import Run
@@ -91,4 +93,5 @@ def finish(
         if best := best_baseline(baselines, run.task):
             metrics["baseline"] = best
         run.save_metrics(metrics)
+        write_card(run, metrics, words_of(run.config))
     return net, metrics
