@@ -21,6 +21,8 @@ from structnet.training.samples import load_samples
 PARSERS = ("parsing", "scene_parsing")
 # Read from the network.
 REMOTE = ("pyg",)
+# Without data of their own; tests/test_fit.py has some.
+GIVEN = ("given_classes", "given_numbers")
 CODE = f"task.root={Path(sysconfig.get_path('stdlib'), 'email')}"
 # What composes a small run of every other task, by what is looked at.
 CASES = {
@@ -80,7 +82,7 @@ def made(folder):
 
 def test_every_task_is_looked_at():
     looked_at = {name.split()[0] for name in CASES}
-    assert looked_at | {*PARSERS, *REMOTE} == set(sn.tasks.names())
+    assert looked_at | {*PARSERS, *REMOTE, *GIVEN} == set(sn.tasks.names())
 
 
 def composed(words):

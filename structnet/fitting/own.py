@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from structnet import registry
-from structnet.data.given import is_unknown
+from structnet.data.own import is_unknown
 from structnet.data.rows import Row, kind_of
 from structnet.data.splitting import rows_in_splits
 from structnet.fitting.words import Choice, words_of

@@ -214,12 +214,8 @@ readouts = Registry("readout", "structnet.nn.readout:Readout", 2, built_in=["str
 heads = Registry(
     "head", "structnet.nn.head:Head", 2, built_in=["structnet.nn.head", "structnet.nn.crf"]
 )
-nets = Registry(
-    "net", "torch.nn:Module", (4, 5), built_in=["structnet.nn.net", "structnet.nn.given"]
-)
-tasks = Registry(
-    "task", "structnet.data.task:Task", 0, built_in=["structnet.data.given"], made=True
-)
+nets = Registry("net", "torch.nn:Module", (4, 5), built_in=["structnet.nn.net", "structnet.nn.own"])
+tasks = Registry("task", "structnet.data.task:Task", 0, built_in=["structnet.data.own"], made=True)
 executors = Registry(
     "executor",
     "structnet.execute.executor:Executor",

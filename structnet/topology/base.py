@@ -18,7 +18,7 @@ from structnet.topology.edges import (
     join,
     sample_bounds,
 )
-from structnet.topology.foreign import is_data, is_groups, is_networkx, is_row
+from structnet.topology.foreign import is_data, is_networkx, is_row
 from structnet.topology.levels import Ints
 from structnet.topology.plan import Plan, lasting
 from structnet.topology.tables import plan_ordered, plan_unordered
@@ -187,10 +187,9 @@ def _as_samples(structures: Any) -> Sequence[Any]:
     is_foreign = is_networkx(structures) or is_row(structures) or hasattr(structures, "subtrees")
     if is_foreign or isinstance(structures, Edges):
         return [structures]
-    if is_groups(structures):
+    # What `groupby` of a pandas frame makes.
+    if hasattr(structures, "ngroups"):
         return [len(rows) for _, rows in structures]
-    if isinstance(structures, np.ndarray) and structures.ndim == 1:
-        return structures.tolist()
     if isinstance(structures, list | tuple):
         return structures
     if isinstance(structures, str | bytes | Mapping) or not _has_items(structures):

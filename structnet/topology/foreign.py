@@ -1,4 +1,4 @@
-"""Graphs of other libraries, recognised by their attributes: the libraries are not imported."""
+"""Graphs of other libraries, known by their attributes: the libraries are not imported."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,8 +17,3 @@ def is_networkx(structure: Any) -> bool:
 def is_row(structure: Any) -> bool:
     """Whether it is a graph as a row of a table has it, such as one of Hugging Face's datasets."""
     return isinstance(structure, Mapping) and "edge_index" in structure
-
-
-def is_groups(structures: Any) -> bool:
-    """Whether it has the attributes of the groups that `DataFrame.groupby` of pandas makes."""
-    return callable(getattr(structures, "size", None)) and hasattr(structures, "ngroups")
