@@ -13,7 +13,6 @@ from torch import nn
 
 import structnet as sn
 from structnet.bench import workload
-from structnet.bench.floor import Floor
 from structnet.bench.rivals import ours, rivals
 from structnet.bench.rows import Memory, states_and_gates
 from structnet.bench.scale import SCALE
@@ -29,6 +28,7 @@ from structnet.data.synthetic import (
     draw,
     layered,
 )
+from structnet.nn.floor import Floor
 
 CHAIN, TREE, DIAGONAL = {"name": "chain"}, {"name": "tree"}, {"name": "diagonal"}
 ANY = {"name": "tree", "arity": None}

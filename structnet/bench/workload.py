@@ -9,12 +9,12 @@ import torch
 
 from structnet import registry
 from structnet.bench.contender import Case, Contender, Precision
-from structnet.bench.floor import Floor
 from structnet.bench.rivals import KINDS, Kind, ours, rivals
 from structnet.bench.stopwatch import Time, measure, peak_bytes
 from structnet.data.batch import Sample, collate
 from structnet.data.synthetic import SizeRange, dependency_trees, draw
 from structnet.nn.compiling import compile_now
+from structnet.nn.floor import Floor
 from structnet.nn.recurrence import Recurrence
 from structnet.run.components import component, create
 from structnet.topology.base import Topology

@@ -202,6 +202,15 @@ class Net(nn.Module, metaclass=Checked):
         for module in self.children():
             reset(module)
 
+    def summary(self, batch: Batch | None = None) -> Any:
+        """The layers, their parameters and, with a batch, output sizes and the floor of a step.
+
+        It prints as a table.
+        """
+        from structnet.nn.summary import summarise
+
+        return summarise(self, batch)
+
     @property
     def penalty(self) -> Tensor | None:
         """What the last pass in training adds to the loss; None for nothing."""
