@@ -35,7 +35,7 @@ def clock(tmp_path, monkeypatch):
 
 
 def test_training_ends_after_its_minutes_with_the_learning_rate_falling_over_them(clock):
-    status, _, err = call(*WORDS, "trainer.minutes=0.95")
+    status, _, err = call(*WORDS, "trainer.limit_minutes=0.95")
     assert (status, err) == (0, "")
     # The tenth step passes the 57 seconds; it is validated and tested as any last step.
     expected = [0.002 * (1 + math.cos(math.pi * 6 * step / 57)) for step in range(10)]
@@ -48,16 +48,36 @@ def test_training_ends_after_its_minutes_with_the_learning_rate_falling_over_the
 
 
 def test_a_run_goes_on_for_more_minutes_than_it_had(clock):
-    assert call(*WORDS, "trainer.minutes=0.55").status == 0
+    assert call(*WORDS, "trainer.limit_minutes=0.55").status == 0
     assert len(clock) == 6
-    message = refused("train", "resume=out", "trainer.minutes=0.5")
-    assert "for 0.6 minutes already; take trainer.minutes=2 or more" in message
-    status, _, err = call("train", "resume=out", "trainer.minutes=1")
+    message = refused("train", "resume=out", "trainer.limit_minutes=0.5")
+    assert "for 0.6 minutes already; take trainer.limit_minutes=2 or more" in message
+    status, _, err = call("train", "resume=out", "trainer.limit_minutes=1")
     assert (status, err) == (0, "") and len(clock) == 10
 
 
+def test_the_older_name_of_the_limit_is_still_read(clock):
+    assert call(*WORDS, "trainer.minutes=0.55").status == 0
+    file = Path("out/config.yaml")
+    text = file.read_text()
+    assert "  limit_minutes: 0.55\n" in text
+    file.write_text(text.replace("limit_minutes", "minutes"))
+    assert "for 0.6 minutes already" in refused("train", "resume=out", "trainer.minutes=0.5")
+    status, _, err = call("train", "resume=out", "trainer.limit_minutes=1")
+    assert (status, err) == (0, "") and len(clock) == 10
+    assert "  limit_minutes: 1.0\n" in file.read_text()
+
+
+def test_the_older_name_is_read_in_a_users_file(clock):
+    folder = Path("mine/experiment")
+    folder.mkdir(parents=True)
+    (folder / "short.yaml").write_text("# @package _global_\ntrainer:\n  minutes: 3\n")
+    status, out, _ = call(*WORDS, "experiment=short", "--config-dir", "mine", "--cfg")
+    assert status == 0 and "limit_minutes: 3\n" in out and " minutes:" not in out
+
+
 def test_the_closer_limit_counts(clock):
-    assert call(*WORDS, "trainer.minutes=1", "trainer.max_steps=3").status == 0
+    assert call(*WORDS, "trainer.limit_minutes=1", "trainer.max_steps=3").status == 0
     assert clock == pytest.approx([0.004, 0.003, 0.001])
 
 

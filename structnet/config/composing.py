@@ -47,6 +47,7 @@ from structnet.registry.suggest import did_you_mean
 from structnet.run.needs import missing, warn_of_others
 from structnet.run.plain import refuse_functions
 from structnet.run.run import saved_config
+from structnet.run.saved import renamed
 from structnet.system.reading import read_text
 
 REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
@@ -186,7 +187,8 @@ def _load(chosen: Mapping[str, Word], folders: Sequence[str]) -> dict[str, Any]:
     # GROUP=null leaves a group out, which is the default.
     words = [f"{word.key}={_quoted(word.text)}" for word in chosen.values() if word.text != "null"]
     try:
-        return dict(OmegaConf.to_container(hydra_compose("config", overrides=[*words, *extra])))  # pyright: ignore
+        composed: Any = hydra_compose("config", overrides=[*words, *extra])
+        return renamed(dict(OmegaConf.to_container(composed)))  # pyright: ignore
     except REFUSED as error:
         raise ValueError(_one_line(error)) from error
 

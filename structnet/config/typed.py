@@ -20,6 +20,7 @@ from structnet.config.groups import (
 from structnet.registry.option_types import fits, is_text, read, type_name
 from structnet.registry.signature import check_value
 from structnet.registry.suggest import close_to, did_you_mean
+from structnet.run.saved import RENAMED
 
 FORM = "GROUP=NAME or GROUP.OPTION=VALUE"
 # Names of options in other libraries -> ours.
@@ -31,7 +32,7 @@ KNOWN_AS = {
     "num_epochs": "max_epochs",
     "n_epochs": "max_epochs",
     "steps": "max_steps",
-    "max_time": "minutes",
+    "max_time": "limit_minutes",
     "batch": "batch_size",
     "bs": "batch_size",
     "workers": "num_workers",
@@ -94,6 +95,7 @@ def parse(words: Sequence[str]) -> list[Word]:
 
 def _parse(line: str) -> Word:
     key, equals, text = line.partition("=")
+    key = RENAMED.get(key.lstrip("+"), key)
     word = Word(line, key.lstrip("+"), text)
     if key.replace("/", ".").replace("@", ".").lstrip("+~").split(".")[0] == "hydra":
         raise ValueError(f"{line!r}: Hydra itself can't be configured here")

@@ -10,6 +10,8 @@ from structnet.system.words import command_line
 
 # The longest value of an option, in characters: a path's.
 LONGEST = 4096
+# Options that older runs and sweeps have by another name.
+RENAMED = {"trainer.minutes": "trainer.limit_minutes"}
 
 
 def saved_config(directory: str | Path) -> dict[str, Any]:
@@ -22,6 +24,17 @@ def saved_config(directory: str | Path) -> dict[str, Any]:
     return plain_config(read_yaml(file), file)
 
 
+def renamed(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with the names that its options have now."""
+    for old, new in RENAMED.items():
+        group, _, option = old.partition(".")
+        choice = config.get(group)
+        if isinstance(choice, dict) and option in choice:
+            config = {**config, group: {new.partition(".")[2] if one == option else one: value
+                                        for one, value in choice.items()}}  # fmt: skip
+    return config
+
+
 def plain_config(config: Any, file: Path) -> dict[str, Any]:
     """A configuration as a file holds it; ValueError names the file and what is not plain."""
     if not isinstance(config, dict):
@@ -31,7 +44,7 @@ def plain_config(config: Any, file: Path) -> dict[str, Any]:
             _refuse_other_choice(group, choice)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-    return config
+    return renamed(config)
 
 
 def _refuse_other_choice(group: Any, choice: Any) -> None:

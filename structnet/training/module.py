@@ -108,13 +108,13 @@ class Module(LightningModule):
     @property
     def left_s(self) -> float:
         """Seconds until the limit of training time; infinite if there is none."""
-        most = self.options.minutes
+        most = self.options.limit_minutes
         return inf if most is None else max(0.0, 60 * most - self.wall_s)
 
     @property
     def done(self) -> float:
         """The share of training that is done, from 0 to 1: of the steps, or of the minutes."""
-        most, steps = self.options.minutes, self.trainer.global_step / self.steps
+        most, steps = self.options.limit_minutes, self.trainer.global_step / self.steps
         return min(1.0, steps if most is None else max(steps, self.wall_s / (60 * most)))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -21,8 +21,8 @@ class TrainerOptions:
     Arguments:
         max_epochs: the number of passes over the training data.
         max_steps: the maximum number of optimizer steps; null for no limit.
-        minutes: the maximum time of training, validation included; the steps it has time for differ
-            from run to run, so results can't be repeated to the bit; null for no limit.
+        limit_minutes: the maximum time of training, validation included; the steps it has time for
+            differ from run to run, so results can't be repeated to the bit; null for no limit.
         limit_batches: the number of batches taken from each split; null for all of them.
         batch_nodes: the maximum number of nodes in a batch.
         batch_size: the number of samples in a batch, in place of batch_nodes.
@@ -74,7 +74,7 @@ class TrainerOptions:
 
     max_epochs: int = 4
     max_steps: int | None = None
-    minutes: float | None = None
+    limit_minutes: float | None = None
     limit_batches: int | None = None
     batch_nodes: int = 2048
     batch_size: int | None = None

@@ -92,10 +92,11 @@ def reason_it_ended(found: Saved, options: Mapping[str, Any]) -> str | None:
         done = counted(found.step, "step")
         return f"for {done} already; take trainer.max_steps={found.step + 1} or more"
     # Older configurations have no such option.
-    minutes, trained = options.get("minutes"), found.spent.get("wall", 0) / 60
+    minutes, trained = options.get("limit_minutes"), found.spent.get("wall", 0) / 60
     if minutes is not None and trained >= minutes:
         return (
-            f"for {trained:.1f} minutes already; take trainer.minutes={ceil(trained) + 1} or more"
+            f"for {trained:.1f} minutes already; take trainer.limit_minutes={ceil(trained) + 1} "
+            "or more"
         )
     patience, waited = options["patience"], found.waited
     if patience is not None and waited is not None and waited["wait_count"] >= patience:
