@@ -390,6 +390,8 @@ REFUSED = [
     (lambda: sn.fit(rows(), {"hidden_size": [4]}), "option 'hidden_size' of net must be a text"),
     (lambda: sn.fit(rows(), 4), "net is a name or a mapping of options"),
     (lambda: sn.fit(rows(), run="a", resume="b"), "run= is a new directory"),
+    (lambda: sn.fit(rows(), callbacks=[print]), "a callback is one of lightning.pytorch, got"),
+    (lambda: sn.fit(rows(), logger="wandb"), "a logger is one of lightning.pytorch, got"),
     (lambda: sn.fit("arithmetic", data=rows()), "task 'arithmetic' reads files, not data="),
     (lambda: sn.Run.load("hub:mine/it"), "not from a hub"),
 ]

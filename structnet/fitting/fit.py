@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from structnet import registry
@@ -35,8 +33,8 @@ def fit(
     readout: Choice = None,
     head: Choice = None,
     trainer: Mapping[str, Any] | None = None,
-    callbacks: Sequence[Callback] = (),
-    logger: Logger | Sequence[Logger] | None = None,
+    callbacks: Sequence[Any] = (),
+    logger: Any = None,
     run: str | Path | None = None,
     resume: str | Path | None = None,
     seed: int = 0,
@@ -88,7 +86,7 @@ def fit(
     words = [*task_words, *net_words]
     words += [word for group, one in parts.items() for word in words_of(group, one)]
     attach = partial(composed, module=module, task=made, data=given)
-    others = Others(tuple(callbacks), _as_list(logger))
+    others = Others.of(callbacks, logger)
     with silence() if quiet else nullcontext():
         changed = words_of("trainer", trainer)
         if resume is not None:
@@ -149,9 +147,3 @@ def _made(task: Task, options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any
 
 def _named(module: nn.Module) -> dict[str, str]:
     return {"name": "module", "of": type(module).__name__}
-
-
-def _as_list(logger: Logger | Sequence[Logger] | None) -> tuple[Logger, ...]:
-    if logger is None:
-        return ()
-    return (logger,) if isinstance(logger, Logger) else tuple(logger)
