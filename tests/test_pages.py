@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from commands import check_composed
+from commands import check_composed, run_python
 
 from structnet.config.composing import compose
 from structnet.config.fitting import fitting_words
@@ -51,3 +51,11 @@ def test_what_a_page_trains_composes(line):
 def test_the_readme_leads_to_every_page():
     readme = (ROOT / "README.md").read_text()
     assert all(f"docs/{page.name}" in readme for page in PAGES)
+
+
+def test_the_python_blocks_of_a_page_run_one_after_the_other(tmp_path):
+    text = (ROOT / "docs" / "python.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    assert len(blocks) > 5
+    done = run_python("-c", "\n".join(blocks), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
