@@ -393,7 +393,6 @@ REFUSED = [
     (lambda: sn.fit(rows(), callbacks=[print]), "a callback is one of lightning.pytorch, got"),
     (lambda: sn.fit(rows(), logger="wandb"), "a logger is one of lightning.pytorch, got"),
     (lambda: sn.fit("arithmetic", data=rows()), "task 'arithmetic' reads files, not data="),
-    (lambda: sn.Run.load("hub:mine/it"), "not from a hub"),
 ]
 
 

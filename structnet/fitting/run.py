@@ -120,10 +120,9 @@ def composed(
 
 
 def folder_of(where: str | Path) -> Path:
-    """The directory that names a run; ValueError for a run on a hub."""
+    """The directory that names a run: a folder, or one of a hub, hub:OWNER/NAME@REVISION."""
     if str(where).startswith(HUB):
-        raise ValueError(
-            f"{where}: runs are loaded from a folder, not from a hub; download it, and give the "
-            "folder, as in sn.Run.load('runs/mine')"
-        )
+        from structnet.sharing import pulled
+
+        return pulled(str(where))
     return Path(where).expanduser()
