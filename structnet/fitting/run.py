@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from torch import nn
 
@@ -48,7 +48,8 @@ class Run(base.Run):
         from structnet.config.composing import saved
 
         directory = folder_of(where)
-        run = composed(saved(str(directory)), directory, module=net, task=task, of=cls)
+        config = saved(str(directory))
+        run = cast(Self, composed(config, directory, module=net, task=task, of=cls))
         # Here, so that what is wrong with the weights is said at once.
         vars(run)["net"] = run.load_net()
         return run

@@ -22,7 +22,7 @@ LOCK = ".lock"
 # What a run prints that is trained beside others of its sweep.
 OUTPUT = "output.log"
 # Folders of a run's directory that training writes to.
-FOLDERS = ("checkpoints", "logs", "samples", "tensorboard", "wandb", "mlflow")
+FOLDERS = ("checkpoints", "logs", "samples", "tensorboard", "wandb")
 
 
 def check_directory(config: "Config") -> None:
@@ -126,7 +126,8 @@ def _is_free(directory: Path) -> bool:
     """
     if not directory.is_dir():
         return False
-    begun = {"config.yaml", "config.json", "manifest.json", *FOLDERS} - {"samples"}
+    files = {"config.yaml", "config.json", "manifest.json", "mlflow.db"}
+    begun = files | {*FOLDERS} - {"samples"}
     names, kept = (
         {path.name for path in folder.glob("*") if not TEMPORARY.fullmatch(path.name)}
         for folder in (directory, directory / "checkpoints")

@@ -28,7 +28,7 @@ from structnet.training.calibrating import Calibration
 from structnet.training.callbacks import diagnosis, early_stopping, illustration, progress
 from structnet.training.compiling import Compile, executors_of
 from structnet.training.keeping import Begin, CheckpointFiles, Keep, restored
-from structnet.training.logging import check_logger, loggers
+from structnet.training.logging import check_logger, close, loggers
 from structnet.training.module import Module
 from structnet.training.options import TrainerOptions
 from structnet.training.samples import Splits, load_samples
@@ -119,9 +119,9 @@ def fit(
     begin = Begin(run)
     alone = [begin] if world.is_first else []
     ours = [*alone, Compile(module.steps), *_callbacks(run, net, splits, options, resumed)]
-    logged = [*loggers(run, options.logger), *others.loggers]
-    files = _files(run, module, resumed)
-    trainer = _trainer(run, options, [*ours, *others.callbacks], logged, files)
+    logged, files = loggers(run, options.logger), _files(run, module, resumed)
+    added = [*ours, *others.callbacks]
+    trainer = _trainer(run, options, added, [*logged, *others.loggers], files)
     _train(run, trainer, module, loaders["validation"])
     trained = _training_figures(trainer, module)
     if world.is_first:
@@ -133,6 +133,7 @@ def fit(
         trained |= _calibrate(trainer, module, loaders["validation"])
     # The test split last: the constant prediction's figures are then those of the test split.
     figures = {name: figures_of(trainer, module, loaders[name]) for name in ("validation", "test")}
+    close(logged)
     return {
         "test": figures["test"],
         "validation": figures["validation"],

@@ -1,6 +1,7 @@
 """What the figures of training are logged with: always CSV files, and another logger if chosen."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 
@@ -22,8 +23,11 @@ LOGGERS: Mapping[str, Callable[[Run], Logger]] = {
     "wandb": lambda run: WandbLogger(
         name=run.directory.name, save_dir=run.directory, project="structnet"
     ),
+    # A database in the run's directory, where MLFLOW_TRACKING_URI names no other place.
     "mlflow": lambda run: MLFlowLogger(
-        "structnet", run_name=run.directory.name, save_dir=str(run.directory / "mlflow")
+        "structnet",
+        run_name=run.directory.name,
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{run.directory}/mlflow.db"),
     ),
 }
 
@@ -50,3 +54,10 @@ def loggers(run: Run, chosen: LoggerName | None) -> list[Logger]:
     elif chosen != "csv":
         made.append(LOGGERS[chosen](run))
     return made
+
+
+def close(logged: Iterable[Logger]) -> None:
+    """End what Lightning leaves open: a run of Weights & Biases, which the next would go on with."""
+    for one in logged:
+        if isinstance(one, WandbLogger):
+            one.experiment.finish()
