@@ -19,7 +19,7 @@ from structnet.fitting.run import Run, composed
 from structnet.fitting.train import begin, finish, reopen
 from structnet.fitting.words import Choice, words_of
 from structnet.system.terminal import silence, visible
-from structnet.training.fit import Others
+from structnet.training.others import Others
 from structnet.training.report import print_table
 
 

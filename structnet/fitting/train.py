@@ -16,7 +16,8 @@ from structnet.run.directories import directory_for, locked
 from structnet.run.resuming import Saved, newest
 from structnet.run.run import Run
 from structnet.system.memory import keep_memory
-from structnet.training.fit import NOTHING, Others, train_run
+from structnet.training.fit import train_run
+from structnet.training.others import NOTHING, Others
 from structnet.training.report import best_baseline, draw_curve
 from structnet.training.resume import check_changes, checkpoint_of, is_finished, reason_it_ended
 from structnet.training.samples import named

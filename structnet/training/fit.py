@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
@@ -31,6 +30,7 @@ from structnet.training.keeping import Begin, CheckpointFiles, Keep, restored
 from structnet.training.logging import check_logger, close, loggers
 from structnet.training.module import Module
 from structnet.training.options import TrainerOptions
+from structnet.training.others import NOTHING, Others
 from structnet.training.samples import Splits, load_samples
 from structnet.training.shared import check_same_start, exchanged, say_how
 from structnet.training.trainer import (
@@ -39,32 +39,6 @@ from structnet.training.trainer import (
     quiet_trainer,
     share_cores,
 )
-
-
-@dataclass(frozen=True)
-class Others:
-    """What a user adds to the trainer: callbacks and loggers of Lightning, beside ours."""
-
-    callbacks: Sequence[Callback] = ()
-    loggers: Sequence[Logger] = ()
-
-    @classmethod
-    def of(cls, callbacks: Sequence[Callback], logger: Any) -> "Others":
-        """Callbacks, and a logger or several; ValueError for anything else."""
-        given = [] if logger is None else [logger] if isinstance(logger, Logger) else list(logger)
-        for one, kind in [
-            *((one, Callback) for one in callbacks),
-            *((one, Logger) for one in given),
-        ]:
-            if not isinstance(one, kind):
-                raise ValueError(
-                    f"a {kind.__name__.lower()} is one of lightning.pytorch, got "
-                    f"{type(one).__module__}.{type(one).__name__}"
-                )
-        return cls(tuple(callbacks), tuple(given))
-
-
-NOTHING = Others()
 
 
 def train_run(

@@ -57,7 +57,7 @@ def loggers(run: Run, chosen: LoggerName | None) -> list[Logger]:
 
 
 def close(logged: Iterable[Logger]) -> None:
-    """End what Lightning leaves open: a run of Weights & Biases, which the next would go on with."""
+    """End what Lightning leaves open: a run of wandb, with which the next one would go on."""
     for one in logged:
         if isinstance(one, WandbLogger):
             one.experiment.finish()
