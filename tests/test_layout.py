@@ -10,8 +10,8 @@ from commands import ROOT
 # From the ground up: a folder imports itself and those before it.
 FOLDERS = (
     "__init__", "registry", "system", "topology", "data", "cell", "execute", "nn",
-    "run", "sharing", "diagnosis", "distributed", "training", "config", "fitting", "study", "draw",
-    "bench",
+    "run", "sharing", "diagnosis", "distributed", "training", "export", "config", "fitting",
+    "serving", "study", "draw", "bench",
     "cli", "__main__",
 )  # fmt: skip
 # Up to here a module imports only these when it is imported.

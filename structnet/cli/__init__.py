@@ -1,6 +1,6 @@
 """The command line: `main`, and one file per command, named like it, with a function `run`."""
 
 COMMANDS = (
-    "train", "runs", "test", "predict", "generate", "errors", "diagnose", "draw", "bench", "push",
-    "pull", "list",
+    "train", "runs", "test", "predict", "generate", "errors", "export", "serve", "diagnose", "draw",
+    "bench", "push", "pull", "list",
 )  # fmt: skip

@@ -13,6 +13,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet predict run=DIR text="..." [text="..." ...]       predictions for texts
   structnet generate run=DIR [prompt=TEXT] [out=FILE]         generate text, or pictures
   structnet errors run=DIR [split=SPLIT] [top=N]              which classes are confused
+  structnet export run=DIR out=FOLDER                         ONNX files, and a program for them
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
   structnet draw topology=diagonal height=5 width=7           draw the nodes and predecessors
   structnet draw task=enas [sample=N]                         draw a sample of a task's data
@@ -178,6 +179,23 @@ with the smallest probability of the true class. Where every node has a class, i
 those around it, or the words below it in a tree of phrases. Where classes of nodes are chosen
 together (head=crf), probabilities are those of each node by itself.
 """,
+    "export": """\
+structnet export run=DIR out=FOLDER: a trained net for programs without torch
+
+  run=DIR         the directory of the run
+  out=FOLDER      a new folder
+  --verify N      compare N random structures with torch (200), 0 for none
+  --plugin FILE   a Python file that registers your own components; may be repeated
+  --traceback     show where an error came from
+
+Writes ONNX files of what enters (input), of each layer's cell (project, step and, where a cell has
+one, output) and of the readout and head; chain.onnx and torch_layer.safetensors where the net is
+one of chains that has such a form; a test vector, the format of plans, checksums, and a program,
+runtime.py, that runs them with numpy and onnxruntime alone: python FOLDER/runtime.py INPUT.json.
+Nothing is written if an output differs from torch's by more than 1e-4.
+
+Needs the extra export: pip install -c constraints.txt -e '.[export]'
+""",
     "diagnose": """\
 structnet diagnose run=DIR: gradients by distance, saturated gates, spectral radii
 
@@ -281,6 +299,7 @@ FLAGS = {
     "predict": ("--json", *EVERYWHERE),
     "generate": EVERYWHERE,
     "errors": ("--json", *EVERYWHERE),
+    "export": ("--verify", *EVERYWHERE),
     "diagnose": ("--json", *EVERYWHERE),
     "draw": EVERYWHERE,
     "bench": ("--json", "--device", *EVERYWHERE),

@@ -20,7 +20,8 @@ def _sum(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
 
 def _mean(rows: Tensor, sample: Tensor, num_samples: int) -> Tensor:
     total = _sum(rows, sample, num_samples)
-    count = torch.bincount(sample, minlength=num_samples).to(rows.dtype)
+    # Not bincount, whose size depends on data, so that it can't be exported.
+    count = _sum(torch.ones_like(sample), sample, num_samples).to(rows.dtype)
     return total / count.clamp(min=1)[:, None]
 
 

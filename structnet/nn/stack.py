@@ -161,12 +161,10 @@ class Stack(nn.Module, metaclass=Checked):
             dropped = self._drop(out, rate, plans)
             if depth == last and self.training and (self.ar or self.tar):
                 self.penalty = self._regularise(out, dropped, plans[0])
-            leaves = self._combine(depth, h, dropped)
+            leaves = self.leave(depth, h, dropped, x)
             if found is not None:
-                # What is dense comes with all that is below.
+                # What is dense comes with all that is below, what input with all that entered.
                 found.append(leaves[:, : self.shape[1]])
-            if self.skip == "input" and depth < last:
-                return torch.cat([leaves, x], dim=1)
             return leaves
 
         return run_layers(self.layers, x, plans, between, **given)
@@ -187,7 +185,17 @@ class Stack(nn.Module, metaclass=Checked):
         change = (step.square() * inner[:, None]).sum() / pairs
         return self.ar * dropped.square().mean() + self.tar * change
 
-    def _combine(self, depth: int, h: Tensor, out: Tensor) -> Tensor:
+    def leave(self, depth: int, h: Tensor, out: Tensor, x: Tensor) -> Tensor:
+        """What enters the layer above, or leaves the stack.
+
+        Arguments:
+            depth: the number of the layer.
+            h: what entered it.
+            out: its output.
+            x: what entered the stack.
+        """
+        if self.skip == "input" and depth + 1 < len(self.layers):
+            return torch.cat([out, x], dim=1)
         if self.skip == "dense":
             return torch.cat([out, h], dim=1)
         if self.skip == "residual":

@@ -13,7 +13,7 @@ WANTED = {
     "path": "FILE_OR_FOLDER",
     "to": "OWNER/NAME",
     "from": "OWNER/NAME[@REVISION]",
-    "out": "DIR",
+    "out": "FOLDER",
 }
 
 

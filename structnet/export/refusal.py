@@ -1,0 +1,41 @@
+"""What has no exported form: one message that names the option and the way out."""
+
+from typing import Any
+
+from torch import nn
+
+from structnet.export.onnx import NotExportable
+from structnet.nn.embedding import Embedding, OneHot
+from structnet.nn.head import JointHead
+from structnet.nn.net import Net
+from structnet.registry import heads, nets
+
+
+def check_exportable(net: Any) -> None:
+    """NotExportable for a net with more than layers of cells, a readout and a head."""
+    if type(net) is not Net:
+        raise NotExportable(
+            f"{nets.called(net)} has a loop or parts of its own, and what is exported is layers of "
+            "cells, a readout and a head: train net=stack, or serve this one with structnet"
+        )
+    for name in ("before", "after"):
+        if getattr(net, name) is not None:
+            raise NotExportable(
+                f"net.{name} is a graph convolution of torch_geometric, which has no exported "
+                f"form: train with net.{name}=null"
+            )
+    if net.embeddings is not None:
+        raise NotExportable(
+            "net.embeddings reads the states of another run's net, which has no exported form: "
+            "train with net.embeddings=null, or with vectors of words, net.vectors=FILE"
+        )
+    if isinstance(net.head, JointHead):
+        raise NotExportable(
+            f"{heads.called(net.head)} searches for the best classes of a sample together, which "
+            "has no exported form: train with head=softmax"
+        )
+    if not isinstance(net.input, Embedding | OneHot | nn.Identity):
+        raise NotExportable(
+            "net.characters reads the bytes of words, which has no exported form: train with "
+            "net.characters=null"
+        )
