@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from structnet.data.regression import Regression
+from structnet.export.further import add_forms, verify_forms
 from structnet.export.model import Exported, export
 from structnet.export.onnx import import_onnx
 from structnet.export.parts import Scored
@@ -38,7 +39,7 @@ FORMAT = 1
 def export_run(run: Run, out: Path, count: int = 200) -> dict[str, Any]:
     """Export a run's net to a new folder, once it is known to give what torch gives.
 
-    The manifest that is written: checksums, and the largest difference found. NotExportable for a
+    Returns the largest difference found, the files, and why others are missing. NotExportable for a
     net that has no exported form, Differs where outputs differ by more than 1e-4, ValueError for a
     folder that holds something already; nothing is then written.
 
@@ -50,25 +51,26 @@ def export_run(run: Run, out: Path, count: int = 200) -> dict[str, Any]:
     import_onnx()
     check_new(out)
     net: Any = run.load_net().eval()
-    found = exported(run, net)
+    scored = Scored(net, finish_of(run))
+    found = exported(run, net, scored)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{os.getpid()}-{out.name}")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
-        scored = Scored(net, finish_of(run))
-        manifest = {"format": FORMAT, "structnet": version("structnet")}
+        manifest: dict[str, Any] = {"format": FORMAT, "structnet": version("structnet")}
         _write(temporary, found.files, manifest)
         if count:
             found.files |= _vectors(run, net, scored, found.about, count)
             _write(temporary, found.files, manifest)
             manifest["verified"] = _verified(temporary, run, net, scored, count)
+            manifest["verified"] |= verify_forms(found, net, run.topology, scored)
         _write(temporary, found.files, manifest)
         # A rename replaces an empty folder, and no other.
         os.replace(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return {**manifest, "files": sorted(found.files)}
+    return {**manifest, "files": sorted(found.files), "without": found.about["without"]}
 
 
 def check_new(out: Path) -> None:
@@ -84,7 +86,7 @@ def finish_of(run: Run) -> Any:
     return run.task.values if isinstance(run.task, Regression) else None
 
 
-def exported(run: Run, net: Any) -> Exported:
+def exported(run: Run, net: Any, scored: Scored) -> Exported:
     """The files of a run's net, with the programs that run them and the description."""
     task, topology = run.task, run.topology
     found = export(net, topology, finish_of(run))
@@ -97,6 +99,7 @@ def exported(run: Run, net: Any) -> Exported:
         "classes": classes if classes and not is_number else None,
         "unit": task.unit if isinstance(task, Regression) else None,
     }
+    add_forms(found, net, topology, scored, run.config["cell"])
     found.files[DESCRIPTION] = _json(found.about)
     found.files["plan.json"] = _json(PLAN)
     for name in PROGRAMS:

@@ -62,6 +62,9 @@ def to_onnx(parts: Sequence[Part]) -> dict[str, bytes]:
     except Exception as error:
         _refuse(parts)
         raise NotExportable(f"the net can't be exported: {_reason(error)}") from error
+    if len(parts) == 1:
+        _rename(whole.graph, {f"0/{name}": name for name in parts[0].inputs})
+        return {f"{parts[0].name}.onnx": whole.SerializeToString()}
     names, cutter = iter([one.name for one in whole.graph.output]), Extractor(whole)
     there = {one.name for one in whole.graph.input}
     found = {}
@@ -124,10 +127,15 @@ def _counts(parts: Sequence[Part]) -> list[int]:
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    """Give inputs other names, in a graph and in those inside of its nodes."""
+    """Give inputs other names, in a graph and in those inside of its nodes.
+
+    What the exporter notes of nodes is removed: the files that they came from, by their paths.
+    """
     for one in graph.input:
         one.name = names.get(one.name, one.name)
     for node in graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
         node.input[:] = [names.get(name, name) for name in node.input]
         for attribute in node.attribute:
             _rename(attribute.g, names)

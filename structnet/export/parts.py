@@ -138,7 +138,11 @@ class Scored(nn.Module):
         self.readout, self.head, self.finish = net.readout, net.head, finish
 
     def forward(self, h: Tensor, sample: Tensor, ptr: Tensor, *sinks: Tensor) -> Tensor:
-        found = self.head(self.readout(h, rows_of(sample, ptr, sinks, ptr.shape[0] - 1)))
+        return self.of(h, rows_of(sample, ptr, sinks, ptr.shape[0] - 1))
+
+    def of(self, h: Tensor, rows: Batch) -> Tensor:
+        """The same for rows that belong to samples as `rows` says."""
+        found = self.head(self.readout(h, rows))
         scores = found if isinstance(found, Tensor) else plain_scores(found)
         return scores if self.finish is None else self.finish(scores)
 
