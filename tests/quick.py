@@ -4,6 +4,9 @@ Those whose ids begin with one of these; the others are slow.
 """
 
 QUICK = {
+    "test_a_net_on_any_topology_gives_what_torch_gives": ("tree-None-both",),
+    "test_a_step_of_every_cell_gives_what_torch_gives": ("1",),
+    "test_what_goes_past_a_layer_is_exported": ("dense",),
     "test_every_registered_component_is_a_choice_with_all_its_options": ("topology", "head", "net"),
     "test_every_way_to_run_counts_the_same_slots": ("mingru-auto", "mingru-batched"),
     "test_an_aggregate_of_a_table_leaves_absent_slots_out": ("batched", "reference", "compiled-me"),

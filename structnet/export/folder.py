@@ -59,13 +59,13 @@ def export_run(run: Run, out: Path, count: int = 200) -> dict[str, Any]:
     try:
         temporary.mkdir()
         manifest: dict[str, Any] = {"format": FORMAT, "structnet": version("structnet")}
-        _write(temporary, found.files, manifest)
+        write_files(temporary, found.files, manifest)
         if count:
             found.files |= _vectors(run, net, scored, found.about, count)
-            _write(temporary, found.files, manifest)
+            write_files(temporary, found.files, manifest)
             manifest["verified"] = _verified(temporary, run, net, scored, count)
             manifest["verified"] |= verify_forms(found, net, run.topology, scored)
-        _write(temporary, found.files, manifest)
+        write_files(temporary, found.files, manifest)
         # A rename replaces an empty folder, and no other.
         os.replace(temporary, out)
     finally:
@@ -145,7 +145,7 @@ def _verified(folder: Path, run: Run, net: Any, scored: Scored, count: int) -> d
     return {"structures": count, "largest_difference": error, "torch": torch.__version__}
 
 
-def _write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
     """Write all files, and the manifest with their checksums."""
     for name, data in files.items():
         (folder / name).write_bytes(data)

@@ -31,8 +31,8 @@ def find_torch(
     found = find_counterpart(cell["name"], options)
     if found is None:
         return (
-            f"torch has no layer that computes cell {cell['name']!r} with its options; it has lstm, "
-            "elman, and gru with reset='after', with default options otherwise"
+            f"torch has no layer that computes cell {cell['name']!r} with its options; it has "
+            "lstm, elman, and gru with reset='after', with default options otherwise"
         )
     return found
 
