@@ -387,6 +387,9 @@ def test_structures_of_an_unknown_kind_are_refused():
     class Own(sn.Topology):
         takes = "knots"
 
+        def predecessors(self, structure):
+            return structure
+
     with pytest.raises(ValueError, match="--verify 0"):
         random_structures(Own(), np.random.default_rng(0))
 

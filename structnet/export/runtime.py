@@ -100,8 +100,9 @@ def main(path):
             difference = np.abs(model.run(plans, **given) - saved["expected"]).max()
         print(json.dumps({"largest_difference": float(difference)}))
         return
-    # Python's isolated mode leaves out the folder of the program.
+    # Python's isolated mode leaves out the folder of the program, which stays as it was written.
     sys.path.insert(0, str(model.folder))
+    sys.dont_write_bytecode = True
     from samples import answers, read_samples
 
     plans, given = read_samples(path, model.about)

@@ -140,7 +140,8 @@ class Ends(Readout):
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
         ends = torch.stack([batch.ptr[:-1], batch.ptr[1:] - 1])
         # A row of zeros is appended for samples without nodes.
-        ends = ends.where(batch.ptr.diff() > 0, len(h))
+        # Not len(h): where the readout is exported, the number of nodes is symbolic.
+        ends = ends.where(batch.ptr.diff() > 0, h.shape[0])
         first, last = nn.functional.pad(h, (0, 0, 0, 1))[ends]
         return torch.cat([first, last], dim=1)
 
