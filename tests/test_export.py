@@ -1,6 +1,8 @@
 """Exported nets give what torch gives, with numpy and onnxruntime alone."""
 
 import json
+import re
+import shlex
 import sys
 from functools import partial
 from itertools import islice
@@ -10,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from commands import SMALL, call, files_below, opened, refused, run_python, trained
+from commands import ROOT, SMALL, call, files_below, opened, refused, run_python, trained
 from conftest import create_cells, create_topologies, randomise
 
 import structnet as sn
@@ -431,3 +433,19 @@ def test_the_default_task_is_exported(tmp_path):
     status, out, err = call("export", f"run={run}", f"out={tmp_path / 'model'}")
     assert status == 0, err
     assert "without chain.onnx: topology 'tree' is not one of chains" in out
+
+
+def test_the_pages_commands_lead_from_training_to_answers(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "export.md").read_text()
+    lines = re.search(r"^```bash\n(.*?)^```$", page, re.M | re.S)[1].splitlines()
+    install, *commands, answer = map(shlex.split, lines)
+    assert install[:2] == ["pip", "install"]
+    monkeypatch.chdir(tmp_path)
+    for words in commands:
+        assert words[0] == "structnet"
+        status, _, err = call(*words[1:])
+        assert status == 0, err
+    assert answer[0] == "python"
+    done = run_python("-I", *answer[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["class"] in ("inside", "outside")
