@@ -75,7 +75,7 @@ def _chain_difference(data: bytes, net: Net, topology: Topology, scored: Scored)
     for lengths in LENGTHS:
         inputs, samples = _sequences(net, lengths, random)
         expected = outputs(net, scored, collate(samples, topology))
-        (rows,) = session.run(None, {**inputs, "lengths": np.array(lengths)})
+        rows: Any = session.run(None, {**inputs, "lengths": np.array(lengths)})[0]
         if net.readout.per_node:
             rows = np.concatenate([row[:n] for row, n in zip(rows, lengths, strict=True)])
         worst = max(worst, difference(rows, expected))
