@@ -68,7 +68,7 @@ def features_of(path: Path) -> list[str]:
     for block in blocks(read_lines(path)):
         for line in block:
             if not line.text.startswith("#"):
-                found |= _features(line, _fields(line)).keys()
+                found |= features_in(line, _fields(line)).keys()
     return sorted(found)
 
 
@@ -104,12 +104,13 @@ def _is_word(line: Line, number: str, before: int) -> bool:
 
 def _tag(line: Line, fields: list[str], tag: str) -> str | None:
     if tag not in TAGS:
-        return _features(line, fields).get(tag, NOTHING)
+        return features_in(line, fields).get(tag, NOTHING)
     value = fields[TAGS[tag]]
     return None if value == NOTHING else value
 
 
-def _features(line: Line, fields: list[str]) -> dict[str, str]:
+def features_in(line: Line, fields: list[str]) -> dict[str, str]:
+    """The features of a word, value by name."""
     given = fields[FEATURES]
     if given == NOTHING:
         return {}

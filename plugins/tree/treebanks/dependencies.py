@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from structnet.plugins.text.conllu import FORM, NOTHING, Row, read_rows
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.tree.treebanks.tree import LabelledTree, below_no_root
 
 HEAD, RELATION = 6, 7
 
@@ -18,16 +18,21 @@ def read_dependencies(path: Path) -> Iterator[LabelledTree]:
     of heads that do not make a tree with one root.
     """
     for rows in read_rows(path):
-        parent = np.array([_head(rows, word) for word in range(len(rows))])
-        if (wrong := _outside(parent)) is not None:
-            raise _mistake(rows[wrong], "the word is its own head, by way of other words")
         yield LabelledTree(
             path,
             rows[0][0].line,
             ["" if fields[RELATION] == NOTHING else fields[RELATION] for _, fields in rows],
             [fields[FORM] for _, fields in rows],
-            parent,
+            heads(rows),
         )
+
+
+def heads(rows: list[Row]) -> np.ndarray:
+    """The number (n,) of every word's head, -1 for the root; ValueError unless they make a tree."""
+    parent = np.array([_head(rows, word) for word in range(len(rows))])
+    if (wrong := below_no_root(parent)) is not None:
+        raise _mistake(rows[wrong], "the word is its own head, by way of other words")
+    return parent
 
 
 def _head(rows: list[Row], word: int) -> int:
@@ -40,16 +45,6 @@ def _head(rows: list[Row], word: int) -> int:
     if given == "0" and (roots := [i for i in range(word) if rows[i][1][HEAD] == "0"]):
         raise _mistake(rows[word], f"a second root, after word {roots[0] + 1}: a tree has one")
     return int(given) - 1
-
-
-def _outside(parent: np.ndarray) -> int | None:
-    """A node from which no root is reached; None where all are below one."""
-    above, steps = parent.copy(), 1
-    # After each round `above` is twice as many steps up.
-    while steps < len(parent):
-        above, steps = np.where(above >= 0, above[above], -1), 2 * steps
-    found = np.flatnonzero(above >= 0)
-    return int(found[0]) if found.size else None
 
 
 def _mistake(row: Row, what: str) -> ValueError:

@@ -90,6 +90,19 @@ def values(path: Path, text: str) -> Iterator[Value]:
         at = _skip(text, at)
 
 
+def unwrapped(value: Value) -> Any:
+    """What a value holds, without places, as `json.loads` gives it; its lists are changed."""
+    open_ = [value.content] if isinstance(value.content, dict | list) else []
+    while open_:
+        content = open_.pop()
+        pairs = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, one in pairs:
+            content[key] = one.content
+            if isinstance(one.content, dict | list):
+                open_.append(one.content)
+    return value.content
+
+
 def _skip(text: str, at: int) -> int:
     match = SPACE.match(text, at)
     return at if match is None else match.end()

@@ -133,3 +133,13 @@ def in_preorder(
     return LabelledTree(
         path, line, [labels[i] for i in order], [words[i] for i in order], np.array(found)
     )
+
+
+def below_no_root(parent: Ints) -> int | None:
+    """A node from which no root is reached; None where all are below one."""
+    above, steps = parent.copy(), 1
+    # After each round `above` is twice as many steps up.
+    while steps < len(parent):
+        above, steps = np.where(above >= 0, above[above], -1), 2 * steps
+    found = np.flatnonzero(above >= 0)
+    return int(found[0]) if found.size else None

@@ -1,0 +1,1 @@
+"""A user's own trees and graphs: files and objects, read as records of nodes and edges."""
