@@ -158,9 +158,10 @@ def _rows(matrix: Any, key: str, place: Place) -> list[Record]:
 
 
 def both_ways(edges: Ints) -> tuple[Ints, Ints]:
-    """Edges (2, F) with the reverse of each, without those from a node to itself, and their numbers.
+    """Edges (2, F) with the reverse of each, and the numbers (F,) that they had.
 
-    An edge whose reverse is there, or that is there twice, is kept once each way, as the first.
+    Those from a node to itself are left out. An edge whose reverse is there, or that is there
+    twice, is kept once each way, as the first.
     """
     number = np.flatnonzero(edges[0] != edges[1])
     there = edges[:, number]

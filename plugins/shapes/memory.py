@@ -14,13 +14,13 @@ MEMORY = "task.data"
 
 
 def shapes_of(data: Iterable[Any], trees: bool) -> Iterator[Shape]:
-    """The shapes of objects in memory, numbered from 1 on as lines of a file are.
+    """The shapes of objects in memory, numbered from 1 on.
 
     Each is an object as of JSON, a `Data` of torch_geometric or a networkx graph, whose edges lead
     from child to parent in a tree, or an nltk.Tree. ValueError for anything else.
     """
     for number, one in enumerate(data, start=1):
-        yield shape_of(one, Place(MEMORY, number), trees)
+        yield shape_of(one, Place(MEMORY, number, "entry"), trees)
 
 
 def shape_of(one: Any, place: Place, trees: bool) -> Shape:

@@ -17,13 +17,14 @@ PLAIN = (str, int, float, bool, type(None))
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file, from 1 on."""
+    """A line of a file, from 1 on; `what` is what is counted where that is not lines."""
 
     path: Any
     line: int
+    what: str = "line"
 
     def mistake(self, what: str) -> ValueError:
-        return ValueError(f"{self.path}, line {self.line}: {what}")
+        return ValueError(f"{self.path}, {self.what} {self.line}: {what}")
 
     def refuse(self, key: str, value: object, expected: str) -> ValueError:
         """A ValueError that names file, line, key, value and what was expected."""
@@ -130,7 +131,7 @@ def edges_between(pairs: Sequence[tuple[Any, Any]], number: Mapping[str, int] | 
     known = {str(at): at for at in range(number)} if isinstance(number, int) else number
     found = np.empty((2, len(pairs)), np.int64)
     for edge, pair in enumerate(pairs):
-        here = place if lines is None else Place(place.path, lines[edge])
+        here = place if lines is None else Place(place.path, lines[edge], place.what)
         for row, (end, value) in enumerate(zip(("source", "target"), pair, strict=True)):
             at = known.get(id_of(value, here, f"the {end} of edge {edge}"))
             if at is None:

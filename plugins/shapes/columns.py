@@ -1,0 +1,85 @@
+"""Shapes as tables of all their nodes, all their edges, and of themselves."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+
+from structnet.plugins.shapes.shape import Ints, Record, Shape
+from structnet.plugins.tables.table import Table, table_of
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The tables of shapes, and the bounds (B + 1,) of each one's rows among nodes and edges."""
+
+    nodes: Table
+    links: Table
+    own: Table
+    ptr: Ints
+    link_ptr: Ints
+
+
+def columns_of(shapes: Sequence[Shape]) -> Columns:
+    """The tables of shapes, one row after the other; ValueError names place and column."""
+    return Columns(
+        _table([one.nodes for one in shapes], shapes),
+        _table([one.links for one in shapes], shapes),
+        _table([[one.own] for one in shapes], shapes),
+        _bounds([len(one) for one in shapes]),
+        _bounds([one.edges.shape[1] for one in shapes]),
+    )
+
+
+def parted(shapes: Sequence[Shape], inner: Collection[str] | None = None) -> list[Shape]:
+    """Shapes in which what is of a whole nested tree is no longer at its root.
+
+    These are the keys that are not in `inner`, the columns of nodes; by default those that nodes
+    below some root have.
+    """
+    if inner is None:
+        rooted = [one for one in shapes if one.rooted]
+        below = chain.from_iterable(one.nodes[1:] for one in rooted)
+        inner = set(chain.from_iterable(below))
+        # Trees of a node each have their columns there alone.
+        if all(len(one) == 1 for one in rooted):
+            return list(shapes)
+    return [_parted(one, inner) if one.rooted else one for one in shapes]
+
+
+def _parted(shape: Shape, inner: Collection[str]) -> Shape:
+    root = shape.nodes[0]
+    own = {key: value for key, value in root.items() if key not in inner}
+    if not own:
+        return shape
+    node = {key: value for key, value in root.items() if key in inner}
+    return replace(shape, nodes=[node, *shape.nodes[1:]], own={**own, **shape.own})
+
+
+def quoted(records: Sequence[Record], names: Sequence[str]) -> set[str]:
+    """The columns of texts alone: a number in quotes is a name, such as of a class."""
+    others = {
+        key for one in records for key, value in one.items() if not isinstance(value, str | None)
+    }
+    return set(names) - others
+
+
+def _table(groups: Sequence[Sequence[Record]], shapes: Sequence[Shape]) -> Table:
+    """The table of each shape's records."""
+    records = list(chain.from_iterable(groups))
+    places = [shape.place for shape in shapes]
+    counts = [len(group) for group in groups]
+    lines: list[int] = []
+    for group, shape in zip(groups, shapes, strict=True):
+        own = shape.lines if group is shape.nodes else None
+        lines += own or [shape.place.line] * len(group)
+    paths = [str(place.path) for place in places]
+    table = table_of(records, paths[0], lines)
+    files = [path for path, count in zip(paths, counts, strict=True) for _ in range(count)]
+    several = files if len(set(paths)) > 1 else ()
+    return Table(table.path, table.columns, table.lines, places[0].what, several)
+
+
+def _bounds(counts: Sequence[int]) -> Ints:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
