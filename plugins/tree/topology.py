@@ -26,6 +26,9 @@ class Tree(sn.Topology):
             with direction=down as well, where a node reads its parent by the weights of the slot in
             which the parent has it; null is any number of children, which share weights and are
             summed.
+        distinct: how many slots have weights of their own, of an arity above it: those after the
+            last of them share its weights, so that children from there on are summed, whatever
+            their order, and of any number up to the arity; null is all.
         direction: up follows the children, down the parent; both has one pass for each; in_turn
             has them in turn, as the pass down reads what the pass up returned at the same node
             (Paulus et al. 2014).
@@ -38,11 +41,17 @@ class Tree(sn.Topology):
         self,
         *,
         arity: int | None = 2,
+        distinct: int | None = None,
         direction: Literal["up", "down", "both", "in_turn"] = "up",
     ):
         if arity is not None and arity < 1:
             raise ValueError(f"option 'arity' is at least 1, or null for any number, got {arity}")
-        self.arity = arity
+        if distinct is not None and not 1 <= distinct < (arity or 0):
+            raise ValueError(
+                f"option 'distinct' is at least 1 and below 'arity', {arity}, got {distinct}; "
+                "arity=null is any number of children that all share weights"
+            )
+        self.arity, self.distinct_slots = arity, distinct
         self.in_turn = direction == "in_turn"
         self.directions = (direction,) if direction in ("up", "down") else ("up", "down")
 

@@ -39,8 +39,16 @@ def excludes_recomputing(cell: Cell, needs: frozenset[str]) -> str | None:
     return None
 
 
-def check_own(cell: Cell, topology: Any) -> None:
-    """ValueError for a cell that reads its own node's states on a topology that has none."""
+def fit(cell: Cell, topology: Any) -> None:
+    """Let slots share weights where the topology says so.
+
+    ValueError for a cell that can't, and for one that reads its own node's states on a topology
+    that has none.
+    """
+    if topology.distinct_slots is not None:
+        from structnet.cell.shared_slots import share_slots
+
+        share_slots(cell, topology.distinct_slots)
     if cell.reads_own and topology.num_initial is not None:
         raise ValueError(
             f"{type(cell).__name__} with own=true reads a node's own states in the layer "

@@ -100,12 +100,12 @@ class Recurrence(nn.Module, metaclass=Checked):
         self.to(dtype=dtype)
 
     def _check(self) -> None:
-        # Whoever follows a call need not read how its options were checked.
-        from structnet.nn.option_checks import check_options, check_own
+        # Whoever follows a call need not read how its options were checked and fitted.
+        from structnet.nn.option_checks import check_options, fit
 
         needs = self._needs(training=True)
         for cell in self.cells:
-            check_own(cell, self.topology)
+            fit(cell, self.topology)
         check_options(self.cells, needs, self.save, self.truncate)
         check(self.executor, [Spec(cell, needs) for cell in self.cells])
         self.noise.check(self.cells[0])

@@ -31,6 +31,8 @@ class Topology(metaclass=Checked):
         takes: the kind of structure that tasks give it: sequence, tree, grid, graph or undirected.
         joins: whether `predecessors` takes the disjoint union of graphs, a batch at once.
         arity: the number of ordered slots, or None for any number of unordered predecessors.
+        distinct_slots: how many ordered slots have weights of their own, those after share the
+            last one's; None for all.
         directions: the names of the directions.
         in_turn: whether a direction reads the outputs of those before it, beside the input.
         num_initial: the number of initial states per sample, or None for one per node. In the table
@@ -40,6 +42,7 @@ class Topology(metaclass=Checked):
     takes: ClassVar[str] = "graph"
     joins: ClassVar[bool] = False
     arity: int | None = 1
+    distinct_slots: int | None = None
     directions: tuple[str, ...] = ("forward",)
     in_turn: bool = False
     num_initial: int | None = 0
