@@ -8,6 +8,7 @@ import numpy as np
 
 from structnet.plugins.shapes.shape import Ints, Record, Shape
 from structnet.plugins.tables.table import Table, table_of
+from structnet.plugins.tables.values import MISSING
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +58,8 @@ def _parted(shape: Shape, inner: Collection[str]) -> Shape:
     return replace(shape, nodes=[node, *shape.nodes[1:]], own={**own, **shape.own})
 
 
-def quoted(records: Sequence[Record], names: Sequence[str]) -> set[str]:
-    """The columns of texts alone: a number in quotes is a name, such as of a class."""
-    others = {
-        key for one in records for key, value in one.items() if not isinstance(value, str | None)
-    }
-    return set(names) - others
-
-
 def _table(groups: Sequence[Sequence[Record]], shapes: Sequence[Shape]) -> Table:
-    """The table of each shape's records."""
+    """The table of each shape's records; a number in quotes is a name, such as of a class."""
     records = list(chain.from_iterable(groups))
     places = [shape.place for shape in shapes]
     counts = [len(group) for group in groups]
@@ -76,6 +69,11 @@ def _table(groups: Sequence[Sequence[Record]], shapes: Sequence[Shape]) -> Table
         lines += own or [shape.place.line] * len(group)
     paths = [str(place.path) for place in places]
     table = table_of(records, paths[0], lines)
+    for name, values in table.columns.items():
+        given = [one.get(name) for one in records]
+        if values.dtype == np.float64 and all(isinstance(one, str | None) for one in given):
+            names = [None if one in MISSING else one for one in given]
+            table.columns[name] = np.array(names, object)
     files = [path for path, count in zip(paths, counts, strict=True) for _ in range(count)]
     several = files if len(set(paths)) > 1 else ()
     return Table(table.path, table.columns, table.lines, places[0].what, several)

@@ -4,6 +4,7 @@ from structnet.plugins.graph.tasks import (  # noqa: F401
     callgraph,
     enas,
     esol,
+    graphs,
     molecules,
     pyg,
     river,

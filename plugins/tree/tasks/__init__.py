@@ -3,6 +3,7 @@
 from structnet.plugins.tree.tasks import (  # noqa: F401
     listops,
     logic,
+    own_trees,
     parsing,
     scene_parsing,
     sick,
