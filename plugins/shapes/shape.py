@@ -128,6 +128,10 @@ def edges_between(pairs: Sequence[tuple[Any, Any]], number: Mapping[str, int] | 
 
     ValueError, which names the edge, for an end that is no node.
     """
+    if isinstance(number, int) and all(type(a) is type(b) is int for a, b in pairs):
+        index = np.array(pairs, object).reshape(-1, 2).T
+        if all(0 <= end < number for row in index for end in row):
+            return index.astype(np.int64)
     known = {str(at): at for at in range(number)} if isinstance(number, int) else number
     found = np.empty((2, len(pairs)), np.int64)
     for edge, pair in enumerate(pairs):
