@@ -275,6 +275,32 @@ def test_a_class_that_training_lacks_is_refused_with_its_line(tmp_path):
                test=str(tmp_path / "b.jsonl"))  # fmt: skip
 
 
+def test_nodes_of_a_class_that_training_lacks_are_not_scored(tmp_path):
+    (tmp_path / "a.txt").write_text("(3 (2 good) (1 film))\n" * 5)
+    (tmp_path / "b.txt").write_text("(3 (7 good) (1 film))\n")
+    task = sn.tasks.create("own_trees", train=f"{tmp_path}/a.txt", validation=f"{tmp_path}/a.txt",
+                           test=f"{tmp_path}/b.txt")  # fmt: skip
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        splits = task.load(TREE)
+    assert splits["test"][0].y.tolist() == [2, sn.IGNORE, 0]
+    said = [str(one.message) for one in warned]
+    assert any(
+        "b.txt, line 1, column 'label': '7' first; they are not scored" in one for one in said
+    )
+
+
+def test_more_children_than_slots_are_refused_and_slots_that_stay_empty_warned_of(tmp_path):
+    path = written(tmp_path / "mine.jsonl", trees())
+    two, six = (sn.topologies.create("tree", arity=arity) for arity in (2, 6))
+    with pytest.raises(
+        ValueError, match=r"line \d+: node \d+ has [34] children, the topology has 2"
+    ):
+        loaded("own_trees", two, path)
+    with pytest.warns(sn.DataWarning, match="no training tree has more than 4 children"):
+        sn.tasks.create("own_trees", root=str(path), seed=1).load(six)
+
+
 def test_a_pickle_is_refused_with_the_reason(tmp_path):
     path = tmp_path / "mine.gpickle"
     path.write_bytes(b"cos\nsystem\n")

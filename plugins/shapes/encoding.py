@@ -1,5 +1,6 @@
 """Trees and graphs as samples: what was learned of their columns, and how it is applied."""
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from structnet.plugins.shapes.shape import Shape
 from structnet.plugins.tables.schema import Kind, Schema
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.targets import classes_of, encode_classes, encode_numbers
+from structnet.plugins.tables.values import names_of
 
 # What nodes without columns are given: how many edges lead to them.
 DEGREE = "edges to the node"
@@ -134,19 +136,21 @@ class Encoder:
 
     def _refuse_others(self, shapes: Sequence[Shape], columns: Columns) -> None:
         """ValueError for a column that nodes, edges or shapes had in training, and have no more."""
-        parts = {"nodes": (self.schema, columns.nodes)}
-        parts["edges"] = (self.links.schema if self.links else None, columns.links)
-        parts["whole"] = (self.own.schema if self.own else None, columns.own)
-        for what, (schema, table) in parts.items():
-            lacking = [one.name for one in schema.columns if one.name not in table.columns
-                       and one.name != DEGREE and not one.missing] if schema else []  # fmt: skip
-            if lacking and len(table):
-                records = {"nodes": "nodes", "edges": "links"}.get(what)
-                some = [[one.own] if records is None else getattr(one, records) for one in shapes]
-                there = dict.fromkeys(key for few in some for record in few for key in record)
+        of_links = None if self.links is None else self.links.schema
+        whole = None if self.own is None else self.own.schema
+        for what, schema, table, records in (
+            ("nodes", self.schema, columns.nodes, [one.nodes for one in shapes]),
+            ("edges", of_links, columns.links, [one.links for one in shapes]),
+            ("trees or graphs", whole, columns.own, [[one.own] for one in shapes]),
+        ):
+            needed = [] if schema is None or not len(table) else schema.columns
+            lacking = [repr(one.name) for one in needed if not one.missing
+                       and one.name not in (DEGREE, *table.columns)]  # fmt: skip
+            if lacking:
+                there = dict.fromkeys(repr(key) for some in records for one in some for key in one)
                 raise ValueError(
-                    f"{table.path}: {what} lack the columns {', '.join(map(repr, lacking))} that "
-                    f"the net was trained on, they have {', '.join(map(repr, there)) or 'none'}"
+                    f"{table.path}: {what} lack the columns {', '.join(lacking)} that the net was "
+                    f"trained on, they have {', '.join(there) or 'none'}"
                 )
 
     def samples(
@@ -204,9 +208,27 @@ class Encoder:
         if lacking:
             shape = (len(table), len(roles.target)) if len(roles.target) > 1 else len(table)
             return np.full(shape, np.nan, np.float32)
-        if roles.goal == "class":
-            return encode_classes(table, roles.target[0], self.classes, refuse=labelled)
-        return encode_numbers(table, roles.target)
+        if roles.goal == "number":
+            return encode_numbers(table, roles.target)
+        refuse = labelled and not roles.per_node
+        y = encode_classes(table, roles.target[0], self.classes, refuse)
+        if labelled and roles.per_node:
+            self._warn_of_others(table, y)
+        return y
+
+    def _warn_of_others(self, table: Table, y: NDArray[np.int64]) -> None:
+        """A DataWarning for nodes of classes that training lacks, which are not scored."""
+        name = self.roles.target[0]
+        values = names_of(table.columns[name])
+        others = [row for row in np.flatnonzero(y < 0).tolist() if values[row] is not None]
+        if others:
+            warnings.warn(
+                f"{len(others):,} nodes have one of {len({values[row] for row in others}):,} "
+                f"classes that training lacks, {table.place(others[0])}, column {name!r}: "
+                f"{values[others[0]]!r} first; they are not scored, add some to training",
+                sn.DataWarning,
+                stacklevel=2,
+            )
 
 
 def take_from_roots(shapes: Sequence[Shape], columns: Columns, names: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import structnet as sn
 from structnet.plugins.shapes.columns import Columns, columns_of, parted
 from structnet.plugins.shapes.encoding import Encoder, take_from_roots
+from structnet.plugins.shapes.slots import check_slots
 from structnet.plugins.shapes.finding import find
 from structnet.plugins.shapes.graphs import graph_of
 from structnet.plugins.shapes.memory import shapes_of
@@ -92,6 +93,8 @@ class OwnShapes(OwnData):
             else Encoder.learn(shapes, columns, train, roles, unread, self.fixed, self.min_count)
         )
         samples = encoder.samples(shapes, columns, topology)
+        if topology.takes == "tree":
+            check_slots([one for one, mine in zip(shapes, train[0], strict=True) if mine], topology)
         splits = {name: _taken(samples, split, name) for name in SPLITS}
         self._warn(shapes, split, splits)
         if self.schema is None:
@@ -120,7 +123,8 @@ class OwnShapes(OwnData):
     def _roles(self, shapes: Sequence[Shape], columns: Columns) -> Roles:
         if self.trees and self.per == "whole":
             take_from_roots(shapes, columns, self.targets or ("label",))
-        return Roles.infer(columns, self.targets, self.goal, self.per)
+        goal: Any = self.goal
+        return Roles.infer(columns, self.targets, goal, self.per)
 
     def _split(
         self, shapes: Sequence[Shape], columns: Columns, roles: Roles, given: list[str]

@@ -127,7 +127,7 @@ def _flat(record: Mapping[str, Any], place: Place) -> Shape:
 
 def _nodes(
     record: Mapping[str, Any], count: int | None, place: Place
-) -> tuple[list[Mapping[str, Any]], Record]:
+) -> tuple[Sequence[Mapping[str, Any]], Record]:
     """The records of nodes, from `nodes` or from lists of `count` values; what is of the tree."""
     if "nodes" in record:
         nodes = record["nodes"]

@@ -33,9 +33,9 @@ def share_slots(cell: Any, distinct: int) -> None:
 
 def _by_slot(cell: Any, distinct: int) -> dict[str, torch.Size]:
     """The shapes that tensors of a cell would have with one slot more, where they differ."""
-    if not isinstance(cell, Cell) or not hasattr(cell, "_made_with"):
+    if not isinstance(cell, Cell) or "_made_with" not in vars(cell):
         raise _unknown(cell, distinct)
-    made, args, options = cell._made_with
+    made, args, options = vars(cell)["_made_with"]
     with torch.device("meta"):
         larger = made(*args[:2], cell.arity + 1, **options)
     own = dict(cell.named_parameters())

@@ -55,7 +55,10 @@ class Value:
             raise self.mistake(f"{self._shown()}, expected {what}")
         for key, value in self.content.items():
             if key not in known:
-                raise value.mistake(f"unknown key {shown(key)}, expected {', '.join(known)}")
+                raise value.mistake(
+                    f"unknown key {shown(key)}, expected {', '.join(known)}; task=own_trees reads "
+                    "columns of any name"
+                )
         return self.content
 
     def items(self) -> list["Value"]:
