@@ -18,8 +18,9 @@ from structnet.plugins.shapes.memory import shapes_of
 from structnet.plugins.shapes.roles import ID, Roles
 from structnet.plugins.shapes.shape import Place, Shape
 from structnet.plugins.shapes.trees import tree_of
-from structnet.plugins.tables.baselines import of_nodes, summary
-from structnet.plugins.tables.baselines import parted as parts_of
+from structnet.plugins.tables.features import of_nodes, summary
+from structnet.plugins.tables.features import parted as parts_of
+from structnet.plugins.tables.scoring import check_loss
 from structnet.plugins.tables.splitting import (
     NAMES,
     SPLITS,
@@ -84,6 +85,7 @@ class OwnShapes(OwnData):
             roles = self.encoder.roles
             if self.trees and not roles.per_node:
                 take_from_roots(shapes, columns, roles.target)
+        check_loss(self.loss_name, roles.goal)
         split = self._split(shapes, columns, roles, given)
         train = _masks(split, columns, "train")
         unread = (self.split_column, self.group_column, *self.ignore)
@@ -123,8 +125,7 @@ class OwnShapes(OwnData):
     def _roles(self, shapes: Sequence[Shape], columns: Columns) -> Roles:
         if self.trees and self.per == "whole":
             take_from_roots(shapes, columns, self.targets or ("label",))
-        goal: Any = self.goal
-        return Roles.infer(columns, self.targets, goal, self.per)
+        return Roles.infer(columns, self.targets, self.goal, self.per)
 
     def _split(
         self, shapes: Sequence[Shape], columns: Columns, roles: Roles, given: list[str]
