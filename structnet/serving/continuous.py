@@ -1,0 +1,244 @@
+"""Continuous batching across structures: samples join between levels, and leave when they are done.
+
+Cellular batching (Gao et al. 2018, "Low latency RNN inference with cellular batching", EuroSys): at
+every turn the nodes of all samples in work that are ready are one call of their cell, whichever
+samples they are of and whenever these came.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from structnet.cell.adapt import outputs_state
+from structnet.cell.call import call, edges_of
+from structnet.cell.frame import Frame, first_parameter
+from structnet.cell.hooks import compute_weights
+from structnet.data.batch import Sample, collate
+from structnet.nn.net import Net
+from structnet.nn.recurrence import Recurrence
+from structnet.nn.stack import Stack
+from structnet.registry import nets
+from structnet.serving.cut import Ints, cut_batch, sample_heights
+from structnet.serving.part import Part, Piece
+from structnet.serving.pool import Pool
+from structnet.topology.base import Topology
+
+# What a net of another class must not do in its own way.
+METHODS = ("forward", "states", "enter", "_score")
+
+
+def why_not(net: Any) -> str | None:
+    """Why a net can't be batched continuously; None where it can."""
+    if not isinstance(net, Net):
+        return f"{nets.called(net)} is not made of a stack of recurrences"
+    if any(getattr(type(net), name) is not getattr(Net, name) for name in METHODS):
+        return f"{nets.called(net)} does more than a stack of recurrences"
+    if not isinstance(net.stack, Stack):
+        return "net.apart=true has a stack for each direction"
+    if any(type(layer) is not Recurrence for layer in net.layers):
+        return "its layers are of a class of their own"
+    if net.layers[0].topology.num_initial is None and len(net.layers) > 1:
+        return "its layers start from the states of the one below"
+    return None
+
+
+class Continuous:
+    """Samples in work in the layers of a net; a turn takes each of them one level further.
+
+    What leaves is what `net` gives for the samples in a batch by themselves, but for the order in
+    which a product adds its terms. Not safe for several threads.
+
+    Arguments:
+        net: in evaluation; ValueError if `why_not` has a reason.
+        topology: the net's.
+        rows: the nodes that there is room for to begin with.
+    """
+
+    def __init__(self, net: Any, topology: Topology, rows: int = 1024):
+        if (why := why_not(net)) is not None:
+            raise ValueError(f"no continuous batching: {why}")
+        self.net, self.topology, self.stack = net, topology, net.stack
+        every = range(len(topology.directions))
+        # Directions that run at the same time; one that reads those before it runs after them.
+        self.stages = [(one,) for one in every] if topology.in_turn else [tuple(every)]
+        self.pool = Pool(rows)
+        self.parts: list[Part] = []
+        # The columns of what enters every cell.
+        self.widths: dict[tuple[int, int], int] = {}
+        # The nodes of the last turn.
+        self.turned = 0
+
+    @property
+    def num_nodes(self) -> int:
+        """The number of nodes of all samples in work."""
+        return self.pool.taken
+
+    def clear(self) -> None:
+        """Forget all samples in work."""
+        self.pool, self.parts = Pool(self.pool.rows), []
+
+    @torch.inference_mode()
+    def admit(self, samples: Sequence[Sample], members: Sequence[Any]) -> None:
+        """Take samples in; ValueError, before anything has changed, for any that does not fit.
+
+        Arguments:
+            samples: the samples, without parts.
+            members: what to call each of them, as `turn` returns it.
+        """
+        batch = collate(samples, self.topology)
+        h = self.net.enter(batch)
+        heights = np.max([sample_heights(plan) for plan in batch.plans], axis=0)
+        ptr = batch.ptr.numpy()
+        rows = self.pool.take(int(ptr[-1]))
+        arrived = []
+        for height in np.unique(heights):
+            chosen = np.flatnonzero(heights == height)
+            part = cut_batch(batch, samples, chosen)
+            at = np.concatenate([np.arange(ptr[i], ptr[i + 1]) for i in chosen])
+            own = h if len(chosen) == len(samples) else h[torch.from_numpy(at)]
+            arrived.append(Part([members[i] for i in chosen], part, rows[at], own, own))
+        self.parts += arrived
+        self._begin(arrived)
+
+    @torch.inference_mode()
+    def turn(self) -> list[tuple[Part, Tensor | Any]]:
+        """Take every sample one level further; the parts that are done, with the head's scores."""
+        waiting: defaultdict[tuple[int, int, int], list[tuple[Part, Piece]]] = defaultdict(list)
+        for part in self.parts:
+            for direction in self.stages[part.stage]:
+                levels = part.pieces[direction]
+                for piece in levels[part.level] if part.level < len(levels) else ():
+                    waiting[part.depth, direction, piece.slots].append((part, piece))
+        self.turned = sum(len(piece.nodes) for some in waiting.values() for _, piece in some)
+        for (depth, direction, slots), found in waiting.items():
+            self._call(depth, direction, slots, found)
+        for part in self.parts:
+            part.level += 1
+        return [(part, self._scores(part)) for part in self._rise()]
+
+    def _call(
+        self, depth: int, direction: int, slots: int, found: Sequence[tuple[Part, Piece]]
+    ) -> None:
+        """One call of a cell for the nodes that are ready, of all parts."""
+        layer = self.stack.layers[depth]
+        cell = layer.cells[direction]
+        nodes = _index([piece.nodes for _, piece in found])
+        reads = _index([piece.reads for _, piece in found])
+        z, tables = self._tables(depth, direction)
+        states = [table.index_select(0, reads).view(len(nodes), slots, -1) for table in tables]
+        edges = None
+        if layer.edges is not None:
+            terms = [part.edges[direction][piece.entries] for part, piece in found]
+            edges = edges_of(torch.cat(terms), slots)
+        share, zoneout = layer.noise.zoneout, None
+        if share:
+            zoneout = z.new_full((len(nodes), sum(cell.state_sizes)), share)
+        around = Frame(None, False, _present([piece for _, piece in found], slots), edges)
+        entering = z.index_select(0, nodes)
+        out = call(cell, entering, *states, around=around, zoneout=zoneout)
+        for table, state in zip(tables, out, strict=True):
+            table.index_copy_(0, nodes, state.to(table.dtype))
+
+    def _tables(self, depth: int, direction: int) -> tuple[Tensor, list[Tensor]]:
+        """What enters a cell, and its states, at every row of the pool."""
+        cell = self.stack.layers[depth].cells[direction]
+        dtype = first_parameter(cell, self.parts[0].h).dtype
+        # Layers of one size share tables, as a part is in one layer at a time.
+        states = [
+            self.pool.table((direction, index), size, dtype)
+            for index, size in enumerate(cell.state_sizes)
+        ]
+        return self.pool.table((direction, "z"), self.widths[depth, direction], dtype), states
+
+    def _rise(self) -> list[Part]:
+        """Lead parts that are done with a layer to the next one; those that leave the last one."""
+        left: list[Part] = []
+        while done := [one for one in self.parts if self._is_done(one)]:
+            done.sort(key=_place)
+            for (depth, stage), some in groupby(done, key=_place):
+                group = list(some)
+                self._end(group, depth, stage)
+                if group[0].depth < len(self.stack.layers):
+                    self._begin(group)
+                else:
+                    left += group
+            self.parts = [part for part in self.parts if part not in left]
+        for part in left:
+            self.pool.give_back(part.rows)
+        return left
+
+    def _is_done(self, part: Part) -> bool:
+        directions = self.stages[part.stage]
+        return part.level >= max(len(part.pieces[direction]) for direction in directions)
+
+    def _begin(self, parts: Sequence[Part]) -> None:
+        """Project what enters a stage of a layer, at once for all nodes of parts."""
+        depth, stage = _place(parts[0])
+        layer, rows = self.stack.layers[depth], _index([part.rows for part in parts])
+        x = torch.cat([torch.cat([part.h, *part.found], dim=1) for part in parts])
+        for direction in self.stages[stage]:
+            cell = layer.cells[direction]
+            compute_weights(cell)
+            # A cell that reads its node's own initial states: there are none.
+            z = cell.project(F.pad(x, (0, sum(cell.state_sizes))) if cell.reads_own else x)
+            self.widths[depth, direction] = z.shape[1]
+            self.pool.table((direction, "z"), z.shape[1], z.dtype).index_copy_(0, rows, z)
+        if layer.edges is not None and not stage:
+            for part in parts:
+                part.edges = layer.edges(part.batch.edge_x, part.batch.plans)
+
+    def _end(self, parts: Sequence[Part], depth: int, stage: int) -> None:
+        """Read what a stage of a layer gave, and lead parts to the next stage or layer."""
+        layer, sizes = self.stack.layers[depth], [len(part.rows) for part in parts]
+        rows = _index([part.rows for part in parts])
+        for direction in self.stages[stage]:
+            cell = layer.cells[direction]
+            z, tables = self._tables(depth, direction)
+            if outputs_state(cell):
+                output = tables[0].index_select(0, rows)
+            else:
+                output = cell.output(*(one.index_select(0, rows) for one in (z, *tables)))
+            for part, own in zip(parts, output.split(sizes), strict=True):
+                part.found.append(own)
+        last = stage == len(self.stages) - 1
+        if last:
+            out = torch.cat([torch.cat(part.found, dim=1) for part in parts])
+            x = torch.cat([part.enters for part in parts])
+            h = self.stack.leave(depth, torch.cat([part.h for part in parts]), out, x)
+            for part, own in zip(parts, h.split(sizes), strict=True):
+                part.h, part.found = own, []
+        for part in parts:
+            part.stage, part.level = (0 if last else stage + 1), 0
+            part.depth += last
+
+    def _scores(self, part: Part) -> Any:
+        """What the net gives for a part that has left the last layer."""
+        h = part.h
+        if self.net.after is not None:
+            h = self.net.after(h, part.batch.plans[0])
+        return self.net._score(h, part.batch)
+
+
+def _place(part: Part) -> tuple[int, int]:
+    return part.depth, part.stage
+
+
+def _index(rows: Sequence[Ints]) -> Tensor:
+    return torch.from_numpy(rows[0] if len(rows) == 1 else np.concatenate(rows))
+
+
+def _present(pieces: Sequence[Piece], slots: int) -> Tensor | None:
+    """Which of the rows that are read count in means, (n, slots, 1); None if all do."""
+    if all(piece.present is None for piece in pieces):
+        return None
+    flags = [
+        np.ones(len(piece.reads), bool) if piece.present is None else piece.present
+        for piece in pieces
+    ]
+    return torch.from_numpy(np.concatenate(flags)).view(-1, slots, 1)

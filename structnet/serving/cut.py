@@ -1,0 +1,99 @@
+"""Cutting some samples out of a batch: plans are made for all requests that arrive together.
+
+Planning many samples at once takes a tenth of planning them one by one or less, and they leave at
+different times.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from structnet.data.batch import Batch, Sample
+from structnet.topology.levels import ptr_of, ranges
+from structnet.topology.plan import Plan, Step
+
+Ints = NDArray[np.integer]
+
+
+def sample_heights(plan: Plan) -> Ints:
+    """The number of levels of every sample of a plan (B,)."""
+    ptr, sizes = plan.ptr.numpy(), np.array(plan.level_sizes, np.int64)
+    level = np.repeat(np.arange(1, len(sizes) + 1), sizes)[plan.rank.numpy()]
+    heights = np.zeros(len(ptr) - 1, np.int64)
+    filled = np.diff(ptr) > 0
+    if filled.any():
+        heights[filled] = np.maximum.reduceat(level, ptr[:-1][filled])
+    return heights
+
+
+def cut_batch(batch: Batch, samples: Sequence[Sample], chosen: Ints) -> Batch:
+    """The batch of some of its samples, as readouts and heads read it: its `x` stays whole.
+
+    Arguments:
+        batch: a batch of all samples, without parts.
+        samples: all samples of the batch.
+        chosen: the indices of those that are wanted, ascending.
+    """
+    ptr = torch.from_numpy(ptr_of(np.diff(batch.ptr.numpy())[chosen]))
+    at = torch.from_numpy(chosen)
+    return replace(
+        batch,
+        plans=tuple(cut_plan(plan, chosen) for plan in batch.plans),
+        ptr=ptr,
+        y=ptr.new_zeros(len(chosen)),
+        kind=batch.kind[at],
+        condition=None if batch.condition is None else batch.condition[at],
+        shapes=tuple(samples[i].structure for i in chosen.tolist()) if batch.shapes else (),
+    )
+
+
+def cut_plan(plan: Plan, chosen: Ints) -> Plan:
+    """The plan of some samples of a plan, for a pass without initial states.
+
+    Edges keep the numbers that they have in the whole plan, and `num_edges` is that of all.
+
+    Arguments:
+        plan: a plan.
+        chosen: the indices of samples, ascending.
+    """
+    ptr, order = plan.ptr.numpy(), plan.order.numpy()
+    sizes = np.diff(ptr)[chosen]
+    nodes = ranges(ptr[chosen], sizes)
+    new_node = np.full(plan.num_nodes, -1)
+    new_node[nodes] = np.arange(len(nodes))
+    kept = np.flatnonzero(new_node[order] >= 0)
+    new_order = new_node[order[kept]]
+    new_rank = np.empty_like(new_order)
+    new_rank[new_order] = np.arange(len(kept))
+
+    entries, steps = _entries(plan, kept)
+    # Rows of the null state and of initial states, which are zero, are row 0.
+    rank_of_row = np.zeros(plan.first_row + plan.num_nodes, np.int64)
+    rank_of_row[plan.first_row + kept] = 1 + np.arange(len(kept))
+    sinks = new_node[plan.sinks.numpy()]
+    levels = np.unique(np.searchsorted(kept, plan.levels)).tolist()
+    tensors: dict[str, Any] = {
+        "order": new_order, "rank": new_rank, "sinks": sinks[sinks >= 0], "ptr": ptr_of(sizes),
+        "rows": rank_of_row[plan.rows.numpy()[entries]],
+    }  # fmt: skip
+    for name in ("edges", "present"):
+        if (whole := getattr(plan, name)) is not None:
+            tensors[name] = whole.numpy()[entries]
+    found = {name: torch.from_numpy(array) for name, array in tensors.items()}
+    return replace(plan, levels=tuple(levels), steps=steps, num_initial=0, **found)
+
+
+def _entries(plan: Plan, kept: Ints) -> tuple[Ints, tuple[Step, ...]]:
+    """The places in `plan.rows` that the nodes of some ranks read, and the steps of these nodes."""
+    start, stop, slots, offset = np.array(plan.steps, np.int64).reshape(-1, 4).T
+    step = np.repeat(np.arange(len(start)), stop - start)[kept]
+    count = slots[step]
+    entries = ranges(offset[step] + (kept - start[step]) * count, count)
+    bounds, reads = np.searchsorted(kept, np.append(start, plan.num_nodes)), ptr_of(count)
+    found = zip(bounds[:-1].tolist(), bounds[1:].tolist(), slots.tolist(), strict=True)
+    steps = (Step(a, b, k, int(reads[a])) for a, b, k in found if b > a)
+    return entries, tuple(steps)
