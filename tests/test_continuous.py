@@ -1,7 +1,5 @@
 """Continuous batching gives the numbers of a net on a batch, whenever samples arrive."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,6 @@ import structnet as sn
 from structnet.data.batch import Sample, collate
 from structnet.nn.sizes import Sizes
 from structnet.serving.continuous import Continuous, why_not
-from structnet.serving.cut import cut_plan, sample_heights
 
 INPUT, CLASSES, EDGE = 3, 4, 2
 
@@ -24,7 +21,9 @@ def net_of(topology, cell="lstm", readout="root", hidden_size=3, edge_size=None,
     make = lambda *of: sn.cells.create(name, *of, **given)  # noqa: E731
     # Topologies with an initial state per node take one layer.
     options.setdefault("num_layers", 1 if topology.num_initial is None else 2)
-    net = sn.nets.create("stack", sizes, topology, make, readout, hidden_size=hidden_size, **options)
+    net = sn.nets.create(
+        "stack", sizes, topology, make, readout, hidden_size=hidden_size, **options
+    )
     return randomise(net.double().eval())
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from structnet.cli.generate import checked
-from structnet.cli.labelled import labelled, print_labelled
+from structnet.cli.labelled import print_labelled
 from structnet.system.terminal import console, visible
 from structnet.system.words import take_flag, take_options, take_repeated, whole
+from structnet.training.labelled import is_word, labelled
 
 # The classes, and the words that weighed most, that are shown of one text.
 MOST = 5
@@ -43,7 +44,7 @@ def run(words: list[str]) -> int:
         path = visible(options[source])
         since = f" that differs from {options['changed']}" if "changed" in options else ""
         print(f"structnet: nothing in {path}{since} for task {task!r}", file=sys.stderr)
-    of_words = bool(found) and run.task.reads_texts and _is_word(found[0])
+    of_words = bool(found) and run.task.reads_texts and is_word(found[0])
     if of_words:
         if "min" in options:
             raise ValueError("min= is for predictions of samples, here every word has its own")
@@ -94,11 +95,6 @@ def _grouped(found: Sequence[Any]) -> list[tuple[Any, int]]:
     for one in found:
         groups.setdefault((one.origin.text, one.node), []).append(one)
     return [(group[0], len(group)) for group in groups.values()]
-
-
-def _is_word(one: Any) -> bool:
-    """Whether a prediction is the class of a text's word."""
-    return one.node is not None and one.label is not None
 
 
 def _source(texts: Sequence[str], options: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet predict run=DIR path=FILE_OR_FOLDER [top=N]       predictions for your own files
   structnet predict run=DIR text="..." [text="..." ...]       predictions for texts
   structnet generate run=DIR [prompt=TEXT] [out=FILE]         generate text, or pictures
+  structnet serve run=DIR [port=8000]                         answer requests over HTTP
   structnet errors run=DIR [split=SPLIT] [top=N]              which classes are confused
   structnet export run=DIR out=FOLDER                         ONNX files, and a program for them
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
@@ -162,6 +163,30 @@ For images:
   small=DIR       a run that generates the small images of task.condition=small
   height=, width= the size of the images in pixels
 """,
+    "serve": """\
+structnet serve run=DIR [port=8000]: answer requests for predictions over HTTP
+
+  run=DIR         the directory of the run, whose task reads texts or other records
+  port=N          the port (8000); 0 for any that is free
+  host=ADDRESS    the address to listen on (127.0.0.1, this machine alone)
+  batching=HOW    continuous, window or one (continuous)
+  batch_nodes=N   the most nodes in work at a time (4096)
+  wait_ms=N       how long the first request of a window waits for others (5)
+  body=N          the most bytes of a request (1048576)
+  nodes=N         the most nodes of a request (10000)
+  queue=N         the most nodes that wait; requests beyond get status 429 (50000)
+  sessions=N      the most sessions of /stream at a time (100)
+  idle_s=N        the seconds after which a session without messages ends (300)
+  drain_s=N       the most seconds to answer what was accepted, once stopped (30)
+  threads=N       the threads that compute (1)
+  task.OPTION=V   another option of the run's task
+  --plugin FILE   a Python file that registers your own components; may be repeated
+  --traceback     show where an error came from
+
+POST /predict takes a record, or a list of them, such as [{"text": "..."}], and answers with what
+structnet predict --json prints. /stream is a websocket, /docs a page, /health and /metrics for
+programs. SIGTERM and Ctrl-C end it once all that was accepted is answered.
+""",
     "errors": """\
 structnet errors run=DIR [task.root=FOLDER]: what a trained net gets wrong, for a task with classes
 
@@ -298,6 +323,7 @@ FLAGS = {
     "test": EVERYWHERE,
     "predict": ("--json", *EVERYWHERE),
     "generate": EVERYWHERE,
+    "serve": EVERYWHERE,
     "errors": ("--json", *EVERYWHERE),
     "export": ("--verify", *EVERYWHERE),
     "diagnose": ("--json", *EVERYWHERE),

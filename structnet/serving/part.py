@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,14 +71,12 @@ def _pieces(plan: Plan, rows: Ints) -> list[list[Piece]]:
     by_rank = rows[plan.order.numpy()]
     reads = np.concatenate([np.zeros(1, np.int64), by_rank])[plan.rows.numpy()]
     counts = None if plan.counts is None else plan.counts.numpy()
-    found: list[list[Piece]] = []
-    steps = iter(plan.steps)
-    for _, stop in pairwise(plan.levels):
-        level: list[Piece] = []
-        while not level or step.stop < stop:
-            step = next(steps)
-            present = None if counts is None else counts[step.reads]
-            of = by_rank[step.nodes], reads[step.reads], step.slots, present, step.reads
-            level.append(Piece(*of))
-        found.append(level)
+    starts = {start: level for level, start in enumerate(plan.levels[:-1])}
+    found: list[list[Piece]] = [[] for _ in starts]
+    level = 0
+    for step in plan.steps:
+        level = starts.get(step.start, level)
+        present = None if counts is None else counts[step.reads]
+        of = by_rank[step.nodes], reads[step.reads], step.slots, present, step.reads
+        found[level].append(Piece(*of))
     return found

@@ -1,7 +1,6 @@
 """Predictions of a trained net for a user's files and texts: one per sample, or one per node."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,14 @@ from structnet.data.batch import Batch, Located, Origin, Sample
 from structnet.data.drawing import Answer, Drawing
 from structnet.data.loader import loader
 from structnet.data.task import Task
-from structnet.nn.readout import Readout
 from structnet.run.run import Run
 from structnet.system.changes import Changes
 from structnet.system.terminal import visible
 from structnet.training.samples import read_samples, structure_texts, warn_of_run
+from structnet.training.weighing import Shares, shares, weighed
 
 # The most characters of a text that are shown in a line.
 SHOWN = 300
-# The bounds (B + 1,) of a batch's samples, by which it is known, and its nodes' shares (N, means).
-Shares = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -146,26 +143,45 @@ def predict_samples(run: Run, net: nn.Module, samples: Sequence[Sample]) -> list
     task = run.task
     batch_nodes = run.config["trainer"]["batch_nodes"]
     batches: Any = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
-    per_node = task.predicts_nodes(run.topology)
     found: dict[int, list[Prediction]] = {}
-    with torch.inference_mode(), _shares(net) as kept:
+    with torch.inference_mode(), shares(net) as kept:
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
             decided = [samples[index] for index in indices[:: task.group]]
-            answers = task.answer(net, batch)
-            if answers is not None:
-                pairs = zip(decided, answers, strict=True)
-                said = ([_answered(sample, answer)] for sample, answer in pairs)
-            else:
-                scores, best = scored(task.in_units(net(batch), batch))
-                if per_node and len(scores) == batch.num_nodes:
-                    said = _of_nodes(task, scores, best, batch, decided)
-                else:
-                    said = _of_samples(task, scores, batch, decided, kept)
-                kept.clear()
-            if task.wanted is not None and task.kinds:
-                said = (_with_kind(task, *pair) for pair in zip(said, decided, strict=True))
+            said = predict_batch(run, net, batch, decided, kept)
             found.update(zip(indices[:: task.group], said, strict=True))
     return [one for i in range(0, len(samples), task.group) for one in found[i]]
+
+
+def predict_batch(
+    run: Run, net: nn.Module, batch: Batch, decided: Sequence[Sample], kept: list[Shares]
+) -> list[list[Prediction]]:
+    """The predictions for a batch, sample by sample.
+
+    Arguments:
+        run: the run.
+        net: its net, in evaluation.
+        batch: of one group of samples after the other.
+        decided: the first sample of every group.
+        kept: what `shares` of the net gives.
+    """
+    answers = run.task.answer(net, batch)
+    if answers is None:
+        return read_output(run, net(batch), batch, decided, kept)
+    pairs = zip(decided, answers, strict=True)
+    return _with_kinds(run.task, [[_answered(sample, answer)] for sample, answer in pairs], decided)
+
+
+def read_output(
+    run: Run, output: Any, batch: Batch, decided: Sequence[Sample], kept: list[Shares]
+) -> list[list[Prediction]]:
+    """The same, given what the net returned for the batch: scores, or `sn.Scores`."""
+    scores, best = scored(run.task.in_units(output, batch))
+    if run.task.predicts_nodes(run.topology) and len(scores) == batch.num_nodes:
+        said = _of_nodes(run.task, scores, best, batch, decided)
+    else:
+        said = _of_samples(run.task, scores, batch, decided, kept)
+    kept.clear()
+    return _with_kinds(run.task, list(said), decided)
 
 
 def _answered(sample: Sample, answer: Answer) -> Prediction:
@@ -180,8 +196,14 @@ def _touched(origin: Any, changes: Changes) -> bool:
     return changes.touches(Path(origin.path), origin.line, last)
 
 
-def _with_kind(task: Task, said: list[Prediction], sample: Sample) -> list[Prediction]:
-    return [replace(one, kind=task.kinds[sample.kind]) for one in said]
+def _with_kinds(
+    task: Task, said: list[list[Prediction]], samples: Sequence[Sample]
+) -> list[list[Prediction]]:
+    """Predictions with the kinds of their samples, of a task that searches for a class."""
+    if task.wanted is None or not task.kinds:
+        return said
+    pairs = zip(said, samples, strict=True)
+    return [[replace(one, kind=task.kinds[sample.kind]) for one in some] for some, sample in pairs]
 
 
 def scored(output: Any) -> tuple[Tensor, Tensor | None]:
@@ -201,51 +223,13 @@ def _of_samples(
             by_class = dict(zip(task.classes, row, strict=True))
             said[at] = replace(said[at], probabilities=by_class, given=_given(task, samples[at]))
     if task.group == 1:
-        weighed = _weighed(task, batch, samples, kept)
-        said = [replace(one, words=words) for one, words in zip(said, weighed, strict=True)]
+        pairs = zip(said, weighed(task, batch, samples, kept), strict=True)
+        said = [replace(one, words=words) for one, words in pairs]
     if len(output) == batch.num_nodes and task.group == 1:
         parts = output.split(batch.ptr.diff().tolist())
         for at, (sample, part) in enumerate(zip(samples, parts, strict=True)):
             said[at] = replace(said[at], drawing=task.drawing(sample, part))
     return ([one] for one in said)
-
-
-def _weighed(
-    task: Task, batch: Batch, samples: Sequence[Sample], kept: Sequence[Shares]
-) -> list[tuple[tuple[str, float], ...]]:
-    """Of every sample the names and shares of its nodes, and then those of its parts."""
-    found: list[tuple[tuple[str, float], ...]] = [()] * len(samples)
-    shares = next((shares for ptr, shares in reversed(kept) if ptr is batch.ptr), None)
-    if shares is not None:
-        rows = shares.mean(1).split(batch.ptr.diff().tolist())
-        for at, (sample, row) in enumerate(zip(samples, rows, strict=True)):
-            if names := task.node_names(sample):
-                found[at] = tuple(zip(names, row.tolist(), strict=True))
-    for number, part in enumerate(batch.parts):
-        of_part = _weighed(task, part, [sample.parts[number] for sample in samples], kept)
-        found = [own + words for own, words in zip(found, of_part, strict=True)]
-    return found
-
-
-@contextmanager
-def _shares(net: nn.Module) -> Iterator[list[Shares]]:
-    """A list in which a net's readout leaves the shares of the nodes of whatever it reads.
-
-    It stays empty for a net without a `Readout`, or with one that does not weigh nodes.
-    """
-    found: list[Shares] = []
-
-    def keep(readout: Any, inputs: tuple[Any, ...]) -> None:
-        if (shares := readout.weights(*inputs)) is not None:
-            found.append((inputs[1].ptr, shares))
-
-    readouts = (one for one in net.modules() if isinstance(one, Readout))
-    handles = [one.register_forward_pre_hook(keep) for one in readouts]
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _of_nodes(

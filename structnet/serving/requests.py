@@ -1,0 +1,75 @@
+"""Reading the bodies of requests: limited in size, plain JSON, one record or a list of records."""
+
+import json
+from typing import Any
+
+from fastapi import Request
+
+from structnet.serving.work import Refused
+
+# For the page of the interface.
+RECORD = {"type": "object", "description": 'in the task\'s own format, such as {"text": "..."}'}
+BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"oneOf": [RECORD, {"type": "array", "items": RECORD}]},
+            "example": [{"text": "a film with a heart"}],
+        }
+    },
+}
+EXAMPLE = [
+    {"file": "request", "line": 1, "text": "a film with a heart", "class": "positive",
+     "probability": 0.9}
+]  # fmt: skip
+
+
+class NotAccepted(Exception):
+    """A body that is too large, or no JSON, with the status of the answer."""
+
+    def __init__(self, status: int, why: str):
+        super().__init__(why)
+        self.status = status
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body; NotAccepted as soon as it has more bytes than the limit."""
+    parts, size = [], 0
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+    return b"".join(parts)
+
+
+def parse(body: bytes) -> list[Any]:
+    """The records of a body: a list, or one of them; NotAccepted for what is no JSON."""
+    try:
+        found = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise NotAccepted(400, f"the body is not UTF-8: byte {error.start} is wrong") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise NotAccepted(400, f"the body is no JSON: {error.msg} ({place})") from error
+    # Numbers of thousands of digits, NaN, and lists in lists in lists.
+    except (ValueError, RecursionError) as error:
+        raise NotAccepted(400, f"the body is no JSON that is taken: {error}") from error
+    return found if isinstance(found, list) else [found]
+
+
+def refused(error: Refused) -> dict[str, Any]:
+    """What is said of a record that is refused."""
+    found: dict[str, Any] = {"detail": str(error)}
+    return found if error.record is None else found | {"record": error.record}
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not a number that JSON has")
+
+
+def _too_large(limit: int) -> NotAccepted:
+    return NotAccepted(413, f"the body has more than {limit} bytes, which is the limit")
