@@ -8,7 +8,7 @@ samples they are of and whenever these came.
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +24,7 @@ from structnet.nn.net import Net
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.stack import Stack
 from structnet.registry import nets
-from structnet.serving.cut import Ints, cut_batch, sample_heights
-from structnet.serving.part import Part, Piece
+from structnet.serving.part import Ints, Part, Piece
 from structnet.serving.pool import Pool
 from structnet.topology.base import Topology
 
@@ -46,6 +45,22 @@ def why_not(net: Any) -> str | None:
     if net.layers[0].topology.num_initial is None and len(net.layers) > 1:
         return "its layers start from the states of the one below"
     return None
+
+
+class Kind(NamedTuple):
+    """Nodes that one call of a cell can take together.
+
+    Arguments:
+        depth: of the layer.
+        direction: of the layer's.
+        slots: how many rows each node reads.
+        alone: whether they have no predecessors, so that recurrent products are left out.
+    """
+
+    depth: int
+    direction: int
+    slots: int
+    alone: bool
 
 
 class Continuous:
@@ -69,8 +84,8 @@ class Continuous:
         self.stages = [(one,) for one in every] if topology.in_turn else [tuple(every)]
         self.pool = Pool(rows)
         self.parts: list[Part] = []
-        # The columns of what enters every cell.
-        self.widths: dict[tuple[int, int], int] = {}
+        # Of every layer and direction: the columns of what enters the cell, the dtype of states.
+        self.kinds: dict[tuple[int, int], tuple[int, torch.dtype]] = {}
         # The nodes of the last turn.
         self.turned = 0
 
@@ -93,89 +108,80 @@ class Continuous:
         """
         batch = collate(samples, self.topology)
         h = self.net.enter(batch)
-        heights = np.max([sample_heights(plan) for plan in batch.plans], axis=0)
-        ptr = batch.ptr.numpy()
-        rows = self.pool.take(int(ptr[-1]))
-        arrived = []
-        for height in np.unique(heights):
-            chosen = np.flatnonzero(heights == height)
-            part = cut_batch(batch, samples, chosen)
-            at = np.concatenate([np.arange(ptr[i], ptr[i + 1]) for i in chosen])
-            own = h if len(chosen) == len(samples) else h[torch.from_numpy(at)]
-            arrived.append(Part([members[i] for i in chosen], part, rows[at], own, own))
-        self.parts += arrived
-        self._begin(arrived)
+        part = Part(members, batch, self.pool.take(batch.num_nodes), h, h)
+        self.parts.append(part)
+        self._begin([part])
 
     @torch.inference_mode()
     def turn(self) -> list[tuple[Part, Tensor | Any]]:
         """Take every sample one level further; the parts that are done, with the head's scores."""
-        waiting: defaultdict[tuple[int, int, int], list[tuple[Part, Piece]]] = defaultdict(list)
+        waiting: defaultdict[Kind, list[tuple[Part, Piece]]] = defaultdict(list)
         for part in self.parts:
             for direction in self.stages[part.stage]:
                 levels = part.pieces[direction]
                 for piece in levels[part.level] if part.level < len(levels) else ():
-                    waiting[part.depth, direction, piece.slots].append((part, piece))
+                    alone = part.level == 0 and not part.edges
+                    waiting[Kind(part.depth, direction, piece.slots, alone)].append((part, piece))
         self.turned = sum(len(piece.nodes) for some in waiting.values() for _, piece in some)
-        for (depth, direction, slots), found in waiting.items():
-            self._call(depth, direction, slots, found)
+        for kind, found in waiting.items():
+            self._call(kind, found)
         for part in self.parts:
             part.level += 1
         return [(part, self._scores(part)) for part in self._rise()]
 
-    def _call(
-        self, depth: int, direction: int, slots: int, found: Sequence[tuple[Part, Piece]]
-    ) -> None:
+    def _call(self, kind: Kind, found: Sequence[tuple[Part, Piece]]) -> None:
         """One call of a cell for the nodes that are ready, of all parts."""
-        layer = self.stack.layers[depth]
-        cell = layer.cells[direction]
-        nodes = _index([piece.nodes for _, piece in found])
-        reads = _index([piece.reads for _, piece in found])
-        z, tables = self._tables(depth, direction)
-        states = [table.index_select(0, reads).view(len(nodes), slots, -1) for table in tables]
-        edges = None
+        layer = self.stack.layers[kind.depth]
+        cell = layer.cells[kind.direction]
+        pieces = [piece for _, piece in found]
+        nodes = _index([piece.nodes for piece in pieces])
+        shape = len(nodes), kind.slots, -1
+        z, tables = self._tables(kind.depth, kind.direction)
+        if kind.alone:
+            states = [table[:1].expand(*shape) for table in tables]
+        else:
+            reads = _index([piece.reads for piece in pieces])
+            states = [table.index_select(0, reads).view(shape) for table in tables]
+        edges = zoneout = None
         if layer.edges is not None:
-            terms = [part.edges[direction][piece.entries] for part, piece in found]
-            edges = edges_of(torch.cat(terms), slots)
-        share, zoneout = layer.noise.zoneout, None
-        if share:
-            zoneout = z.new_full((len(nodes), sum(cell.state_sizes)), share)
-        around = Frame(None, False, _present([piece for _, piece in found], slots), edges)
-        entering = z.index_select(0, nodes)
-        out = call(cell, entering, *states, around=around, zoneout=zoneout)
+            terms = [part.edges[kind.direction][piece.entries] for part, piece in found]
+            edges = edges_of(torch.cat(terms), kind.slots)
+        if layer.noise.zoneout:
+            shape = len(nodes), sum(cell.state_sizes)
+            zoneout = z.new_full(shape, layer.noise.zoneout)
+        around = Frame(None, kind.alone, _present(pieces, kind.slots), edges)
+        out = call(cell, z.index_select(0, nodes), *states, around=around, zoneout=zoneout)
         for table, state in zip(tables, out, strict=True):
             table.index_copy_(0, nodes, state.to(table.dtype))
 
     def _tables(self, depth: int, direction: int) -> tuple[Tensor, list[Tensor]]:
         """What enters a cell, and its states, at every row of the pool."""
         cell = self.stack.layers[depth].cells[direction]
-        dtype = first_parameter(cell, self.parts[0].h).dtype
+        width, dtype = self.kinds[depth, direction]
         # Layers of one size share tables, as a part is in one layer at a time.
         states = [
             self.pool.table((direction, index), size, dtype)
             for index, size in enumerate(cell.state_sizes)
         ]
-        return self.pool.table((direction, "z"), self.widths[depth, direction], dtype), states
+        return self.pool.table((direction, "z"), width, dtype), states
 
     def _rise(self) -> list[Part]:
-        """Lead parts that are done with a layer to the next one; those that leave the last one."""
+        """Lead samples that are done with a layer to the next one; those that leave the last."""
         left: list[Part] = []
-        while done := [one for one in self.parts if self._is_done(one)]:
+        while done := [ended for part in self.parts for ended in part.split_done()]:
+            self.parts = [part for part in self.parts if part.ends]
             done.sort(key=_place)
             for (depth, stage), some in groupby(done, key=_place):
                 group = list(some)
                 self._end(group, depth, stage)
                 if group[0].depth < len(self.stack.layers):
                     self._begin(group)
+                    self.parts += group
                 else:
                     left += group
-            self.parts = [part for part in self.parts if part not in left]
         for part in left:
             self.pool.give_back(part.rows)
         return left
-
-    def _is_done(self, part: Part) -> bool:
-        directions = self.stages[part.stage]
-        return part.level >= max(len(part.pieces[direction]) for direction in directions)
 
     def _begin(self, parts: Sequence[Part]) -> None:
         """Project what enters a stage of a layer, at once for all nodes of parts."""
@@ -187,10 +193,11 @@ class Continuous:
             compute_weights(cell)
             # A cell that reads its node's own initial states: there are none.
             z = cell.project(F.pad(x, (0, sum(cell.state_sizes))) if cell.reads_own else x)
-            self.widths[depth, direction] = z.shape[1]
-            self.pool.table((direction, "z"), z.shape[1], z.dtype).index_copy_(0, rows, z)
-        if layer.edges is not None and not stage:
-            for part in parts:
+            self.kinds[depth, direction] = z.shape[1], first_parameter(cell, z).dtype
+            self._tables(depth, direction)[0].index_copy_(0, rows, z)
+        for part in parts:
+            part.begin(self.stages[stage])
+            if layer.edges is not None:
                 part.edges = layer.edges(part.batch.edge_x, part.batch.plans)
 
     def _end(self, parts: Sequence[Part], depth: int, stage: int) -> None:
@@ -214,7 +221,7 @@ class Continuous:
             for part, own in zip(parts, h.split(sizes), strict=True):
                 part.h, part.found = own, []
         for part in parts:
-            part.stage, part.level = (0 if last else stage + 1), 0
+            part.stage = 0 if last else stage + 1
             part.depth += last
 
     def _scores(self, part: Part) -> Any:

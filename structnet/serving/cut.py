@@ -4,7 +4,6 @@ Planning many samples at once takes a tenth of planning them one by one or less,
 different times.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from structnet.data.batch import Batch, Sample
+from structnet.data.batch import Batch
 from structnet.topology.levels import ptr_of, ranges
 from structnet.topology.plan import Plan, Step
 
@@ -30,13 +29,14 @@ def sample_heights(plan: Plan) -> Ints:
     return heights
 
 
-def cut_batch(batch: Batch, samples: Sequence[Sample], chosen: Ints) -> Batch:
-    """The batch of some of its samples, as readouts and heads read it: its `x` stays whole.
+def cut_batch(batch: Batch, chosen: Ints) -> Batch:
+    """The batch of some of its samples, as readouts and heads read it.
+
+    Its `x` and `edge_x` stay whole, and `y` is 0.
 
     Arguments:
-        batch: a batch of all samples, without parts.
-        samples: all samples of the batch.
-        chosen: the indices of those that are wanted, ascending.
+        batch: a batch without parts.
+        chosen: the indices of the samples that are wanted, ascending.
     """
     ptr = torch.from_numpy(ptr_of(np.diff(batch.ptr.numpy())[chosen]))
     at = torch.from_numpy(chosen)
@@ -47,7 +47,7 @@ def cut_batch(batch: Batch, samples: Sequence[Sample], chosen: Ints) -> Batch:
         y=ptr.new_zeros(len(chosen)),
         kind=batch.kind[at],
         condition=None if batch.condition is None else batch.condition[at],
-        shapes=tuple(samples[i].structure for i in chosen.tolist()) if batch.shapes else (),
+        shapes=tuple(batch.shapes[i] for i in chosen.tolist()) if batch.shapes else (),
     )
 
 

@@ -18,6 +18,8 @@ from structnet.training.predict import predict_batch, read_output
 from structnet.training.weighing import Shares, shares
 
 METHODS = ("continuous", "window", "one")
+# The turns that a request waits at most until as many nodes wait as a turn takes.
+PATIENCE = 4
 
 
 class Method(abc.ABC):
@@ -81,10 +83,13 @@ class ContinuousBatching(Method):
     """Requests join between levels, and leave as soon as they are done."""
 
     def _serve(self, queue: Queue, kept: list[Shares]) -> None:
-        engine = Continuous(self.net, self.run.topology)
+        engine, turns = Continuous(self.net, self.run.topology), 0
         while True:
-            idle = not engine.parts
-            works = queue.take(self.nodes - engine.num_nodes, idle=idle)
+            idle, turns = not engine.parts, turns + 1
+            works: list[Work] = []
+            # Planning takes about as long for a few requests as for one.
+            if idle or queue.nodes >= engine.turned or turns >= PATIENCE:
+                works, turns = queue.take(self.nodes - engine.num_nodes, idle=idle), 0
             if idle and not works:
                 return
             try:

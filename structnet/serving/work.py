@@ -56,7 +56,7 @@ class Work:
             self.done(self)
 
     def fail(self, error: Exception) -> None:
-        if self.error is None:
+        if self.error is None and self._missing:
             self.error = error
             self.done(self)
 
