@@ -1,0 +1,105 @@
+"""How long answers take by each way of batching, at three loads: the table of docs/serving.md.
+
+    python docs/serving/measure.py run=DIR records=FILE [seconds=20] [rounds=2] [out=FILE.json]
+
+Needs `pip install locust`. FILE has a record in JSON on every line. The server has the first core,
+Locust the second. First every way is loaded by 64 users without a pause, for its throughput; then
+with 30, 60 and 90 % of the largest of these, as requests at random times. Ways take turns.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+WAYS = {
+    "one": ["batching=one"],
+    "window": ["batching=window", "wait_ms=5"],
+    "no window": ["batching=window", "wait_ms=0"],
+    "continuous": ["batching=continuous"],
+}
+LOADS = (0.3, 0.6, 0.9)
+USERS, WARM_S = 64, 4
+
+
+@contextlib.contextmanager
+def server(run, words):
+    """The address of a server on the first core."""
+    command = [sys.executable, "-m", "structnet", "serve", f"run={run}", "port=0", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        ["taskset", "-c", "0", *command], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        try:
+            address = ""
+            for line in process.stdout:
+                if line.startswith("listening on "):
+                    address = line.split()[2].rstrip(",")
+                    break
+            yield address
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def load(address, records, seconds, rate=0.0):
+    """Requests a second, the seconds of answers, and how many requests failed."""
+    users = USERS if not rate else 4 * USERS
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "times.json")
+        words = ["--headless", "--only-summary", "--loglevel", "ERROR", "--host", address,
+                 "-u", users, "-r", users, "-t", f"{seconds + WARM_S}s", "--rate", rate,
+                 "--warm", WARM_S, "--records", records, "--times", file]  # fmt: skip
+        command = [sys.executable, "-m", "locust", "-f", HERE / "load.py", *words]
+        subprocess.run(
+            ["taskset", "-c", "1", *map(str, command)], check=True, stdout=subprocess.DEVNULL
+        )
+        found = json.loads(file.read_text())
+    times = np.array(found["seconds"])
+    return len(times) / (found["ended"] - found["began"]), times, found["failed"]
+
+
+def cell_calls(address):
+    """The mean number of nodes of a turn or pass."""
+    with urllib.request.urlopen(f"{address}/metrics") as answer:
+        lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines()
+                     if not line.startswith("#"))  # fmt: skip
+    calls = float(lines["structnet_call_nodes_count"])
+    return float(lines["structnet_call_nodes_sum"]) / max(calls, 1)
+
+
+def main():
+    given = dict(word.split("=", 1) for word in sys.argv[1:])
+    run, records = given["run"], given["records"]
+    seconds, rounds = int(given.get("seconds", 20)), int(given.get("rounds", 2))
+    found = {way: {"most": [], "loads": {}} for way in WAYS}
+    with contextlib.ExitStack() as stack:
+        # All are started at first: one that waits takes no time from the others.
+        servers = {way: stack.enter_context(server(run, words)) for way, words in WAYS.items()}
+        for way, address in [*servers.items()] * rounds:
+            rate, _, failed = load(address, records, seconds)
+            found[way]["most"].append(rate)
+            print(f"{way}: {rate:.1f} requests/s, {failed} failed, "
+                  f"{cell_calls(address):.0f} nodes a call", flush=True)  # fmt: skip
+        best = max(float(np.mean(one["most"])) for one in found.values())
+        for share in LOADS:
+            for way, address in [*servers.items()] * rounds:
+                rate, times, failed = load(address, records, seconds, share * best)
+                row = [rate, *(1000 * np.percentile(times, [50, 99])), failed]
+                found[way]["loads"].setdefault(str(share), []).append(row)
+                print(f"{way} at {share * best:.1f}/s: {rate:.1f}/s, p50 {row[1]:.0f} ms, "
+                      f"p99 {row[2]:.0f} ms, {failed} failed", flush=True)  # fmt: skip
+    if "out" in given:
+        Path(given["out"]).write_text(json.dumps({"best": best, "found": found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
