@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -25,7 +26,8 @@ from structnet.training.predict import predict_texts
 TEXTS = ["a good film", "dull", "very bad plot a film", "bright", "good good bad dull a very film"]
 
 
-def predicted(directory, texts):
+@cache
+def predicted(directory, *texts):
     """What `structnet predict --json` gives."""
     run = opened(directory)
     origins = [Origin("request", n, text) for n, text in enumerate(texts, start=1)]
@@ -47,15 +49,15 @@ def assert_alike(found, expected):
 @pytest.mark.parametrize("batching", METHODS)
 def test_answers_are_what_predict_gives_however_requests_are_batched(batching):
     directory = trained_on_phrases("chain")
-    with serving(directory, batching) as (_, port):
+    with serving(directory, batching) as (_, port), ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda text: ask(port, {"text": text}), TEXTS * 4))
+        expected = predicted(directory, *TEXTS)
+        for one, (status, found, _) in zip(expected * 4, answers, strict=True):
+            assert status == 200
+            assert_alike(found, [one | {"line": 1}])
         status, found, _ = ask(port, [{"text": text} for text in TEXTS])
         assert status == 200
-        assert_alike(found, predicted(directory, TEXTS))
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda text: ask(port, {"text": text}), TEXTS * 8))
-        for text, (status, found, _) in zip(TEXTS * 8, answers, strict=True):
-            assert status == 200
-            assert_alike(found, predicted(directory, [text]))
+        assert_alike(found, expected)
         assert ask(port, [])[:2] == (200, [])
 
 
@@ -66,7 +68,7 @@ def test_trees_are_answered_with_what_is_drawn_of_them():
         assert service.batching == "continuous"
         status, found, _ = ask(port, [{"text": text} for text in texts])
     assert status == 200 and [one["leaves"] for one in found] == [
-        one["leaves"] for one in predicted(directory, texts)
+        one["leaves"] for one in predicted(directory, *texts)
     ]
 
 
@@ -237,7 +239,7 @@ def test_sigterm_finishes_what_is_accepted_and_ends():
 
 def test_a_session_gives_what_the_whole_text_gives():
     directory = trained_on_phrases("chain")
-    (expected,) = predicted(directory, ["a good film"])
+    (expected,) = predicted(directory, "a good film")
     with (
         serving(directory, sessions=2) as (service, port),
         connect(f"ws://127.0.0.1:{port}/stream") as one,
