@@ -1,6 +1,7 @@
 """How requests are batched: in whole passes, or continuously. Each works in a thread of its own."""
 
 import abc
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from structnet.training.weighing import Shares, shares
 METHODS = ("continuous", "window", "one")
 # The turns that a request waits at most until as many nodes wait as a turn takes.
 PATIENCE = 4
+# What a record is called in the messages of a batch that has it alone.
+SAMPLE = re.compile(r"sample 0( of the batch)?( \([^)]*\))?")
 
 
 class Method(abc.ABC):
@@ -131,7 +134,7 @@ def refusal(samples: Sequence[Sample], topology: Topology) -> Refused | None:
         try:
             collate([sample], topology)
         except ValueError as error:
-            return Refused(number, str(error).removeprefix("sample 0: "))
+            return Refused(number, SAMPLE.sub("the record", str(error), count=1))
     return None
 
 
