@@ -18,11 +18,12 @@ from structnet.serving.service import Limits, Service
 
 
 @cache
-def trained_on_phrases(topology: str) -> Path:
+def trained_on_phrases(topology: str, *others: str) -> Path:
     """A run of one epoch on a small treebank, by a topology, that no test writes to."""
-    folder, directory = write_sst(_kept() / "phrases"), _kept() / f"phrases-{topology}"
+    folder, name = write_sst(_kept() / "phrases"), "-".join([topology, *others]).replace("=", "-")
+    directory = _kept() / f"phrases-{name}"
     words = ("task=sst", f"task.root={folder}", f"topology={topology}", f"run={directory}")
-    status, _, err = call("train", *words, *SMALL, "trainer.max_epochs=1")
+    status, _, err = call("train", *words, *SMALL, *others, "trainer.max_epochs=1")
     assert status == 0, err
     return directory
 

@@ -45,8 +45,8 @@ def served(net, topology, samples, arrivals):
     while len(found) < len(samples):
         if some := [i for i, at in enumerate(arrivals) if at == turn]:
             engine.admit([samples[i] for i in some], some)
-        for part, scores in engine.turn():
-            rows = scores
+        for part in engine.turn():
+            rows = scores = engine.scores(part)
             if len(scores) != len(part.members):
                 rows = scores.split(part.batch.ptr.diff().tolist())
             found.update(zip(part.members, rows, strict=True))
@@ -149,12 +149,12 @@ def test_short_samples_leave_before_long_ones_that_came_first():
     topology = sn.topologies.create("chain")
     engine = Continuous(net_of(topology, num_layers=1), topology)
     engine.admit(samples_of(topology, [9], seed=0), ["long"])
-    order = [part.members for part, _ in engine.turn()]
+    order = [part.members for part in engine.turn()]
     engine.admit(samples_of(topology, [2, 4], seed=1), ["short", "middle"])
     turns = 0
     while engine.parts:
         turns += 1
-        order += [(turns, *part.members) for part, _ in engine.turn()]
+        order += [(turns, *part.members) for part in engine.turn()]
     assert order == [(2, "short"), (4, "middle"), (8, "long")]
 
 

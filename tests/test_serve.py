@@ -21,7 +21,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from structnet.data.batch import Origin
-from structnet.serving.methods import METHODS
+from structnet.serving.methods import METHODS, ContinuousBatching
+from structnet.serving.work import Work
 from structnet.training.predict import predict_texts
 
 TEXTS = ["a good film", "dull", "very bad plot a film", "bright", "good good bad dull a very film"]
@@ -71,6 +72,34 @@ def test_trees_are_answered_with_what_is_drawn_of_them():
     assert status == 200 and [one["leaves"] for one in found] == [
         one["leaves"] for one in predicted(directory, *texts)
     ]
+
+
+class Arriving:
+    """A queue whose requests come at given turns."""
+
+    nodes = 10**6
+
+    def __init__(self, *turns):
+        self.turns = list(turns)
+
+    def take(self, room, **_):
+        return self.turns.pop(0) if self.turns else []
+
+
+def test_words_are_weighed_where_requests_of_different_times_leave_together():
+    directory = trained_on_phrases("chain", "readout=attention")
+    run, texts = opened(directory), ["a good film", "dull plot"]
+    places = [Origin("request", n, text) for n, text in enumerate(texts, start=1)]
+    samples = [run.task.read_text(place, run.topology) for place in places]
+    samples = [replace(one, origin=at) for one, at in zip(samples, places, strict=True)]
+    first, second = (Work([sample], lambda work: None) for sample in samples)
+    net = run.load_net().eval()
+    ContinuousBatching(run, net, 100, lambda nodes: None).serve(Arriving([first], [second]))
+    found = [work.found[0][0].as_dict() for work in (first, second)]
+    assert [len(one["words"]) for one in found] == [3, 2]
+    for one, other in zip(found, predicted(directory, *texts), strict=True):
+        weights = [[word["weight"] for word in of["words"]] for of in (one, other)]
+        assert weights[0] == pytest.approx(weights[1], abs=2e-6)
 
 
 BAD = [
@@ -221,13 +250,13 @@ def started(directory, *words):
 
 
 def test_sigterm_finishes_what_is_accepted_and_ends():
-    process, port, said = started(trained_on_phrases("chain"), "batching=one")
+    process, port, said = started(trained_on_phrases("chain"), "batching=one", "drain_s=200")
     try:
-        long = {"text": "good film " * 4000}
-        with ThreadPoolExecutor(6) as pool:
-            accepted = [pool.submit(ask, port, long) for _ in range(6)]
+        long = {"text": "good film " * 700}
+        with ThreadPoolExecutor(4) as pool:
+            accepted = [pool.submit(ask, port, long) for _ in range(4)]
             # None is answered yet when all have been accepted.
-            wait_until(lambda: "waiting_requests 5.0" in ask(port, None, "/metrics", "GET")[1])
+            wait_until(lambda: "waiting_requests 3.0" in ask(port, None, "/metrics", "GET")[1])
             process.send_signal(signal.SIGTERM)
             statuses = {one.result()[0] for one in accepted}
         assert process.wait(60) == 128 + signal.SIGTERM

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 
 import structnet
-from structnet.serving.requests import BODY, EXAMPLE, NotAccepted, parse, read_body, refused
+from structnet.serving.requests import BODY, RESPONSES, NotAccepted, parse, read_body, refused
 from structnet.serving.service import Service, TooLarge
 from structnet.serving.sessions import Session
 from structnet.serving.work import Full, Refused
@@ -33,7 +33,7 @@ def make_app(service: Service) -> FastAPI:
         "/predict",
         summary="Predictions for one record, or for a list of records",
         openapi_extra={"requestBody": BODY},
-        responses={200: {"content": {"application/json": {"example": EXAMPLE}}}},
+        responses=RESPONSES,
     )
     async def predict(request: Request) -> Response:
         began = time.perf_counter()

@@ -113,8 +113,8 @@ class Continuous:
         self._begin([part])
 
     @torch.inference_mode()
-    def turn(self) -> list[tuple[Part, Tensor | Any]]:
-        """Take every sample one level further; the parts that are done, with the head's scores."""
+    def turn(self) -> list[Part]:
+        """Take every sample one level further; the parts that are done."""
         waiting: defaultdict[Kind, list[tuple[Part, Piece]]] = defaultdict(list)
         for part in self.parts:
             for direction in self.stages[part.stage]:
@@ -127,7 +127,15 @@ class Continuous:
             self._call(kind, found)
         for part in self.parts:
             part.level += 1
-        return [(part, self._scores(part)) for part in self._rise()]
+        return self._rise()
+
+    @torch.inference_mode()
+    def scores(self, part: Part) -> Any:
+        """What the net gives for the samples of a part that is done."""
+        h = part.h
+        if self.net.after is not None:
+            h = self.net.after(h, part.batch.plans[0])
+        return self.net._score(h, part.batch)
 
     def _call(self, kind: Kind, found: Sequence[tuple[Part, Piece]]) -> None:
         """One call of a cell for the nodes that are ready, of all parts."""
@@ -223,13 +231,6 @@ class Continuous:
         for part in parts:
             part.stage = 0 if last else stage + 1
             part.depth += last
-
-    def _scores(self, part: Part) -> Any:
-        """What the net gives for a part that has left the last layer."""
-        h = part.h
-        if self.net.after is not None:
-            h = self.net.after(h, part.batch.plans[0])
-        return self.net._score(h, part.batch)
 
 
 def _place(part: Part) -> tuple[int, int]:

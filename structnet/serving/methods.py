@@ -97,9 +97,10 @@ class ContinuousBatching(Method):
                 return
             try:
                 self._admit(engine, works)
-                for part, output in engine.turn():
+                for part in engine.turn():
                     samples = [work.samples[index] for work, index in part.members]
-                    found = read_output(self.run, output, part.batch, samples, kept)
+                    scores = engine.scores(part)
+                    found = read_output(self.run, scores, part.batch, samples, kept)
                     for (work, index), one in zip(part.members, found, strict=True):
                         work.give(index, one)
                 self.note(engine.turned)

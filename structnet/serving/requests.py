@@ -23,6 +23,15 @@ EXAMPLE = [
      "probability": 0.9}
 ]  # fmt: skip
 
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"example": EXAMPLE}}},
+    400: {"description": "The body is no JSON"},
+    413: {"description": "More bytes or nodes than are taken"},
+    422: {"description": "A record is none: detail says why, record is its number"},
+    429: {"description": "Too much waits: try again after the seconds of Retry-After"},
+    503: {"description": "The server is stopping"},
+}
+
 
 class NotAccepted(Exception):
     """A body that is too large, or no JSON, with the status of the answer."""
