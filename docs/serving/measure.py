@@ -60,20 +60,45 @@ def load(address, records, seconds, rate=0.0):
                  "--warm", WARM_S, "--records", records, "--times", file]  # fmt: skip
         command = [sys.executable, "-m", "locust", "-f", HERE / "load.py", *words]
         subprocess.run(
-            ["taskset", "-c", "1", *map(str, command)], check=True, stdout=subprocess.DEVNULL
+            ["taskset", "-c", "1", *map(str, command)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         found = json.loads(file.read_text())
     times = np.array(found["seconds"])
     return len(times) / (found["ended"] - found["began"]), times, found["failed"]
 
 
-def cell_calls(address):
-    """The mean number of nodes of a turn or pass."""
+def figures(address):
+    """The figures of a server by name."""
     with urllib.request.urlopen(f"{address}/metrics") as answer:
-        lines = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines()
-                     if not line.startswith("#"))  # fmt: skip
-    calls = float(lines["structnet_call_nodes_count"])
-    return float(lines["structnet_call_nodes_sum"]) / max(calls, 1)
+        lines = answer.read().decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def costs(before, after):
+    """Milliseconds of the server's CPU for a request, and the nodes of a turn or pass."""
+    took = {name: after[name] - before.get(name, 0.0) for name in after}
+    answered = max(took["structnet_request_seconds_count"], 1)
+    calls = max(took["structnet_call_nodes_count"], 1)
+    cpu_ms = 1000 * took["process_cpu_seconds_total"] / answered
+    return cpu_ms, took["structnet_call_nodes_sum"] / calls
+
+
+def measured(way, address, records, seconds, rate=0.0):
+    """A row: requests a second, p50 and p99 in ms, CPU ms of a request, nodes a call, failures."""
+    before = figures(address)
+    achieved, times, failed = load(address, records, seconds, rate)
+    p50, p99 = 1000 * np.percentile(times, [50, 99])
+    row = [achieved, p50, p99, *costs(before, figures(address)), failed]
+    at = f"{rate:.1f}/s" if rate else "the most"
+    cost = f"CPU {row[3]:.2f} ms a request, {row[4]:.0f} nodes a call, {failed} failed"
+    print(
+        f"{way} at {at}: {achieved:.1f}/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms, {cost}", flush=True
+    )
+    return [float(value) for value in row]
 
 
 def main():
@@ -85,18 +110,12 @@ def main():
         # All are started at first: one that waits takes no time from the others.
         servers = {way: stack.enter_context(server(run, words)) for way, words in WAYS.items()}
         for way, address in [*servers.items()] * rounds:
-            rate, _, failed = load(address, records, seconds)
-            found[way]["most"].append(rate)
-            print(f"{way}: {rate:.1f} requests/s, {failed} failed, "
-                  f"{cell_calls(address):.0f} nodes a call", flush=True)  # fmt: skip
-        best = max(float(np.mean(one["most"])) for one in found.values())
+            found[way]["most"].append(measured(way, address, records, seconds))
+        best = max(np.mean([row[0] for row in one["most"]]) for one in found.values())
         for share in LOADS:
             for way, address in [*servers.items()] * rounds:
-                rate, times, failed = load(address, records, seconds, share * best)
-                row = [rate, *(1000 * np.percentile(times, [50, 99])), failed]
+                row = measured(way, address, records, seconds, share * best)
                 found[way]["loads"].setdefault(str(share), []).append(row)
-                print(f"{way} at {share * best:.1f}/s: {rate:.1f}/s, p50 {row[1]:.0f} ms, "
-                      f"p99 {row[2]:.0f} ms, {failed} failed", flush=True)  # fmt: skip
     if "out" in given:
         Path(given["out"]).write_text(json.dumps({"best": best, "found": found}, indent=1))
 

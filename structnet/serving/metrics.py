@@ -10,9 +10,17 @@ class Metrics:
     """Counts, times and sizes of one server, under names that begin with structnet_."""
 
     def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client import (
+            CollectorRegistry,
+            Counter,
+            Gauge,
+            Histogram,
+            ProcessCollector,
+        )
 
         self.registry = CollectorRegistry()
+        # The process's memory and seconds of CPU.
+        ProcessCollector(registry=self.registry)
 
         def make(kind: Any, name: str, text: str, *labels: str, **options: Any) -> Any:
             return kind(f"structnet_{name}", text, labels, registry=self.registry, **options)
