@@ -89,11 +89,11 @@ class Arriving:
 def test_words_are_weighed_where_requests_of_different_times_leave_together():
     directory = trained_on_phrases("chain", "readout=attention")
     run, texts = opened(directory), ["a good film", "dull plot"]
+    net = run.load_net().eval()
     places = [Origin("request", n, text) for n, text in enumerate(texts, start=1)]
     samples = [run.task.read_text(place, run.topology) for place in places]
     samples = [replace(one, origin=at) for one, at in zip(samples, places, strict=True)]
     first, second = (Work([sample], lambda work: None) for sample in samples)
-    net = run.load_net().eval()
     ContinuousBatching(run, net, 100, lambda nodes: None).serve(Arriving([first], [second]))
     found = [work.found[0][0].as_dict() for work in (first, second)]
     assert [len(one["words"]) for one in found] == [3, 2]
