@@ -263,7 +263,8 @@ def test_third_parties_that_are_imported_are_required():
     required = {one.name.lower() for one in requirements(without=("test", "dev"))}
     known = {"sklearn": "scikit-learn", "yaml": "pyyaml", "hydra": "hydra-core",
              "omegaconf": "hydra-core", "torch_geometric": "torch-geometric",
-             "PIL": "pillow", "skimage": "scikit-image", "sb3_contrib": "sb3-contrib"}  # fmt: skip
+             "PIL": "pillow", "skimage": "scikit-image", "sb3_contrib": "sb3-contrib",
+             "prometheus_client": "prometheus-client"}  # fmt: skip
     import sys
 
     for path in SOURCES:

@@ -57,15 +57,16 @@ class User(FastHttpUser):
 
     due = 0.0
 
+    def on_start(self):
+        self.due = time.perf_counter()
+        time.sleep(self.wait_time())
+
     def wait_time(self):
         options = self.environment.parsed_options
         if not options.rate:
             return 0.0
-        now = time.perf_counter()
-        mean = options.num_users / options.rate
-        # At the start the users' first requests come at any time within one mean.
-        self.due = (self.due or now - mean * random.random()) + random.expovariate(1 / mean)
-        return max(0.0, self.due - now)
+        self.due += random.expovariate(options.rate / options.num_users)
+        return max(0.0, self.due - time.perf_counter())
 
     @task
     def predict(self):
