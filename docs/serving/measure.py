@@ -55,12 +55,8 @@ def load(address, records, seconds, rate=0.0):
     users = USERS if not rate else 4 * USERS
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "times.json")
-<<<<<<< HEAD
         words = ["--headless", "--only-summary", "--exit-code-on-error", 0,
                  "--loglevel", "ERROR", "--host", address,
-=======
-        words = ["--headless", "--only-summary", "--exit-code-on-error", 0, "--loglevel", "ERROR", "--host", address,
->>>>>>> 4d346a4 (Say what a request takes of the server, and what is still to be measured)
                  "-u", users, "-r", users, "-t", f"{seconds + WARM_S}s", "--rate", rate,
                  "--warm", WARM_S, "--records", records, "--times", file]  # fmt: skip
         command = [sys.executable, "-m", "locust", "-f", HERE / "load.py", *words]

@@ -24,7 +24,7 @@ def check_slots(shapes: Sequence[Shape], topology: sn.Topology) -> None:
         if most > arity:
             raise shape.place.mistake(
                 f"node {int(counts.argmax())} has {most} children, the topology has {arity} slots: "
-                f"set topology.arity=null for any number, which are summed, or topology.arity={most}"
+                f"set topology.arity=null for any number, which are summed, or {most}"
             )
     needed = arity if topology.distinct_slots is None else topology.distinct_slots
     if most < needed:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 import structnet as sn
 from structnet.plugins.shapes.columns import Columns, columns_of, parted
 from structnet.plugins.shapes.encoding import Encoder, take_from_roots
-from structnet.plugins.shapes.slots import check_slots
 from structnet.plugins.shapes.finding import find
 from structnet.plugins.shapes.graphs import graph_of
 from structnet.plugins.shapes.memory import shapes_of
 from structnet.plugins.shapes.roles import ID, Roles
 from structnet.plugins.shapes.shape import Place, Shape
+from structnet.plugins.shapes.slots import check_slots
 from structnet.plugins.shapes.trees import tree_of
 from structnet.plugins.tables.features import of_nodes, summary
 from structnet.plugins.tables.features import parted as parts_of
