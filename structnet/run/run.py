@@ -9,8 +9,7 @@ DIR/metrics.json         test, validation and baseline figures, and the monitore
 DIR/README.md            the model card: what was trained, on what, how, and how well
 DIR/curve.png            the learning curve, from DIR/logs
 DIR/samples/             pictures of what the net made after an epoch, if the task has them
-DIR/checkpoints/         best.ckpt and last.ckpt, to resume from; during training previous.ckpt,
-                         the last but one
+DIR/checkpoints/         best.ckpt, last.ckpt, and in training the last but one, to resume from
 DIR/manifest.json        SHA-256 checksums of the weights, checkpoints and other files
 """
 

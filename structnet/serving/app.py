@@ -43,11 +43,28 @@ def make_app(service: Service) -> FastAPI:
             service.metrics.seconds.observe(time.perf_counter() - began)
         return response
 
+    @app.websocket("/stream")
+    async def stream(socket: WebSocket) -> None:
+        await _session(service, socket)
+
+    _add_states(app, service)
+    return app
+
+
+def _add_states(app: FastAPI, service: Service) -> None:
+    """Add what tells how the service is."""
+    run = service.run
+
     @app.get("/health", summary="Whether requests are taken: 200, or 503")
     async def health() -> Response:
         state = "draining" if service.draining else "ok" if service.is_alive else "stopped"
-        found = {"status": state, "run": run.directory.name, "task": task}
-        found |= {"batching": service.batching, "stream": service.no_stream is None}
+        found = {
+            "status": state,
+            "run": run.directory.name,
+            "task": run.config["task"]["name"],
+            "batching": service.batching,
+            "stream": service.no_stream is None,
+        }
         return _json(found, 200 if state == "ok" else 503)
 
     @app.get("/metrics", summary="Figures for Prometheus")
@@ -55,22 +72,21 @@ def make_app(service: Service) -> FastAPI:
         text, kind = service.metrics.text()
         return Response(text, media_type=kind)
 
-    @app.websocket("/stream")
-    async def stream(socket: WebSocket) -> None:
-        await socket.accept()
-        refusal = _no_session(service)
-        if refusal is not None:
-            await _end(socket, *refusal)
-            return
-        service.sessions.open += 1
-        try:
-            await _stream(service, socket)
-        except WebSocketDisconnect:
-            pass
-        finally:
-            service.sessions.open -= 1
 
-    return app
+async def _session(service: Service, socket: WebSocket) -> None:
+    """A session of a stream, if one may be opened."""
+    await socket.accept()
+    refusal = _no_session(service)
+    if refusal is not None:
+        await _end(socket, *refusal)
+        return
+    service.sessions.open += 1
+    try:
+        await _stream(service, socket)
+    except WebSocketDisconnect:
+        pass
+    finally:
+        service.sessions.open -= 1
 
 
 async def _predict(service: Service, request: Request) -> Response:
