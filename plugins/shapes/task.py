@@ -125,7 +125,7 @@ class OwnShapes(OwnData):
     def _roles(self, shapes: Sequence[Shape], columns: Columns) -> Roles:
         if self.trees and self.per == "whole":
             take_from_roots(shapes, columns, self.targets or ("label",))
-        return Roles.infer(columns, self.targets, self.goal, self.per)
+        return Roles.infer(columns, tuple(self.targets), self.goal, self.per)
 
     def _split(
         self, shapes: Sequence[Shape], columns: Columns, roles: Roles, given: list[str]

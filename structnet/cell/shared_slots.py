@@ -37,7 +37,7 @@ def _by_slot(cell: Any, distinct: int) -> dict[str, torch.Size]:
         raise _unknown(cell, distinct)
     made, args, options = vars(cell)["_made_with"]
     with torch.device("meta"):
-        larger = made(*args[:2], cell.arity + 1, **options)
+        larger = made(*args[:2], args[2] + 1, **options)
     own = dict(cell.named_parameters())
     found = {n: p.shape for n, p in larger.named_parameters() if p.shape != own[n].shape}
     if any("." in name for name in found):
