@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from safetensors.torch import save
@@ -67,7 +67,7 @@ class Run:
     topology: Topology
 
     @classmethod
-    def compose(cls, config: Config, directory: Path) -> "Run":
+    def compose(cls, config: Config, directory: Path) -> Self:
         """Create task and topology; ValueError or KeyError if one is unknown or they don't fit."""
         task = create(registry.tasks, config["task"])
         topology = create(registry.topologies, config["topology"])
@@ -77,12 +77,12 @@ class Run:
         return cls(directory, config, task, topology)
 
     @classmethod
-    def open(cls, directory: str | Path) -> "Run":
+    def open(cls, directory: str | Path) -> Self:
         """The run that a directory holds; FileNotFoundError if there is none."""
         return cls.compose(saved_config(directory), Path(directory))
 
     @classmethod
-    def new(cls, config: Config) -> "Run":
+    def new(cls, config: Config) -> Self:
         """A run in the directory that the configuration names, or in a new one, created here.
 
         ValueError if the directory that the configuration names is in use.
