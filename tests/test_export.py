@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,34 @@ def differs(place, net, topology, finish=None, count=16):
 def test_a_net_on_any_topology_gives_what_torch_gives(topology, tmp_path):
     net = make(topology, num_layers=2)
     assert differs(tmp_path, net, topology) < 1e-5
+
+
+@pytest.mark.parametrize("topology", ["chain", "tree"])
+@pytest.mark.parametrize("with_words", [False, True])
+def test_numbers_beside_tokens_and_a_condition_enter(topology, with_words, tmp_path):
+    words = sn.Vocabulary({"a": 2, "b": 1}) if with_words else None
+    topology = sn.topologies.create(topology)
+    net = make(topology, sizes=Sizes(words, 2, 3, condition=4))
+    model = written(tmp_path, net, topology)
+    assert (model.about["input_size"], model.about["condition_size"]) == (2, 4)
+    scored = Scored(net, None)
+    assert verify.verify(model, net, topology, scored, 12, seed=0) < 1e-5
+    # As the JSON of samples says it.
+    (batch,) = islice(verify.random_batches(net, topology, model.about, 1, 0), 1)
+    model.about["words"] = None if words is None else ["", *words.counts]
+    sample = {"features": batch.x.numbers.tolist() if with_words else batch.x.tolist()}
+    if with_words:
+        ids, ptr = batch.x.tokens.ids.tolist(), batch.x.tokens.ptr.tolist()
+        sample["tokens"] = [ids[a:b] for a, b in pairwise(ptr)]
+    sample["condition"] = batch.condition[0].tolist()
+    tables = [verify.predecessors(plan, topology)[0] for plan in batch.plans]
+    sample["predecessors"] = dict(zip(model.about["directions"], tables, strict=True))
+    plans, given = samples.entering([sample], model.about)
+    expected = verify.outputs(net, scored, batch)
+    assert np.allclose(model.run(plans, **given), expected, atol=1e-5)
+    sample["condition"] = [1.0]
+    with pytest.raises(ValueError, match='sample 0 has no "condition" of 4 numbers'):
+        samples.entering([sample], model.about)
 
 
 @pytest.mark.parametrize("arity", [1, 3, None])

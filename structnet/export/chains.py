@@ -16,6 +16,7 @@ from structnet.export.parts import Project, Scored, Step, rows_of
 from structnet.nn import readout as readouts
 from structnet.nn.apart import Apart
 from structnet.nn.embedding import OneHot
+from structnet.nn.input_layer import BesideNumbers
 from structnet.nn.net import Net
 from structnet.registry import readouts as known
 from structnet.registry import topologies
@@ -36,6 +37,10 @@ def without_chain(net: Net, topology: Topology, ways: dict[str, str] | None) -> 
     """Why a net is not exported as one file of chains; None where it is."""
     if ways is None:
         return f"{topologies.called(topology)} is not one of chains"
+    if isinstance(net.input, BesideNumbers):
+        return "nodes have tokens and numbers, which enter side by side"
+    if net.condition is not None:
+        return "samples have a condition, which joins the input of their nodes"
     if not isinstance(net.readout, FITTING):
         return f"{known.called(net.readout)} reads nodes by their numbers"
     return None

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from structnet.data.regression import Regression
 from structnet.export.further import add_forms, verify_forms
 from structnet.export.model import Exported, export
 from structnet.export.onnx import import_onnx
@@ -83,21 +82,22 @@ def check_new(out: Path) -> None:
 
 def finish_of(run: Run) -> Any:
     """What a task does with the head's outputs: its unit, where it predicts numbers."""
-    return run.task.values if isinstance(run.task, Regression) else None
+    return run.task.values if run.task.predicts_numbers else None
 
 
 def exported(run: Run, net: Any, scored: Scored) -> Exported:
     """The files of a run's net, with the programs that run them and the description."""
     task, topology = run.task, run.topology
     found = export(net, topology, finish_of(run))
-    is_number = isinstance(task, Regression)
+    is_number = task.predicts_numbers
     classes = list(map(str, task.classes))
     words = task.vocabulary
     found.about |= {
         "task": run.config["task"]["name"],
         "words": None if words is None else ["", *words.counts],
         "classes": classes if classes and not is_number else None,
-        "unit": task.unit if isinstance(task, Regression) else None,
+        "unit": task.unit if is_number else None,
+        "learned": {name: getattr(task, name) for name in task.learned},
     }
     add_forms(found, net, topology, scored, run.config["cell"])
     found.files[DESCRIPTION] = _json(found.about)
@@ -127,12 +127,15 @@ def _example(run: Run, batch: Any, about: Any) -> dict[str, bytes]:
     tables = [predecessors(plan, run.topology)[0] for plan in batch.plans]
     given = input_of(batch)
     size = len(tables[0])
-    if about["words"] is None:
-        sample: dict[str, Any] = {"features": given["x"][:size].tolist()}
-    else:
+    sample: dict[str, Any] = {}
+    if "ids" in given:
         ptr, ids = given["ptr"].tolist(), given["ids"].tolist()
         bags = [ids[a:b] for a, b in pairwise(ptr[: size + 1])]
-        sample = {"tokens": [[about["words"][one] or 0 for one in bag] for bag in bags]}
+        sample["tokens"] = [[about["words"][one] or 0 for one in bag] for bag in bags]
+    if "x" in given:
+        sample["features"] = given["x"][:size].tolist()
+    if "condition" in given:
+        sample["condition"] = given["condition"][0].tolist()
     sample["predecessors"] = dict(zip(about["directions"], tables, strict=True))
     return {EXAMPLE: _json(sample)}
 

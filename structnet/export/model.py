@@ -17,6 +17,7 @@ from structnet.export.parts import (
     Counted,
     EdgeTermsOf,
     Embedded,
+    Entering,
     Leave,
     Output,
     Project,
@@ -26,6 +27,7 @@ from structnet.export.parts import (
 from structnet.export.refusal import check_exportable
 from structnet.nn.apart import Apart
 from structnet.nn.embedding import OneHot
+from structnet.nn.input_layer import BesideNumbers
 from structnet.nn.net import Net
 from structnet.nn.recurrence import Recurrence
 from structnet.nn.stack import Stack
@@ -98,17 +100,28 @@ def chain_directions(topology: Topology) -> dict[str, str] | None:
 
 def _add_input(found: Exported, net: Net) -> int:
     """Add input.onnx; the size of what enters the lowest layer."""
-    if isinstance(net.input, nn.Identity):
-        size = net.entering
-        found.add("input", net.input, {"x": torch.randn(NODES, size)}, "the input")
-        found.about |= {"input_size": size}
-        return size
     layer: Any = net.input
-    module = Counted(layer) if isinstance(layer, OneHot) else Embedded(layer)
-    ids = torch.zeros(7, dtype=torch.int64)
-    inputs = {"ids": ids, "node": torch.arange(7) // 2, "ptr": torch.tensor([0, 2, 4, 6, 7, 7])}
-    found.add("input", module, inputs, "net.input")
-    found.about |= {"input_size": None}
+    numbers = net.entering - (net.condition.size if net.condition is not None else 0)
+    tokens = None
+    if isinstance(layer, BesideNumbers):
+        layer = layer.layer
+        numbers -= layer.size if isinstance(layer, OneHot) else layer.embedding_dim
+    elif not isinstance(layer, nn.Identity):
+        numbers = 0
+    if not isinstance(layer, nn.Identity):
+        tokens = Counted(layer) if isinstance(layer, OneHot) else Embedded(layer)
+    condition = 0 if net.condition is None else net.condition.size
+    module = Entering(tokens, numbers > 0, condition > 0)
+    every = {
+        "ids": torch.zeros(7, dtype=torch.int64),
+        "node": torch.arange(7) // 2,
+        "ptr": torch.tensor([0, 2, 4, 6, 7, 7]),
+        "x": torch.randn(NODES, numbers),
+        "condition": torch.randn(3, condition),
+        "sample": torch.tensor([0, 0, 1, 2, 2]),
+    }
+    found.add("input", module, {name: every[name] for name in module.names}, "net.input")
+    found.about |= {"input_size": numbers or None, "condition_size": condition or None}
     return net.entering
 
 

@@ -51,6 +51,38 @@ class Counted(nn.Module):
         return none.index_put((node, ids), ones, accumulate=True)
 
 
+class Entering(nn.Module):
+    """What enters the lowest layer: of tokens, of numbers, and of what samples are given beside.
+
+    Called with what `names` says, it returns them side by side, (N, size).
+
+    Arguments:
+        tokens: what enters for tokens; None without any.
+        numbers: whether nodes have numbers, x (N, D).
+        condition: whether samples have a condition (B, C) that joins their nodes' input.
+    """
+
+    def __init__(self, tokens: nn.Module | None, numbers: bool, condition: bool):
+        super().__init__()
+        self.tokens, self.numbers, self.condition = tokens, numbers, condition
+        self.names = [
+            *(("ids", "node", "ptr") if tokens is not None else ()),
+            *(("x",) if numbers else ()),
+            *(("condition", "sample") if condition else ()),
+        ]
+
+    def forward(self, *given: Tensor) -> Tensor:
+        by_name = dict(zip(self.names, given, strict=True))
+        found = []
+        if self.tokens is not None:
+            found.append(self.tokens(by_name["ids"], by_name["node"], by_name["ptr"]))
+        if self.numbers:
+            found.append(by_name["x"])
+        if self.condition:
+            found.append(by_name["condition"][by_name["sample"]])
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+
 class Project(nn.Module):
     """The input's half of all gates, (N, I) -> (N, G)."""
 

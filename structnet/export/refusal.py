@@ -7,6 +7,7 @@ from torch import nn
 from structnet.export.onnx import NotExportable
 from structnet.nn.embedding import Embedding, OneHot
 from structnet.nn.head import JointHead
+from structnet.nn.input_layer import BesideNumbers
 from structnet.nn.net import Net
 from structnet.registry import heads, nets
 
@@ -34,7 +35,13 @@ def check_exportable(net: Any) -> None:
             f"{heads.called(net.head)} searches for the best classes of a sample together, which "
             "has no exported form: train with head=softmax"
         )
-    if not isinstance(net.input, Embedding | OneHot | nn.Identity):
+    if net.condition is not None and net.condition.reads == "initial":
+        raise NotExportable(
+            "net.condition=initial gives chains states to start from, which has no exported form: "
+            "train with net.condition=input"
+        )
+    layer = net.input.layer if isinstance(net.input, BesideNumbers) else net.input
+    if not isinstance(layer, Embedding | OneHot | nn.Identity):
         raise NotExportable(
             "net.characters reads the bytes of words, which has no exported form: train with "
             "net.characters=null"

@@ -39,11 +39,11 @@ class Model:
         return self.sessions[name].run(None, {one: given[one] for one in wanted})
 
     def run(self, plans, edge_x=None, **entering):
-        """The outputs, given a plan per direction, and x or the ids, node and ptr of tokens."""
-        (x,) = self.call("input.onnx", **entering)
-        h = np.concatenate([self.stack(one, x, plans, edge_x) for one in self.about["stacks"]], 1)
+        """The outputs, given a plan per direction, and what enters, by the names of input.onnx."""
         ptr = plans[0]["ptr"]
         sample = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+        (x,) = self.call("input.onnx", **{"sample": sample, **entering})
+        h = np.concatenate([self.stack(one, x, plans, edge_x) for one in self.about["stacks"]], 1)
         sinks = {f"sinks_{i}": plan["sinks"] for i, plan in enumerate(plans)}
         return self.call("head.onnx", h=h, sample=sample, ptr=ptr, **sinks)[0]
 

@@ -1,9 +1,9 @@
 """Samples in JSON, as the plans and inputs of `Model.run`; with numpy alone.
 
-A sample is {"tokens": [...]} with a word, an id or a list of them for every node, or
-{"features": [[...], ...]}, and "predecessors": {DIRECTION: [[...], ...]} with those of every node:
-as many as there are slots, -1 where absent, or any number of unordered ones; n + j is initial state
-j of a sample of n nodes. A chain needs no predecessors.
+A sample is {"tokens": [...]} with a word, an id or a list of them for every node, {"features":
+[[...], ...]}, or both, "condition": [...] where the net reads one, and "predecessors": {DIRECTION:
+[[...], ...]} with those of every node: as many as there are slots, -1 where absent, or any number
+of unordered ones; n + j is initial state j of a sample of n nodes. A chain needs no predecessors.
 """
 
 import json
@@ -23,23 +23,34 @@ def read_samples(path, about):
 
 def entering(samples, about):
     """The same for samples that are read already."""
-    key = "features" if about["words"] is None else "tokens"
+    keys = [key for key, of in (("tokens", "words"), ("features", "input_size")) if about[of]]
     for number, sample in enumerate(samples):
-        _check(number, sample, key, about)
+        for key in keys:
+            _check(number, sample, key, about)
+        size = about["condition_size"]
+        if size and len(sample.get("condition", ())) != size:
+            raise ValueError(f'sample {number} has no "condition" of {size} numbers')
     pairs = list(zip(about["directions"], about["arities"], strict=True))
-    tables = [[_predecessors(one, name, key, about) for one in samples] for name, _ in pairs]
+    tables = [[_predecessors(one, name, keys[0], about) for one in samples] for name, _ in pairs]
     plans = [schedule(one, arity) for one, (_, arity) in zip(tables, pairs, strict=True)]
-    if about["words"] is None:
-        return plans, {"x": np.array([row for one in samples for row in one[key]], np.float32)}
+    given = {}
+    if about["condition_size"]:
+        given["condition"] = np.array([one["condition"] for one in samples], np.float32)
+    if "features" in keys:
+        given["x"] = np.array([row for one in samples for row in one["features"]], np.float32)
+    return plans, {**given, **(_tokens(samples, about) if "tokens" in keys else {})}
+
+
+def _tokens(samples, about):
     known = {word: number for number, word in enumerate(about["words"])}
-    bags = [bag if isinstance(bag, list) else [bag] for one in samples for bag in one[key]]
+    bags = [bag if isinstance(bag, list) else [bag] for one in samples for bag in one["tokens"]]
     # Number 0 is the unknown word.
     ids = [known.get(one, 0) if isinstance(one, str) else one for bag in bags for one in bag]
     if any(not 0 <= one < len(known) for one in ids):
         raise ValueError(f"an id of a token is below 0 or not below {len(known)}")
     ptr = np.cumsum([0, *map(len, bags)])
     node = np.repeat(np.arange(len(bags)), np.diff(ptr))
-    return plans, {"ids": np.array(ids, np.int64), "node": node, "ptr": ptr}
+    return {"ids": np.array(ids, np.int64), "node": node, "ptr": ptr}
 
 
 def _check(number, sample, key, about):

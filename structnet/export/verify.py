@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from structnet.data.batch import Batch, Sample, Tokens, collate
+from structnet.data.mixed import Mixed
 from structnet.export.parts import Scored
 from structnet.export.samples import schedule
 from structnet.export.structures import num_edges, num_nodes, random_structures
+from structnet.nn.input_layer import BesideNumbers
 from structnet.nn.net import Net
 from structnet.topology.base import Topology
 from structnet.topology.levels import ptr_of
@@ -76,11 +78,16 @@ def outputs(net: Net, scored: Scored, batch: Batch) -> Any:
 def input_of(batch: Batch) -> dict[str, Any]:
     """The input of a batch, by the names that the runtime takes it by."""
     found = {} if batch.edge_x is None else {"edge_x": batch.edge_x.numpy()}
-    if isinstance(batch.x, Tokens):
-        ids, ptr = batch.x.ids.numpy(), batch.x.ptr.numpy()
-        node = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
-        return found | {"ids": ids, "node": node, "ptr": ptr}
-    return found | {"x": batch.x.numpy()}
+    if batch.condition is not None:
+        found["condition"] = batch.condition.numpy()
+    x = batch.x
+    tokens = x.tokens if isinstance(x, Mixed) else x if isinstance(x, Tokens) else None
+    if tokens is not None:
+        ids, ptr = tokens.ids.numpy(), tokens.ptr.numpy()
+        found |= {"ids": ids, "node": np.repeat(np.arange(len(ptr) - 1), np.diff(ptr)), "ptr": ptr}
+    if not isinstance(x, Tokens):
+        found["x"] = (x.numbers if isinstance(x, Mixed) else x).numpy()
+    return found
 
 
 def arrays(plan: Plan) -> dict[str, Any]:
@@ -114,13 +121,25 @@ def _sample(structure: Any, topology: Topology, about: Any, net: Any, random: An
     if about["edge_size"]:
         shape = num_edges(structure), about["edge_size"]
         edge_x = random.standard_normal(shape).astype(np.float32)
+    condition = None
+    if about["condition_size"]:
+        condition = random.standard_normal(about["condition_size"]).astype(np.float32)
+    return Sample(structure, _input(nodes, about, net, random), 0, edge_x=edge_x,
+                  condition=condition)  # fmt: skip
+
+
+def _input(nodes: int, about: Any, net: Any, random: Any) -> Any:
+    """Random input of nodes: numbers, tokens, or both."""
+    numbers = None
     if about["input_size"] is not None:
-        x: Any = random.standard_normal((nodes, about["input_size"])).astype(np.float32)
-    else:
-        # Most nodes have a token, some none and some several.
-        counts = random.choice([0, 1, 1, 1, 3], nodes)
-        x = Tokens(random.integers(0, len(net.input.dropout.counts), counts.sum()), ptr_of(counts))
-    return Sample(structure, x, 0, edge_x=edge_x)
+        numbers = random.standard_normal((nodes, about["input_size"])).astype(np.float32)
+    layer = net.input.layer if isinstance(net.input, BesideNumbers) else net.input
+    if not hasattr(layer, "dropout"):
+        return numbers
+    # Most nodes have a token, some none and some several.
+    counts = random.choice([0, 1, 1, 1, 3], nodes)
+    tokens = Tokens(random.integers(0, len(layer.dropout.counts), counts.sum()), ptr_of(counts))
+    return tokens if numbers is None else Mixed(tokens, numbers)
 
 
 def _plans(topology: Topology, batch: Batch, about: Any) -> Iterator[Sequence[dict[str, Any]]]:
