@@ -69,7 +69,8 @@ def _reader(path: Path, trees: bool) -> Reader | None:
     if trees:
         is_tree = kind_of(path) is not None or name.endswith(JSON)
         return (lambda: read_trees(path)) if is_tree else None
-    if Path(name).stem in graph_tables.NAMES:
+    # A table of the folder, unless it has none of edges.
+    if Path(name).stem in graph_tables.NAMES and graph_tables.find_tables(path.parent) is not None:
         return None
     if name.endswith(JSON):
         return lambda: graphs.read_graphs(path)

@@ -201,6 +201,9 @@ class OwnShapes(OwnData):
         for read in find(path, self.trees).values():
             yield from self.encoder.samples_of(list(read()), topology, self.trees)
 
+    def read_data(self, data: Any, topology: sn.Topology) -> Iterator[sn.Sample]:
+        yield from self.encoder.samples_of(list(shapes_of(data, self.trees)), topology, self.trees)
+
     def read_record(
         self, record: Mapping[str, Any], place: Any, topology: sn.Topology
     ) -> sn.Sample:

@@ -55,8 +55,7 @@ class OwnData(ClassesOrNumbers):
     suggested: ClassVar = {"trainer": {"max_epochs": 30, "patience": 8}}
     # What was learned of the columns, as plain data; None before.
     schema: Any = None
-    # A frame or other data in memory, in place of root.
-    data: Any = None
+    takes_data: ClassVar = True
 
     def __init__(
         self,

@@ -72,8 +72,7 @@ class Forecast(sn.Task):
     known: Any = None
     # The fingerprints of what was trained on; None before.
     files: Any = None
-    # A data frame in place of root.
-    data: Any = None
+    takes_data: ClassVar = True
 
     def __init__(
         self,

@@ -235,6 +235,12 @@ class OwnSequences(OwnData):
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         yield from self._of_table(read_table(path, self.ignore))
 
+    def read_data(self, data: Any, topology: sn.Topology) -> Iterator[sn.Sample]:
+        if hasattr(data, "__arrow_c_stream__"):
+            yield from self._of_table(read_table(data, self.ignore))
+        else:
+            yield from super().read_data(data, topology)
+
     def read_record(
         self, record: Mapping[str, Any], place: Any, topology: sn.Topology
     ) -> sn.Sample:
