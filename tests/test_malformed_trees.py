@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from structnet.plugins.tree.brackets import read_brackets
 from structnet.plugins.tree.listops.expression import read_expressions
 from structnet.plugins.tree.pairs import formula, sentences
-from structnet.plugins.tree.treebanks.reading import read_trees
+from structnet.plugins.treebanks.brackets import read_brackets
+from structnet.plugins.treebanks.reading import read_trees
 
 
 def rows(*words):

@@ -17,7 +17,6 @@ from commands import SMALL, call, opened, refused
 import structnet as sn
 from structnet.plugins.files.lines import Line
 from structnet.plugins.text.corpora import nltk_corpus
-from structnet.plugins.tree.brackets import bracketed, read_treebank
 from structnet.plugins.tree.nets.parser import Parser
 from structnet.plugins.tree.parsing import evalb
 from structnet.plugins.tree.parsing.beam import Wanted, search
@@ -30,8 +29,9 @@ from structnet.plugins.tree.parsing.constituents import (
 )
 from structnet.plugins.tree.parsing.gold import ANY, Gold
 from structnet.plugins.tree.parsing.nodes import Nodes
-from structnet.plugins.tree.treebanks import changes
-from structnet.plugins.tree.treebanks.reading import read_sample
+from structnet.plugins.treebanks import changes
+from structnet.plugins.treebanks.brackets import bracketed, read_treebank
+from structnet.plugins.treebanks.reading import read_sample
 
 SENTENCES = (
     "(S (NP (DT the) (JJ old) (NN dog)) (VP (VBD saw) (NP (PRP it))) (. .))",

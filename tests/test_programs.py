@@ -13,7 +13,7 @@ from commands import SMALL, call, refused
 
 import structnet as sn
 from structnet.plugins.code import grammars
-from structnet.plugins.tree.treebanks.programs import read_programs
+from structnet.plugins.treebanks.programs import read_programs
 
 needs_c = pytest.mark.skipif(
     grammars.find_spec("tree_sitter") is None or grammars.find_spec("tree_sitter_c") is None,

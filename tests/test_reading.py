@@ -19,7 +19,7 @@ from structnet.plugins.files import images as files
 from structnet.plugins.files.lines import read_lines
 from structnet.plugins.graph.molecules.tagged import read_indices
 from structnet.plugins.graph.tasks.enas import read_architectures
-from structnet.plugins.tree.brackets import read_brackets
+from structnet.plugins.treebanks.brackets import read_brackets
 from structnet.run.plain import read_json
 from structnet.run.saved import read_metrics, saved_config
 from structnet.system import reading

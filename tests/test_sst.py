@@ -9,7 +9,7 @@ from commands import SST, WORDS, needs_sst, write_sst
 
 import structnet as sn
 from structnet.data.batch import collate
-from structnet.plugins.tree.brackets import read_brackets, read_line
+from structnet.plugins.treebanks.brackets import read_brackets, read_line
 
 HERE = Path("trees.txt")
 

@@ -19,10 +19,10 @@ import structnet as sn
 from structnet.cli.errors import _text
 from structnet.plugins.files.lines import Line
 from structnet.plugins.text.corpora import nltk_corpus
-from structnet.plugins.tree.brackets import read_treebank
-from structnet.plugins.tree.treebanks import changes
-from structnet.plugins.tree.treebanks.heads import head_child
-from structnet.plugins.tree.treebanks.reading import of_networkx, of_nltk, read_sample, read_trees
+from structnet.plugins.treebanks import changes
+from structnet.plugins.treebanks.brackets import read_treebank
+from structnet.plugins.treebanks.heads import head_child
+from structnet.plugins.treebanks.reading import of_networkx, of_nltk, read_sample, read_trees
 from structnet.training.mistakes import Wrong, _mistake
 
 SENTENCE = "(S (NP (DT the) (NN dog)) (VP (VBD saw) (NP (PRP it))) (. .))"

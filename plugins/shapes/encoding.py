@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.sequence.records.static import Static
 from structnet.plugins.shapes.columns import Columns, columns_of, parted
 from structnet.plugins.shapes.graphs import both_ways
 from structnet.plugins.shapes.roles import ID, Roles
 from structnet.plugins.shapes.shape import Shape
 from structnet.plugins.tables.schema import Kind, Schema
+from structnet.plugins.tables.static import Static
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.targets import classes_of, encode_classes, encode_numbers
 from structnet.plugins.tables.values import names_of

@@ -8,7 +8,7 @@ from structnet.plugins.shapes.graphml import read_graphml
 from structnet.plugins.shapes.json_lines import LINES
 from structnet.plugins.shapes.shape import Shape
 from structnet.plugins.shapes.trees import read_trees
-from structnet.plugins.tree.treebanks.reading import kind_of
+from structnet.plugins.treebanks.reading import kind_of
 
 JSON = (*LINES, ".json")
 # Files that hold code to be run, or may.

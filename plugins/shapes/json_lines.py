@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 import structnet as sn
 from structnet.plugins.files.lines import shown
 from structnet.plugins.shapes.shape import Place, described
-from structnet.plugins.tree.treebanks.json_text import unwrapped, values
+from structnet.plugins.treebanks.json_text import unwrapped, values
 
 # The most bytes of a line: no single tree or graph is larger.
 LONGEST = 1 << 28

@@ -4,10 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from structnet.plugins.files.lines import shown
-from structnet.plugins.sequence.records.grouping import TARGETS
 from structnet.plugins.shapes.columns import Columns
 from structnet.plugins.tables.table import Table
-from structnet.plugins.tables.targets import Goal, infer_goal
+from structnet.plugins.tables.targets import TARGETS, Goal, infer_goal
 
 # What the column with ids is called.
 ID = "id"

@@ -30,10 +30,10 @@ from structnet.plugins.shapes.shape import (
     numbered,
 )
 from structnet.plugins.text.conllu import FORM, NOTHING, features_in, read_rows
-from structnet.plugins.tree.brackets import read_line, read_treebank
-from structnet.plugins.tree.treebanks.dependencies import heads
-from structnet.plugins.tree.treebanks.reading import kind_of, of_nltk
-from structnet.plugins.tree.treebanks.tree import LabelledTree, below_no_root
+from structnet.plugins.treebanks.brackets import read_line, read_treebank
+from structnet.plugins.treebanks.dependencies import heads
+from structnet.plugins.treebanks.reading import kind_of, of_nltk
+from structnet.plugins.treebanks.tree import LabelledTree, below_no_root
 
 PARENTS = ("parent", "parents")
 # The columns of CoNLL-U that are a node's own, by their places.

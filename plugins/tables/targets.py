@@ -13,6 +13,8 @@ from structnet.plugins.tables.values import as_number, names_of
 Goal = Literal["class", "number"]
 # A column of whole numbers with at most this many different ones is taken for classes.
 MOST_CLASSES = 20
+# What a column of targets is often called, in small letters.
+TARGETS = ("label", "target", "class", "y", "outcome")
 
 
 def infer_goal(table: Table, names: Sequence[str], given: Goal | None) -> Goal:

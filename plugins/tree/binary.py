@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from structnet.plugins.tree.brackets import Place, mistake, read_line
+from structnet.plugins.treebanks.brackets import Place, mistake, read_line
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.tree import LabelledTree
 
 # Deeper nodes are not indented further, and longer phrases are cut.
 MOST_LEVELS, SHOWN = 24, 60

@@ -5,8 +5,8 @@ import re
 import numpy as np
 
 import structnet as sn
-from structnet.plugins.tree.brackets import read_line
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.brackets import read_line
+from structnet.plugins.treebanks.tree import LabelledTree
 
 # Every bracket begins with a number, which is then a label.
 LABELLED = re.compile(r"\(\s*[0-9]+(?=[\s()])")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structnet.plugins.tree.class_tree import ClassTree, is_dark
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.tree import LabelledTree
 
 # More can't be told apart by eye, and take long to draw.
 MOST_NODES = 1000

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 import structnet as sn
 from structnet.plugins.sequence.records.roles import Roles
 from structnet.plugins.sequence.records.sequences import Sequences
-from structnet.plugins.sequence.records.static import Static
 from structnet.plugins.tables.schema import Kind, Schema
+from structnet.plugins.tables.static import Static
 from structnet.plugins.tables.targets import classes_of, encode_classes, encode_numbers
 
 

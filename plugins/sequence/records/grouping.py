@@ -17,7 +17,6 @@ IDS = (
 ORDERS = (
     "time", "timestamp", "date", "datetime", "t", "ds", "step", "order", "position", "index",
 )  # fmt: skip
-TARGETS = ("label", "target", "class", "y", "outcome")
 
 
 def named(table: Table, given: str | None, known: Sequence[str], option: str) -> str | None:

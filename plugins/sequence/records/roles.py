@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from structnet.plugins.files.lines import shown
-from structnet.plugins.sequence.records.grouping import IDS, ORDERS, TARGETS, named, required
+from structnet.plugins.sequence.records.grouping import IDS, ORDERS, named, required
 from structnet.plugins.sequence.records.sequences import Sequences, gap_name
 from structnet.plugins.tables.table import Table
-from structnet.plugins.tables.targets import Goal, infer_goal
+from structnet.plugins.tables.targets import TARGETS, Goal, infer_goal
 from structnet.plugins.tables.values import names_of
 
 NAMES = ("id", "order", "target", "goal", "steps")

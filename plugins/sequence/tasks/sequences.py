@@ -20,7 +20,6 @@ from structnet.plugins.sequence.records.sequences import (
     group,
     join,
 )
-from structnet.plugins.sequence.records.static import Static
 from structnet.plugins.tables.features import of_nodes, summary
 from structnet.plugins.tables.prints import print_of_sample, prints_of
 from structnet.plugins.tables.reading import read_table
@@ -31,6 +30,7 @@ from structnet.plugins.tables.splitting import (
     warn_of_leaks,
     warn_of_twins,
 )
+from structnet.plugins.tables.static import Static
 from structnet.plugins.tables.store import store_folder
 from structnet.plugins.tables.table import Table, table_of
 from structnet.plugins.tables.task import OwnData

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from structnet.plugins.files.lines import Line, read_lines, shown
 from structnet.plugins.tree.binary import Binary, read_binary
-from structnet.plugins.tree.brackets import TOKEN, Place, mistake
+from structnet.plugins.treebanks.brackets import TOKEN, Place, mistake
 
 DIGITS = tuple("0123456789")
 OPERATORS: dict[str, Callable[[list[int]], int]] = {

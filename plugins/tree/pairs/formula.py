@@ -10,7 +10,7 @@ from pathlib import Path
 
 from structnet.plugins.files.lines import read_lines, shown
 from structnet.plugins.tree.binary import Binary, read_binary
-from structnet.plugins.tree.brackets import TOKEN, Place, mistake
+from structnet.plugins.treebanks.brackets import TOKEN, Place, mistake
 
 # The seven relations of natural logic (MacCartney and Manning 2009), as the files write them.
 RELATIONS = {

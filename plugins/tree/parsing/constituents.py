@@ -18,8 +18,8 @@ from structnet.plugins.tree.parsing import evalb
 from structnet.plugins.tree.parsing.evalb import Bracket
 from structnet.plugins.tree.parsing.gold import Gold, tree_part
 from structnet.plugins.tree.parsing.parses import Parses
-from structnet.plugins.tree.treebanks.changes import CHAIN
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.changes import CHAIN
+from structnet.plugins.treebanks.tree import LabelledTree
 
 Ints = np.ndarray
 # Whether a label is a word's, and the label.

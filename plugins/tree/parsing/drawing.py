@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.tree.brackets import bracketed
 from structnet.plugins.tree.class_tree import phrases
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.brackets import bracketed
+from structnet.plugins.treebanks.tree import LabelledTree
 
 # Around a label in a picture, in points, and from the root up to the top in inches.
 PADDING, ABOVE = 1.5, 0.6

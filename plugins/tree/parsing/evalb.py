@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from structnet.plugins.tree.brackets import TOP
+from structnet.plugins.treebanks.brackets import TOP
 
 PUNCTUATION = (",", ":", "``", "''", ".")
 SAME = {"PRT": "ADVP"}

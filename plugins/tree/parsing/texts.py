@@ -8,8 +8,8 @@ import numpy as np
 import structnet as sn
 from structnet.plugins.files.lines import Line, read_lines
 from structnet.plugins.text.tokenise import tokeniser
-from structnet.plugins.tree.brackets import read_line
-from structnet.plugins.tree.treebanks.reading import kind_of
+from structnet.plugins.treebanks.brackets import read_line
+from structnet.plugins.treebanks.reading import kind_of
 
 # How brackets in a text are written in a treebank.
 ESCAPED = {"(": "-LRB-", ")": "-RRB-", "[": "-LSB-", "]": "-RSB-", "{": "-LCB-", "}": "-RCB-"}

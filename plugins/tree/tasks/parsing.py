@@ -14,7 +14,6 @@ import structnet as sn
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.corpora import nltk_corpus
 from structnet.plugins.text.figures import figure_metric
-from structnet.plugins.tree.brackets import bracketed
 from structnet.plugins.tree.parsing import evalb
 from structnet.plugins.tree.parsing.constituents import (
     Label,
@@ -29,10 +28,11 @@ from structnet.plugins.tree.parsing.drawing import ParseTree
 from structnet.plugins.tree.parsing.gold import unknown_tree
 from structnet.plugins.tree.parsing.parses import Answer, Objective, Parses
 from structnet.plugins.tree.parsing.texts import is_tree, sentences, spelled_words, words_of
-from structnet.plugins.tree.treebanks import changes
-from structnet.plugins.tree.treebanks.reading import find_trees, read_trees, tree_files
-from structnet.plugins.tree.treebanks.splits import split_trees
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks import changes
+from structnet.plugins.treebanks.brackets import bracketed
+from structnet.plugins.treebanks.reading import find_trees, read_trees, tree_files
+from structnet.plugins.treebanks.splits import split_trees
+from structnet.plugins.treebanks.tree import LabelledTree
 
 FIGURES = ("precision", "recall", "f1")
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 import structnet as sn
 from structnet.plugins.text.tokenise import tokeniser
-from structnet.plugins.tree.brackets import read_brackets
 from structnet.plugins.tree.class_tree import Classes, ClassTree
 from structnet.plugins.tree.phrases import check_parts, read_phrases, suggested
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.brackets import read_brackets
+from structnet.plugins.treebanks.tree import LabelledTree
 
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 FINE = ("very negative", "negative", "neutral", "positive", "very positive")

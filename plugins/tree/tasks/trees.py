@@ -11,10 +11,10 @@ import structnet as sn
 from structnet.plugins.text.accuracy import accuracy
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.corpora import nltk_corpus
-from structnet.plugins.tree.treebanks import changes
-from structnet.plugins.tree.treebanks.reading import find_trees, read_files, tree_files
-from structnet.plugins.tree.treebanks.splits import split_trees
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks import changes
+from structnet.plugins.treebanks.reading import find_trees, read_files, tree_files
+from structnet.plugins.treebanks.splits import split_trees
+from structnet.plugins.treebanks.tree import LabelledTree
 
 # How many words of a node's name are shown before and after those that are left out.
 SHOWN = 4
@@ -167,7 +167,7 @@ class Trees(sn.Task):
         return {"accuracy": accuracy()}
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        from structnet.plugins.tree.treebanks import baselines
+        from structnet.plugins.treebanks import baselines
 
         features = baselines.features_around if self.dependencies else baselines.features_below
         splits = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from structnet.plugins.text.conllu import FORM, NOTHING, Row, read_rows
-from structnet.plugins.tree.treebanks.tree import LabelledTree, below_no_root
+from structnet.plugins.treebanks.tree import LabelledTree, below_no_root
 
 HEAD, RELATION = 6, 7
 

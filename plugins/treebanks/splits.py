@@ -5,8 +5,8 @@ from pathlib import Path
 
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.splitting import draw_splits
-from structnet.plugins.tree.treebanks.reading import read_files, read_sample
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.reading import read_files, read_sample
+from structnet.plugins.treebanks.tree import LabelledTree
 
 SPLITS = ("train", "validation", "test")
 Change = Callable[[Iterable[LabelledTree]], Iterator[LabelledTree]]

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from structnet.plugins.tree.treebanks.heads import head_child
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.heads import head_child
+from structnet.plugins.treebanks.tree import LabelledTree
 
 Binary = Literal["left", "right", "head"]
 # The label of words that the Penn Treebank has where none is written.

@@ -12,7 +12,7 @@ import numpy as np
 
 import structnet as sn
 from structnet.plugins.files.lines import Line, read_lines, shown
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.tree import LabelledTree
 
 # A word holds any character but brackets, spaces, tabs and line breaks; some a no-break space.
 TOKEN = re.compile(r"[()]|[^() \t\r\n]+")

@@ -10,11 +10,11 @@ from structnet.plugins.files.lines import Line, read_lines
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.corpora import nltk_corpus
 from structnet.plugins.text.sentences import find_files
-from structnet.plugins.tree.brackets import read_treebank
-from structnet.plugins.tree.treebanks.dependencies import read_dependencies
-from structnet.plugins.tree.treebanks.json_trees import read_json
-from structnet.plugins.tree.treebanks.programs import read_programs
-from structnet.plugins.tree.treebanks.tree import LabelledTree, in_preorder
+from structnet.plugins.treebanks.brackets import read_treebank
+from structnet.plugins.treebanks.dependencies import read_dependencies
+from structnet.plugins.treebanks.json_trees import read_json
+from structnet.plugins.treebanks.programs import read_programs
+from structnet.plugins.treebanks.tree import LabelledTree, in_preorder
 
 Kind = Literal["brackets", "conllu", "json"]
 BRACKETS = (".mrg", ".ptb", ".prd", ".parse", ".penn", ".tree", ".trees", ".txt")

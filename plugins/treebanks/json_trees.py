@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import structnet as sn
-from structnet.plugins.tree.treebanks.json_text import Value, values
-from structnet.plugins.tree.treebanks.tree import LabelledTree, in_preorder
+from structnet.plugins.treebanks.json_text import Value, values
+from structnet.plugins.treebanks.tree import LabelledTree, in_preorder
 
 NODE = ("label", "word", "children")
 FLAT = ("labels", "words", "parents")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.tree import LabelledTree
 
 # Of the words below a node, how many of the first and of the last are features.
 ENDS = 6

@@ -8,7 +8,7 @@ import numpy as np
 
 import structnet as sn
 from structnet.plugins.code.grammars import definitions
-from structnet.plugins.tree.treebanks.tree import LabelledTree
+from structnet.plugins.treebanks.tree import LabelledTree
 
 
 def read_programs(files: Iterable[Path], language: str) -> Iterator[LabelledTree]:
