@@ -273,6 +273,9 @@ def test_third_parties_that_are_imported_are_required():
             if root == "triton":
                 # It comes with torch for CUDA; whoever asks for the kernels has it or is told.
                 assert path.parent.name in ("fused", "triton")
+            elif root == "samples":
+                # It is copied into the same folder.
+                assert name_of(path) == "structnet/export/runtime.py"
             elif root != "structnet" and root not in sys.stdlib_module_names:
                 assert known.get(root, root) in required, f"{name_of(path)} imports {root}"
 

@@ -16,7 +16,7 @@ import torch
 
 from structnet.export.further import add_forms, verify_forms
 from structnet.export.model import Exported, export
-from structnet.export.onnx import import_onnx
+from structnet.export.onnx import check_onnx
 from structnet.export.parts import Scored
 from structnet.export.plan_format import PLAN
 from structnet.export.verify import (
@@ -47,7 +47,7 @@ def export_run(run: Run, out: Path, count: int = 200) -> dict[str, Any]:
         out: the folder.
         count: how many random structures are compared with torch; 0 for none.
     """
-    import_onnx()
+    check_onnx()
     check_new(out)
     net: Any = run.load_net().eval()
     scored = Scored(net, finish_of(run))

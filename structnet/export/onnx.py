@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -19,15 +20,11 @@ class NotExportable(ValueError):
     """A net, or a part of one, that has no form as ONNX."""
 
 
-def import_onnx() -> None:
-    """Import what export needs; ModuleNotFoundError names what is missing, and how to get it."""
+def check_onnx() -> None:
+    """ModuleNotFoundError names what export needs and is missing, and how to get it."""
     for name in NEEDED:
-        try:
-            __import__(name)
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"export needs {name}, which is not installed: {EXTRA}"
-            ) from error
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"export needs {name}, which is not installed: {EXTRA}")
 
 
 @dataclass(frozen=True)
