@@ -117,3 +117,31 @@ def test_graphs_in_memory_are_trained_on_and_predicted(tmp_path):
     )  # fmt: skip
     found = run.predict(every[:3])
     assert len(found.classes) == 3 and set(found.classes) <= {"high", "low"}
+
+
+def test_a_frame_of_series_is_forecast_exported_and_served(tmp_path):
+    days = pd.date_range("2024-01-01", periods=60)
+    frame = pd.DataFrame(
+        [
+            {"shop": shop, "day": day, "sales": float(10 + shop + at % 7)}
+            for shop in range(3)
+            for at, day in enumerate(days)
+        ]
+    )
+    run = sn.fit(
+        "forecast", {"hidden_size": 4}, data=frame, id="shop", horizon=3,
+        trainer={"max_epochs": 1, "num_workers": 0}, run=tmp_path / "run", quiet=True,
+    )  # fmt: skip
+    found = run.predict(frame)
+    assert len(found) == 3 * 3
+    assert np.isfinite(found["sales"]).all() and "sales 0.9" in found
+    status, _, err = call("export", f"run={run.directory}", f"out={tmp_path / 'model'}")
+    assert status == 0, err
+    rows = frame[frame["shop"] == 1].assign(day=lambda one: one["day"].astype(str))
+    rows = rows.to_dict("records")
+    with serving(run.directory) as (_, port):
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/predict", json.dumps({"rows": rows}).encode()
+        )
+        said = json.loads(urllib.request.urlopen(asked).read())
+    assert len(said) == 3

@@ -215,7 +215,11 @@ def test_what_is_no_structure_is_refused_in_words(topology, wrong):
         ("chain", [3.0], "a sequence is its length, a whole number of steps from 1 on, got 3.0"),
         ("diagonal", (3, 4), r"a grid has 2 sizes, \(height, width\), whole numbers .* got 3"),
         ("tree", [[[1, 2], [3]]], "an integer table .* all rows of the same length"),
-        ("graph", [[0, 1]], "a graph is sn.Edges or .* or a networkx graph, got list"),
+        (
+            "graph",
+            [[0, 1]],
+            "a graph is sn.Edges or .* or a networkx graph, or a mapping with edge_index, got list",
+        ),
         ("chain", [nx.DiGraph()], "Chain takes a sequence, got a networkx DiGraph"),
     ],
 )

@@ -49,8 +49,16 @@ class Predictions(Sequence[Prediction]):
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """The predicted numbers (n,); NaN for a class."""
+        """The predicted numbers (n,), or (n, T) where each is of several; NaN for a class."""
+        if self.outputs:
+            rows = [[(one.values or {})[name] for name in self.outputs] for one in self.found]
+            return np.array(rows, np.float64)
         return np.array([_or_nan(one.value) for one in self.found], np.float64)
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """The names of the numbers, in the order of the columns of `values`; empty for one."""
+        return list(next((one.values for one in self.found if one.values), {}))
 
     @property
     def samples(self) -> NDArray[Any]:
@@ -74,6 +82,9 @@ class Predictions(Sequence[Prediction]):
         if any(one.node is not None for one in self.found):
             yield "sample", self.samples
             yield "node", self.nodes
+        if self.outputs:
+            yield from zip(self.outputs, self.values.T, strict=True)
+            return
         if any(one.value is not None for one in self.found):
             yield "value", self.values
             return
