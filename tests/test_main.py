@@ -159,7 +159,8 @@ def test_the_saved_configuration_is_plain_data():
     text = (trained() / "config.yaml").read_text()
     config = yaml.safe_load(text)
     assert "!" not in text and "_target_" not in text
-    assert config["topology"] == {"name": "tree", "arity": 2, "direction": "up"}
+    tree = {"name": "tree", "arity": 2, "distinct": None, "direction": "up"}
+    assert config["topology"] == tree
     assert config["net"]["hidden_size"] == 4 and config["seed"] == 0
     described = json.loads((trained() / "config.json").read_text())
     assert described["config"] == config

@@ -28,7 +28,7 @@ from structnet.plugins.tables.splitting import (
     warn_of_leaks,
     warn_of_twins,
 )
-from structnet.plugins.tables.task import OwnData
+from structnet.plugins.tables.task import NO_SCALE, OwnData
 from structnet.plugins.tables.values import names_of
 
 # The most nodes of a split of which baselines see the features.
@@ -153,7 +153,7 @@ class OwnShapes(OwnData):
 
     def _splits(self, splits: dict[str, list[sn.Sample]], encoder: Encoder) -> sn.Splits:
         y = np.concatenate([np.atleast_1d(one.y) for one in splits["train"]])
-        learned: dict[str, Any] = {"schema": encoder.plain(), "scale": None}
+        learned: dict[str, Any] = {"schema": encoder.plain(), "scale": NO_SCALE}
         if encoder.roles.goal == "class":
             learned["classes"] = encoder.classes
             self.weigh(y, len(encoder.classes))

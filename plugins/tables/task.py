@@ -17,6 +17,8 @@ from structnet.plugins.tables.scoring import Loss
 from structnet.plugins.tables.splitting import SPLITS, Splitting
 from structnet.plugins.tables.targets import Goal
 
+# Of classes, in place of the mean and deviation of numbers.
+NO_SCALE = (0.0, 1.0)
 # The most classes that are listed.
 MOST_CLASSES = 20
 

@@ -142,7 +142,7 @@ def _learned(described: dict[str, Any], name: str) -> Any:
     value = of[name]
     if name == "classes" and not (isinstance(value, list) and all(type(v) is str for v in value)):
         raise ValueError(f"learned, 'classes' must be a list of names, got {shown(value)}")
-    if name == "scale" and not (value is None or _is_scale(value) or _are_scales(value)):
+    if name == "scale" and not (_is_scale(value) or _are_scales(value)):
         raise ValueError(f"learned, 'scale' must be a mean and a deviation, got {shown(value)}")
     return value
 

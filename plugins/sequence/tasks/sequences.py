@@ -33,7 +33,7 @@ from structnet.plugins.tables.splitting import (
 from structnet.plugins.tables.static import Static
 from structnet.plugins.tables.store import store_folder
 from structnet.plugins.tables.table import Table, table_of
-from structnet.plugins.tables.task import OwnData
+from structnet.plugins.tables.task import NO_SCALE, OwnData
 from structnet.plugins.tables.values import names_of
 
 # The most steps of a split of which baselines see the features.
@@ -200,7 +200,7 @@ class OwnSequences(OwnData):
         y = np.concatenate([np.atleast_1d(one.y) for one in splits["train"]])
         if encoder.roles.goal == "class":
             learned["classes"] = encoder.classes
-            learned["scale"] = None
+            learned["scale"] = NO_SCALE
             self.weigh(y, len(encoder.classes))
         else:
             learned["scale"] = self.scale_of(y)
