@@ -1,7 +1,6 @@
 """Own trees and graphs: a class or a number for each, or for each of their nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +18,7 @@ from structnet.plugins.shapes.shape import Place, Shape
 from structnet.plugins.shapes.slots import check_slots
 from structnet.plugins.shapes.trees import tree_of
 from structnet.plugins.tables.features import of_nodes, summary
-from structnet.plugins.tables.features import parted as parts_of
+from structnet.plugins.tables.prints import print_of_sample
 from structnet.plugins.tables.scoring import check_loss
 from structnet.plugins.tables.splitting import (
     NAMES,
@@ -172,7 +171,9 @@ class OwnShapes(OwnData):
             for name in SPLITS
         }  # fmt: skip
         warn_of_leaks(names, self.what)
-        warn_of_twins({name: list(map(_digest, some)) for name, some in splits.items()}, self.what)
+        warn_of_twins(
+            {name: list(map(print_of_sample, some)) for name, some in splits.items()}, self.what
+        )
 
     def _show(
         self, columns: Columns, encoder: Encoder, splits: Mapping[str, Sequence[sn.Sample]]
@@ -257,16 +258,3 @@ def _taken(samples: Sequence[sn.Sample], split: NDArray[Any], name: str) -> list
         if mine.any():
             found.append(sn.Sample(**{**vars(one), "y": y}))
     return found
-
-
-def _digest(sample: sn.Sample) -> tuple[bytes, str]:
-    """A digest of what a net reads of a sample, and where it is."""
-    found = sha256()
-    numbers, tokens = parts_of(sample.x)
-    of_tokens = () if tokens is None else (tokens.ids, tokens.ptr)
-    for one in (numbers, *of_tokens, sample.condition, sample.edge_x, sample.structure.index):
-        if one is not None:
-            found.update(f"{one.shape}".encode())
-            found.update(np.ascontiguousarray(one).tobytes())
-    origin: Any = sample.origin
-    return found.digest(), f"{origin.path}:{origin.line}"

@@ -71,12 +71,14 @@ def _is_prints(value: Any) -> bool:
 
 
 def print_of_sample(sample: sn.Sample) -> tuple[bytes, str]:
-    """A digest of what a net reads of a sample, and the sample's name."""
+    """A digest of what a net reads of a sample, and where the sample is."""
     found = sha256()
     numbers, tokens = parted(sample.x)
     of_tokens = () if tokens is None else (tokens.ids, tokens.ptr)
-    for one in (numbers, *of_tokens, sample.condition):
+    edges = getattr(sample.structure, "index", None)
+    for one in (numbers, *of_tokens, sample.condition, sample.edge_x, edges):
         if one is not None:
             found.update(f"{one.shape}".encode())
             found.update(np.ascontiguousarray(one).tobytes())
-    return found.digest(), sample.origin.text  # pyright: ignore[reportOptionalMemberAccess]
+    origin: Any = sample.origin
+    return found.digest(), f"{origin.path}:{origin.line}"
