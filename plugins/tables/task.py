@@ -120,7 +120,7 @@ class OwnData(ClassesOrNumbers):
         """ValueError for what is no schema: a run's files may come from anyone."""
         known = self.schema
         if not isinstance(known, dict) or known.get("goal") not in ("class", "number"):
-            raise ValueError(f"learned, 'schema' is not one of task {sn.tasks.called(self)}: "
+            raise ValueError(f"learned, 'schema' is not one of {sn.tasks.called(self)}: "
                              f"{shown(known)}")  # fmt: skip
 
     def keep(self, splits: Mapping[str, Sequence[sn.Sample]]) -> sn.Splits:
@@ -149,7 +149,7 @@ class OwnData(ClassesOrNumbers):
             given = {"all": self.root}
         if not given:
             raise ValueError(
-                f"task {sn.tasks.called(self)} reads your own data: set task.root=FILE, or "
+                f"{sn.tasks.called(self)} reads your own data: set task.root=FILE, or "
                 "task.train=FILE with task.validation and task.test"
             )
         if "all" not in given and "train" not in given:
