@@ -146,7 +146,7 @@ def test_a_class_that_training_has_not_counts_as_wrong():
     assert run.metrics["test"]["accuracy"] == 0 and run.task.classes == ["down", "up"]
 
 
-@pytest.mark.parametrize("loss", ["mae", "huber", "mse"])
+@pytest.mark.parametrize("loss", ["absolute", "huber", "squared"])
 def test_losses_of_numbers(loss):
     run = sn.fit(rows(20, "numbers"), NET, loss=loss, **QUICK)
     y = torch.tensor([0.0, 3.0, float("nan")])
@@ -154,7 +154,7 @@ def test_losses_of_numbers(loss):
     batch = sn.collate([sn.Sample(1, np.zeros((1, 3), np.float32), one) for one in y.numpy()],
                        run.topology)  # fmt: skip
     output = torch.tensor([[0.5], [0.0], [9.0]])
-    wanted = {"mae": 3.5 / 2, "huber": (0.125 + 2.5) / 2, "mse": (0.25 + 9) / 2}[loss]
+    wanted = {"absolute": 3.5 / 2, "huber": (0.125 + 2.5) / 2, "squared": (0.25 + 9) / 2}[loss]
     assert run.task.loss(output, batch).item() == pytest.approx(wanted)
 
 
@@ -382,7 +382,7 @@ REFUSED = [
     (lambda: sn.fit({"test": rows()}), "no split 'train', only ['test']"),
     (lambda: sn.fit({"train": rows(), "test": []}), "test has no rows"),
     (lambda: sn.fit(rows(), loss="hubert"), "did you mean 'huber'?"),
-    (lambda: sn.fit(rows(), loss="mse"), "y is the text"),
+    (lambda: sn.fit(rows(), loss="squared"), "y is the text"),
     (lambda: sn.fit(rows(), classes=3), "no option 'classes' of data"),
     (lambda: sn.fit(rows(), data=3), "data= is for a task that is named"),
     (lambda: sn.fit(rows(), topology="tree"), "a tree is an integer table"),

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from structnet.data.batch import Batch, Located, Sample
 from structnet.data.cross_entropy import IGNORE
@@ -159,11 +159,11 @@ class GivenNumbers(Given, Regression):
     """A number for every structure, or for every node, of data that is given in Python.
 
     Arguments:
-        loss: of the numbers in standard deviations: mse, their squared error; mae, the absolute
-            one; huber, the squared one up to 1 and the absolute one above.
+        loss: of the numbers in standard deviations: their squared error, the absolute one, or
+            huber, the squared one up to 1 and the absolute one above.
     """
 
-    def __init__(self, *, loss: Literal["mse", "mae", "huber"] = "mse", **given: Any):
+    def __init__(self, *, loss: Literal["squared", "absolute", "huber"] = "squared", **given: Any):
         super().__init__(**given)
         self.measure = loss
 
@@ -186,14 +186,8 @@ class GivenNumbers(Given, Regression):
         }
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        if self.measure == "mse":
-            return super().loss(output, batch)
-        self._check_length(output, batch)
-        target = self._standardised(batch.y)
-        known = ~target.isnan()
-        distance = {"mae": torch.nn.functional.l1_loss, "huber": torch.nn.functional.huber_loss}
-        summed = distance[self.measure](output[known, 0], target[known], reduction="sum")
-        return summed / known.sum().clamp(min=1)
+        errors = {"squared": F.mse_loss, "absolute": F.l1_loss, "huber": F.huber_loss}
+        return self.mean_of_known(errors[self.measure], output, batch)
 
     def _target(self, value: Any) -> np.float32:
         if isinstance(value, str):

@@ -68,9 +68,10 @@ def fit(
             options of `trainer` alone can change.
         seed: of the weights, of the order of samples, and of the splits of data that has none.
         quiet: whether nothing but warnings is printed.
-        options: those of the task. Of data: `loss`, which is cross_entropy for classes, and mse,
-            mae or huber for numbers, in place of what the targets tell; and `per_node`, whether the
-            labels of all nodes of an nltk.Tree are targets, not of its root alone.
+        options: those of the task. Of data: `loss`, which is cross_entropy for classes, and
+            squared, absolute or huber for numbers, in place of what the targets tell; and
+            `per_node`, whether the labels of all nodes of an nltk.Tree are targets, not of its root
+            alone.
     """
     if launched().size > 1:
         raise ValueError(

@@ -10,7 +10,7 @@ from structnet.data.splitting import rows_in_splits
 from structnet.fitting.words import Choice, words_of
 from structnet.registry.suggest import did_you_mean
 
-LOSSES = ("cross_entropy", "mse", "mae", "huber")
+LOSSES = ("cross_entropy", "squared", "absolute", "huber")
 
 
 def task_of_data(
@@ -24,8 +24,8 @@ def task_of_data(
         data: rows, or a mapping from train, validation and test to rows.
         seed: of the splits that are drawn.
         topology: the chosen one; None if it depends on the data.
-        loss: cross_entropy of classes; mse, mae or huber of numbers; None for what the targets
-            are: mse if they are floats, else cross_entropy.
+        loss: cross_entropy of classes; squared, absolute or huber of numbers; None for what the
+            targets are: squared if they are floats, else cross_entropy.
         per_node: whether every node has a target; None for what the targets are, of trees that of
             their roots.
     """
@@ -37,7 +37,7 @@ def task_of_data(
     if not targets:
         raise ValueError("no row of train has a target: give y")
     if loss is None:
-        loss = "mse" if any(isinstance(one, float) for one in targets) else "cross_entropy"
+        loss = "squared" if any(isinstance(one, float) for one in targets) else "cross_entropy"
     kind = _kind(train, topology)
     first = train[0]
     options = {
