@@ -4,10 +4,12 @@ import sysconfig
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from commands import code_folder, write_sst
 from conftest import randomise
+from own_data import source
 from PIL import Image
 from test_superpixels import arrays
 
@@ -24,6 +26,10 @@ REMOTE = ("pyg",)
 # Without data of their own; tests/test_fit.py has some.
 GIVEN = ("given_classes", "given_numbers")
 CODE = f"task.root={Path(sysconfig.get_path('stdlib'), 'email')}"
+SEQUENCES = [
+    "task=sequences", "topology=chain", "task.root=OWN_SEQUENCES", "task.id=visit",
+    "task.order=minute",
+]  # fmt: skip
 # What composes a small run of every other task, by what is looked at.
 CASES = {
     "arithmetic": ["task=arithmetic", "topology=chain", "task.train_size=80"],
@@ -44,15 +50,20 @@ CASES = {
     "enas": ["experiment=enas"],
     "esol": ["experiment=esol"],
     "expressions": ["experiment=expressions", CODE],
+    "forecast": ["task=forecast", "topology=chain", "task.root=SERIES", "task.horizon=3"],
+    "graphs": ["task=graphs", "topology=ordered_graph", "task.root=OWN_GRAPHS"],
     "images": ["task=images", "task.root=FOLDER", "topology=diagonal", "net=pixelrnn"],
     "listops": ["experiment=listops"],
     "logic": ["experiment=logic", "task.most_operators=2"],
     "mnist": ["experiment=pixelrnn_mnist"],
     "mutag": ["experiment=mutag"],
     "nci1": ["experiment=nci1"],
+    "own_trees": ["task=own_trees", "topology.arity=null", "task.root=OWN_TREES"],
     "reverse": ["task=reverse", "topology=chain", "net=seq2seq", "task.train_size=80"],
     "river": ["experiment=river", "task.basins=8"],
     "segmentation": ["experiment=camvid", "task.root=FOLDER"],
+    "sequences": [*SEQUENCES, "task.loss=balanced"],
+    "sequences numbers": [*SEQUENCES, "task.target=age", "task.loss=poisson"],
     "sick_entailment": ["experiment=sick_entailment"],
     "sick_relatedness": ["experiment=sick_relatedness"],
     "sort": ["task=sort", "topology=chain", "net=seq2seq", "task.train_size=80"],
@@ -77,7 +88,16 @@ def made(folder):
     for number in range(30):
         pixels = random.integers(0, 256, (4, 3 + number % 3, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
-    return {"TREES": write_sst(folder / "trees"), "FOLDER": folder}
+    own = {kind: source(kind, folder)[0] for kind in ("sequences", "trees", "graphs")}
+    days = pd.date_range("2024-01-01", periods=60)
+    series = pd.DataFrame({"day": days, "sales": random.poisson(9, 60)})
+    series.to_csv(folder / "series.csv", index=False)
+    return {
+        "TREES": write_sst(folder / "trees"),
+        "FOLDER": folder,
+        **{f"OWN_{kind.upper()}": path for kind, path in own.items()},
+        "SERIES": folder / "series.csv",
+    }
 
 
 def test_every_task_is_looked_at():

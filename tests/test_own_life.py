@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import SMALL, call
-from test_own_sequences import HEAD, visits
+from own_data import HEAD, source, visits
 from test_serve import serving
 
 import structnet as sn
@@ -18,44 +18,11 @@ import structnet as sn
 pytestmark = pytest.mark.slow
 
 
-def trees():
-    for number in range(60):
-        word = "good" if number % 2 else "bad"
-        children = [{"word": "film"}, {"word": word}][: 1 + number % 2 + 1]
-        yield {"label": "yes" if number % 2 else "no", "word": "is", "children": children}
-
-
-def graphs():
-    for number in range(60):
-        nodes = [{"element": "CN"[number % 2], "charge": at} for at in range(2 + number % 3)]
-        edges = [[at, at + 1] for at in range(len(nodes) - 1)]
-        yield {"nodes": nodes, "edges": edges, "label": "CN"[number % 2]}
-
-
-def write_lines(path, records):
-    path.write_text("".join(json.dumps(one) + "\n" for one in records))
-    return path
-
-
 KINDS = {
     "sequences": ("task=sequences", "task.id=visit", "task.order=minute"),
     "trees": ("task=own_trees", "topology.arity=null"),
     "graphs": ("task=graphs", "topology=ordered_graph"),
 }
-
-
-def source(kind, folder):
-    """A file of a kind, and one of its samples as an object."""
-    if kind == "sequences":
-        frame = pd.DataFrame(visits(), columns=HEAD)
-        frame.to_csv(folder / "visits.csv", index=False)
-        rows = frame[frame["visit"] == "v3"]
-        steps = rows[["minute", "pulse", "drug"]].to_dict("records")
-        steps = [{**one, "pulse": one["pulse"] or None} for one in steps]
-        return folder / "visits.csv", {"age": int(rows["age"].iloc[0]), "steps": steps}
-    every = list(trees() if kind == "trees" else graphs())
-    unlabelled = {key: value for key, value in every[3].items() if key != "label"}
-    return write_lines(folder / f"{kind}.jsonl", every), unlabelled
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import random
 import re
 from itertools import combinations
 
@@ -11,23 +10,12 @@ import pandas as pd
 import pytest
 import torch
 from commands import SMALL, call
+from own_data import HEAD, visits
 from pages import ROOT, run_page
 
 import structnet as sn
 
 CHAIN = sn.topologies.create("chain")
-HEAD = ["visit", "minute", "pulse", "drug", "age", "label"]
-
-
-def visits(count=60, seed=0):
-    """Rows of visits that are told apart by how the pulse changes."""
-    draw = random.Random(seed)
-    for number in range(count):
-        sick, minute, age = number % 2, 0, draw.randrange(20, 80)
-        for step in range(draw.randrange(2, 6)):
-            minute += draw.randrange(1, 9)
-            pulse = "" if step and draw.random() < 0.1 else round(70 + 9 * sick * (step % 2), 1)
-            yield [f"v{number}", minute, pulse, draw.choice("ab"), age, "sick" if sick else "well"]
 
 
 def write_csv(path, rows, head=HEAD):

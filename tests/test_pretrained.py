@@ -251,7 +251,10 @@ def test_a_run_stands_alone(place, tmp_path):
         ),
         (lambda d: d["embedded"].pop("config"), "does not describe the run of net.embeddings"),
         (lambda d: d["embedded"]["config"].pop("net"), "does not describe the run"),
-        (lambda d: d["embedded"]["config"]["net"].update(name=[1]), "net.name must be the name of a component"),
+        (
+            lambda d: d["embedded"]["config"]["net"].update(name=[1]),
+            "net.name must be the name of a component",
+        ),
         (lambda d: d["embedded"]["vocabulary"].update(a=-1), "must be a count, got -1"),
         (lambda d: d["embedded"]["vocabulary"].update(a=1), "does not hold this net's weights"),
         (lambda d: d["embedded"]["config"]["net"].update(hidden_size=10**6), "holds"),

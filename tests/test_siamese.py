@@ -10,7 +10,7 @@ from conftest import every_topology, randomise
 from test_seq2seq import STRUCTURES
 
 import structnet as sn
-from structnet.training.predict import _shares, _weighed
+from structnet.training.weighing import shares, weighed
 
 WORDS = sn.Vocabulary({"a": 3, "b": 2, "c": 1})
 SIZES = [(3, 2), (1, 4), (5, 1), (2, 2)]
@@ -146,9 +146,9 @@ def test_the_words_of_both_structures_are_told_with_their_shares(readout):
     net, topology, samples = build(readout=readout), sn.topologies.create("bichain"), chains()
     task = SimpleNamespace(node_names=lambda one: [f"word {i}" for i in one.x.ids.tolist()])
     batch = sn.collate(samples, topology)
-    with torch.inference_mode(), _shares(net) as kept:
+    with torch.inference_mode(), shares(net) as kept:
         net(batch)
-        found = _weighed(task, batch, samples, kept)
+        found = weighed(task, batch, samples, kept)
     if readout == "root":
         assert found == [()] * len(samples)
         return
@@ -157,10 +157,10 @@ def test_the_words_of_both_structures_are_told_with_their_shares(readout):
         (part,) = sample.parts
         said = [*task.node_names(sample), *task.node_names(part)]
         assert [name for name, _ in words] == said
-        shares = []
+        expected = []
         for one in (alone(sample), part):
             alone_batch = sn.collate([one], topology)
             h = net.encoder.states(alone_batch)
-            shares += weights(h, alone_batch).mean(1).tolist()
-        assert [share for _, share in words] == pytest.approx(shares)
-        assert sum(shares) == pytest.approx(2)
+            expected += weights(h, alone_batch).mean(1).tolist()
+        assert [share for _, share in words] == pytest.approx(expected)
+        assert sum(expected) == pytest.approx(2)

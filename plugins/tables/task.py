@@ -28,8 +28,10 @@ class OwnData(ClassesOrNumbers):
 
     Arguments:
         root: the file, or a folder with files of one kind, that is split.
-        train, validation, test: files of the splits, in place of root; what is not given is drawn
-            from train.
+        train: the file of the training split, in place of root; splits that are not given are
+            drawn from it.
+        validation: the file of the validation split.
+        test: the file of the test split.
         target: the column to predict, or several columns of numbers.
         goal: whether it holds a class or a number; null for what its values are.
         loss: of classes cross_entropy, or balanced, where every class counts as much; of numbers
@@ -38,7 +40,9 @@ class OwnData(ClassesOrNumbers):
             macro_recall, auroc, cohen_kappa, matthews; of numbers spearman, r2, mape, smape,
             poisson.
         monitor: the metric that selects the best epoch; null for accuracy, rmse, or relative_rmse.
-        numbers, categories, texts: columns that are read as such, whatever they look like.
+        numbers: columns that are read as numbers, whatever they look like.
+        categories: columns that are read as categories.
+        texts: columns that are read as texts.
         ignore: columns that are not read.
         fractions: the shares of train, validation and test.
         split_column: a column that says train, validation or test.
