@@ -133,7 +133,7 @@ def _input(nodes: int, about: Any, net: Any, random: Any) -> Any:
     numbers = None
     if about["input_size"] is not None:
         numbers = random.standard_normal((nodes, about["input_size"])).astype(np.float32)
-    layer = net.input.layer if isinstance(net.input, BesideNumbers) else net.input
+    layer: Any = net.input.layer if isinstance(net.input, BesideNumbers) else net.input
     if not hasattr(layer, "dropout"):
         return numbers
     # Most nodes have a token, some none and some several.
