@@ -20,7 +20,7 @@ Kind = Literal["number", "category", "text", "time"]
 # A column of texts has more words than this in a value on average, and more values than the most
 # that a category has for every ten rows.
 WORDS = 1.5
-# A column of names is taken for one of numbers with mistakes where so many of its values are some.
+# A column of names of which this share are numbers is taken for numbers with mistakes.
 ALMOST = 0.8
 # Days are counted from here, in microseconds of numpy.
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")

@@ -1,5 +1,6 @@
 """What tasks of own data share: options, classes or numbers, metrics and the schema."""
 
+import abc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -215,9 +216,9 @@ class OwnData(ClassesOrNumbers):
         more = f", {len(classes) - MOST_CLASSES} more" if len(classes) > MOST_CLASSES else ""
         print(sn.visible(f"classes in training: {', '.join(most)}{more}"))
 
+    @abc.abstractmethod
     def features(self, samples: Sequence[sn.Sample]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Features (n, F) of what has a target in samples, and the targets (n,), for baselines."""
-        raise NotImplementedError
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Test figures of models that are fitted to `features`: name -> metrics."""

@@ -1,5 +1,6 @@
 """Tasks over data that is given in Python, as `sn.fit` makes them: classes, or numbers."""
 
+import abc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -110,9 +111,9 @@ class Given(Task):
         target = targets if self.per_node else targets[0]
         return Sample(row.structure, x, target, origin=origin, edge_x=row.edge_x)
 
+    @abc.abstractmethod
     def _target(self, value: Any) -> Any:
         """A target as the loss reads it."""
-        raise NotImplementedError
 
     def _samples(self, rows: Mapping[str, Sequence[Row]]) -> dict[str, list[Sample]]:
         return {

@@ -19,7 +19,7 @@ WEEK = 7 * DAY
 UNITS = {"week": WEEK, "day": DAY, "hour": HOUR, "minute": MINUTE, "second": SECOND}
 SHORT = {"w": WEEK, "d": DAY, "h": HOUR, "min": MINUTE, "s": SECOND}
 WRITTEN = re.compile(r"(\d+) ?(w|d|h|min|s|mo|y)")
-# The shares of a cycle are told by their sines and cosines of so many frequencies.
+# The number of frequencies whose sines and cosines tell the share of a cycle.
 HARMONICS = 2
 
 

@@ -29,7 +29,7 @@ def scale_of(values: NDArray[np.float64], way: Way, season: int) -> Scale:
         values: of the training part, in the order of time.
         way: standard, mean and standard deviation; absolute, 0 and the mean absolute value, which
             keeps a zero what it is; none, 0 and 1.
-        season: the naive forecast is the value of so many steps before.
+        season: the steps of a season, by which the value of the naive forecast lies back.
     """
     known = np.isfinite(values)
     count = np.maximum(known.sum(0), 1)

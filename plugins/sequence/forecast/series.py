@@ -14,7 +14,7 @@ from structnet.plugins.sequence.forecast.frequency import Frequency, infer, spel
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.values import as_number, names_of
 
-# A grid has at most so many steps per row, and then a time is taken for a mistake.
+# The most steps of a grid per row: where a time would make it longer, the time is a mistake.
 SPARSEST, FEW = 20, 1000
 
 

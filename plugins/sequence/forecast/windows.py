@@ -75,9 +75,9 @@ class Prepared:
 
 
 def split_origins(length: int, layout: Layout, origins: int, step: int, stride: int) -> Origins:
-    """The first steps forecast by the windows of a series of so many steps, for each split.
+    """The first step forecast by each window of a series of a given length, by split.
 
-    The last `origins` windows are tested, `step` apart, so many before them validate, and training
+    The last `origins` windows are tested, `step` apart, as many before them validate, and training
     has what lies before these, every `stride` steps; no step is forecast in two splits.
     """
     span = (origins - 1) * step + layout.horizon
