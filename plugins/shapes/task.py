@@ -27,7 +27,7 @@ from structnet.plugins.tables.splitting import (
     warn_of_leaks,
     warn_of_twins,
 )
-from structnet.plugins.tables.task import NO_SCALE, OwnData
+from structnet.plugins.tables.task import OwnData
 from structnet.plugins.tables.values import names_of
 
 # The most nodes of a split of which baselines see the features.
@@ -100,7 +100,7 @@ class OwnShapes(OwnData):
         self._warn(shapes, split, splits)
         if self.schema is None:
             self._show(columns, encoder, splits)
-        return self._splits(splits, encoder)
+        return self.learned_splits(splits, encoder)
 
     def _shapes(self) -> tuple[list[Shape], list[str]]:
         """All trees or graphs, and of each the split where it was read, or all."""
@@ -150,16 +150,6 @@ class OwnShapes(OwnData):
             split[lacking] = "train"
         return split
 
-    def _splits(self, splits: dict[str, list[sn.Sample]], encoder: Encoder) -> sn.Splits:
-        y = np.concatenate([np.atleast_1d(one.y) for one in splits["train"]])
-        learned: dict[str, Any] = {"schema": encoder.plain(), "scale": NO_SCALE}
-        if encoder.roles.goal == "class":
-            learned["classes"] = encoder.classes
-            self.weigh(y, len(encoder.classes))
-        else:
-            learned["scale"] = self.scale_of(y)
-        return sn.Splits(splits, vocabulary=encoder.schema.vocabulary, **learned)
-
     def _warn(
         self, shapes: Sequence[Shape], split: NDArray[Any], splits: dict[str, list[sn.Sample]]
     ) -> None:
@@ -188,15 +178,7 @@ class OwnShapes(OwnData):
             for what, one in of.items() if one is not None
             for row in getattr(one, "schema", one).rows()
         ]  # fmt: skip
-        sn.print_rows(("column", "kind", "values", "missing", "of"), rows, left=(0, 1, 2, 4))
-        sizes = np.diff(columns.ptr)
-        print(
-            f"{len(sizes):,} {self.what} of {sizes.min():,} to {sizes.max():,} nodes, "
-            f"{np.median(sizes):,.0f} in the middle; "
-            + ", ".join(f"{len(some):,} {name}" for name, some in splits.items())
-        )
-        if encoder.classes:
-            self.show_classes(encoder.classes, splits["train"])
+        self.show_data(rows, self.what, np.diff(columns.ptr), "nodes", encoder, splits)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         for read in find(path, self.trees).values():

@@ -207,6 +207,36 @@ class OwnData(ClassesOrNumbers):
             options["batch_nodes"] = max(1, min(most, nodes // self.batches))
         return super().loader(samples, topology, **options)
 
+    def learned_splits(self, splits: Mapping[str, Sequence[sn.Sample]], encoder: Any) -> sn.Splits:
+        """Splits with what an encoder learned: `roles`, `schema`, `classes` and `plain()`."""
+        y = np.concatenate([np.atleast_1d(one.y) for one in splits["train"]])
+        learned: dict[str, Any] = {"schema": encoder.plain(), "scale": NO_SCALE}
+        if encoder.roles.goal == "class":
+            learned["classes"] = encoder.classes
+            self.weigh(y, len(encoder.classes))
+        else:
+            learned["scale"] = self.scale_of(y)
+        return sn.Splits(splits, vocabulary=encoder.schema.vocabulary, **learned)
+
+    def show_data(
+        self,
+        rows: Sequence[Sequence[str]],
+        what: str,
+        sizes: NDArray[Any],
+        parts: str,
+        encoder: Any,
+        splits: Mapping[str, Sequence[sn.Sample]],
+    ) -> None:
+        """Print the rows of a schema, how large samples are, and how often there is each class."""
+        sn.print_rows(("column", "kind", "values", "missing", "of"), rows, left=(0, 1, 2, 4))
+        print(
+            f"{len(sizes):,} {what} of {sizes.min():,} to {sizes.max():,} {parts}, "
+            f"{np.median(sizes):,.0f} in the middle; "
+            + ", ".join(f"{len(some):,} {name}" for name, some in splits.items())
+        )
+        if encoder.classes:
+            self.show_classes(encoder.classes, splits["train"])
+
     def show_classes(self, classes: Sequence[str], samples: Sequence[sn.Sample]) -> None:
         """Print how often each class is in training, the most frequent first."""
         y = np.concatenate([np.atleast_1d(one.y) for one in samples])

@@ -14,7 +14,7 @@ from structnet.plugins.sequence.forecast.frequency import Frequency, infer, spel
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.values import as_number, names_of
 
-# The most steps of a grid per row: where a time would make it longer, the time is a mistake.
+# A grid has at most this many steps per row, and this many more: beyond, a time is a mistake.
 SPARSEST, FEW = 20, 1000
 
 

@@ -33,7 +33,7 @@ from structnet.plugins.tables.splitting import (
 from structnet.plugins.tables.static import Static
 from structnet.plugins.tables.store import store_folder
 from structnet.plugins.tables.table import Table, table_of
-from structnet.plugins.tables.task import NO_SCALE, OwnData
+from structnet.plugins.tables.task import OwnData
 from structnet.plugins.tables.values import names_of
 
 # The most steps of a split of which baselines see the features.
@@ -114,7 +114,7 @@ class OwnSequences(OwnData):
             if roles.order and not is_sorted(first, roles.id, roles.order):
                 print(f"rows are not ordered by {roles.order}: sorted")
             self._show(heads.lengths, encoder, splits)
-        return self._splits(splits, encoder)
+        return self.learned_splits(splits, encoder)
 
     def _load_lazily(self) -> sn.Splits:
         given = self.find()
@@ -149,7 +149,7 @@ class OwnSequences(OwnData):
         encoder, splits = open_store(folder)
         if self.schema is None:
             self._show(np.diff(splits["train"].ptr), encoder, splits)
-        return self._splits(splits, encoder)
+        return self.learned_splits(splits, encoder)
 
     def _roles(self, table: Table) -> Roles:
         for name in (self.split_column, self.group_column):
@@ -195,17 +195,6 @@ class OwnSequences(OwnData):
             sequences, train, roles, (dynamic, list(static)), self.fixed, self.min_count
         )
 
-    def _splits(self, splits: Mapping[str, Sequence[sn.Sample]], encoder: Encoder) -> sn.Splits:
-        learned: dict[str, Any] = {"schema": encoder.plain()}
-        y = np.concatenate([np.atleast_1d(one.y) for one in splits["train"]])
-        if encoder.roles.goal == "class":
-            learned["classes"] = encoder.classes
-            learned["scale"] = NO_SCALE
-            self.weigh(y, len(encoder.classes))
-        else:
-            learned["scale"] = self.scale_of(y)
-        return sn.Splits(splits, vocabulary=encoder.schema.vocabulary, **learned)
-
     def _show(
         self,
         lengths: NDArray[np.int64],
@@ -223,14 +212,7 @@ class OwnSequences(OwnData):
         rows = [(*row, "steps") for row in encoder.schema.rows()]
         if encoder.static is not None:
             rows += [(*row, "constant") for row in encoder.static.schema.rows()]
-        sn.print_rows(("column", "kind", "values", "missing", "of"), rows, left=(0, 1, 2, 4))
-        print(
-            f"{len(lengths):,} sequences of {lengths.min():,} to {lengths.max():,} steps, "
-            f"{np.median(lengths):,.0f} in the middle; "
-            + ", ".join(f"{len(some):,} {name}" for name, some in splits.items())
-        )
-        if encoder.classes:
-            self.show_classes(encoder.classes, splits["train"])
+        self.show_data(rows, "sequences", lengths, "steps", encoder, splits)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         yield from self._of_table(read_table(path, self.ignore))
