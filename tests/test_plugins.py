@@ -100,7 +100,8 @@ def test_its_components_train_from_the_command_line_and_are_missed_without_it(in
          ["'mine'", "ModuleNotFoundError", "nowhere_to_be_found"]),
         ("taking", 'register("echo")', 'register("lstm")',
          ["two cells named 'lstm'", "structnet.cell.library.lstm.LSTM", "taking.Echo"]),
-        ("fancy", "gain: float = 0.5", "gain: list = [0.5]", ["'gain'", "cell 'echo'", "[0.5]"]),
+        ("fancy", "gain: float = 0.5", "gain: list = [0.5]",
+         ["'gain'", "cell 'echo'", "the type list and the default [0.5]"]),
         ("leaving", SOURCE, "raise SystemExit(0)\n", ["SystemExit: 0"]),
     ],
 )  # fmt: skip

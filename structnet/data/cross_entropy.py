@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from structnet.data.batch import Batch
@@ -13,6 +14,10 @@ IGNORE = -100
 def cross_entropy(output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
     """The mean over known targets y (n,), each with its class's weight; 0 if none is known."""
     known = y != IGNORE
+    if isinstance(output, Tensor) and weights is not None:
+        # torch takes scores and weights of one precision alone.
+        precision = torch.promote_types(output.dtype, weights.dtype)
+        output, weights = output.to(precision), weights.to(precision)
     counted = known if weights is None else weights[y.where(known, 0)] * known
     if isinstance(output, Tensor):
         summed = nn.functional.cross_entropy(

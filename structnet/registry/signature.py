@@ -187,9 +187,10 @@ def check_option(option: str, option_type: Any, default: Any, what: str) -> None
     if option == "name":
         raise ValueError(f"{what} is reserved for the name of the component; rename it")
     if not is_supported(option_type):
+        given = "" if default is REQUIRED else f" and the default {default!r}"
         raise ValueError(
-            f"{what} has the type {option_type}: use bool, int, float, str, None, Literals of such "
-            "values, list[...] or tuple[...] of these, or unions"
+            f"{what} has the type {inspect.formatannotation(option_type)}{given}: use bool, int, "
+            "float, str, None, Literals of such values, list[...] or tuple[...] of these, or unions"
         )
     if default is not REQUIRED and not fits(default, option_type):
         raise ValueError(
