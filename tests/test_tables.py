@@ -278,14 +278,37 @@ def test_folds_test_on_every_sample_once():
     assert (tested == 1).all()
 
 
-def test_every_split_has_a_sample():
-    assert sorted(Splitting(fractions=(0.98, 0.01, 0.01)).draw(3)) == [
-        "test",
-        "train",
-        "validation",
-    ]
-    with pytest.raises(ValueError, match="2 samples are too few for train, validation, test"):
+@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.5, 0.01, 0.49), (0.01, 0.01, 0.98)])
+@pytest.mark.parametrize("count", [3, 4, 5, 9])
+def test_every_split_has_a_sample(count, fractions):
+    for seed in range(20):
+        split = Splitting(fractions=fractions, seed=seed).draw(count, labels=np.arange(count) % 2)
+        assert set(split) == set(SPLITS)
+    by_time = Splitting(fractions, by_time=True).draw(count, times=np.arange(count))
+    assert by_time == sorted(by_time, key=SPLITS.index) and set(by_time) == set(SPLITS)
+
+
+@pytest.mark.parametrize(("count", "folds"), [(4, 2), (5, 2), (4, 3), (7, 7), (11, 4)])
+def test_folds_of_few_samples_have_all_splits(count, folds):
+    tested = np.zeros(count, int)
+    for fold in range(folds):
+        split = np.array(Splitting(folds=folds, fold=fold).draw(count))
+        tested += split == "test"
+        assert set(split.tolist()) == set(SPLITS)
+    assert (tested == 1).all()
+
+
+def test_too_few_samples_are_refused():
+    with pytest.raises(ValueError, match="2 samples are too few for train, validation, test:"):
         Splitting().draw(2)
+    with pytest.raises(ValueError, match="2 samples are too few"):
+        Splitting(by_time=True).draw(2, times=np.arange(2))
+    with pytest.raises(ValueError, match=r"3 samples are too few for .* in 2 folds"):
+        Splitting(folds=2).draw(3)
+    with pytest.raises(ValueError, match=r"2 groups are too few for .* in 5 folds"):
+        Splitting(folds=5).draw(20, groups=np.arange(20) % 2)
+    with pytest.raises(ValueError, match=r"task.by_time and task.group .* take one"):
+        Splitting(by_time=True).draw(9, times=np.arange(9), groups=np.arange(9))
 
 
 def test_splits_are_named_in_several_ways():

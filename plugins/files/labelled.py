@@ -5,19 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from structnet.plugins.files.images import image_files
+from structnet.plugins.files.splits import SPLIT_NAMES
 from structnet.plugins.files.tables import read_rows
 
 TABLE = "labels.csv"
-# The names of folders, and of values in the column `split`, -> the split.
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
 
 
 class Labelled(NamedTuple):
@@ -41,10 +32,11 @@ def labelled_images(root: Path) -> list[Labelled]:
         return _of_table(root, {*files})
     parts = {path: [*path.relative_to(root).parts[:-1]] for path in files}
     first = {above[0] if above else "" for above in parts.values()}
-    if not {"train", "test"} <= {SPLITS.get(name) for name in first} <= {*SPLITS.values()}:
+    named = {SPLIT_NAMES.get(name) for name in first}
+    if not {"train", "test"} <= named <= {*SPLIT_NAMES.values()}:
         return [Labelled(path, above[0] if above else None) for path, above in parts.items()]
     return [
-        Labelled(path, above[1] if len(above) > 1 else None, SPLITS[above[0]])
+        Labelled(path, above[1] if len(above) > 1 else None, SPLIT_NAMES[above[0]])
         for path, above in parts.items()
     ]
 
@@ -78,8 +70,8 @@ def _row(root: Path, where: str, head: Sequence[str], row: list[str], files: set
     if path not in files:
         raise ValueError(f"{where}: there is no image {values['file']!r} below {root}")
     split = values.get("split")
-    if split is not None and split.casefold() not in SPLITS:
+    if split is not None and split.casefold() not in SPLIT_NAMES:
         raise ValueError(f"{where}: split {split!r} is none of train, validation, test")
     if values.get("label") == "":
         raise ValueError(f"{where}: {values['file']} has no label")
-    return Labelled(path, values.get("label"), SPLITS[split.casefold()] if split else None)
+    return Labelled(path, values.get("label"), SPLIT_NAMES[split.casefold()] if split else None)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
+from structnet.plugins.files.splits import SPLIT_NAMES
 from structnet.plugins.shapes.columns import Columns, columns_of, parted
 from structnet.plugins.shapes.encoding import Encoder, take_from_roots
 from structnet.plugins.shapes.finding import find
@@ -21,7 +22,6 @@ from structnet.plugins.tables.features import of_nodes, summary
 from structnet.plugins.tables.prints import print_of_sample
 from structnet.plugins.tables.scoring import check_loss
 from structnet.plugins.tables.splitting import (
-    NAMES,
     SPLITS,
     named_splits,
     warn_of_leaks,
@@ -111,7 +111,8 @@ class OwnShapes(OwnData):
                 found = {"": lambda source=source: shapes_of(source, self.trees)}
             else:
                 found = find(Path(source).expanduser(), self.trees)
-            of_file = {file: NAMES.get(Path(file).name.split(".")[0].lower()) for file in found}
+            stems = {file: Path(file).name.split(".")[0].lower() for file in found}
+            of_file = {file: SPLIT_NAMES.get(stem) for file, stem in stems.items()}
             for file, read in found.items():
                 some = list(read())
                 shapes += some
@@ -143,12 +144,7 @@ class OwnShapes(OwnData):
             labels = np.array(list(map(str, names_of(table.columns[roles.target[0]]))))
         if self.group_column is not None:
             groups = list(names_of(table.column(self.group_column, "task.group")))
-        split = np.array(self.split(given, labels=labels, groups=groups))
-        if labels is not None:
-            # A class that was not drawn for training can't be learned: there it is.
-            lacking = ~np.isin(labels, labels[split == "train"]) & (np.array(given) == "all")
-            split[lacking] = "train"
-        return split
+        return np.array(self.split(given, labels=labels, groups=groups))
 
     def _warn(
         self, shapes: Sequence[Shape], split: NDArray[Any], splits: dict[str, list[sn.Sample]]

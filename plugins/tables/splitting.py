@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
+from structnet.plugins.files.splits import SPLIT_NAMES
 
 SPLITS = ("train", "validation", "test")
-# How splits are called in a column of a table.
-NAMES = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation",
-    "val": "validation", "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
 # The most names that a warning shows.
 SHOWN = 3
 
@@ -75,30 +71,45 @@ class Splitting:
             times: by which they are split, where `by_time`.
             wanted: the splits that are drawn: without test, for example, where that is given.
 
-        ValueError for too few samples or groups.
+        ValueError for too few samples or groups, and for groups that are split by time.
         """
-        if self.by_time and times is not None:
-            order = np.argsort(times, kind="stable")
-            return _cut(order, self._shares(wanted), wanted)
+        if self.by_time and groups is not None:
+            raise ValueError("task.by_time and task.group each say who is in which split: take one")
         units = _units(count, groups)
-        if len(units) < len(wanted):
+        if len(units) < self._least(wanted):
             what = "groups" if groups is not None else "samples"
+            folds = f" in {self.folds} folds" if self.folds else ""
             raise ValueError(
-                f"{len(units)} {what} are too few for {', '.join(wanted)}: give more, or the "
-                "splits as files of their own (task.train, task.validation, task.test)"
+                f"{len(units)} {what} are too few for {', '.join(wanted)}{folds}: give more, or "
+                "the splits as files of their own (task.train, task.validation, task.test)"
             )
-        random = np.random.default_rng(self.seed)
-        strata = self._strata(units, labels, random)
-        split = ["train"] * count
-        for number, unit in enumerate(strata):
+        if self.by_time and times is not None:
+            units = [[at] for at in np.argsort(times, kind="stable").tolist()]
+            order = list(range(count))
+        else:
+            order = self._strata(units, labels, np.random.default_rng(self.seed))
+        split = [""] * count
+        for name, unit in zip(self._names(len(units), wanted), order, strict=True):
             for at in units[unit]:
-                split[at] = self._of(number, len(strata), wanted)
-        return _filled(split, units, strata, wanted)
+                split[at] = name
+        return split
 
-    def _shares(self, wanted: Sequence[str]) -> list[float]:
+    def _least(self, wanted: Sequence[str]) -> int:
+        """How many units there have to be for a split to have one at least, whichever the fold."""
+        if self.folds is None:
+            return len(wanted)
+        # Of two folds one is left to train and to validate on.
+        return max(self.folds, len(wanted) + 1)
+
+    def _names(self, count: int, wanted: Sequence[str]) -> list[str]:
+        """The splits of a number of units in their order, each at least once."""
         given: dict[str, float] = dict(zip(SPLITS, self.fractions, strict=True))
-        total = sum(given[name] for name in wanted)
-        return [given[name] / total for name in wanted]
+        if self.folds is None or "test" not in wanted:
+            return _shared(count, [given[name] for name in wanted], wanted)
+        start, end = (fold * count // self.folds for fold in (self.fold, self.fold + 1))
+        rest = [name for name in wanted if name != "test"]
+        others = _shared(count - (end - start), [given[name] for name in rest], rest)
+        return [*others[:start], *["test"] * (end - start), *others[start:]]
 
     def _strata(
         self, units: Sequence[Sequence[int]], labels: NDArray[Any] | None, random: Any
@@ -120,31 +131,16 @@ class Splitting:
         ]
         return [unit for _, unit in sorted(placed)]
 
-    def _of(self, number: int, count: int, wanted: Sequence[str]) -> str:
-        """The split of a unit by its number in the order drawn."""
-        place = (number + 0.5) / count
-        if self.folds is None or "test" not in wanted:
-            return _at(place, self._shares(wanted), wanted)
-        start, end = self.fold / self.folds, (self.fold + 1) / self.folds
-        if start <= place < end:
-            return "test"
-        rest = [name for name in wanted if name != "test"]
-        # Where it is among those that are not tested on.
-        place = (place if place < start else place - (end - start)) / (1 - (end - start))
-        return _at(place, self._shares(rest), rest)
 
-
-def _at(place: float, shares: Sequence[float], names: Sequence[str]) -> str:
-    """The name whose share of the interval from 0 to 1 holds a place."""
-    bounds = np.cumsum(shares)
-    return names[int(np.searchsorted(bounds[:-1], place, side="right"))]
-
-
-def _cut(order: NDArray[Any], shares: Sequence[float], names: Sequence[str]) -> list[str]:
-    split = [""] * len(order)
-    for number, at in enumerate(order.tolist()):
-        split[at] = _at((number + 0.5) / len(order), shares, names)
-    return split
+def _shared(count: int, shares: Sequence[float], names: Sequence[str]) -> list[str]:
+    """Names for a number of units in order, each for its share of them and at least for one."""
+    bounds = np.cumsum(shares)[:-1] / np.sum(shares)
+    of = np.searchsorted(bounds, (np.arange(count) + 0.5) / count, side="right")
+    sizes = np.bincount(of, minlength=len(names))
+    for empty in np.flatnonzero(sizes == 0):
+        sizes[sizes.argmax()] -= 1
+        sizes[empty] = 1
+    return [name for name, size in zip(names, sizes.tolist(), strict=True) for _ in range(size)]
 
 
 def _units(count: int, groups: Sequence[Any] | None) -> list[list[int]]:
@@ -157,17 +153,6 @@ def _units(count: int, groups: Sequence[Any] | None) -> list[list[int]]:
     return list(found.values())
 
 
-def _filled(
-    split: list[str], units: Sequence[Sequence[int]], order: Sequence[int], wanted: Sequence[str]
-) -> list[str]:
-    """The splits with at least one unit in each, which a small share may not have given."""
-    for at, name in enumerate(wanted):
-        if name not in split:
-            for member in units[order[at]]:
-                split[member] = name
-    return split
-
-
 def named_splits(names: NDArray[Any], place: Any) -> list[str]:
     """The splits that a column names; ValueError, with a place, for other names.
 
@@ -177,10 +162,11 @@ def named_splits(names: NDArray[Any], place: Any) -> list[str]:
     """
     found = []
     for at, name in enumerate(names):
-        split = NAMES.get(str(name).lower())
+        split = SPLIT_NAMES.get(str(name).lower())
         if split is None:
             raise ValueError(
-                f"{place(at)}: {name!r} in the column of splits, expected one of {', '.join(NAMES)}"
+                f"{place(at)}: {name!r} in the column of splits, expected one of "
+                f"{', '.join(SPLIT_NAMES)}"
             )
         found.append(split)
     return found

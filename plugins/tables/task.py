@@ -177,7 +177,8 @@ class OwnData(ClassesOrNumbers):
 
         Arguments:
             given: the name of a split, or `all`, of each sample.
-            labels, groups, times: those of `Splitting.draw`.
+            labels, groups, times: those of `Splitting.draw`; samples of a class that was not drawn
+                for training are trained on, but for groups and times.
         """
         drawn = np.array([name in ("all", "train") for name in given])
         wanted = [name for name in SPLITS if name == "train" or name not in given]
@@ -193,10 +194,13 @@ class OwnData(ClassesOrNumbers):
             times=None if times is None else times[at],
             wanted=wanted,
         )
-        split = list(given)
-        for one, name in zip(at.tolist(), some, strict=True):
-            split[one] = name
-        return split
+        split = np.array(given, object)
+        split[at] = some
+        if labels is not None and groups is None and times is None:
+            # A class that was not drawn for training can't be learned: there it is.
+            lacking = ~np.isin(labels, labels[split == "train"]) & (np.array(given) == "all")
+            split[lacking] = "train"
+        return split.tolist()
 
     def loader(
         self, samples: Sequence[sn.Sample], topology: sn.Topology, **options: Any

@@ -85,6 +85,17 @@ class OwnSequences(OwnData):
         return bool(self.steps if self.schema is None else self.schema.get("steps"))
 
     @property
+    def no_stream(self) -> str | None:
+        encoder = self.encoder
+        order = encoder.roles.order
+        if order is None or gap_name(order) not in {one.name for one in encoder.schema.columns}:
+            return None
+        return (
+            f"its net reads {gap_name(order)!r}, which a message alone does not tell: train with "
+            f"task.ignore=[{order}], or send whole sequences to /predict"
+        )
+
+    @property
     def encoder(self) -> Encoder:
         """What was learned; of a task that has been loaded, or belongs to a run."""
         return Encoder.of(self.schema, self.vocabulary, self.classes)
@@ -174,12 +185,7 @@ class OwnSequences(OwnData):
             times = heads.ends
         if self.group_column is not None:
             groups = list(names_of(firsts.column(self.group_column, "task.group")))
-        split = np.array(self.split(given, labels=labels, groups=groups, times=times))
-        if labels is not None:
-            # A class that was not drawn for training can't be learned: there it is.
-            lacking = ~np.isin(labels, labels[split == "train"]) & (np.array(given) == "all")
-            split[lacking] = "train"
-        return split
+        return np.array(self.split(given, labels=labels, groups=groups, times=times))
 
     def _learn(self, roles: Roles, sequences: Sequences, train: NDArray[np.bool_]) -> Encoder:
         names = inputs(sequences, roles, [self.split_column, self.group_column])
