@@ -86,9 +86,8 @@ def more_metrics(names: Sequence[str], goal: str, classes: int) -> dict[str, Any
     known = _classes(classes) if goal == "class" else _numbers()
     for name in names:
         if name not in known:
+            what = "classes" if goal == "class" else "numbers"
             raise ValueError(
-                f"task.metrics has {name!r}, and metrics of {goal}es are {', '.join(known)}"
-                if goal == "class"
-                else f"task.metrics has {name!r}, and metrics of numbers are {', '.join(known)}"
+                f"task.metrics has {name!r}, and metrics of {what} are {', '.join(known)}"
             )
     return {name: known[name]() for name in names}
