@@ -265,3 +265,41 @@ def test_a_wrong_folder_of_tudataset_is_refused(tmp_path, changed, said):
     with pytest.raises(ValueError) as error:
         tu(tmp_path, **changed)
     assert said in str(error.value)
+
+
+def test_networkx_may_hold_numbers_of_numpy_and_torch():
+    found = nx.DiGraph(label=np.int64(1))
+    found.add_node("a", size=np.float32(0.5), at=(1, 2))
+    found.add_node("b", size=torch.tensor(2.0), at=np.array([3, 4]))
+    found.add_edge("b", "a", weight=np.int32(7))
+    one = shape_of(found, HERE, trees=True)
+    assert one.own == {"label": 1} and one.links == [{"weight": 7}]
+    assert one.nodes == [
+        {"size": 0.5, "at.0": 1, "at.1": 2},
+        {"size": 2.0, "at.0": 3, "at.1": 4},
+    ]
+    found.nodes["a"]["size"] = object()
+    with pytest.raises(ValueError, match=r"mine.jsonl, line 3: size is .*, expected a text"):
+        shape_of(found, HERE, trees=True)
+
+
+@pytest.mark.parametrize(
+    ("edges", "said"),
+    [
+        ([(0, 1), (1, 0)], "is part of a cycle"),
+        ([(0, 1), (0, 2)], "node 0 has the parents 1 and 2"),
+        ([(0, 1)], "have no parent: a tree has one root"),
+    ],
+)
+def test_what_is_no_tree_in_memory_is_refused(edges, said):
+    graph = nx.DiGraph(edges)
+    graph.add_nodes_from(range(3))
+    index = torch.tensor(edges).T
+    for one in (graph, Data(edge_index=index, num_nodes=3)):
+        with pytest.raises(ValueError, match=f"line 3: .*{said}"):
+            shape_of(one, HERE, trees=True)
+        assert len(shape_of(one, HERE, trees=False)) == 3
+    with pytest.raises(ValueError, match="have no direction"):
+        shape_of(nx.path_graph(3), HERE, trees=True)
+    with pytest.raises(ValueError, match="a graph without nodes"):
+        shape_of(nx.Graph(), HERE, trees=False)

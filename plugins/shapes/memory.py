@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from structnet.plugins.shapes.graphs import graph_of
-from structnet.plugins.shapes.shape import Place, Record, Shape
-from structnet.plugins.shapes.trees import tree_of, tree_of_nltk
+from structnet.plugins.shapes.shape import Place, Record, Shape, flattened
+from structnet.plugins.shapes.trees import check_parents, tree_of, tree_of_nltk
 
 # How errors name what is no file.
 MEMORY = "task.data"
@@ -30,13 +30,36 @@ def shape_of(one: Any, place: Place, trees: bool) -> Shape:
     if trees and hasattr(one, "subtrees"):
         return tree_of_nltk(one, place)
     if getattr(one, "edge_index", None) is not None:
-        return _of_data(one, place)
-    if callable(getattr(one, "number_of_nodes", None)):
-        return _of_networkx(one, place)
-    raise place.refuse(
-        "the entry", type(one).__name__,
-        "an object as of JSON, a torch_geometric Data, a networkx graph or an nltk.Tree",
-    )  # fmt: skip
+        shape = _of_data(one, place)
+    elif callable(getattr(one, "number_of_nodes", None)):
+        shape = _of_networkx(one, place)
+    else:
+        raise place.refuse(
+            "the entry", type(one).__name__,
+            "an object as of JSON, a torch_geometric Data, a networkx graph or an nltk.Tree",
+        )  # fmt: skip
+    if not len(shape):
+        raise place.mistake(f"a {'tree' if trees else 'graph'} without nodes: leave it out")
+    return as_tree(shape) if trees else shape
+
+
+def as_tree(shape: Shape) -> Shape:
+    """A shape whose edges lead from child to parent; ValueError for one that is no tree."""
+    if shape.directed is False:
+        raise shape.place.mistake(
+            "its edges have no direction, those of a tree lead from child to parent: take a "
+            "networkx.DiGraph"
+        )
+    parent = np.full(len(shape), -1)
+    for child, above in shape.edges.T.tolist():
+        if parent[child] >= 0:
+            raise shape.place.mistake(
+                f"node {child} has the parents {parent[child]} and {above}, in a tree it has one: "
+                "edges lead from child to parent"
+            )
+        parent[child] = above
+    check_parents(parent.tolist(), shape.place)
+    return shape
 
 
 def _of_data(data: Any, place: Place) -> Shape:
@@ -81,14 +104,23 @@ def _put(records: list[dict[str, Any]], key: str, rows: Any, place: Place) -> No
 def _of_networkx(graph: Any, place: Place) -> Shape:
     number = {node: at for at, node in enumerate(graph)}
     pairs = [(number[a], number[b]) for a, b in graph.edges()]
-    nodes: list[Record] = [dict(record) for _, record in graph.nodes(data=True)]
-    links: list[Record] = [dict(record) for _, _, record in graph.edges(data=True)]
+    nodes: list[Record] = [_plain(record, place) for _, record in graph.nodes(data=True)]
+    links: list[Record] = [_plain(record, place) for _, _, record in graph.edges(data=True)]
     return Shape(
         place,
         np.array(pairs, np.int64).reshape(-1, 2).T,
         nodes,
         links,
-        dict(graph.graph),
+        _plain(graph.graph, place),
         [str(node) for node in graph],
         directed=graph.is_directed(),
     )
+
+
+def _plain(record: Mapping[str, Any], place: Place) -> Record:
+    """A record with plain values, those of numpy and torch too."""
+    plain: dict[str, Any] = {}
+    for key, value in record.items():
+        found = value.tolist() if hasattr(value, "tolist") else value
+        plain[str(key)] = list(found) if isinstance(found, tuple) else found
+    return flattened(plain, place)

@@ -88,6 +88,8 @@ def flattened(record: Record, place: Place, left: Sequence[str] = ()) -> Record:
             found[key] = value
         elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
             found[key] = " ".join(value)
+        elif not isinstance(value, list | Mapping):
+            raise place.refuse(key, value, "a text, a number, true, false or null")
         else:
             parts = value if isinstance(value, Mapping) else dict(enumerate(value))
             for name, part in parts.items():
