@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import structnet as sn
+from structnet.serving.sessions import steps_of
 
 WORDS = sn.Vocabulary({"a": 3, "b": 2})
 
@@ -34,6 +35,18 @@ def test_a_net_reads_tokens_and_numbers_side_by_side():
     assert torch.equal(entered[:, 128:], batch.x.numbers)
     assert torch.equal(entered[:, :128], net.input.layer(batch.x.tokens))
     assert net(batch).shape == (3, 2)
+
+
+def test_steps_of_tokens_beside_numbers_are_the_whole_sequence():
+    rng, chain = np.random.default_rng(0), sn.topologies.create("chain")
+    net = sn.nets.create("stack", sizes(vocabulary=WORDS, input_size=2), chain, "gru", "every")
+    sample = sn.Sample(5, mixed(rng, 5), 0)
+    whole = net.eval()(sn.collate([sample], chain))
+    stepper = net.stepper()
+    steps = torch.cat([stepper.push(x) for x in steps_of(sample)])
+    torch.testing.assert_close(steps, whole, rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="a step of 1 rows takes one input per row, got those of"):
+        stepper.push(sample.x)
 
 
 def test_a_batch_moves_both():

@@ -93,6 +93,14 @@ class Predicting:
                 )
 
     @property
+    def no_stream(self) -> str | None:
+        """Why the nodes of a record are no steps that follow those of the record before.
+
+        None where they are, as words of a text that comes bit by bit.
+        """
+        return None
+
+    @property
     def reads_records(self) -> bool:
         """Whether the task makes samples of JSON objects."""
         return self.reads_texts or type(self).read_record is not Predicting.read_record

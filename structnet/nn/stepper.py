@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from structnet.cell.frame import first_parameter
 from structnet.data.batch import Batch, Tokens
+from structnet.data.mixed import Mixed
 from structnet.nn.episodes import as_starts, zero_rows
 from structnet.nn.head import JointHead
 from structnet.nn.readout import Every, Root
@@ -53,29 +54,30 @@ class Stepper:
 
     @torch.no_grad()
     def push(self, x: Any, starts: Any = None) -> Any:
-        """What the next step gives for the input x of every row: features (B, I), or tokens (B,).
+        """What the next step gives for the input x of every row.
 
         Arguments:
-            x: the input of every row.
+            x: features (B, I), or the ids of tokens (B,); of a net also the `Tokens` of B nodes, of
+                which each may have any number, or `Mixed`.
             starts: 1 or True for the rows that start anew with this step, as in a new episode,
                 else 0 (B,); all go on by default.
 
         ValueError for another number of rows than the batch has, and for other values of starts.
         """
         weight = first_parameter(self.module)
-        x = torch.as_tensor(x, device=None if weight is None else weight.device)
-        if x.ndim == 0 or len(x) != self.batch:
-            raise ValueError(
-                f"a step of {self.batch} rows takes one input per row, got shape {tuple(x.shape)}"
-            )
+        x = _moved(x, None if weight is None else weight.device)
+        device = x.device if weight is None else weight.device
+        if (isinstance(x, Tensor) and not x.ndim) or len(x) != self.batch:
+            got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"those of {len(x)}"
+            raise ValueError(f"a step of {self.batch} rows takes one input per row, got {got}")
         if starts is not None:
-            rows = as_starts(starts, (self.batch,), x.device)
+            rows = as_starts(starts, (self.batch,), device)
             self._state = _mapped(self._state, lambda one: zero_rows(one, rows, self.dim))
         was_training = self.module.training
         if was_training:
             self.module.eval()
         try:
-            y, self._state = self.advance(x, self._plans(x.device), self._state)
+            y, self._state = self.advance(x, self._plans(device), self._state)
         finally:
             if was_training:
                 self.module.train()
@@ -132,17 +134,25 @@ class Stepper:
 
     @classmethod
     def of_net(cls, net: Any, batch: int) -> "Stepper":
-        """Of a net with `carry`, over tokens or features."""
+        """Of a net with `carry`, over tokens, features or both."""
 
-        def advance(x: Tensor, plans: tuple[Plan, ...], state: State) -> tuple[Any, State]:
-            ptr = torch.arange(len(x) + 1, device=x.device)
-            given = x if x.is_floating_point() else Tokens(x, ptr)
+        def advance(x: Any, plans: tuple[Plan, ...], state: State) -> tuple[Any, State]:
+            ptr = torch.arange(len(x) + 1, device=plans[0].ptr.device)
+            is_id = isinstance(x, Tensor) and not x.is_floating_point()
+            given = Tokens(x, ptr) if is_id else x
             none = ptr.new_zeros(len(x))
             y, states = net.carry(Batch(given, plans, ptr, none, none), state)
             return y, tuple(map(tuple, states))
 
         check_steps(net)
         return cls(net, net.layers[0].topology, advance, batch)
+
+
+def _moved(x: Any, device: Any) -> Any:
+    """The input of a step as tensors, on a device if one is given."""
+    if isinstance(x, Tokens | Mixed):
+        return x.map(lambda one: torch.as_tensor(one, device=device))
+    return torch.as_tensor(x, device=device)
 
 
 def check_chain(topology: Topology) -> None:

@@ -55,7 +55,7 @@ class Service:
 
     Arguments:
         run: the run.
-        batching: continuous, window or one.
+        batching: window, continuous or one.
         limits: how much it takes on.
 
     Attributes:
@@ -70,7 +70,7 @@ class Service:
         """ValueError for a run whose task makes no samples of records."""
         self.run, self.limits = run, limits
         self.net = run.load_net().eval()
-        self.no_stream = why_no_steps(self.net)
+        self.no_stream = run.task.no_stream or why_no_steps(self.net)
         if not run.task.reads_records:
             # It says what the task lacks.
             run.task.read_record({}, Origin(PLACE, 1, ""), run.topology)

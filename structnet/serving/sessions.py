@@ -1,12 +1,14 @@
 """Sessions: a model of chains is fed one message at a time, and its state stays on the server."""
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 
 from structnet.data.batch import Sample, Tokens
+from structnet.data.mixed import Mixed
 from structnet.nn.stepper import Stepper
 from structnet.serving.work import Refused
 from structnet.training.predict import predictions, scored
@@ -62,7 +64,7 @@ class Session:
                 f"a message has 1 to {limit} steps, this one has {sample.num_nodes}",
             )
         output = None
-        for x in steps_of(sample, self.messages + 1):
+        for x in steps_of(sample):
             output = self.stepper.push(x)
         self.messages += 1
         self.steps += sample.num_nodes
@@ -72,10 +74,21 @@ class Session:
         return {**said.as_dict(), "step": self.steps}
 
 
-def steps_of(sample: Sample, number: int) -> list[torch.Tensor]:
-    """What a stepper is fed for the nodes of a sample, one after the other: tokens or features."""
-    if not isinstance(sample.x, Tokens):
-        return [torch.as_tensor(row)[None] for row in sample.x]
-    if len(sample.x.ids) != len(sample.x):
-        raise Refused(number, "a step has one token, the record has nodes with others")
-    return [torch.as_tensor(token).view(1) for token in sample.x.ids]
+def steps_of(sample: Sample) -> Iterator[Any]:
+    """What a stepper is fed for the nodes of a sample, one after the other."""
+    for node in range(sample.num_nodes):
+        yield _node(sample.x, node)
+
+
+def _node(x: Any, node: int) -> Any:
+    """The input of one node: features (1, D), `Tokens` or `Mixed`."""
+    if isinstance(x, Mixed):
+        return Mixed(_node(x.tokens, node), _node(x.numbers, node))
+    if not isinstance(x, Tokens):
+        return torch.as_tensor(x[node])[None]
+    start, stop = int(x.ptr[node]), int(x.ptr[node + 1])
+    spelling = None
+    if x.spelling is not None:
+        first, last = int(x.spelling.ptr[start]), int(x.spelling.ptr[stop])
+        spelling = Tokens(x.spelling.ids[first:last], x.spelling.ptr[start : stop + 1] - first)
+    return Tokens(x.ids[start:stop], x.ptr[node : node + 2] - start, spelling)

@@ -110,7 +110,7 @@ class Forecast(sn.Task):
         self.outlook = OUTLOOKS[goal](_levels(quantiles))
         if self.outlook.counts and scaling not in (None, "absolute"):
             raise ValueError(f"task.goal={goal} scales by task.scaling=absolute, got {scaling}")
-        self.root, self.goal = Path(root), goal
+        self.root, self.goal = Path(root).expanduser(), goal
         columns = Columns(
             id, order or "", _names(target), _names(known_future), _names(past), _names(static)
         )
@@ -190,6 +190,13 @@ class Forecast(sn.Task):
         if len(windows) > 1:
             raise ValueError(f"{where}: rows of {len(windows)} series, expected those of one")
         return windows[0]
+
+    @property
+    def no_stream(self) -> str:
+        return (
+            "a record of task forecast is a whole window, whose scale and steps ahead those of the "
+            "next one do not follow: send all rows to /predict"
+        )
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
         return True
