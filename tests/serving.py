@@ -29,7 +29,7 @@ def trained_on_phrases(topology: str, *others: str) -> Path:
 
 
 @contextmanager
-def serving(directory: Path, batching: str = "continuous", change=None, **limits):
+def serving(directory: Path, batching: str = "window", change=None, **limits):
     """A service and its port; `change` is called with the service before it begins."""
     service = Service(opened(directory), batching, Limits(**limits))
     if change is not None:

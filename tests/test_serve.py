@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from commands import ROOT, opened, refused, trained
+from commands import ROOT, SMALL, call, opened, refused, trained
 from serving import ask, serving, trained_on_phrases
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -66,8 +66,8 @@ def test_answers_are_what_predict_gives_however_requests_are_batched(batching):
 def test_trees_are_answered_with_what_is_drawn_of_them():
     directory = trained_on_phrases("tree")
     texts = ["( a ( good film ) )", "( ( ( very bad ) plot ) dull )"]
-    with serving(directory) as (service, port):
-        assert service.batching == "continuous"
+    with serving(directory, "continuous") as (service, port):
+        assert service.batching == "continuous" and service.why is None
         status, found, _ = ask(port, [{"text": text} for text in texts])
     assert status == 200 and [one["leaves"] for one in found] == [
         one["leaves"] for one in predicted(directory, *texts)
@@ -333,12 +333,47 @@ def test_models_of_whole_samples_open_no_session(topology):
         assert ask(port, None, "/health", "GET")[1]["stream"] is False
 
 
+def test_a_session_of_own_sequences_is_fed_a_step_at_a_time(tmp_path):
+    steps = [
+        {"id": str(at // 4), "step": at % 4, "pulse": (at * 7) % 5, "drug": "abc"[at % 3],
+         "label": "xy"[at % 2]}
+        for at in range(80)
+    ]  # fmt: skip
+    table = tmp_path / "steps.jsonl"
+    table.write_text("".join(json.dumps(one) + "\n" for one in steps))
+    run = tmp_path / "run"
+    words = ("task=sequences", f"task.root={table}", "task.steps=true", f"run={run}")
+    status, _, err = call("train", *words, *SMALL, "trainer.max_epochs=1")
+    assert status == 0, err
+    given = [{name: one[name] for name in ("step", "pulse", "drug")} for one in steps[:4]]
+    with serving(run) as (_, port), connect(f"ws://127.0.0.1:{port}/stream") as socket:
+        whole = ask(port, {"steps": given})[1]
+        for step, expected in zip(given, whole, strict=True):
+            found = tell(socket, {"steps": [step]})
+            assert found["class"] == expected["class"]
+            assert found["probability"] == pytest.approx(expected["probability"], abs=2e-6)
+
+
+def test_records_that_do_not_follow_each_other_open_no_session(tmp_path):
+    lines = ["id,time,pulse,label"]
+    lines += [f"{at // 3},{at * at},{at % 5},{'xy'[at % 2]}" for at in range(60)]
+    (tmp_path / "steps.csv").write_text("\n".join(lines))
+    run = tmp_path / "run"
+    words = ("task=sequences", f"task.root={tmp_path / 'steps.csv'}", f"run={run}")
+    status, _, err = call("train", *words, *SMALL, "trainer.max_epochs=1")
+    assert status == 0, err
+    with serving(run) as (service, port), connect(f"ws://127.0.0.1:{port}/stream") as socket:
+        assert "'time since the step before'" in json.loads(socket.recv(timeout=30))["detail"]
+        assert closed(socket) == 1008
+        assert "task.ignore=[time]" in service.no_stream
+
+
 def test_the_interface_is_described():
     with serving(trained_on_phrases("chain")) as (_, port):
         _, described, _ = ask(port, None, "/openapi.json", "GET")
         assert {"/predict", "/health", "/metrics"} <= set(described["paths"])
         assert ask(port, None, "/health", "GET")[1] == {
-            "status": "ok", "run": "phrases-chain", "task": "sst", "batching": "continuous",
+            "status": "ok", "run": "phrases-chain", "task": "sst", "batching": "window",
             "stream": True,
         }  # fmt: skip
         assert ask(port, None, "/docs", "GET")[0] == 200

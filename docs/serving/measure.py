@@ -45,6 +45,8 @@ def server(run, words):
                 if line.startswith("listening on "):
                     address = line.split()[2].rstrip(",")
                     break
+            if not address:
+                raise SystemExit(f"structnet serve {' '.join(words)} did not start, see above")
             yield address
         finally:
             process.send_signal(signal.SIGTERM)

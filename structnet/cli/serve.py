@@ -27,7 +27,7 @@ def run(words: list[str]) -> int:
         raise ValueError(f"port is from 0 to 65535, got {port}")
     drain_s = whole(options.get("drain_s", "30"), "drain_s")
     threads = whole(options.get("threads", "1"), "threads")
-    batching = _batching(options.get("batching", "continuous"))
+    batching = _batching(options.get("batching", "window"))
     config = saved(options["run"])
     if data:
         config = override(config, data, "task")

@@ -92,7 +92,7 @@ structnet serve run=DIR [port=8000]: answer requests for predictions over HTTP
   run=DIR         the directory of the run, whose task reads texts or other records
   port=N          the port (8000); 0 for any that is free
   host=ADDRESS    the address to listen on (127.0.0.1, this machine alone)
-  batching=HOW    continuous, window or one (continuous)
+  batching=HOW    window, continuous or one (window)
   batch_nodes=N   the most nodes in work at a time (4096)
   wait_ms=N       how long the first request of a window waits for others (5)
   body=N          the most bytes of a request (1048576)

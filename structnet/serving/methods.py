@@ -18,7 +18,7 @@ from structnet.topology.base import Topology
 from structnet.training.predict import predict_batch, read_output
 from structnet.training.weighing import Shares, shares
 
-METHODS = ("continuous", "window", "one")
+METHODS = ("window", "continuous", "one")
 # The turns that a request waits at most until as many nodes wait as a turn takes.
 PATIENCE = 4
 # What a record is called in the messages of a batch that has it alone.
@@ -151,7 +151,7 @@ def make_method(
     """The method of a name, and why it is another one; None where it is that one.
 
     Arguments:
-        name: continuous, window or one.
+        name: window, continuous or one.
         run, net, nodes, note: as of `Method`.
         window_s: of window, and of what takes the place of continuous.
     """

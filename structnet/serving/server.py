@@ -11,6 +11,11 @@ from structnet.serving.app import make_app
 from structnet.serving.service import Service
 
 
+# A connection is kept for so long between requests: where clients send one every few seconds, one
+# that is closed just then fails.
+KEEP_S = 75
+
+
 class Server(uvicorn.Server):
     """uvicorn's server, which after a first signal takes no requests, and answers those it has.
 
@@ -62,6 +67,7 @@ def serve(service: Service, sock: socket.socket, drain_s: float) -> None:
         access_log=False,
         lifespan="off",
         ws_max_size=service.limits.body,
+        timeout_keep_alive=KEEP_S,
         timeout_graceful_shutdown=max(1, round(drain_s)),
         backlog=2048,
     )
