@@ -10,7 +10,6 @@ import uvicorn
 from structnet.serving.app import make_app
 from structnet.serving.service import Service
 
-
 # A connection is kept for so long between requests: where clients send one every few seconds, one
 # that is closed just then fails.
 KEEP_S = 75
