@@ -5,12 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from structnet.plugins.sequence.forecast.series import Columns
+from structnet.plugins.sequence.records.grouping import IDS, ORDERS
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.values import names_of
-
-# What columns of numbers are called that order rows, and those of ids.
-ORDERS = ("time", "timestamp", "date", "datetime", "ds", "step", "t", "period")
-IDS = ("id", "series", "series_id", "unique_id", "item_id", "item", "name")
 
 
 def columns_of(table: Table, given: Columns) -> Columns:

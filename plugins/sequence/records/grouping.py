@@ -12,10 +12,11 @@ from structnet.plugins.tables.values import names_of
 # What columns are often called, in small letters.
 IDS = (
     "id", "sequence", "sequence_id", "series", "series_id", "unique_id", "item_id", "session",
-    "session_id", "user", "user_id", "patient", "patient_id", "group_id",
+    "session_id", "user", "user_id", "patient", "patient_id", "group_id", "item", "name",
 )  # fmt: skip
 ORDERS = (
     "time", "timestamp", "date", "datetime", "t", "ds", "step", "order", "position", "index",
+    "period",
 )  # fmt: skip
 
 
