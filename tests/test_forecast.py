@@ -468,3 +468,25 @@ def test_the_commands_of_the_page_run_one_after_the_other(tmp_path, monkeypatch)
 def test_the_table_of_the_page_has_every_option():
     named = set(re.findall(r"`task\.(\w+)", PAGE))
     assert set(sn.tasks.options("forecast")) <= named
+
+
+def test_series_far_from_zero_have_the_figures_of_those_around_it(tmp_path):
+    found = []
+    for offset in (0, 1_700_000_000):
+        lines = ["day,y"] + [f"{day},{offset + 50 * (day % 7)}" for day in range(90)]
+        path = tmp_path / f"{offset}.csv"
+        path.write_text("\n".join(lines))
+        options = {"order": "day", "horizon": 3, "context": 8, "goal": "mixture"}
+        task = sn.tasks.create("forecast", root=str(path), **options)
+        splits = task.keep(task.load(CHAIN))
+        batch = sn.collate(list(splits["test"]) + list(splits["train"][:5]), CHAIN)
+        torch.manual_seed(0)
+        output = torch.randn(batch.num_nodes, task.num_outputs)
+        sums = task.measured(output, batch)
+        every = {
+            name: sums[name][0].sum() / sums[name][1].sum() for name in ("mase", "mae", "crps")
+        }
+        found.append({"loss": task.loss(output, batch), **every})
+        assert task.baselines()["last value"]["mase"] > 0
+    for name, value in found[0].items():
+        assert float(found[1][name]) == pytest.approx(float(value), rel=1e-4), name

@@ -208,3 +208,20 @@ def test_predictions_of_several_numbers_are_named():
     (said,) = predictions(task, torch.ones(1, 2), [sn.Origin("a", 1, "b")])
     assert said.values == {"height": 3.0, "weight": 30.0}
     assert said.verdict == "height 3, weight 30" and said.as_dict()["values"] == said.values
+
+
+def test_numbers_far_from_zero_have_exact_figures():
+    task = Sums()
+    y = 1.7e9 + np.array([0.0, 1.0, 2.0, 5.0])
+    task.standardise(y)
+    samples = [sn.Sample(1, np.zeros((1, 1), np.float32), one) for one in y]
+    batch = sn.collate(samples, CHAIN)
+    output = torch.tensor([[0.5], [0.0], [-0.5], [0.25]])
+    assert batch.y.dtype == torch.float64
+    found, errors = measured(task, output, batch), output.numpy()[:, 0] * y.std() + y.mean() - y
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
+    assert found["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-5)
+    loss = np.mean((errors / y.std()) ** 2)
+    assert float(task.loss(output, batch)) == pytest.approx(loss, rel=1e-5)
+    said = [one.value for one in predictions(task, output, [None] * 4)]
+    assert said == pytest.approx((errors + y).tolist(), rel=1e-12)

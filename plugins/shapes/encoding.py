@@ -207,7 +207,7 @@ class Encoder:
             return np.full(len(table), sn.IGNORE)
         if lacking:
             shape = (len(table), len(roles.target)) if len(roles.target) > 1 else len(table)
-            return np.full(shape, np.nan, np.float32)
+            return np.full(shape, np.nan)
         if roles.goal == "number":
             return encode_numbers(table, roles.target)
         refuse = labelled and not roles.per_node

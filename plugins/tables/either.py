@@ -9,6 +9,7 @@ from torch import Tensor
 import structnet as sn
 from structnet.plugins.tables.scoring import (
     SMALLEST,
+    UNITLESS,
     check_loss,
     class_weights,
     errors_of,
@@ -115,8 +116,11 @@ class ClassesOrNumbers(sn.Regression):
             found = sn.Task.measured(self, output, batch)
         if not self.more:
             return found
-        pair = found["rmse" if self.predicts_numbers else "accuracy"]
-        return found | dict.fromkeys(self.more, pair)
+        if not self.predicts_numbers:
+            return found | dict.fromkeys(self.more, found["accuracy"])
+        # What stays the same in another unit is exact in deviations, of numbers far from 0 too.
+        of = {name: "relative_rmse" if name in UNITLESS else "rmse" for name in self.more}
+        return found | {name: found[one] for name, one in of.items()}
 
     def in_deviations(self, output: Tensor) -> Tensor:
         if self.loss_name != "poisson":

@@ -74,6 +74,8 @@ def _numbers() -> Mapping[str, Callable[[], Any]]:
     }
 
 
+# Those that are the same of numbers in another unit, counted from elsewhere.
+UNITLESS = {"spearman", "r2"}
 # Those whose smallest value is best.
 SMALLEST = {"mape", "smape", "poisson", "rmse", "mae", "relative_rmse"}
 

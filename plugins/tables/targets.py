@@ -69,7 +69,7 @@ def encode_classes(
     return found
 
 
-def encode_numbers(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
+def encode_numbers(table: Table, names: Sequence[str]) -> NDArray[np.float64]:
     """The numbers of rows, NaN where missing: (n,), of several columns (n, T)."""
     columns = []
     for name in names:
@@ -89,5 +89,5 @@ def encode_numbers(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
         if infinite.any():
             row = int(infinite.argmax())
             raise table.refuse(row, name, values[row], "a finite number to predict")
-        columns.append(values.astype(np.float32))
+        columns.append(values)
     return columns[0] if len(names) == 1 else np.stack(columns, 1)

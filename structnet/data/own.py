@@ -190,10 +190,10 @@ class GivenNumbers(Given, Regression):
         errors = {"squared": F.mse_loss, "absolute": F.l1_loss, "huber": F.huber_loss}
         return self.mean_of_known(errors[self.measure], output, batch)
 
-    def _target(self, value: Any) -> np.float32:
+    def _target(self, value: Any) -> np.float64:
         if isinstance(value, str):
             raise ValueError(f"y is the text {value!r}, of a number: take loss='cross_entropy'")
-        return np.float32(np.nan if value is None else value)
+        return np.float64(np.nan if value is None else value)
 
 
 def is_unknown(value: Any) -> bool:

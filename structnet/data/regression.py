@@ -16,10 +16,11 @@ Scale = tuple[float, float]
 class Regression(Task):
     """A task with a number, or several, as the target of each node or sample.
 
-    Targets are float32, in the unit `unit`, and NaN if not known: one for each node or sample, or
-    of several numbers an array (1, T) for a sample, (n, T) for its nodes, by their names `outputs`.
-    The net's outputs are in standard deviations from the mean of the training targets; `load` takes
-    this `scale` from `scale_of`. The loss is the mean squared error of these outputs.
+    Targets are float32, or float64 where that is too coarse, in the unit `unit`, and NaN if not
+    known: one for each node or sample, or of several numbers an array (1, T) for a sample, (n, T)
+    for its nodes, by their names `outputs`. The net's outputs are in standard deviations from the
+    mean of the training targets; `load` takes this `scale` from `scale_of`. The loss is the mean
+    squared error of these outputs.
 
     Metrics: "rmse", the root mean squared error, and "mae", the mean absolute error, in the
     targets' unit; "relative_rmse", the rmse in standard deviations; "pearson", the correlation. Of
@@ -86,9 +87,9 @@ class Regression(Task):
         It gets outputs and targets (n, T) in standard deviations, and `reduction="none"`.
         """
         self._check_length(output, batch)
-        target = self._standardised(batch.y)
+        target = self._standardised(batch.y).to(torch.promote_types(output.dtype, torch.float32))
         known = ~target.isnan()
-        output = output.to(torch.promote_types(output.dtype, target.dtype))
+        output = output.to(target.dtype)
         # An error of what is not known would have a gradient.
         found = error(torch.where(known, output, 0.0), target.nan_to_num(), reduction="none")
         return torch.where(known, found, 0.0).sum() / known.sum().clamp(min=1)
@@ -107,15 +108,15 @@ class Regression(Task):
     def measured(self, output: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
         self._check_length(output, batch)
         if self.outputs:
-            return self._measured_each(output.float(), batch.y)
+            return self._measured_each(output.double(), batch.y.double())
         known = ~batch.y.isnan()
         output, y = output[known], batch.y[known]
-        # Sums of squares over a whole split are inexact in half precision.
-        values = self.values(output.float())
-        measured = {
-            "relative_rmse": (self.in_deviations(output.float())[:, 0], self._standardised(y)[:, 0])
-        }
-        for name in ("rmse", "mae", "pearson"):
+        # Sums of squares over a whole split are inexact in half precision, and differences of
+        # numbers far from 0 in single precision.
+        values, y = self.values(output.double()), y.double()
+        relative = self.in_deviations(output.float())[:, 0], self._standardised(y)[:, 0].float()
+        measured = {"relative_rmse": relative, "pearson": relative}
+        for name in ("rmse", "mae"):
             measured[name] = (values, y)
         if self.kinds:
             per_node = len(known) > batch.num_samples
@@ -126,9 +127,8 @@ class Regression(Task):
 
     def _measured_each(self, output: Tensor, y: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         known = ~y.isnan()
-        measured = {
-            "relative_rmse": (self.in_deviations(output)[known], self._standardised(y)[known])
-        }
+        relative = self.in_deviations(output)[known], self._standardised(y)[known]
+        measured = {"relative_rmse": relative}
         values = self.values(output)
         for at, name in enumerate(self.outputs):
             rows = known[:, at]

@@ -270,7 +270,7 @@ def predictions(
         best: the classes (n,) where the net decides them together; else the most probable ones.
     """
     if task.predicts_numbers:
-        pairs = zip(origins, task.values(output).tolist(), strict=True)
+        pairs = zip(origins, task.values(output.double()).tolist(), strict=True)
         if task.outputs:
             every = ((origin, zip(task.outputs, row, strict=True)) for origin, row in pairs)
             return [Prediction(origin, values=dict(named)) for origin, named in every]

@@ -62,8 +62,8 @@ def forecast(
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
             o, target = task.scaled(net(batch), batch)
             ahead = (batch.ptr[1:, None] - horizon + torch.arange(horizon)).flatten()
-            o = o[ahead].float()
-            y, centre, deviation, _ = target[ahead].unbind(-1)
+            o = o[ahead].double()
+            y, centre, deviation, _ = target[ahead].double().unbind(-1)
             drawn = None
             if samples and isinstance(outlook, Distribution):
                 drawn = outlook.sample(o, centre, deviation, samples, generator)

@@ -171,7 +171,8 @@ class Windows(Sequence[sn.Sample]):
         scale = self.scale(place)
         steps = np.arange(max(0, place.origin - self.layout.context), place.origin + horizon)
         x = self._features(one, steps, place.origin, scale)
-        y = np.empty((len(x), len(scale.centre), 4), np.float32)
+        # In float32 numbers such as 1,700,000,000 would be 128 apart.
+        y = np.empty((len(x), len(scale.centre), 4), np.float64)
         y[..., 0], y[..., 1], y[..., 2], y[..., 3] = np.nan, *scale
         y[len(x) - horizon :, :, 0] = self.targets(place)
         return sn.Sample(len(x), x, y, origin=Window(self, place))

@@ -121,7 +121,7 @@ class Encoder:
             if roles.goal == "class":
                 return np.full(count, sn.IGNORE)
             shape = (count, len(roles.target)) if len(roles.target) > 1 else count
-            return np.full(shape, np.nan, np.float32)
+            return np.full(shape, np.nan)
         if not roles.steps:
             table = table.take(sequences.first_known(roles.target[0]))
         if roles.goal == "class":

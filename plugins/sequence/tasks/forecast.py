@@ -231,8 +231,10 @@ class Forecast(sn.Task):
         o, target = self.scaled(output, batch)
         known = ~target[..., 0].isnan()
         y, centre, deviation, _ = target[known].unbind(-1)
-        every = self.outlook.loss(o[known].to(torch.promote_types(o.dtype, y.dtype)), y, centre,
-                                  deviation)  # fmt: skip
+        # From the centre on, where single precision is enough.
+        kind = torch.promote_types(o.dtype, torch.float32)
+        given = (y - centre).to(kind), torch.zeros_like(centre, dtype=kind), deviation.to(kind)
+        every = self.outlook.loss(o[known].to(kind), *given)
         return every.sum() / known.sum().clamp(min=1)
 
     def num_targets(self, output: Any, batch: sn.Batch) -> Tensor:
@@ -248,7 +250,7 @@ class Forecast(sn.Task):
     def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
         o, target = self.scaled(output, batch)
         known = ~target[..., 0].isnan()
-        o, (y, centre, deviation, naive) = o[known].float(), target[known].unbind(-1)
+        o, (y, centre, deviation, naive) = o[known].double(), target[known].double().unbind(-1)
         point = self.outlook.point(o, centre, deviation)
         found = scores.sums(
             y, naive, point, self.outlook.levels, self.outlook.quantiles(o, centre, deviation),
@@ -260,9 +262,10 @@ class Forecast(sn.Task):
     def in_units(self, output: Tensor, batch: sn.Batch) -> Tensor:
         """Of every node the forecasts in the targets' units, each with its quantiles."""
         o, target = self.scaled(output, batch)
-        _, centre, deviation, _ = target.unbind(-1)
-        parts = [self.outlook.point(o.float(), centre, deviation)[..., None]]
-        if (quantiles := self.outlook.quantiles(o.float(), centre, deviation)) is not None:
+        o = o.double()
+        _, centre, deviation, _ = target.double().unbind(-1)
+        parts = [self.outlook.point(o, centre, deviation)[..., None]]
+        if (quantiles := self.outlook.quantiles(o, centre, deviation)) is not None:
             parts.append(quantiles)
         return torch.cat(parts, -1).flatten(1)
 
