@@ -105,7 +105,7 @@ def join_tables(folder: str, tables: Sequence[Table]) -> Table:
             )
     columns = {name: _stacked([one.columns[name] for one in tables]) for name in first.columns}
     lines = np.concatenate([one.lines for one in tables])
-    files = [one.path for one in tables for _ in range(len(one))]
+    files = [file for one in tables for file in (one.files or [one.path] * len(one))]
     return Table(folder, columns, lines, first.what, files)
 
 

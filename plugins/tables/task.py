@@ -16,6 +16,7 @@ from structnet.plugins.tables.prints import compare_prints
 from structnet.plugins.tables.schema import Kind, Schema
 from structnet.plugins.tables.scoring import Loss
 from structnet.plugins.tables.splitting import SPLITS, Splitting
+from structnet.plugins.tables.store import targets_of
 from structnet.plugins.tables.targets import Goal
 
 # Of classes, in place of the mean and deviation of numbers.
@@ -213,7 +214,7 @@ class OwnData(ClassesOrNumbers):
 
     def learned_splits(self, splits: Mapping[str, Sequence[sn.Sample]], encoder: Any) -> sn.Splits:
         """Splits with what an encoder learned: `roles`, `schema`, `classes` and `plain()`."""
-        y = np.concatenate([np.atleast_1d(one.y) for one in splits["train"]])
+        y = targets_of(splits["train"])
         learned: dict[str, Any] = {"schema": encoder.plain(), "scale": NO_SCALE}
         if encoder.roles.goal == "class":
             learned["classes"] = encoder.classes
@@ -243,7 +244,7 @@ class OwnData(ClassesOrNumbers):
 
     def show_classes(self, classes: Sequence[str], samples: Sequence[sn.Sample]) -> None:
         """Print how often each class is in training, the most frequent first."""
-        y = np.concatenate([np.atleast_1d(one.y) for one in samples])
+        y = targets_of(samples)
         counts = np.bincount(y[y >= 0], minlength=len(classes))
         order = np.argsort(-counts, kind="stable")
         most = [f"{classes[at]} {counts[at]:,}" for at in order[:MOST_CLASSES]]

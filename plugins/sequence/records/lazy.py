@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import structnet as sn
 from structnet.plugins.sequence.records.encoding import Encoder
 from structnet.plugins.sequence.records.roles import Roles
 from structnet.plugins.sequence.records.sequences import Heads, Sequences, group, join
 from structnet.plugins.tables.arrow import parquet_groups
+from structnet.plugins.tables.lazy import write_store
 from structnet.plugins.tables.reading import read_table, suffix_of, table_files
-from structnet.plugins.tables.splitting import SPLITS
-from structnet.plugins.tables.store import Store, Writer
 from structnet.plugins.tables.table import Table, join_tables
 from structnet.plugins.tables.values import names_of
 
@@ -120,81 +118,5 @@ def make_store(parts: Parts, roles: Roles, folder: Path, split: Any, learn: Any)
     where = np.asarray(split(heads))
     some = first_rows(parts, roles, where == "train")
     encoder: Encoder = learn(some, np.ones(len(some), bool))
-    y, conditions = [], []
-    with Writer(folder) as writer:
-        for one in parts.sequences(roles):
-            writer.add(encoder.schema.encode(one.table))
-            y.append(encoder.targets(one, labelled=True))
-            if encoder.static is not None:
-                conditions.append(encoder.static.encode(one.firsts))
-        words = encoder.schema.vocabulary
-        files = [heads.firsts.file(at) for at in range(len(heads.names))]
-        known = list(dict.fromkeys(files))
-        arrays = {
-            "y": np.concatenate(y),
-            "ptr": np.concatenate([[0], np.cumsum(heads.lengths)]),
-            "split": np.array([SPLITS.index(name) for name in where], np.int8),
-            "lines": heads.firsts.lines,
-            "files": np.array([known.index(file) for file in files], np.int32),
-        }
-        if conditions:
-            arrays["condition"] = np.concatenate(conditions)
-        plain = {
-            "encoder": encoder.plain(),
-            "classes": encoder.classes,
-            "words": None if words is None else dict(words.counts),
-            "tokens": words is not None,
-            "names": list(heads.names),
-            "files": known,
-        }
-        writer.finish(arrays, plain)
-
-
-def open_store(folder: Path) -> tuple[Encoder, dict[str, "LazySamples"]]:
-    """The encoder and the samples of all splits that a store holds."""
-    store = Store(folder)
-    words = store.plain["words"]
-    vocabulary = None if words is None else sn.Vocabulary(words)
-    encoder = Encoder.of(store.plain["encoder"], vocabulary, store.plain["classes"])
-    split = store.array("split")
-    return encoder, {
-        name: LazySamples(store, encoder.roles, np.flatnonzero(split == at))
-        for at, name in enumerate(SPLITS)
-    }
-
-
-class LazySamples(Sequence[sn.Sample]):
-    """The samples of a split, read from a store when they are asked for.
-
-    Arguments:
-        store: of all sequences.
-        roles: of the columns.
-        indices: of the sequences of the split.
-    """
-
-    def __init__(self, store: Store, roles: Roles, indices: NDArray[np.int64]):
-        self.store, self.roles, self.indices = store, roles, indices
-        self.ptr, self.y = store.array("ptr"), store.array("y")
-        self.lines, self.files = store.array("lines"), store.array("files")
-        self.condition = store.array("condition") if store.has("condition") else None
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return [self[one] for one in range(*at.indices(len(self)))]
-        index = int(self.indices[at])
-        start, end = int(self.ptr[index]), int(self.ptr[index + 1])
-        y = self.y[start:end] if self.roles.steps else self.y[index]
-        if not self.roles.steps and self.y.ndim == 2:
-            y = y[None]
-        plain = self.store.plain
-        file = plain["files"][self.files[index]]
-        return sn.Sample(
-            end - start,
-            self.store.rows(start, end),
-            np.array(y),
-            origin=sn.Origin(file, int(self.lines[index]), plain["names"][index]),
-            condition=None if self.condition is None else np.array(self.condition[index]),
-        )
+    samples = map(encoder.samples, parts.sequences(roles))
+    write_store(folder, samples, where, encoder, roles.steps)

@@ -1,7 +1,6 @@
 """Own sequences: a class or a number for each, or for each of their steps."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 import structnet as sn
 from structnet.plugins.sequence.records.encoding import Encoder
 from structnet.plugins.sequence.records.grouping import constant_columns, is_sorted
-from structnet.plugins.sequence.records.lazy import Parts, make_store, open_store
+from structnet.plugins.sequence.records.lazy import Parts, make_store
 from structnet.plugins.sequence.records.roles import Roles, inputs
 from structnet.plugins.sequence.records.sequences import (
     Heads,
@@ -21,7 +20,8 @@ from structnet.plugins.sequence.records.sequences import (
     join,
 )
 from structnet.plugins.tables.features import of_nodes, summary
-from structnet.plugins.tables.prints import print_of_sample, prints_of
+from structnet.plugins.tables.lazy import folder_of, open_store, root_in_parts
+from structnet.plugins.tables.prints import print_of_sample
 from structnet.plugins.tables.reading import read_table
 from structnet.plugins.tables.scoring import check_loss
 from structnet.plugins.tables.splitting import (
@@ -31,7 +31,6 @@ from structnet.plugins.tables.splitting import (
     warn_of_twins,
 )
 from structnet.plugins.tables.static import Static
-from structnet.plugins.tables.store import store_folder
 from structnet.plugins.tables.table import Table, table_of
 from structnet.plugins.tables.task import OwnData
 from structnet.plugins.tables.values import names_of
@@ -128,13 +127,7 @@ class OwnSequences(OwnData):
         return self.learned_splits(splits, encoder)
 
     def _load_lazily(self) -> sn.Splits:
-        given = self.find()
-        if "all" not in given or self.data is not None:
-            raise ValueError(
-                "task.lazy reads task.root in parts, and not files of splits or a frame: write a "
-                "column that says the split, with task.split_column"
-            )
-        parts = Parts(Path(given["all"]).expanduser(), self.ignore)
+        parts = Parts(root_in_parts(self), self.ignore)
         if self.schema is None:
             first = next(parts.tables())
             roles = self._roles(first)
@@ -143,13 +136,7 @@ class OwnSequences(OwnData):
         else:
             roles = Roles.of(self.schema)
         check_loss(self.loss_name, roles.goal)
-        options = [self.static, self.fixed, self.min_count, self.split_column, self.group_column]
-        schema = {key: value for key, value in (self.schema or {}).items() if key != "files"}
-        known = [schema, self.vocabulary and self.vocabulary.counts, list(self.classes)]
-        folder = store_folder({
-            "data": prints_of(given), "roles": roles.plain(), "options": options, "known": known,
-            "splitting": asdict(self.splitting), "ignore": self.ignore,
-        })  # fmt: skip
+        folder = folder_of(self, roles.plain(), self.static)
         if not folder.is_dir():
             print(f"reading {parts.path} in parts into {folder} ...", flush=True)
             make_store(
@@ -157,9 +144,9 @@ class OwnSequences(OwnData):
                 lambda heads: self._split(heads, roles, ["all"] * len(heads.names)),
                 lambda some, all: self.encoder if self.schema else self._learn(roles, some, all),
             )  # fmt: skip
-        encoder, splits = open_store(folder)
+        encoder, store, splits = open_store(folder, Encoder)
         if self.schema is None:
-            self._show(np.diff(splits["train"].ptr), encoder, splits)
+            self._show(store.arrays["nodes"], encoder, splits)
         return self.learned_splits(splits, encoder)
 
     def _roles(self, table: Table) -> Roles:
