@@ -1,6 +1,6 @@
 """Shapes as tables of all their nodes, all their edges, and of themselves."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -33,20 +33,45 @@ def columns_of(shapes: Sequence[Shape]) -> Columns:
     )
 
 
-def parted(shapes: Sequence[Shape], inner: Collection[str] | None = None) -> list[Shape]:
+def below_roots(shapes: Iterable[Shape]) -> set[str] | None:
+    """The columns that nodes below the roots of nested trees have; None where there are no such."""
+    inner: set[str] | None = None
+    for one in shapes:
+        if one.rooted and len(one) > 1:
+            inner = (inner or set()).union(*one.nodes[1:])
+    return inner
+
+
+def parted(shapes: Sequence[Shape], inner: Collection[str] | None) -> list[Shape]:
     """Shapes in which what is of a whole nested tree is no longer at its root.
 
-    These are the keys that are not in `inner`, the columns of nodes; by default those that nodes
-    below some root have.
+    These are the keys that are not in `inner`, the columns of nodes. Trees of a node each, for
+    which it is None, have their columns there alone.
     """
     if inner is None:
-        rooted = [one for one in shapes if one.rooted]
-        below = chain.from_iterable(one.nodes[1:] for one in rooted)
-        inner = set(chain.from_iterable(below))
-        # Trees of a node each have their columns there alone.
-        if all(len(one) == 1 for one in rooted):
-            return list(shapes)
+        return list(shapes)
     return [_parted(one, inner) if one.rooted else one for one in shapes]
+
+
+def root_of(shape: Shape) -> int:
+    """The first node from which no edge leads away, the root of a tree."""
+    is_root = np.ones(len(shape), bool)
+    is_root[shape.edges[0]] = False
+    return int(is_root.argmax())
+
+
+def root_rows(shapes: Sequence[Shape], columns: Columns) -> Ints:
+    """The rows of the roots of trees."""
+    return columns.ptr[:-1] + np.array(list(map(root_of, shapes)), np.int64)
+
+
+def take_from_roots(columns: Columns, rows: Ints, names: Sequence[str]) -> None:
+    """Let trees have the targets of their roots, given as rows, where they have none themselves."""
+    if all(name in columns.own.columns for name in names):
+        return
+    for name in names:
+        if name in columns.nodes.columns:
+            columns.own.columns[name] = columns.nodes.columns[name][rows]
 
 
 def _parted(shape: Shape, inner: Collection[str]) -> Shape:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.shapes.columns import Columns, columns_of, parted
+from structnet.plugins.shapes.columns import Columns, columns_of, parted, root_rows, take_from_roots
 from structnet.plugins.shapes.graphs import both_ways
 from structnet.plugins.shapes.roles import ID, Roles
 from structnet.plugins.shapes.shape import Shape
@@ -64,6 +64,7 @@ class Encoder:
         columns: Columns,
         train: tuple[NDArray[np.bool_], NDArray[np.bool_]],
         roles: Roles,
+        classes: Sequence[str],
         unread: Collection[str | None],
         kinds: Mapping[str, Kind],
         min_count: int,
@@ -74,6 +75,7 @@ class Encoder:
             shapes, columns: all of them.
             train: the masks of the shapes that are trained on, and of the nodes.
             roles: of the columns.
+            classes: in order; empty for numbers.
             unread: columns that are not read, beside targets and ids.
             kinds: of columns whose kind is given.
             min_count: how often a token must occur to be known.
@@ -88,12 +90,14 @@ class Encoder:
         own = Static.learn(columns.own, train[0], whole, kinds) if whole else None
         names = _names(columns.links, unread)
         links = Static.learn(columns.links, of_links, names, kinds) if names else None
-        classes = cls._classes(columns, train, roles) if roles.goal == "class" else []
         some = [None if one is None or not one.size else one for one in (own, links)]
         return cls(roles, schema, some[0], some[1], classes)
 
     @staticmethod
-    def _classes(columns: Columns, train: tuple[Any, Any], roles: Roles) -> list[str]:
+    def classes_in(columns: Columns, train: tuple[Any, Any], roles: Roles) -> list[str]:
+        """The classes of training targets, none for numbers; ValueError for fewer than two."""
+        if roles.goal == "number":
+            return []
         table = roles.table(columns)
         rows = train[1] if roles.per_node else train[0]
         classes = classes_of(table.columns[roles.target[0]][rows])
@@ -131,7 +135,7 @@ class Encoder:
         columns = columns_of(parts)
         self._refuse_others(shapes, columns)
         if trees and not self.roles.per_node:
-            take_from_roots(parts, columns, self.roles.target)
+            take_from_roots(columns, root_rows(parts, columns), self.roles.target)
         return self.samples(parts, columns, topology, labelled=False)
 
     def _refuse_others(self, shapes: Sequence[Shape], columns: Columns) -> None:
@@ -229,17 +233,6 @@ class Encoder:
                 sn.DataWarning,
                 stacklevel=2,
             )
-
-
-def take_from_roots(shapes: Sequence[Shape], columns: Columns, names: Sequence[str]) -> None:
-    """Let trees have the targets of their roots, where they have none themselves."""
-    if all(name in columns.own.columns for name in names):
-        return
-    roots = [np.setdiff1d(np.arange(len(one)), one.edges[0])[0] for one in shapes]
-    rows = columns.ptr[:-1] + np.array(roots, np.int64)
-    for name in names:
-        if name in columns.nodes.columns:
-            columns.own.columns[name] = columns.nodes.columns[name][rows]
 
 
 def structure_of(shape: Shape, topology: sn.Topology) -> tuple[Any, Any]:

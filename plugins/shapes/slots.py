@@ -1,31 +1,37 @@
 """Whether the trees of a data set fill the slots of a topology, and no more than these."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 
 import structnet as sn
-from structnet.plugins.shapes.shape import Shape
+from structnet.plugins.shapes.shape import Place, Shape
 
 
-def check_slots(shapes: Sequence[Shape], topology: sn.Topology) -> None:
+def fullest(shape: Shape) -> tuple[int, int]:
+    """The most children that a node of a tree has, and which node it is."""
+    counts = np.bincount(shape.edges[1], minlength=len(shape))
+    return int(counts.max()), int(counts.argmax())
+
+
+def check_slots(most: int, node: int, place: Place, topology: sn.Topology) -> None:
     """A DataWarning for slots of children that no training tree fills, whose weights stay random.
 
     ValueError, which names the place, for a node with more children than slots.
+
+    Arguments:
+        most, node: the most children that a node of a training tree has, and which node.
+        place: of the tree.
+        topology: of the net.
     """
     arity = topology.arity
     if arity is None:
         return
-    most = 0
-    for shape in shapes:
-        counts = np.bincount(shape.edges[1], minlength=len(shape))
-        most = max(most, int(counts.max()))
-        if most > arity:
-            raise shape.place.mistake(
-                f"node {int(counts.argmax())} has {most} children, the topology has {arity} slots: "
-                f"set topology.arity=null for any number, which are summed, or {most}"
-            )
+    if most > arity:
+        raise place.mistake(
+            f"node {node} has {most} children, the topology has {arity} slots: set "
+            f"topology.arity=null for any number, which are summed, or {most}"
+        )
     needed = arity if topology.distinct_slots is None else topology.distinct_slots
     if most < needed:
         warnings.warn(

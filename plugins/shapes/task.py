@@ -1,6 +1,7 @@
 """Own trees and graphs: a class or a number for each, or for each of their nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -8,17 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.files.splits import SPLIT_NAMES
-from structnet.plugins.shapes.columns import Columns, columns_of, parted
-from structnet.plugins.shapes.encoding import Encoder, take_from_roots
+from structnet.plugins.shapes.columns import (
+    Columns,
+    below_roots,
+    columns_of,
+    parted,
+    root_rows,
+    take_from_roots,
+)
+from structnet.plugins.shapes.encoding import Encoder
 from structnet.plugins.shapes.finding import find
 from structnet.plugins.shapes.graphs import graph_of
+from structnet.plugins.shapes.lazy import Heads, Parts, make_store
 from structnet.plugins.shapes.memory import shapes_of
 from structnet.plugins.shapes.roles import ID, Roles
 from structnet.plugins.shapes.shape import Place, Shape
-from structnet.plugins.shapes.slots import check_slots
+from structnet.plugins.shapes.slots import check_slots, fullest
+from structnet.plugins.shapes.splits import masks_of, splits_of, taken
 from structnet.plugins.shapes.trees import tree_of
 from structnet.plugins.tables.features import of_nodes, summary
+from structnet.plugins.tables.lazy import folder_of, open_store, root_in_parts
 from structnet.plugins.tables.prints import print_of_sample
 from structnet.plugins.tables.scoring import check_loss
 from structnet.plugins.tables.splitting import (
@@ -27,6 +37,7 @@ from structnet.plugins.tables.splitting import (
     warn_of_leaks,
     warn_of_twins,
 )
+from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.task import OwnData
 from structnet.plugins.tables.values import names_of
 
@@ -42,16 +53,22 @@ class OwnShapes(OwnData):
     Arguments:
         per: what has a target: node, every node; whole, every tree or graph; null for whole where
             it has a column that is called like the target, else node.
+        lazy: whether data is read in parts, JSON lines or a folder file by file, and kept in the
+            folder STRUCTNET_CACHE as the net reads it: for more than memory holds. The same id, and
+            the very same tree or graph, in two splits are not looked for, names of nodes are not
+            kept, and columns are learned from the first training trees or graphs.
     """
 
     trees: ClassVar[bool]
     what: ClassVar[str]
 
-    def __init__(self, *, per: Literal[None, "node", "whole"] = None, **options: Any):
+    def __init__(
+        self, *, per: Literal[None, "node", "whole"] = None, lazy: bool = False, **options: Any
+    ):
         super().__init__(**options)
         if self.splitting.by_time:
             raise ValueError(f"task.by_time is for sequences, not for {self.what}: leave it out")
-        self.per = per
+        self.per, self.lazy = per, lazy
 
     def know(self, vocabulary: Any, learned: Mapping[str, Any]) -> None:
         super().know(vocabulary, learned)
@@ -75,31 +92,27 @@ class OwnShapes(OwnData):
         return Encoder.of(self.schema, self.vocabulary, self.classes)
 
     def load(self, topology: sn.Topology) -> sn.Splits:
+        if self.lazy:
+            return self._load_lazily(topology)
         shapes, given = self._shapes()
-        shapes = parted(shapes)
+        shapes = parted(shapes, below_roots(shapes))
         columns = columns_of(shapes)
-        if self.schema is None:
-            roles = self._roles(shapes, columns)
-        else:
-            roles = self.encoder.roles
-            if self.trees and not roles.per_node:
-                take_from_roots(shapes, columns, roles.target)
+        roles = self._roles(columns, root_rows(shapes, columns))
         check_loss(self.loss_name, roles.goal)
         split = self._split(shapes, columns, roles, given)
-        train = _masks(split, columns, "train")
-        unread = (self.split_column, self.group_column, *self.ignore)
-        encoder = (
-            self.encoder
-            if self.schema
-            else Encoder.learn(shapes, columns, train, roles, unread, self.fixed, self.min_count)
-        )
+        train = masks_of(split, columns, "train")
+        encoder = self._learn(shapes, columns, train, roles)
         samples = encoder.samples(shapes, columns, topology)
         if topology.takes == "tree":
-            check_slots([one for one, mine in zip(shapes, train[0], strict=True) if mine], topology)
-        splits = {name: _taken(samples, split, name) for name in SPLITS}
+            trained = [one for one, mine in zip(shapes, train[0], strict=True) if mine]
+            (most, node), place = max(
+                ((fullest(one), one.place) for one in trained), key=lambda pair: pair[0][0]
+            )
+            check_slots(most, node, place, topology)
+        splits = {name: taken(samples, split, name) for name in SPLITS}
         self._warn(shapes, split, splits)
         if self.schema is None:
-            self._show(columns, encoder, splits)
+            self._show(np.diff(columns.ptr), encoder, splits)
         return self.learned_splits(splits, encoder)
 
     def _shapes(self) -> tuple[list[Shape], list[str]]:
@@ -108,24 +121,76 @@ class OwnShapes(OwnData):
         given: list[str] = []
         for name, source in self.find().items():
             if name == "all" and self.data is not None:
-                found = {"": lambda source=source: shapes_of(source, self.trees)}
+                files = [(name, lambda source=source: shapes_of(source, self.trees))]
             else:
-                found = find(Path(source).expanduser(), self.trees)
-            stems = {file: Path(file).name.split(".")[0].lower() for file in found}
-            of_file = {file: SPLIT_NAMES.get(stem) for file, stem in stems.items()}
-            for file, read in found.items():
+                files = splits_of(name, find(Path(source).expanduser(), self.trees))
+            for split, read in files:
                 some = list(read())
                 shapes += some
-                named = of_file[file] if "train" in of_file.values() else None
-                given += [(named or "train") if name == "all" and named else name] * len(some)
+                given += [split] * len(some)
         if not shapes:
             raise ValueError(f"{self.root or 'task.data'} has no {self.what}")
         return shapes, given
 
-    def _roles(self, shapes: Sequence[Shape], columns: Columns) -> Roles:
-        if self.trees and self.per == "whole":
-            take_from_roots(shapes, columns, self.targets or ("label",))
-        return Roles.infer(columns, tuple(self.targets), self.goal, self.per)
+    def _load_lazily(self, topology: sn.Topology) -> sn.Splits:
+        path = root_in_parts(self)
+        folder = folder_of(self, self.targets, self.goal, self.per, topology.takes)
+        if not folder.is_dir():
+            parts = Parts.of(path, self.trees)
+            print(f"reading {path} in parts into {folder} ...", flush=True)
+            used = {*self.targets, self.split_column, self.group_column}
+            make_store(parts, folder, topology, used, self._roles, self._split_heads, self._learn)
+        encoder, store, splits = open_store(folder, Encoder)
+        check_loss(self.loss_name, encoder.roles.goal)
+        if topology.takes == "tree":
+            most, node, *place = store.plain["fullest"]
+            check_slots(most, node, Place(*place), topology)
+        if self.schema is None:
+            self._show(store.arrays["nodes"], encoder, splits)
+        return self.learned_splits(splits, encoder)
+
+    def _split_heads(self, heads: Heads, roles: Roles) -> NDArray[Any]:
+        """The split of every tree or graph of which little is known."""
+        of_nodes = self.split_column in heads.names["nodes"]
+        if roles.per_node and (len(heads) == 1 or of_nodes):
+            raise ValueError(
+                f"{heads.columns.own.path}: task.lazy splits {self.what}, and not the nodes of one "
+                f"of them: leave task.lazy out, or give a column of {self.what}"
+            )
+        return self._split((), heads.columns, roles, heads.given)
+
+    def _learn(
+        self,
+        shapes: Sequence[Shape],
+        columns: Columns,
+        train: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+        roles: Roles,
+        seen: tuple[Columns, tuple[NDArray[np.bool_], NDArray[np.bool_]]] | None = None,
+    ) -> Encoder:
+        """What is known already, or what training shapes say; classes are those of all seen."""
+        if self.schema is not None:
+            return self.encoder
+        classes = Encoder.classes_in(*(seen or (columns, train)), roles)
+        unread = (self.split_column, self.group_column, *self.ignore)
+        return Encoder.learn(
+            shapes, columns, train, roles, classes, unread, self.fixed, self.min_count
+        )
+
+    def _roles(
+        self, columns: Columns, roots: NDArray[np.int64], nodes: Table | None = None
+    ) -> Roles:
+        """What columns are for; trees get the targets of their roots, where trees have some.
+
+        Arguments:
+            columns: of all trees or graphs.
+            roots: the rows of the roots of trees among nodes.
+            nodes: the table of nodes that says what their columns are, if that is another.
+        """
+        known = None if self.schema is None else self.encoder.roles
+        if self.trees and (self.per == "whole" if known is None else not known.per_node):
+            take_from_roots(columns, roots, known.target if known else self.targets or ("label",))
+        seen = columns if nodes is None else replace(columns, nodes=nodes)
+        return known or Roles.infer(seen, tuple(self.targets), self.goal, self.per)
 
     def _split(
         self, shapes: Sequence[Shape], columns: Columns, roles: Roles, given: list[str]
@@ -162,7 +227,10 @@ class OwnShapes(OwnData):
         )
 
     def _show(
-        self, columns: Columns, encoder: Encoder, splits: Mapping[str, Sequence[sn.Sample]]
+        self,
+        sizes: NDArray[np.int64],
+        encoder: Encoder,
+        splits: Mapping[str, Sequence[sn.Sample]],
     ) -> None:
         """Print what columns were taken for, as options, and what they hold."""
         roles = encoder.roles
@@ -174,7 +242,7 @@ class OwnShapes(OwnData):
             for what, one in of.items() if one is not None
             for row in getattr(one, "schema", one).rows()
         ]  # fmt: skip
-        self.show_data(rows, self.what, np.diff(columns.ptr), "nodes", encoder, splits)
+        self.show_data(rows, self.what, sizes, "nodes", encoder, splits)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         for read in find(path, self.trees).values():
@@ -209,30 +277,6 @@ class OwnShapes(OwnData):
                 rows.append(np.append(summary(one.x, one.condition, words), size)[None])
             y.append(np.atleast_1d(one.y))
             count += one.num_nodes
-            if per_node and count >= MOST_NODES:
+            if (per_node or self.lazy) and count >= MOST_NODES:
                 break
         return np.concatenate(rows), np.concatenate(y)
-
-
-def _masks(split: NDArray[Any], columns: Columns, name: str) -> tuple[Any, Any]:
-    """Which trees or graphs are in a split, and which nodes."""
-    mine = split == name
-    sizes = np.diff(columns.ptr)
-    if len(mine) == len(sizes):
-        return mine, np.repeat(mine, sizes)
-    return np.ones(len(sizes), bool), mine
-
-
-def _taken(samples: Sequence[sn.Sample], split: NDArray[Any], name: str) -> list[sn.Sample]:
-    """The samples of a split; where nodes are split, with the targets of its nodes alone."""
-    if len(split) == len(samples):
-        return [one for one, of in zip(samples, split, strict=True) if of == name]
-    found, start = [], 0
-    for one in samples:
-        mine = split[start : start + one.num_nodes] == name
-        start += one.num_nodes
-        unknown = np.nan if one.y.dtype.kind == "f" else sn.IGNORE
-        y = np.where(mine if one.y.ndim == 1 else mine[:, None], one.y, unknown).astype(one.y.dtype)
-        if mine.any():
-            found.append(sn.Sample(**{**vars(one), "y": y}))
-    return found
