@@ -64,6 +64,12 @@ CASES = {
     "segmentation": ["experiment=camvid", "task.root=FOLDER"],
     "sequences": [*SEQUENCES, "task.loss=balanced"],
     "sequences numbers": [*SEQUENCES, "task.target=age", "task.loss=poisson"],
+    "sequences quantile": [
+        *SEQUENCES,
+        "task.target=age",
+        "task.loss=quantile",
+        "task.quantile=0.9",
+    ],
     "sick_entailment": ["experiment=sick_entailment"],
     "sick_relatedness": ["experiment=sick_relatedness"],
     "sort": ["task=sort", "topology=chain", "net=seq2seq", "task.train_size=80"],

@@ -6,8 +6,9 @@ import torch
 from scipy import integrate, stats
 
 from structnet.plugins.sequence.forecast import scores
-from structnet.plugins.sequence.forecast.outlooks import OUTLOOKS, normal_crps, pinball
+from structnet.plugins.sequence.forecast.outlooks import OUTLOOKS, normal_crps
 from structnet.plugins.sequence.forecast.scaling import naive_error, scale_of
+from structnet.plugins.tables.scoring import pinball
 
 LEVELS = (0.1, 0.5, 0.9)
 Y = torch.tensor([0.0, 1.0, 3.0, 8.0, 20.0], dtype=torch.float64)

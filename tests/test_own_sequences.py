@@ -140,11 +140,19 @@ def test_numbers_are_predicted_in_their_unit(tmp_path):
     assert set(figures) == {"relative_rmse", "rmse of y", "rmse of other"}
 
 
-@pytest.mark.parametrize("loss", ["squared", "absolute", "huber", "poisson"])
+@pytest.mark.parametrize("loss", ["squared", "absolute", "huber", "poisson", "quantile"])
 def test_losses_of_numbers_ignore_what_is_not_known(tmp_path, loss):
     rows = [[f"s{n}", n / 7, n if n % 3 else ""] for n in range(40)]
     path = write_csv(tmp_path / "a.csv", rows, ["id", "v", "y"])
-    one, splits = loaded(sn.tasks.create("sequences", root=str(path), loss=loss, goal="number"))
+    one, splits = loaded(
+        sn.tasks.create(
+            "sequences",
+            root=str(path),
+            loss=loss,
+            goal="number",
+            quantile=0.9 if loss == "quantile" else None,
+        )
+    )
     batch = sn.collate(splits["train"], CHAIN)
     output = torch.zeros(len(batch.y), 1, requires_grad=True)
     one.loss(output, batch).backward()
@@ -154,6 +162,63 @@ def test_losses_of_numbers_ignore_what_is_not_known(tmp_path, loss):
         assert torch.equal(one.values(output), torch.ones(len(batch.y)))
         expected = (1 - batch.y[known] * 0).mean()
         assert one.loss(output, batch).item() == pytest.approx(expected.item())
+
+
+def test_a_quantile_of_the_targets_is_learned(tmp_path):
+    drawn = np.random.default_rng(0).exponential(size=400)
+    rows = [[f"s{n}", n / 7, 10 + 4 * y if n % 7 else "", y] for n, y in enumerate(drawn)]
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "v", "y", "other"])
+    options = {"root": str(path), "loss": "quantile", "quantile": 0.9}
+    one, splits = loaded(sn.tasks.create("sequences", **options, target="y", ignore=("other",)))
+    assert (one.monitor, one.mode, one.loss_unit) == ("pinball", "min", "standard deviations")
+    batch = sn.collate(splits["train"], CHAIN)
+    y = batch.y[~batch.y.isnan()].double().numpy()
+    above = (y - one.scale[0]) / one.scale[1] - 0.3
+    expected = np.maximum(0.9 * above, -0.1 * above).mean()
+    output = torch.full((len(batch.y), 1), 0.3)
+    assert one.loss(output, batch).item() == pytest.approx(expected, rel=1e-5)
+    assert one.metrics().keys() == one.measured(output, batch).keys()
+    metric = one.metrics()["pinball"]
+    metric.update(*one.measured(output, batch)["pinball"])
+    assert metric.compute().item() == pytest.approx(expected, rel=1e-5)
+    # A net of features that are all alike has nothing to learn but the quantile.
+    net, x = torch.nn.Linear(1, 1), torch.ones(len(batch.y), 1)
+    optimizer = torch.optim.Adam(net.parameters(), 0.02)
+    for _ in range(400):
+        optimizer.zero_grad()
+        one.loss(net(x), batch).backward()
+        optimizer.step()
+    learned = one.values(net(x))[0].item()
+    assert (y < learned).mean() == pytest.approx(0.9, abs=0.02)
+    figures = one.baselines()
+    test = np.array([each.y for each in splits["test"]])
+    at = np.quantile(y, 0.9)
+    above = (test[~np.isnan(test)] - at) / one.scale[1]
+    expected = np.maximum(0.9 * above, -0.1 * above).mean()
+    assert figures["training quantile"]["pinball"] == pytest.approx(expected, rel=1e-4)
+    assert figures.keys() == {"training quantile", "boosted trees"}
+    both, splits = loaded(sn.tasks.create("sequences", **options, target=("y", "other")))
+    assert both.monitor == "pinball" and "pinball" in both.metrics()
+    batch = sn.collate(splits["test"], CHAIN)
+    losses, weights = both.measured(torch.zeros(len(batch.y), 2), batch)["pinball"]
+    assert len(losses) == weights.sum() == (~batch.y.isnan()).sum()
+
+
+def test_a_run_learns_a_quantile(file, tmp_path):
+    run = tmp_path / "run"
+    words = (f"task.root={file}", "task.id=visit", "task.order=minute", "task.target=age", *SMALL)
+    words = (
+        *words,
+        "task.loss=quantile",
+        "task.quantile=0.9",
+        f"run={run}",
+        "trainer.max_epochs=2",
+    )
+    status, out, err = call("train", "task=sequences", *words, "trainer.max_epochs=2")
+    assert status == 0, err
+    assert "pinball" in out and "training quantile" in out
+    assert "no better than always giving the mean" not in out
+    assert json.loads((run / "metrics.json").read_text())["monitor"] == "pinball"
 
 
 def test_a_balanced_loss_counts_every_class_alike(tmp_path):
@@ -283,6 +348,14 @@ def test_options_that_are_none_are_refused(file):
         one, _ = loaded(task(file, **options))
         with pytest.raises(ValueError, match=message.replace(".", r"\.")):
             one.metrics()
+    for options, message in [
+        ({"loss": "quantile"}, "task.loss=quantile takes task.quantile=Q, such as"),
+        ({"quantile": 0.9}, "task.quantile=0.9 is of task.loss=quantile, and task.loss=auto: set"),
+        ({"loss": "quantile", "quantile": 1.0}, "task.quantile=1.0: a quantile lies above 0 and b"),
+        ({"loss": "quantile", "quantile": -0.1}, "task.quantile=-0.1: a quantile lies above 0"),
+    ]:
+        with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+            task(file, **options)
     with pytest.raises(ValueError, match=r"task\.batches is at least 1"):
         task(file, batches=0)
     with pytest.raises(FileNotFoundError, match=r"no file or folder nowhere\.csv \(task\.root\)"):

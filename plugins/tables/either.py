@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +19,12 @@ from structnet.plugins.tables.scoring import (
 )
 from structnet.plugins.tables.targets import Goal
 
+# Of losses of numbers; the others are of squares.
+UNITS = {
+    "poisson": "nats",
+    "absolute": "standard deviations",
+    "quantile": "standard deviations",
+}
 # The largest logarithm of a rate, so that it is finite.
 LARGEST_LOG = 30.0
 
@@ -29,6 +36,7 @@ class ClassesOrNumbers(sn.Regression):
         goal: which of both, where an option says; else None.
         targets: the columns to predict.
         loss_name: the loss by name, or auto.
+        quantile: the one that loss=quantile learns; None for other losses.
         more: the names of further metrics.
         chosen: the metric that selects the best epoch, where an option says.
         schema: what was learned, with the goal in it; None before.
@@ -37,6 +45,7 @@ class ClassesOrNumbers(sn.Regression):
     goal: Goal | None = None
     targets: Sequence[str] = ()
     loss_name: str = "auto"
+    quantile: float | None = None
     more: Sequence[str] = ()
     chosen: str | None = None
     schema: Any = None
@@ -58,11 +67,16 @@ class ClassesOrNumbers(sn.Regression):
 
     def set_monitor(self) -> None:
         """Choose the metric that selects the best epoch, once the goal is known."""
-        number = "relative_rmse" if self.outputs else "rmse"
-        self.monitor = self.chosen or ("accuracy" if self.aim != "number" else number)
+        if self.aim != "number":
+            own = "accuracy"
+        elif self.quantile is not None:
+            own = "pinball"
+        else:
+            own = "relative_rmse" if self.outputs else "rmse"
+        self.monitor = self.chosen or own
         self.mode = "min" if self.monitor in SMALLEST else "max"
         if self.aim == "number":
-            self.loss_unit = "nats" if self.loss_name == "poisson" else "squared deviations"
+            self.loss_unit = UNITS.get(self.loss_name, "squared deviations")
 
     def loss(self, output: Any, batch: sn.Batch) -> Tensor:
         if not self.predicts_numbers:
@@ -71,7 +85,7 @@ class ClassesOrNumbers(sn.Regression):
         if loss == "poisson":
             self._check_length(output, batch)
             return poisson_loss(output, batch.y)
-        return self.mean_of_known(errors_of(loss), output, batch)
+        return self.mean_of_known(errors_of(loss, self.quantile), output, batch)
 
     def cross_entropy(self, output: Any, y: Tensor, weights: Tensor | None = None) -> Tensor:
         if check_loss(self.loss_name, "class") == "balanced" and weights is None:
@@ -100,7 +114,7 @@ class ClassesOrNumbers(sn.Regression):
         if self.outputs and self.more:
             raise ValueError("task.metrics are for one target, and task.target has several")
         more = more_metrics(self.more, goal, len(self.classes))
-        own = super().metrics() if goal == "number" else sn.Task.metrics(self)
+        own = self._metrics_of_numbers() if goal == "number" else sn.Task.metrics(self)
         known = own | more
         if self.monitor not in known:
             raise ValueError(
@@ -109,9 +123,22 @@ class ClassesOrNumbers(sn.Regression):
             )
         return known
 
+    def _metrics_of_numbers(self) -> dict[str, Any]:
+        from torchmetrics import MeanMetric
+
+        found = super().metrics()
+        if self.quantile is None:
+            return found
+        # Beside the mean, whose rmse is the least, a quantile would seem to be bad.
+        found.pop("rmse", None)
+        return {"pinball": MeanMetric(), **found}
+
     def measured(self, output: Tensor, batch: sn.Batch) -> dict[str, tuple[Tensor, Tensor]]:
         if self.predicts_numbers:
             found = super().measured(output, batch)
+            if self.quantile is not None:
+                found.pop("rmse", None)
+                found["pinball"] = self._pinball(output, batch, self.quantile)
         else:
             found = sn.Task.measured(self, output, batch)
         if not self.more:
@@ -119,8 +146,15 @@ class ClassesOrNumbers(sn.Regression):
         if not self.predicts_numbers:
             return found | dict.fromkeys(self.more, found["accuracy"])
         # What stays the same in another unit is exact in deviations, of numbers far from 0 too.
-        of = {name: "relative_rmse" if name in UNITLESS else "rmse" for name in self.more}
+        of = {name: "relative_rmse" if name in UNITLESS else "mae" for name in self.more}
         return found | {name: found[one] for name, one in of.items()}
+
+    def _pinball(self, output: Tensor, batch: sn.Batch, quantile: float) -> tuple[Tensor, Tensor]:
+        """The loss of every known target with loss=quantile, and its weight in the mean."""
+        y, error = self._standardised(batch.y).float(), errors_of("quantile", quantile)
+        known = ~y.isnan()
+        found = error(output.float()[known], y[known], reduction="none")
+        return found, torch.ones_like(found)
 
     def in_deviations(self, output: Tensor) -> Tensor:
         if self.loss_name != "poisson":

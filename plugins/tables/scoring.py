@@ -1,6 +1,7 @@
 """Losses and metrics by name, for classes and for numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -9,9 +10,12 @@ from torch.nn import functional as F
 
 import structnet as sn
 
-Loss = Literal["auto", "cross_entropy", "balanced", "squared", "absolute", "huber", "poisson"]
+Loss = Literal[
+    "auto", "cross_entropy", "balanced", "squared", "absolute", "huber", "poisson", "quantile"
+]
 OF_CLASSES = ("cross_entropy", "balanced")
-OF_NUMBERS = ("squared", "absolute", "huber", "poisson")
+OF_NUMBERS = ("squared", "absolute", "huber", "poisson", "quantile")
+PLURAL = {"class": "classes", "number": "numbers"}
 
 
 def check_loss(loss: str, goal: str) -> str:
@@ -21,7 +25,7 @@ def check_loss(loss: str, goal: str) -> str:
         return fitting[0]
     if loss not in fitting:
         raise ValueError(
-            f"task.loss={loss} is not for targets that are {goal}s: take one of "
+            f"task.loss={loss} is not for targets that are {PLURAL[goal]}: take one of "
             f"{', '.join(fitting)}, or see task.goal"
         )
     return loss
@@ -33,9 +37,41 @@ def class_weights(y: Sequence[int], classes: int) -> Tensor:
     return counts.sum() / (len(counts) * counts).float()
 
 
-def errors_of(loss: str) -> Callable[..., Tensor]:
+def check_quantile(loss: str, quantile: float | None) -> float | None:
+    """The quantile of loss=quantile; ValueError for one that is none, or without this loss."""
+    if loss != "quantile":
+        if quantile is not None:
+            raise ValueError(
+                f"task.quantile={quantile} is of task.loss=quantile, and task.loss={loss}: set "
+                "task.loss=quantile, or leave task.quantile out"
+            )
+        return None
+    if quantile is None:
+        raise ValueError("task.loss=quantile takes task.quantile=Q, such as task.quantile=0.9")
+    if not 0 < quantile < 1:
+        raise ValueError(
+            f"task.quantile={quantile}: a quantile lies above 0 and below 1, such as 0.9"
+        )
+    return quantile
+
+
+def errors_of(loss: str, quantile: float | None = None) -> Callable[..., Tensor]:
     """An error of outputs and targets in standard deviations, as `mean_of_known` takes it."""
+    if quantile is not None:
+        return partial(_quantile_loss, quantile=quantile)
     return {"squared": F.mse_loss, "absolute": F.l1_loss, "huber": F.huber_loss}[loss]
+
+
+def pinball(predicted: Tensor, y: Tensor, levels: Sequence[float]) -> Tensor:
+    """The pinball loss (..., Q) of quantiles (..., Q) of targets (...)."""
+    above = y[..., None] - predicted
+    level = torch.tensor(levels, dtype=predicted.dtype, device=predicted.device)
+    return torch.maximum(level * above, (level - 1) * above)
+
+
+def _quantile_loss(output: Tensor, y: Tensor, quantile: float, reduction: str) -> Tensor:
+    assert reduction == "none"
+    return pinball(output[..., None], y, [quantile])[..., 0]
 
 
 def poisson_loss(output: Tensor, y: Tensor) -> Tensor:
@@ -77,7 +113,7 @@ def _numbers() -> Mapping[str, Callable[[], Any]]:
 # Those that are the same of numbers in another unit, counted from elsewhere.
 UNITLESS = {"spearman", "r2"}
 # Those whose smallest value is best.
-SMALLEST = {"mape", "smape", "poisson", "rmse", "mae", "relative_rmse"}
+SMALLEST = {"mape", "smape", "poisson", "pinball", "rmse", "mae", "relative_rmse"}
 
 
 def more_metrics(names: Sequence[str], goal: str, classes: int) -> dict[str, Any]:
@@ -88,8 +124,7 @@ def more_metrics(names: Sequence[str], goal: str, classes: int) -> dict[str, Any
     known = _classes(classes) if goal == "class" else _numbers()
     for name in names:
         if name not in known:
-            what = "classes" if goal == "class" else "numbers"
             raise ValueError(
-                f"task.metrics has {name!r}, and metrics of {what} are {', '.join(known)}"
+                f"task.metrics has {name!r}, and metrics of {PLURAL[goal]} are {', '.join(known)}"
             )
     return {name: known[name]() for name in names}

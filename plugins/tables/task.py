@@ -14,7 +14,7 @@ from structnet.plugins.files.lines import shown
 from structnet.plugins.tables.either import ClassesOrNumbers
 from structnet.plugins.tables.prints import compare_prints
 from structnet.plugins.tables.schema import Kind, Schema
-from structnet.plugins.tables.scoring import Loss
+from structnet.plugins.tables.scoring import Loss, check_quantile
 from structnet.plugins.tables.splitting import SPLITS, Splitting
 from structnet.plugins.tables.store import targets_of
 from structnet.plugins.tables.targets import Goal
@@ -37,11 +37,14 @@ class OwnData(ClassesOrNumbers):
         target: the column to predict, or several columns of numbers.
         goal: whether it holds a class or a number; null for what its values are.
         loss: of classes cross_entropy, or balanced, where every class counts as much; of numbers
-            squared, absolute, huber, or poisson for counts; auto is the first of these.
+            squared, absolute, huber, poisson for counts, or quantile; auto is the first of these.
+        quantile: the quantile that loss=quantile learns, such as 0.9, below which nine targets of
+            ten lie.
         metrics: further metrics, of classes balanced_accuracy, macro_f1, macro_precision,
             macro_recall, auroc, cohen_kappa, matthews; of numbers spearman, r2, mape, smape,
             poisson.
-        monitor: the metric that selects the best epoch; null for accuracy, rmse, or relative_rmse.
+        monitor: the metric that selects the best epoch; null for accuracy, rmse, relative_rmse of
+            several numbers, or pinball with loss=quantile.
         numbers: columns that are read as numbers, whatever they look like.
         categories: columns that are read as categories.
         texts: columns that are read as texts.
@@ -75,6 +78,7 @@ class OwnData(ClassesOrNumbers):
         target: str | tuple[str, ...] | None = None,
         goal: Goal | None = None,
         loss: Loss = "auto",
+        quantile: float | None = None,
         metrics: tuple[str, ...] = (),
         monitor: str | None = None,
         numbers: tuple[str, ...] = (),
@@ -100,6 +104,7 @@ class OwnData(ClassesOrNumbers):
         self.targets = (target,) if isinstance(target, str) else tuple(target or ())
         self.goal: Goal | None = goal
         self.loss_name, self.more, self.chosen = loss, tuple(metrics), monitor
+        self.quantile = check_quantile(loss, quantile)
         self.fixed: dict[str, Kind] = {
             **dict.fromkeys(numbers, "number"),
             **dict.fromkeys(categories, "category"),
@@ -258,13 +263,15 @@ class OwnData(ClassesOrNumbers):
     def baselines(self) -> dict[str, dict[str, float]]:
         """Test figures of models that are fitted to `features`: name -> metrics."""
         from structnet.plugins.baselines.features import fit_classes, fit_numbers
-        from structnet.plugins.tables.baselines import boosted
+        from structnet.plugins.tables.baselines import boosted, fit_quantile
 
         if self.outputs:
             return {}
         train, test = (_known(*self.features(self.loaded[name])) for name in ("train", "test"))
         if not len(train[1]) or not len(test[1]):
             return {}
+        if self.quantile is not None:
+            return fit_quantile(train, test, self.quantile)
         if self.predicts_numbers:
             return fit_numbers(train, test)
         return fit_classes(train, test, "logistic regression") | boosted(train, test)

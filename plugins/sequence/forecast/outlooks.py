@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from structnet.plugins.tables.scoring import pinball
+
 # The smallest deviation of a normal, in those of the series: a constant series has no likelihood.
 LEAST = 1e-3
 # Bounds of the dispersion of counts: below, they are a Poisson's to five digits.
@@ -221,13 +223,6 @@ OUTLOOKS: dict[str, type[Outlook]] = {
     "negative_binomial": NegativeBinomial,
     "mixture": Mixture,
 }
-
-
-def pinball(predicted: Tensor, y: Tensor, levels: Sequence[float]) -> Tensor:
-    """The pinball loss (..., Q) of quantiles (..., Q) of targets (...)."""
-    above = y[..., None] - predicted
-    level = torch.tensor(levels, dtype=predicted.dtype, device=predicted.device)
-    return torch.maximum(level * above, (level - 1) * above)
 
 
 def normal_crps(y: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structnet.plugins.sequence.forecast.outlooks import pinball
+from structnet.plugins.tables.scoring import pinball
 
 # What is summed above and below of every target, by the name of the measure.
 Sums = dict[str, tuple[Tensor, Tensor]]
