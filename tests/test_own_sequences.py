@@ -343,6 +343,7 @@ def test_tables_that_can_not_be_trained_on_are_refused(tmp_path, kind):
 def test_options_that_are_none_are_refused(file):
     for options, message in [
         ({"metrics": ("f2",)}, "task.metrics has 'f2', and metrics of classes are"),
+        ({"metrics": ("confusion",)}, "structnet errors run=DIR prints which class is taken for"),
         ({"monitor": "macro_f1"}, "task.monitor=macro_f1 is none of the metrics accuracy"),
     ]:
         one, _ = loaded(task(file, **options))

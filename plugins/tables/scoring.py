@@ -123,6 +123,11 @@ def more_metrics(names: Sequence[str], goal: str, classes: int) -> dict[str, Any
     """
     known = _classes(classes) if goal == "class" else _numbers()
     for name in names:
+        if name == "confusion" and goal == "class":
+            raise ValueError(
+                "task.metrics has 'confusion', which is a table and no figure: leave it out, and "
+                "structnet errors run=DIR prints which class is taken for which"
+            )
         if name not in known:
             raise ValueError(
                 f"task.metrics has {name!r}, and metrics of {PLURAL[goal]} are {', '.join(known)}"

@@ -118,7 +118,7 @@ def _check(run: Run) -> None:
         what = "predicts numbers" if task.predicts_numbers else "has no classes"
         raise ValueError(f"task {name!r} {what}; structnet errors lists wrong classes")
     writes = type(task).answer is not Task.answer and task.wanted is None
-    if type(task).loader is not Task.loader or writes:
+    if writes or (task.generate is not None and task.generates == "text"):
         raise ValueError(
             f"task {name!r} reads or writes texts or trees as a whole; structnet errors lists the "
             "wrong classes of samples and nodes, structnet draw run=DIR sample=N shows one sample"
