@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from structnet.nn.net import Net as Net
     from structnet.nn.pretrained import Pretrained as Pretrained
     from structnet.nn.readout import Readout as Readout
+    from structnet.nn.readout import compare_pair as compare_pair
     from structnet.nn.recurrence import Recurrence as Recurrence
     from structnet.nn.rnn import RNN as RNN
     from structnet.nn.sizes import Sizes as Sizes
@@ -123,6 +124,7 @@ _HOME = {
     "check_file": "structnet.system.reading",
     "children": "structnet.topology.parents",
     "collate": "structnet.data.batch",
+    "compare_pair": "structnet.nn.readout",
     "counting": "structnet.cell.frame",
     "data_folder": "structnet.data.folder",
     "executors": "structnet.registry",

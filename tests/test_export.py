@@ -14,6 +14,7 @@ import pytest
 import torch
 from commands import ROOT, SMALL, call, files_below, opened, refused, run_python, trained
 from conftest import create_cells, create_topologies, randomise
+from test_readouts import NAMES
 
 import structnet as sn
 from structnet.data.batch import Sample, collate
@@ -25,7 +26,6 @@ from structnet.export.refusal import check_exportable
 from structnet.export.runtime import Model
 from structnet.export.structures import random_structures
 from structnet.nn.sizes import Sizes
-from structnet.registry import readouts
 
 FEATURES = Sizes(None, 3, 2)
 # Random structures of these kinds are known.
@@ -138,7 +138,7 @@ def test_every_readout_gives_what_torch_gives():
     batch = collate([Sample(n, np.zeros((n, 3)), 0) for n in (3, 1, 2)], topology)
     inputs = {"h": torch.randn(6, 8), "sample": batch.sample_of_node(), "ptr": batch.ptr}
     inputs |= {f"sinks_{i}": plan.sinks for i, plan in enumerate(batch.plans)}
-    nets = {name: make(topology, readout=name) for name in readouts.names()}
+    nets = {name: make(topology, readout=name) for name in NAMES}
     files = to_onnx([Part(name, Scored(net), inputs, name) for name, net in nets.items()])
     few = collate([Sample(4, np.zeros((4, 3)), 0)], topology)
     given = {"h": torch.randn(4, 8), "sample": few.sample_of_node(), "ptr": few.ptr}
@@ -388,6 +388,7 @@ def test_a_missing_extra_is_named_with_the_way_to_it(name, run, tmp_path, monkey
         ({"after": "gat"}, "train with net.after=null"),
         ({"characters": "cnn"}, "train with net.characters=null"),
         ({"head": "crf", "readout": "every"}, "train with head=softmax"),
+        ({"readout": "pair"}, "train with readout=root"),
     ],
 )
 def test_an_option_that_has_no_form_is_named_with_the_way_out(options, message):

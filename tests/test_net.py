@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import assert_same, randomise
+from test_readouts import NAMES
 
 import structnet as sn
 from structnet.registry.meanings import meanings
@@ -41,7 +42,7 @@ def net_of(sizes, topology="bichain", cell="lstm", readout="last", **options):
     return randomise(net.double()).eval(), topology
 
 
-@pytest.mark.parametrize("readout", sn.readouts.names())
+@pytest.mark.parametrize("readout", NAMES)
 @pytest.mark.parametrize("cell", sn.cells.names())
 def test_a_net_gives_a_row_a_sample_or_a_node(cell, readout):
     net, topology = net_of(VOCABULARY, cell=cell, readout=readout)

@@ -9,6 +9,7 @@ from structnet.nn.embedding import Embedding, OneHot
 from structnet.nn.head import JointHead
 from structnet.nn.input_layer import BesideNumbers
 from structnet.nn.net import Net
+from structnet.nn.readout import Pair
 from structnet.registry import heads, nets
 
 
@@ -29,6 +30,11 @@ def check_exportable(net: Any) -> None:
         raise NotExportable(
             "net.embeddings reads the states of another run's net, which has no exported form: "
             "train with net.embeddings=null, or with vectors of words, net.vectors=FILE"
+        )
+    if isinstance(net.readout, Pair):
+        raise NotExportable(
+            "readout=pair reads two structures of a sample, and exported files are verified on "
+            "random single ones: serve this net with structnet, or train with readout=root"
         )
     if isinstance(net.head, JointHead):
         raise NotExportable(

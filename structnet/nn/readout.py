@@ -146,6 +146,52 @@ class Ends(Readout):
         return torch.cat([first, last], dim=1)
 
 
+def compare_pair(a: Tensor, b: Tensor) -> Tensor:
+    """The distance |a - b| and the angle a * b of vectors (B, size), component by component.
+
+    (B, 2 size), the same in either order; Tai et al. (2015), eq. 15.
+    """
+    return torch.cat([(a - b).abs(), a * b], dim=1)
+
+
+@readouts.register("pair")
+class Pair(Readout):
+    """Two structures side by side in every sample, such as a forest of two trees, compared.
+
+    The distance |a - b| and the angle a * b of the states of the two nodes that no other node
+    reads, component by component and in each direction (Tai et al. 2015, section 4.2, eq. 15), so
+    that both orders have the same scores. For structures whose order matters, or of which each is
+    read by itself, there is net=siamese.
+
+    ValueError for a sample that has not two such nodes in every direction, as trees read downwards.
+    """
+
+    def __init__(self, size: int, directions: int):
+        super().__init__(size, directions)
+        self.output_size = 2 * size
+
+    def forward(self, h: Tensor, batch: Batch) -> Tensor:
+        sample, found = batch.sample_of_node(), []
+        for part, plan in zip(h.chunk(self.directions, 1), batch.plans, strict=True):
+            self._check(sample[plan.sinks], batch.num_samples, len(found))
+            # In the order of nodes, those of a sample are next to each other.
+            found.append(compare_pair(part[plan.sinks[::2]], part[plan.sinks[1::2]]))
+        return torch.cat(found, dim=1)
+
+    def _check(self, sample: Tensor, num_samples: int, direction: int) -> None:
+        """ValueError, given the sample of every sink, for the first that has not two."""
+        count = torch.bincount(sample, minlength=num_samples)
+        wrong = (count != 2).nonzero()[:, 0].tolist()
+        if wrong:
+            where = f" in direction {direction + 1} of {self.directions}"
+            raise ValueError(
+                f"readout 'pair' compares two structures side by side: sample {wrong[0]} of the "
+                f"batch has {int(count[wrong[0]])} nodes that no other node reads"
+                f"{where if self.directions > 1 else ''}, expected 2; give samples of two roots "
+                "and a topology that reads towards them, or take readout=root or mean"
+            )
+
+
 @readouts.register("mean")
 class Mean(Readout):
     """The mean of a sample's states."""

@@ -110,8 +110,8 @@ class Siamese(nn.Module):
 
     def compare(self, a: Tensor, b: Tensor) -> Tensor:
         """What the hidden layer reads of two vectors each (B, size)."""
-        both = [(a - b).abs(), a * b]
-        return torch.cat(both if self.symmetric else [a, b, *both], dim=1)
+        both = sn.compare_pair(a, b)
+        return both if self.symmetric else torch.cat([a, b, both], dim=1)
 
 
 def _no_head(size: int, sizes: sn.Sizes) -> Any:
