@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.files.skipping import read_all
+from structnet.plugins.files.skipping import Read, read_all
 
 # The third byte of an IDX file's magic number: the type of its values, unsigned bytes.
 UNSIGNED_BYTE = 0x08
@@ -82,9 +82,7 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
-def read_images(
-    path: Path, read: Callable[[Path], NDArray[np.uint8]]
-) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+def read_images(path: Path, read: Callable[[Path], Read]) -> Iterator[tuple[Path, Read]]:
     """What `read` makes of an image file, or of each below a folder, and the file.
 
     Of a folder those that can't be read are skipped, as by `read_all`. FileNotFoundError for a

@@ -11,7 +11,8 @@ import numpy as np
 import structnet as sn
 from structnet.plugins.files.images import read_image
 from structnet.plugins.files.labelled import Labelled, labelled_images
-from structnet.plugins.grid.tasks.pictures import SPLITS, Image, PictureTask, Split, thin
+from structnet.plugins.grid.tasks.pictures import SPLITS, Image, PictureTask, Split
+from structnet.plugins.grid.tasks.reducing import patched, thin
 
 # Of a channel of 8 bits.
 LEVELS = 256
@@ -185,5 +186,7 @@ class Images(PictureTask):
                 image = self._thinned(image)
                 if self.given == "small":
                     thin(image, "factor", self.factor)
+                if self.patch is not None:
+                    patched(image, self.patch)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from error

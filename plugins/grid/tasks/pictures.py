@@ -7,7 +7,6 @@ import abc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -22,6 +21,7 @@ from structnet.plugins.grid.likelihood import create_likelihood, scaled
 from structnet.plugins.grid.pixel.condition import Classes, Small
 from structnet.plugins.grid.pixel.generation import blank, completions, draw, generate, sheet
 from structnet.plugins.grid.pixel.net import PixelNet
+from structnet.plugins.grid.tasks.reducing import patched, thin
 
 Image = NDArray[np.uint8]
 SPLITS = ("train", "validation", "test")
@@ -71,6 +71,8 @@ class PictureTask(sn.Task):
         size: the height and width that images are reduced to by keeping evenly spaced pixels; null
             keeps all.
         averaged: whether `size` averages pixels instead, of images of any height and width.
+        patch: with goal=class, the side of the squares of pixels that are a node each, as in vision
+            transformers (Dosovitskiy et al. 2021); null is a node for every pixel.
         train_size: the number of training images, the first ones; null is all.
     """
 
@@ -93,6 +95,7 @@ class PictureTask(sn.Task):
         factor: int = 2,
         size: int | None = None,
         averaged: bool = False,
+        patch: int | None = None,
         train_size: int | None = None,
     ):
         if goal == "class" and (condition or likelihood):
@@ -100,14 +103,21 @@ class PictureTask(sn.Task):
                 "options 'condition' and 'likelihood' are for task.goal=pixels; leave them out "
                 "for task.goal=class"
             )
-        least = {"factor": (factor, 2), "size": (size, 1), "train_size": (train_size, 1)}
-        for option, (value, bound) in least.items():
+        if goal == "pixels" and patch is not None:
+            raise ValueError(
+                "option 'patch' is for task.goal=class: pixels are predicted one by one; leave "
+                "it out"
+            )
+        given = {"factor": factor, "size": size, "patch": patch, "train_size": train_size}
+        for option, value in given.items():
+            bound = 2 if option == "factor" else 1
             if value is not None and value < bound:
                 raise ValueError(f"option {option!r} is at least {bound}, got {value}")
         if averaged and size is None:
             raise ValueError("option 'averaged' is of task.size: set task.size=N as well")
         self.averaged = averaged
-        self.channels, self.levels, self.input_size = channels, levels, channels
+        self.channels, self.levels, self.patch = channels, levels, patch
+        self.input_size = channels * (patch or 1) ** 2
         self.goal, self.given, self.factor = goal, condition, factor
         self.size, self.train_size = size, train_size
         if goal == "pixels":
@@ -163,11 +173,19 @@ class PictureTask(sn.Task):
                 f"{sn.tasks.called(self)} with task.goal=pixels draws images and predicts nothing "
                 f"about {path}: take structnet generate run=DIR, or train with task.goal=class"
             )
-        for file, image in read_images(path, partial(read_image, channels=self.channels)):
-            shown = (image * ((self.levels - 1) / 255)).round().astype(np.uint8)
-            height, width = image.shape[:2]
-            origin = sn.Origin(file, 1, f"{height} x {width} pixels")
-            yield replace(self._sample(shown, sn.IGNORE), origin=origin)
+        for _, sample in read_images(path, self._read_file):
+            yield sample
+
+    def _read_file(self, file: Path) -> sn.Sample:
+        """The sample of an image file; ValueError, naming it, for one that options do not fit."""
+        image = read_image(file, self.channels)
+        shown = (image * ((self.levels - 1) / 255)).round().astype(np.uint8)
+        height, width = image.shape[:2]
+        try:
+            sample = self._sample(shown, sn.IGNORE)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+        return replace(sample, origin=sn.Origin(file, 1, f"{height} x {width} pixels"))
 
     @property
     def reads_files(self) -> bool:
@@ -265,29 +283,15 @@ class PictureTask(sn.Task):
 
     def _sample(self, image: Image, label: int) -> sn.Sample:
         image = self._thinned(image)
-        height, width, channels = image.shape
         x = self.encode(torch.from_numpy(image)).numpy()
-        pixels = image.reshape(-1, channels).astype(np.int64)
+        pixels = image.reshape(-1, self.channels).astype(np.int64)
         condition = None
         if self.given == "class":
             condition = label
         elif self.given == "small":
             condition = thin(x, "factor", self.factor)
         y = pixels if self.goal == "pixels" else label
-        return sn.Sample((height, width), x.reshape(-1, channels), y, condition=condition)
-
-
-def thin(image: NDArray, option: str, value: int) -> NDArray:
-    """Evenly spaced rows and columns of an image, the first ones included.
-
-    With option "size" `value` of each are kept, with "factor" every `value`-th. ValueError if
-    height and width are not divisible.
-    """
-    height, width = image.shape[:2]
-    if height % value or width % value:
-        raise ValueError(
-            f"option {option!r} divides height and width of every image, {value} does not divide "
-            f"{height} x {width}"
-        )
-    down, right = (height // value, width // value) if option == "size" else (value, value)
-    return image[::down, ::right]
+        if self.patch is not None:
+            x = patched(x, self.patch)
+        height, width, _ = x.shape
+        return sn.Sample((height, width), x.reshape(height * width, -1), y, condition=condition)
