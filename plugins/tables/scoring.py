@@ -15,7 +15,6 @@ Loss = Literal[
 ]
 OF_CLASSES = ("cross_entropy", "balanced")
 OF_NUMBERS = ("squared", "absolute", "huber", "poisson", "quantile")
-PLURAL = {"class": "classes", "number": "numbers"}
 
 
 def check_loss(loss: str, goal: str) -> str:
@@ -24,8 +23,9 @@ def check_loss(loss: str, goal: str) -> str:
     if loss == "auto":
         return fitting[0]
     if loss not in fitting:
+        what = "classes" if goal == "class" else "numbers"
         raise ValueError(
-            f"task.loss={loss} is not for targets that are {PLURAL[goal]}: take one of "
+            f"task.loss={loss} is not for targets that are {what}: take one of "
             f"{', '.join(fitting)}, or see task.goal"
         )
     return loss
@@ -121,15 +121,16 @@ def more_metrics(names: Sequence[str], goal: str, classes: int) -> dict[str, Any
 
     ValueError for an unknown name, with those that there are.
     """
+    if goal == "class" and "confusion" in names:
+        raise ValueError(
+            "task.metrics has 'confusion', which is a table and no figure: leave it out, and "
+            "structnet errors run=DIR prints which class is taken for which"
+        )
     known = _classes(classes) if goal == "class" else _numbers()
     for name in names:
-        if name == "confusion" and goal == "class":
-            raise ValueError(
-                "task.metrics has 'confusion', which is a table and no figure: leave it out, and "
-                "structnet errors run=DIR prints which class is taken for which"
-            )
         if name not in known:
+            what = "classes" if goal == "class" else "numbers"
             raise ValueError(
-                f"task.metrics has {name!r}, and metrics of {PLURAL[goal]} are {', '.join(known)}"
+                f"task.metrics has {name!r}, and metrics of {what} are {', '.join(known)}"
             )
     return {name: known[name]() for name in names}
