@@ -14,6 +14,7 @@ from own_data import HEAD, visits
 from pages import ROOT, run_page
 
 import structnet as sn
+from structnet.plugins.tables.prints import print_of_path
 
 CHAIN = sn.topologies.create("chain")
 
@@ -316,10 +317,10 @@ BAD = {
     "id": ("t,v,y\n1,2,0\n", {}, "task.id is missing, and no column is called id"),
     "named": ("id,t,v,y\na,1,2,0\n", {"id": "who"}, "has no column 'who', but 'id', 't', 'v', 'y'"),
     "uses": ("id,v,y\na,1,0\n", {"order": "y"}, "column 'y' has two uses"),
-    "twice": ("id,t,v,y\na,1,2,0\na,1,3,0\n", {}, "line 3, column 't': '1.0', expected each"),
+    "twice": ("id,t,v,y\na,1,2,0\na,1,3,0\n", {}, "line 3, column 't': '1', expected each"),
     "order": ("id,t,v,y\na,soon,2,0\n", {}, "line 2, column 't': 'soon', expected a nu"),
-    "place": ("id,t,v,y\na,1,2,0\na,,2,0\n", {}, "line 3, column 't': None, expected the place"),
-    "name": ("id,t,v,y\n,1,2,0\na,1,2,0\n", {}, "line 2, column 'id': None, expected the name"),
+    "place": ("id,t,v,y\na,1,2,0\na,,2,0\n", {}, "line 3, column 't': no value, expected the pla"),
+    "name": ("id,t,v,y\n,1,2,0\na,1,2,0\n", {}, "line 2, column 'id': no value, expected the na"),
     "nothing": ("id,t,y\na,1,0\nb,1,1\nc,1,0\n", {}, "no columns for the net to read"),
     "few": ("id,t,v,y\na,1,2,0\nb,1,3,1\n", {}, "2 samples are too few"),
     "one class": ("id,v,y\n" + "".join(f"s{n},{n},x\n" for n in range(9)), {}, "has the classes"),
@@ -481,3 +482,91 @@ def test_a_run_on_parts_is_tested_and_predicts(tmp_path, monkeypatch):
     assert status == 0, err
     assert call("test", f"run={run}").status == 0
     assert len(json.loads(call("predict", f"run={run}", f"path={path}", "--json").out)) == 60
+
+
+def frame_of_steps():
+    """Steps whose class is told by their number, in the order of time."""
+    pulse = np.random.default_rng(0).normal(size=80)
+    return pd.DataFrame(
+        {
+            "visit": np.repeat([f"v{at}" for at in range(20)], 4),
+            "minute": np.tile(np.arange(4), 20),
+            "pulse": pulse,
+            "label": np.where(pulse > 0, "high", "low"),
+        }
+    )
+
+
+def test_predictions_of_steps_stand_in_the_rows_of_the_frame(tmp_path):
+    frame = frame_of_steps()
+    options = {"id": "visit", "order": "minute", "run": tmp_path / "run", "quiet": True}
+    trainer = {"max_epochs": 8, "num_workers": 0, "learning_rate": 0.05}
+    run = sn.fit(
+        "sequences", {"hidden_size": 8}, data=frame, steps=True, trainer=trainer, **options
+    )
+    mixed = frame.sample(frac=1, random_state=0)
+    said, shuffled = run.predict(frame), run.predict(mixed)
+    assert shuffled.index.equals(mixed.index)
+    assert (shuffled["class"] == said["class"].loc[mixed.index]).all()
+    assert (said["class"] == frame["label"]).mean() > 0.8
+    # Of rows of a table the line of each step.
+    mixed.to_csv(tmp_path / "mixed.csv", index=False)
+    lines = json.loads(call("predict", f"run={run.directory}", f"path={tmp_path / 'mixed.csv'}",
+                            "--json").out)  # fmt: skip
+    assert sorted(one["line"] for one in lines) == list(range(2, 82))
+
+
+def test_predictions_of_sequences_are_called_by_them(tmp_path):
+    frame = frame_of_steps()
+    frame["label"] = frame.groupby("visit")["label"].transform("first")
+    run = sn.fit(
+        "sequences", {"hidden_size": 4}, data=frame, id="visit", order="minute", quiet=True,
+        trainer={"max_epochs": 1, "num_workers": 0}, run=tmp_path / "run",
+    )  # fmt: skip
+    said = run.predict(frame.iloc[::-1])
+    assert said["sample"].tolist() == [f"v{at}" for at in reversed(range(20))]
+    assert said.index.tolist() == list(range(20))
+
+
+def test_what_is_constant_and_splits_do_not_change_in_a_sequence(tmp_path):
+    rows = list(visits())
+    file = write_csv(tmp_path / "visits.csv", rows)
+    one, _ = loaded(task(file))
+    assert [column.name for column in one.encoder.static.schema.columns] == ["age"]
+    changed = [row.copy() for row in rows]
+    changed[1][4] += 1
+    with pytest.raises(ValueError, match=r"line 3, column 'age'.*as in the first row.*static"):
+        list(one.read(write_csv(tmp_path / "changed.csv", changed), CHAIN))
+    with pytest.raises(ValueError, match="line 3, column 'age'"):
+        loaded(task(tmp_path / "changed.csv", static=["age"]))
+    parts = [[*row, "train" if number % 3 else "test"] for number, row in enumerate(rows)]
+    file = write_csv(tmp_path / "parts.csv", parts, [*HEAD, "part"])
+    with pytest.raises(ValueError, match=r"column 'part'.*a sequence is in one split"):
+        loaded(task(file, split_column="part"))
+
+
+def test_a_word_among_places_is_named(tmp_path):
+    rows = [["a", at if at != 2 else "yesterday", 1, "x", 3, "y"] for at in range(4)]
+    with pytest.raises(ValueError, match="line 4, column 'minute': 'yesterday'"):
+        loaded(task(write_csv(tmp_path / "odd.csv", rows)))
+
+
+def test_several_targets_may_have_dots_and_be_given_as_a_list(tmp_path):
+    frame = frame_of_steps().drop(columns="label")
+    frame["max.x"], frame["max.y"] = frame["pulse"] * 2.5, frame["pulse"] - 1.5
+    run = sn.fit(
+        "sequences", {"hidden_size": 4}, data=frame, id="visit", order="minute", quiet=True,
+        target=["max.x", "max.y"], trainer={"max_epochs": 1, "num_workers": 0},
+        run=tmp_path / "run",
+    )  # fmt: skip
+    assert {"rmse of max.x", "rmse of max.y"} <= set(run.metrics["test"])
+
+
+def test_a_change_in_the_middle_of_a_large_file_is_noticed(tmp_path):
+    path = tmp_path / "large.csv"
+    path.write_bytes(b"a\n" * 2_000_000)
+    before = print_of_path(path)
+    with path.open("r+b") as file:
+        file.seek(2_000_000)
+        file.write(b"b")
+    assert print_of_path(path) != before

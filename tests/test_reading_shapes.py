@@ -9,9 +9,11 @@ import torch
 from torch_geometric.data import Data
 
 from structnet.plugins.shapes import tu_folder
+from structnet.plugins.shapes.columns import columns_of
+from structnet.plugins.shapes.graph_tables import read_graphs as read_folder
 from structnet.plugins.shapes.graphml import read_graphml
 from structnet.plugins.shapes.graphs import both_ways, graph_of
-from structnet.plugins.shapes.memory import shape_of
+from structnet.plugins.shapes.memory import shape_of, shapes_of
 from structnet.plugins.shapes.shape import Place
 from structnet.plugins.shapes.trees import read_trees, tree_of
 
@@ -303,3 +305,35 @@ def test_what_is_no_tree_in_memory_is_refused(edges, said):
         shape_of(nx.path_graph(3), HERE, trees=True)
     with pytest.raises(ValueError, match="a graph without nodes"):
         shape_of(nx.Graph(), HERE, trees=False)
+
+
+def test_a_data_with_as_many_numbers_to_predict_as_nodes_has_them_itself():
+    ring = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    both = [Data(x=torch.ones(n, 1), edge_index=ring[:, :n], y=torch.ones(3)) for n in (3, 4)]
+    for one in shapes_of(both, trees=False):
+        assert one.own == {"y.0": 1, "y.1": 1, "y.2": 1} and "y" not in one.nodes[0]
+    (alone,) = shapes_of(both[:1], trees=False)
+    assert alone.nodes[0]["y"] == 1
+
+
+def test_times_of_tables_and_words_such_as_null_are_values(tmp_path):
+    written(tmp_path, "nodes.csv", "id,since\n1,2017-08-15\n2,2018-01-02\n")
+    written(tmp_path, "edges.csv", "source,target\n1,2\n")
+    (one,) = read_folder(tmp_path)
+    columns = columns_of([one])
+    assert columns.nodes.columns["since"].dtype.kind == "M"
+    words = [tree_of({"word": word}, HERE) for word in ("null", "NA", "b")]
+    assert columns_of(words).nodes.columns["word"].tolist() == ["null", "NA", "b"]
+
+
+def test_mistakes_of_tables_are_told_with_their_lines(tmp_path):
+    written(tmp_path, "nodes.csv", "id,a\n1,1\n2,1\n1,2\n")
+    written(tmp_path, "edges.csv", "source,target\n1,2\n")
+    with pytest.raises(ValueError, match=r"nodes.csv, line 4: nodes 0 and 2 have the same id '1'"):
+        list(read_folder(tmp_path))
+    written(tmp_path, "nodes.csv", "id,a\n1,1\n2,1\n")
+    written(tmp_path, "edges.csv", "source,target\n1,2\n1,77\n")
+    with pytest.raises(
+        ValueError, match=r"edges.csv, line 3: the target of edge 1 is 77, expected"
+    ):
+        list(read_folder(tmp_path))

@@ -100,9 +100,9 @@ def test_rows_are_sorted_and_gaps_are_missing(tmp_path):
     [
         (["a,2024-01-01,1", "a,2024-01-02,x"], {}, r"line 3, column 'sales': 'x', expected a num"),
         (["a,2024-01-01,1", "a,2024-01-02,inf"], {}, r"line 3, column 'sales': inf, expected a fi"),
-        (["a,2024-01-01,1", "a,,2"], {}, r"line 3, column 'day': None, expected a time such as"),
+        (["a,2024-01-01,1", "a,,2"], {}, r"line 3, column 'day': no value, expected a time such"),
         (["a,2024-01-01,1", "a,soon,2"], {}, r"line 3, column 'day': 'soon', expected a time"),
-        (["a,2024-01-01,1", ",2024-01-02,2"], {}, r"line 3, column 'shop': None, expected the na"),
+        (["a,2024-01-01,1", ",2024-01-02,2"], {}, r"line 3, column 'shop': no value, expected the"),
         (
             ["a,2024-01-01,1", "b,2024-01-01,2", "a,2024-01-02,3", "a,2024-01-01,4"], {},
             r"line 5, column 'day': '2024-01-01', expected a time that series 'a' has once, it is "

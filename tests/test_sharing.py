@@ -328,3 +328,10 @@ def test_an_interrupted_pull_leaves_nothing(hub, tmp_path, monkeypatch):
 
 def _interrupted(*_):
     raise KeyboardInterrupt
+
+
+def test_a_link_is_not_pushed(hub, tmp_path):
+    copied = copy_of_trained(tmp_path)
+    (copied / "README.md").unlink(missing_ok=True)
+    (copied / "README.md").symlink_to("/etc/hostname")
+    assert "README.md is a link" in refused("push", f"run={copied}", f"to={WHERE}")

@@ -8,7 +8,6 @@ import numpy as np
 
 from structnet.plugins.shapes.shape import Ints, Record, Shape
 from structnet.plugins.tables.table import Table, table_of
-from structnet.plugins.tables.values import MISSING
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +96,12 @@ def _table(groups: Sequence[Sequence[Record]], shapes: Sequence[Shape]) -> Table
     for name, values in table.columns.items():
         given = [one.get(name) for one in records]
         if values.dtype == np.float64 and all(isinstance(one, str | None) for one in given):
-            names = [None if one in MISSING else one for one in given]
-            table.columns[name] = np.array(names, object)
+            values = table.columns[name] = np.array(given, object)
+        if values.dtype == object:
+            # A word such as "null" is one.
+            for row, one in enumerate(given):
+                if isinstance(one, str):
+                    values[row] = one or None
     files = [path for path, count in zip(paths, counts, strict=True) for _ in range(count)]
     several = files if len(set(paths)) > 1 else ()
     return Table(table.path, table.columns, table.lines, places[0].what, several)

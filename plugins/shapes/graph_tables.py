@@ -9,6 +9,7 @@ from structnet.plugins.shapes.graphs import ENDS
 from structnet.plugins.shapes.shape import Place, Record, Shape, edges_between, id_of, numbered
 from structnet.plugins.tables.reading import read_table
 from structnet.plugins.tables.table import Table
+from structnet.plugins.tables.values import names_of
 
 NAMES = ("nodes", "edges", "graphs")
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
@@ -100,7 +101,7 @@ def _graph_of(row: Record, several: bool, home: Mapping[str, str] | None,
 
 def _shape(name: str, one: _Graph, own: Record, nodes: Path, edges: Path) -> Shape:
     place = Place(nodes, one.lines[0])
-    ids = numbered([row["id"] for row in one.nodes], place)
+    ids = numbered([row["id"] for row in one.nodes], place, lines=one.lines)
     pairs = [(row["source"], row["target"]) for row in one.links]
     return Shape(
         place,
@@ -137,9 +138,11 @@ def _rows(table: Table) -> Iterator[tuple[int, Record]]:
     """The line and the record of every row, None where a value is missing."""
     names = list(table.columns)
     columns = [
-        [None if one != one else one for one in values.tolist()]  # NaN is not itself.
+        # NaN is not itself; times are read again with those of all files.
+        names_of(values) if values.dtype.kind == "M"
+        else [None if one != one else one for one in values.tolist()]
         for values in table.columns.values()
-    ]
+    ]  # fmt: skip
     for line, *values in zip(table.lines.tolist(), *columns, strict=True):
         yield line, dict(zip(names, values, strict=True))
 

@@ -19,18 +19,28 @@ def shapes_of(data: Iterable[Any], trees: bool) -> Iterator[Shape]:
     Each is an object as of JSON, a `Data` of torch_geometric or a networkx graph, whose edges lead
     from child to parent in a tree, or an nltk.Tree. ValueError for anything else.
     """
-    for number, one in enumerate(data, start=1):
-        yield shape_of(one, Place(MEMORY, number, "entry"), trees)
+    every = list(data)
+    # A graph may have as many numbers to predict as nodes: they are of nodes if all have.
+    of_nodes = all(_has_y_per_node(one) for one in every)
+    for number, one in enumerate(every, start=1):
+        yield shape_of(one, Place(MEMORY, number, "entry"), trees, of_nodes)
 
 
-def shape_of(one: Any, place: Place, trees: bool) -> Shape:
-    """The shape of an object; ValueError names its place."""
+def shape_of(one: Any, place: Place, trees: bool, of_nodes: bool = True) -> Shape:
+    """The shape of an object; ValueError names its place.
+
+    Arguments:
+        one: the object.
+        place: where it stands.
+        trees: whether it has to be a tree.
+        of_nodes: whether the y of a `Data` may be of its nodes.
+    """
     if isinstance(one, Mapping):
         return tree_of(one, place) if trees else graph_of(one, place)
     if trees and hasattr(one, "subtrees"):
         return tree_of_nltk(one, place)
     if getattr(one, "edge_index", None) is not None:
-        shape = _of_data(one, place)
+        shape = _of_data(one, place, of_nodes)
     elif callable(getattr(one, "number_of_nodes", None)):
         shape = _of_networkx(one, place)
     else:
@@ -62,7 +72,13 @@ def as_tree(shape: Shape) -> Shape:
     return shape
 
 
-def _of_data(data: Any, place: Place) -> Shape:
+def _has_y_per_node(one: Any) -> bool:
+    """Whether the y of a `Data` has a row for every node; True for what has no y."""
+    y = getattr(one, "y", None)
+    return y is None or getattr(one, "edge_index", None) is None or len(_rows(y)) == one.num_nodes
+
+
+def _of_data(data: Any, place: Place, of_nodes: bool) -> Shape:
     """A `Data`: x, edge_attr and y, whose rows are those of nodes, edges or the graph."""
     edges = np.asarray(data.edge_index).reshape(2, -1).astype(np.int64)
     count = int(data.num_nodes)
@@ -75,9 +91,10 @@ def _of_data(data: Any, place: Place) -> Shape:
         if key in ("edge_index", "num_nodes", "ptr", "batch") or value is None:
             continue
         rows = _rows(value)
+        of_node = of_nodes if key == "y" else data.is_node_attr(key)
         if key != "y" and data.is_edge_attr(key):
             _put(links, key, rows, place)
-        elif len(rows) == count and (key == "y" or data.is_node_attr(key)) and count > 1:
+        elif of_node and len(rows) == count > 1:
             _put(nodes, key, rows, place)
         else:
             _put([own], key, rows[:1] if len(rows) == 1 else [rows.reshape(-1)], place)

@@ -101,13 +101,16 @@ def flattened(record: Record, place: Place, left: Sequence[str] = ()) -> Record:
     return found
 
 
-def numbered(ids: Sequence[Any], place: Place, key: str = "id") -> dict[str, int]:
+def numbered(
+    ids: Sequence[Any], place: Place, key: str = "id", lines: Sequence[int] | None = None
+) -> dict[str, int]:
     """The number of every node by its id; ValueError for one that is there twice, or is none."""
     number: dict[str, int] = {}
     for at, value in enumerate(ids):
-        name = id_of(value, place, key)
+        here = place if lines is None else Place(place.path, lines[at], place.what)
+        name = id_of(value, here, key)
         if name in number:
-            raise place.mistake(
+            raise here.mistake(
                 f"nodes {number[name]} and {at} have the same {key} {shown(name)}: give each its "
                 "own"
             )
@@ -139,13 +142,15 @@ def edges_between(pairs: Sequence[tuple[Any, Any]], number: Mapping[str, int] | 
     for edge, pair in enumerate(pairs):
         here = place if lines is None else Place(place.path, lines[edge], place.what)
         for row, (end, value) in enumerate(zip(("source", "target"), pair, strict=True)):
-            at = known.get(id_of(value, here, f"the {end} of edge {edge}"))
+            key = f"the {end} of edge {edge}"
+            at = known.get(id_of(value, here, key))
             if at is None:
                 nodes = (
                     f"a node's number from 0 to {number - 1}, as nodes have no id"
                     if isinstance(number, int)
                     else f"the id of one of its {len(known)} nodes"
                 )
-                raise here.refuse(f"the {end} of edge {edge}", value, nodes)
+                is_whole = isinstance(value, float) and value.is_integer()
+                raise here.refuse(key, int(value) if is_whole else value, nodes)
             found[row, edge] = at
     return found

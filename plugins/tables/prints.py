@@ -12,15 +12,14 @@ import numpy as np
 import structnet as sn
 from structnet.plugins.tables.features import parted
 
-# Of larger files the first and the last stretch of this many bytes are read.
-STRETCH = 1 << 20
+# Of larger files a stretch is read in every sixteen, and the last one.
+WHOLE, STRETCH, APART = 1 << 30, 1 << 20, 16
 
 
 def print_of_path(source: Any) -> str | None:
     """A digest of a file, or of all files below a folder: names, sizes and contents.
 
-    Of files of more than two megabytes the first and the last one are read. None for what is no
-    path.
+    Of files of more than a gigabyte a megabyte is read in every sixteen. None for what is no path.
     """
     if not isinstance(source, str | Path):
         return None
@@ -29,12 +28,13 @@ def print_of_path(source: Any) -> str | None:
     found = sha256()
     for file in files:
         name = str(file.relative_to(path)) if path.is_dir() else file.name
-        found.update(json.dumps([name, file.stat().st_size]).encode())
+        size = file.stat().st_size
+        found.update(json.dumps([name, size]).encode())
+        step = STRETCH if size <= WHOLE else APART * STRETCH
         with file.open("rb") as data:
-            found.update(data.read(STRETCH))
-            if file.stat().st_size > 2 * STRETCH:
-                data.seek(-STRETCH, 2)
-            found.update(data.read(STRETCH))
+            for start in [*range(0, size, step), max(0, size - STRETCH)]:
+                data.seek(start)
+                found.update(data.read(STRETCH))
     return found.hexdigest()
 
 

@@ -46,7 +46,8 @@ class Table:
     def refuse(self, row: int, column: str, value: Any, expected: str) -> ValueError:
         """A ValueError that names place, column, value and what was expected."""
         return ValueError(
-            f"{self.place(row)}, column {column!r}: {shown(value)}, expected {expected}"
+            f"{self.place(row)}, column {column!r}: "
+            f"{'no value' if value is None else shown(value)}, expected {expected}"
         )
 
     def column(self, name: str, option: str) -> NDArray[Any]:

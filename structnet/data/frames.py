@@ -1,8 +1,11 @@
 """Data frames of pandas and polars, known by their module: the libraries are not imported."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 LIBRARIES = ("pandas", "polars")
 
@@ -21,16 +24,22 @@ def rows_of(frame: Any) -> Iterator[Mapping[str, Any]]:
         yield from frame.iter_rows(named=True)
 
 
-def frame_like(frame: Any, columns: Mapping[str, Sequence[Any]]) -> Any:
+def frame_like(
+    frame: Any, columns: Mapping[str, NDArray[Any]], order: NDArray[np.integer] | None = None
+) -> Any:
     """A data frame of the same library.
 
     Arguments:
-        frame: gives the library and, in pandas, the index, if it has as many rows.
+        frame: gives the library and, in pandas, the index of its rows, if they have an order.
         columns: the values of each column, by its name.
+        order: the numbers of the values that belong to the rows of the frame; None where values
+            are not one for each of its rows.
     """
     library = library_of(frame)
     assert library is not None
+    if order is not None:
+        columns = {name: values[order] for name, values in columns.items()}
     made = sys.modules[library].DataFrame(dict(columns))
-    if library == "pandas" and len(made) == len(frame):
+    if library == "pandas" and order is not None:
         made.index = frame.index
     return made

@@ -1,6 +1,7 @@
 """Tasks over data that is given in Python, as `sn.fit` makes them: classes, or numbers."""
 
 import abc
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -20,6 +21,8 @@ from structnet.data.vocabulary import Vocabulary
 from structnet.registry import tasks
 from structnet.topology.base import Topology
 
+# The names of classes that are ordered by their value.
+INTEGER = re.compile(r"-?[0-9]{1,18}")
 Kind = Literal["sequence", "tree", "grid", "graph", "undirected"]
 
 
@@ -216,4 +219,4 @@ def _names(rows: Sequence[Row]) -> Iterator[str]:
 def _ordered(names: Sequence[str]) -> list[str]:
     """Names once each, numbers by their value."""
     found = sorted(set(names))
-    return sorted(found, key=int) if all(one.lstrip("-").isdigit() for one in found) else found
+    return sorted(found, key=int) if all(INTEGER.fullmatch(one) for one in found) else found

@@ -36,12 +36,19 @@ def words_of(group: str, choice: Choice) -> list[str]:
 
 
 def _spelled(group: str, option: str, value: Any) -> str:
+    every = value if isinstance(value, list | tuple) else [value]
+    found = [_plain(group, option, one) for one in every]
+    plain = found if isinstance(value, list | tuple) else found[0]
+    # A file may be named null.
+    return "./null" if plain == "null" else spell(plain)
+
+
+def _plain(group: str, option: str, value: Any) -> Any:
     plain = value.item() if isinstance(value, np.generic) else value
     plain = str(plain) if isinstance(plain, Path) else plain
     if not isinstance(plain, PLAIN):
         raise ValueError(
-            f"option {option!r} of {group} must be a text, a number, a bool or None, got "
-            f"{type(value).__name__}"
+            f"option {option!r} of {group} must be a text, a number, a bool, None or a list of "
+            f"these, got {type(value).__name__}"
         )
-    # A file may be named null.
-    return "./null" if plain == "null" else spell(plain)
+    return plain

@@ -175,12 +175,12 @@ def check_chain(topology: Topology) -> None:
 
 def check_steps(net: Any) -> None:
     """ValueError for a net that can't go on from the states of another pass."""
-    given = [
-        name
-        for name in ("before", "after", "embeddings", "condition")
-        if getattr(net, name) is not None
-    ]
+    given = [name for name in ("before", "after", "embeddings") if getattr(net, name) is not None]
     given += [] if hasattr(net.stack, "carry") else ["apart"]
+    if not given:
+        # Of trees and graphs it is the reason, whatever the net has beside them.
+        check_chain(net.layers[0].topology)
+        given = [] if net.condition is None else ["condition"]
     if given:
         raise ValueError(
             f"net.{given[0]} is for whole samples, and this net goes step by step: leave it out"
@@ -190,7 +190,6 @@ def check_steps(net: Any) -> None:
             f"{heads.called(net.head)} scores the steps of a sample together; a net that "
             "goes step by step has head=softmax"
         )
-    check_chain(net.layers[0].topology)
     if not isinstance(net.readout, Every | Root):
         raise ValueError(
             f"{readouts.called(net.readout)} reads whole samples; a net that goes step by "

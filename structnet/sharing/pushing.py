@@ -71,6 +71,11 @@ def _check_run(folder: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
     if folder.is_dir() and is_locked(folder):
         raise ValueError(f"{folder} is being trained: wait until that has ended")
     names = tuple(name for name in NAMES if (folder / name).is_file())
+    for name in names:
+        if (folder / name).is_symlink():
+            raise ValueError(
+                f"{folder / name} is a link, and what it leads to is not pushed: put the file there"
+            )
     missing = [name for name in (*REQUIRED, "metrics.json") if name not in names]
     if (folder / REQUIRED[0]).is_file() and missing:
         raise ValueError(

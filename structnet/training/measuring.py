@@ -30,7 +30,10 @@ class Measuring(nn.Module):
 
     def __init__(self, task: Task, world: World):
         super().__init__()
-        self.world, self.metrics = world, nn.ModuleDict(task.metrics())
+        metrics = task.metrics()
+        # By number, as names of columns may have dots, which those of modules must not.
+        self.world, self.metrics = world, nn.ModuleList(metrics.values())
+        self.numbers = {name: number for number, name in enumerate(metrics)}
         for one in self.metrics.modules():
             # Else torchmetrics would count what all processes have as often as there are processes.
             if isinstance(one, Metric):
@@ -56,8 +59,8 @@ class Measuring(nn.Module):
 
     def figures(self) -> Iterator[tuple[str, Tensor]]:
         """The figures of the metrics that there was anything for; all then begin again."""
-        for name, metric in self.metrics.items():
-            kept: Any = metric
+        for name, number in self.numbers.items():
+            kept: Any = self.metrics[number]
             if kept.update_called:
                 yield name, kept.compute()
                 kept.reset()
@@ -65,7 +68,7 @@ class Measuring(nn.Module):
     def _update(self, found: Found) -> None:
         for name, (output, target) in (found or {}).items():
             if len(target):
-                metric: Any = self.metrics[name]
+                metric: Any = self.metrics[self.numbers[name]]
                 metric.update(output, target)
                 if name in ("accuracy", "rmse"):
                     self.constant.update(output, target, IGNORE)

@@ -239,13 +239,21 @@ def _of_nodes(
     labels = [None] * len(sizes) if best is None else best.split(sizes)
     for sample, scores, label in zip(samples, output.split(sizes), labels, strict=True):
         names = task.node_names(sample) or [None] * len(scores)
-        said = predictions(task, scores, [sample.origin] * len(scores), label)
+        said = predictions(task, scores, _node_origins(sample), label)
         every = [
             replace(one, node=node, name=name, given=_given(task, sample, node))
             for node, (one, name) in enumerate(zip(said, names, strict=True))
         ]
         shown = task.predicted_nodes(sample)
         yield every if shown is None else [every[node] for node in shown]
+
+
+def _node_origins(sample: Sample) -> list[Any]:
+    """The origin of a sample for each of its nodes, with the line of the node if it is known."""
+    lines = getattr(sample.origin, "node_lines", None)
+    if lines is None:
+        return [sample.origin] * sample.num_nodes
+    return [replace(sample.origin, line=line) for line in lines]  # pyright: ignore
 
 
 def _given(task: Task, sample: Sample, node: int | None = None) -> str | None:

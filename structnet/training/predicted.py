@@ -75,12 +75,21 @@ class Predictions(Sequence[Prediction]):
         return [one.as_dict() for one in self.found]
 
     def as_frame(self, like: Any) -> Any:
-        """A data frame of the library of another, with a row each."""
-        return frame_like(like, dict(self._columns()))
+        """A data frame of the library of another, with a row each.
 
-    def _columns(self) -> Iterator[tuple[str, Any]]:
-        if any(one.node is not None for one in self.found):
+        In the order of its rows, with their index, where each is of one of them; else with what
+        samples are called.
+        """
+        lines = np.array([one.origin.line for one in self.found], np.int64)
+        of_rows = np.array_equal(np.sort(lines), np.arange(1, len(like) + 1))
+        order = np.argsort(lines) if of_rows else None
+        return frame_like(like, dict(self._columns(named=not of_rows)), order)
+
+    def _columns(self, named: bool) -> Iterator[tuple[str, Any]]:
+        of_nodes = any(one.node is not None for one in self.found)
+        if named or of_nodes:
             yield "sample", self.samples
+        if of_nodes:
             yield "node", self.nodes
         if self.outputs:
             yield from zip(self.outputs, self.values.T, strict=True)

@@ -19,6 +19,7 @@ from structnet.plugins.sequence.forecast.covariates import Covariates
 from structnet.plugins.sequence.forecast.frequency import calendar_features, spelled
 from structnet.plugins.sequence.forecast.scaling import Scale, Way, scale_of
 from structnet.plugins.sequence.forecast.series import Columns, Found, Series
+from structnet.plugins.sequence.records.grouping import refuse_change
 from structnet.plugins.tables.values import names_of
 
 Origins = dict[str, list[int]]
@@ -99,7 +100,13 @@ def prepare(
     scales: Sequence[Scale],
 ) -> list[Prepared]:
     """The series with their features; ValueError for a static covariate that changes in one."""
-    encoded = {role: one.encode(found.table) for role, one in learned.items()}
+    encoded = {role: one.encode(found.table) for role, one in learned.items() if role != "past"}
+    encoded["past"] = _encode_past(found, learned["past"])
+    filled = (one.rows[one.rows >= 0].tolist() for one in found.series)
+    refuse_change(
+        found.table, filled, columns.static,
+        "name a column that changes in task.past, or in task.known_future, not in task.static",
+    )  # fmt: skip
     prepared = []
     for one, scale in zip(found.series, scales, strict=True):
         steps = len(one.rows) + layout.horizon
@@ -109,8 +116,6 @@ def prepare(
             times = found.frequency.times(one.first, np.arange(steps))
             parts.append(calendar_features(times, layout.cycles))
         present = one.rows[one.rows >= 0]
-        for name in columns.static:
-            _refuse_change(found, name, present)
         static = encoded["static"][_fullest(found, columns.static, present)]
         past = _at_rows(encoded["past"], one.rows)
         known = np.isfinite(one.values)
@@ -118,6 +123,16 @@ def prepare(
         values = np.pad(values, ((0, 1), (0, 0)))
         prepared.append(Prepared(one, scale, values, np.concatenate(parts, 1), past, static))
     return prepared
+
+
+def _encode_past(found: Found, learned: Covariates) -> NDArray[np.float32]:
+    """The features of what is known up to now, zeros at the rows of times to come."""
+    features = np.zeros((len(found.table), learned.size), np.float32)
+    read = np.concatenate([one.rows[: one.length] for one in found.series])
+    read = read[read >= 0]
+    if len(read) and learned.size:
+        features[read] = learned.encode(found.table.take(read))
+    return features
 
 
 def _at_rows(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -130,18 +145,6 @@ def _fullest(found: Found, names: Sequence[str], rows: NDArray[np.int64]) -> int
     columns = (names_of(found.table.columns[name][rows]) for name in names)
     known = [[one is not None for one in column] for column in columns]
     return int(rows[np.sum(known, 0).argmax()]) if known else int(rows[0])
-
-
-def _refuse_change(found: Found, name: str, rows: NDArray[np.int64]) -> None:
-    values = names_of(found.table.columns[name][rows])
-    given = [at for at, one in enumerate(values) if one is not None]
-    changed = [at for at in given if values[at] != values[given[0]]]
-    if changed:
-        raise found.table.refuse(
-            int(rows[changed[0]]), name, values[changed[0]],
-            f"{values[given[0]]!r}, as in the series' first row: name a column that changes in "
-            "task.past, or in task.known_future, not in task.static",
-        )  # fmt: skip
 
 
 class Windows(Sequence[sn.Sample]):

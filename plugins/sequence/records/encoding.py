@@ -1,17 +1,26 @@
 """Sequences as samples: what was learned of their columns, and how it is applied."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
+from structnet.plugins.sequence.records.grouping import refuse_change
 from structnet.plugins.sequence.records.roles import Roles
 from structnet.plugins.sequence.records.sequences import Sequences
 from structnet.plugins.tables.schema import Kind, Schema
 from structnet.plugins.tables.static import Static
 from structnet.plugins.tables.targets import classes_of, encode_classes, encode_numbers
+
+
+@dataclass(frozen=True)
+class StepsOrigin(sn.Origin):
+    """An origin with the lines of the steps."""
+
+    node_lines: tuple[int, ...] = ()
 
 
 class Encoder:
@@ -93,11 +102,18 @@ class Encoder:
         """
         encoded = self.schema.encode(sequences.table)
         conditions = None if self.static is None else self.static.encode(sequences.firsts)
+        if self.static is not None:
+            refuse_change(
+                sequences.table, sequences.rows(), [one.name for one in self.static.schema.columns],
+                "the column is constant in a sequence (task.static); mend it, or train anew "
+                "with task.static=[] to read it at every step",
+            )  # fmt: skip
         y = self.targets(sequences, labelled)
         made = []
         for at, (start, end) in enumerate(sequences.bounds()):
             table = sequences.table
-            origin = sn.Origin(table.file(start), int(table.lines[start]), sequences.names[at])
+            lines = tuple(table.lines[start:end].tolist())
+            origin = StepsOrigin(table.file(start), lines[0], sequences.names[at], lines)
             target = y[start:end] if self.roles.steps else y[at] if y.ndim == 1 else y[at : at + 1]
             made.append(
                 sn.Sample(

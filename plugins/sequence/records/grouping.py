@@ -1,13 +1,13 @@
 """Rows of a table as sequences: which rows they are, in their order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from structnet.plugins.tables.table import Table
-from structnet.plugins.tables.values import names_of
+from structnet.plugins.tables.values import names_of, typed
 
 # What columns are often called, in small letters.
 IDS = (
@@ -18,6 +18,10 @@ ORDERS = (
     "time", "timestamp", "date", "datetime", "t", "ds", "step", "order", "position", "index",
     "period",
 )  # fmt: skip
+
+
+# What is to be done about a sequence in two splits.
+ONE_SPLIT = "a sequence is in one split, and in one group; name another column, or mend the row"
 
 
 def named(table: Table, given: str | None, known: Sequence[str], option: str) -> str | None:
@@ -86,18 +90,45 @@ def constant_columns(table: Table, ptr: NDArray[np.int64], names: Sequence[str])
     return found
 
 
+def refuse_change(
+    table: Table, sequences: Iterable[Iterable[int]], names: Sequence[str], remedy: str
+) -> None:
+    """ValueError, which names the row, for a column with several values in a sequence.
+
+    Arguments:
+        table: has the columns.
+        sequences: the rows of each.
+        names: of the columns.
+        remedy: what to do about it.
+    """
+    every = [list(rows) for rows in sequences]
+    for name in names:
+        values = names_of(table.columns[name])
+        for rows in every:
+            known = [row for row in rows if values[row] is not None]
+            for row in known[1:]:
+                if values[row] != values[known[0]]:
+                    raise table.refuse(
+                        row, name, values[row],
+                        f"{values[known[0]]!r}, as in the first row of its sequence: {remedy}",
+                    )  # fmt: skip
+
+
 def _places(table: Table, order: str) -> NDArray[Any]:
     """What rows are ordered by; ValueError for rows without a place, or with names."""
     values = table.columns[order]
     if values.dtype == object:
-        row = next((row for row, one in enumerate(values) if one is not None), 0)
+        # The first value that is neither, where only some are.
+        odd = (row for row, one in enumerate(values) if one and typed([one]).dtype == object)
+        row = next(odd, 0)
         raise table.refuse(
             row, order, values[row],
             "a number or a time such as 2024-05-01T13:00, by which steps are ordered (task.order)",
         )  # fmt: skip
     gone = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
     if gone.any():
-        raise table.refuse(int(gone.argmax()), order, None, "the place of a step (task.order)")
+        raise table.refuse(int(gone.argmax()), order, None, "the place of a step (task.order): "
+                           "fill it in, or leave the row out")  # fmt: skip
     return values
 
 
@@ -109,7 +140,7 @@ def _refuse_twice(
         at = int(same.argmax())
         before, after = rows[at], rows[at + 1]
         raise table.refuse(
-            int(after), order, str(places[after]),
+            int(after), order, names_of(table.columns[order])[after],
             f"each place once in a sequence, and {table.place(int(before))} has it too; remove one "
             "of them, or set another task.id or task.order",
         )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structnet.plugins.sequence.records.encoding import Encoder
+from structnet.plugins.sequence.records.grouping import ONE_SPLIT, refuse_change
 from structnet.plugins.sequence.records.roles import Roles
 from structnet.plugins.sequence.records.sequences import Heads, Sequences, group, join
 from structnet.plugins.tables.arrow import parquet_groups
@@ -29,10 +30,12 @@ class Parts:
         path: a folder, of whose files each holds whole sequences; or a Parquet file, sorted by the
             names of sequences.
         ignore: the columns that are left out.
+        constant: those that say one thing of a sequence, such as its split.
     """
 
     path: Path
     ignore: Sequence[str]
+    constant: Sequence[str] = ()
 
     def tables(self, id_column: str | None = None) -> Iterator[Table]:
         """The parts, one after the other.
@@ -64,6 +67,7 @@ class Parts:
                         "all rows of a sequence in one file, or next to each other: sort by it",
                     )  # fmt: skip
                 seen.add(hash(name))
+            refuse_change(part.table, part.rows(), self.constant, ONE_SPLIT)
             yield part
 
 

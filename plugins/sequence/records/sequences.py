@@ -46,6 +46,10 @@ class Sequences:
     def bounds(self) -> Iterator[tuple[int, int]]:
         yield from zip(self.ptr[:-1].tolist(), self.ptr[1:].tolist(), strict=True)
 
+    def rows(self) -> Iterator[range]:
+        """The rows of every sequence."""
+        yield from (range(start, end) for start, end in self.bounds())
+
     def some(self, taken: NDArray[np.bool_]) -> "Sequences":
         """Some of the sequences, by mask."""
         names = [name for name, one in zip(self.names, taken.tolist(), strict=True) if one]

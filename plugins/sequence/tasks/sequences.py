@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 import structnet as sn
 from structnet.plugins.sequence.records.encoding import Encoder
-from structnet.plugins.sequence.records.grouping import constant_columns, is_sorted
+from structnet.plugins.sequence.records.grouping import (
+    ONE_SPLIT,
+    constant_columns,
+    is_sorted,
+    refuse_change,
+)
 from structnet.plugins.sequence.records.lazy import Parts, make_store
 from structnet.plugins.sequence.records.roles import Roles, inputs
 from structnet.plugins.sequence.records.sequences import (
@@ -86,6 +91,12 @@ class OwnSequences(OwnData):
     @property
     def no_stream(self) -> str | None:
         encoder = self.encoder
+        if encoder.static is not None:
+            names = [one.name for one in encoder.static.schema.columns]
+            return (
+                f"its net reads what is constant in a sequence, {', '.join(names)}: train with "
+                f"task.ignore=[{','.join(names)}], or send whole sequences to /predict"
+            )
         order = encoder.roles.order
         if order is None or gap_name(order) not in {one.name for one in encoder.schema.columns}:
             return None
@@ -108,6 +119,7 @@ class OwnSequences(OwnData):
         parts = [group(table, roles.id, roles.order) for table in tables.values()]
         given = [name for name, part in zip(tables, parts, strict=True) for _ in range(len(part))]
         sequences = join(first.path, parts)
+        refuse_change(sequences.table, sequences.rows(), self._of_splits, ONE_SPLIT)
         if self.schema is None:
             roles = roles.with_target(sequences, self.goal, self.steps)
         check_loss(self.loss_name, roles.goal)
@@ -127,7 +139,7 @@ class OwnSequences(OwnData):
         return self.learned_splits(splits, encoder)
 
     def _load_lazily(self) -> sn.Splits:
-        parts = Parts(root_in_parts(self), self.ignore)
+        parts = Parts(root_in_parts(self), self.ignore, self._of_splits)
         if self.schema is None:
             first = next(parts.tables())
             roles = self._roles(first)
@@ -149,10 +161,13 @@ class OwnSequences(OwnData):
             self._show(store.arrays["nodes"], encoder, splits)
         return self.learned_splits(splits, encoder)
 
+    @property
+    def _of_splits(self) -> list[str]:
+        return [name for name in (self.split_column, self.group_column) if name is not None]
+
     def _roles(self, table: Table) -> Roles:
-        for name in (self.split_column, self.group_column):
-            if name is not None:
-                table.column(name, "task.split_column or task.group")
+        for name in self._of_splits:
+            table.column(name, "task.split_column or task.group")
         return Roles.infer(table, self.id, self.order, self.targets)
 
     def _split(self, heads: Heads, roles: Roles, given: list[str]) -> NDArray[Any]:
