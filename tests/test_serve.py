@@ -14,13 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 from commands import ROOT, SMALL, call, opened, refused, trained
 from serving import ask, serving, trained_on_phrases
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+import structnet as sn
 from structnet.data.batch import Origin
+from structnet.serving.cut import cut_batch
 from structnet.serving.methods import METHODS, ContinuousBatching
 from structnet.serving.work import Work
 from structnet.training.predict import predict_texts
@@ -352,6 +355,55 @@ def test_a_session_of_own_sequences_is_fed_a_step_at_a_time(tmp_path):
             found = tell(socket, {"steps": [step]})
             assert found["class"] == expected["class"]
             assert found["probability"] == pytest.approx(expected["probability"], abs=2e-6)
+
+
+def test_forecasts_are_in_the_scale_of_their_own_series_however_they_are_batched(tmp_path):
+    days = [f"2024-01-{1 + at:02}" for at in range(30)]
+    shops = {"small": 1, "large": 1000}
+    lines = ["shop,day,sales", *(f"{name},{day},{size * (at % 7)}" for name, size in shops.items()
+                                 for at, day in enumerate(days))]  # fmt: skip
+    (tmp_path / "sales.csv").write_text("\n".join(lines))
+    run = tmp_path / "run"
+    words = ("task=forecast", f"task.root={tmp_path / 'sales.csv'}", "task.horizon=3")
+    status, _, err = call("train", *words, f"run={run}", *SMALL, "trainer.max_epochs=1")
+    assert status == 0, err
+    records = [
+        {"rows": [{"shop": name, "day": day, "sales": shops[name] * (at % 7)}
+                  for at, day in enumerate(days[:length])]}
+        for name, length in (("small", 30), ("large", 5), ("large", 21), ("small", 2))
+    ]  # fmt: skip
+    said = {}
+    for batching in METHODS:
+        with serving(run, batching) as (service, port), ThreadPoolExecutor(4) as pool:
+            assert service.batching == batching
+            together = ask(port, records)[1]
+            apart = [one for _, found, _ in pool.map(lambda one: ask(port, one), records)
+                     for one in found]  # fmt: skip
+        said[batching] = [[one["values"]["sales"] for one in some] for some in (together, apart)]
+    assert len(said["one"][0]) == 4 * 3
+    for found in said.values():
+        for values in found:
+            assert values == pytest.approx(said["one"][0], rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ([1, 2, 3], [1, 3]),
+        ([[1, 2], [3, 4, 5], [6]], [1, 2, 6]),
+        ([[[1, 1], [2, 2]], [[3, 3]] * 3, [[6, 6]]], [[1, 1], [2, 2], [6, 6]]),
+        # As many for neither nodes nor samples.
+        ([[1], [2, 3], [4, 5]], [0, 0]),
+        ([[], [], []], [0, 0]),
+    ],
+)
+def test_a_cut_batch_has_the_targets_of_its_samples(targets, expected):
+    samples = [
+        sn.Sample(size, np.zeros((size, 1), np.float32), y if type(y) is int else np.array(y))
+        for size, y in zip((2, 3, 1), targets, strict=True)
+    ]
+    batch = sn.collate(samples, sn.topologies.create("chain"))
+    assert cut_batch(batch, np.array([0, 2])).y.tolist() == expected
 
 
 def test_records_that_do_not_follow_each_other_open_no_session(tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from structnet.data.batch import Batch
 from structnet.topology.levels import ptr_of, ranges
@@ -32,23 +33,31 @@ def sample_heights(plan: Plan) -> Ints:
 def cut_batch(batch: Batch, chosen: Ints) -> Batch:
     """The batch of some of its samples, as readouts and heads read it.
 
-    Its `x` and `edge_x` stay whole, and `y` is 0.
+    Its `x` and `edge_x` stay whole. `y` is cut, as that of a forecast has the scale it is said in.
 
     Arguments:
         batch: a batch without parts.
         chosen: the indices of the samples that are wanted, ascending.
     """
-    ptr = torch.from_numpy(ptr_of(np.diff(batch.ptr.numpy())[chosen]))
+    starts, sizes = batch.ptr.numpy()[chosen], np.diff(batch.ptr.numpy())[chosen]
     at = torch.from_numpy(chosen)
     return replace(
         batch,
         plans=tuple(cut_plan(plan, chosen) for plan in batch.plans),
-        ptr=ptr,
-        y=ptr.new_zeros(len(chosen)),
+        ptr=torch.from_numpy(ptr_of(sizes)),
+        y=_cut_targets(batch, at, torch.from_numpy(ranges(starts, sizes))),
         kind=batch.kind[at],
         condition=None if batch.condition is None else batch.condition[at],
         shapes=tuple(batch.shapes[i] for i in chosen.tolist()) if batch.shapes else (),
     )
+
+
+def _cut_targets(batch: Batch, samples: Tensor, nodes: Tensor) -> Tensor:
+    """The targets of some samples; 0 where a batch has as many for neither nodes nor samples."""
+    for of, chosen in ((batch.num_nodes, nodes), (batch.num_samples, samples)):
+        if of and len(batch.y) and len(batch.y) % of == 0:
+            return batch.y.unflatten(0, (of, -1))[chosen].flatten(0, 1)
+    return batch.y.new_zeros(len(samples))
 
 
 def cut_plan(plan: Plan, chosen: Ints) -> Plan:
