@@ -104,6 +104,27 @@ def test_no_target_is_seen_ahead(sales):
     assert not np.array_equal(splits["test"][0].x[context], before.x[context])
 
 
+@pytest.mark.parametrize("origins", [1, 3])
+def test_a_backtest_of_a_new_series_sees_nothing_after_its_first_origin(tmp_path, origins):
+    path = write(tmp_path, ["id,day,y", *plain_series(np.sin(range(60)), "known")])
+    task, _ = loaded(path, target="y", known_future=None, static=None, horizon=3)
+    values, first = 10 + np.cos(range(60)), 60 - 3 * origins
+    changed = np.where(np.arange(60) < first, values, values + 1000)
+    read = []
+    for name, some in (("as it is", values), ("changed", changed)):
+        lines = ["id,day,y", *plain_series(some, "new"), *plain_series(some, "known")]
+        table = task.reading.read(write(tmp_path, lines, f"{name}.csv"))
+        windows = task.reading.rolling(table, task.learned_data, origins)
+        assert [place.origin for place in windows.places[:origins]] == [*range(first, 60, 3)]
+        read.append(windows)
+        # Of a series that was trained on the scale is known.
+        assert windows[origins].y[0, 0, 1] == pytest.approx(task.learned_data.scales["known"][0][0])
+    before, after = read
+    assert np.array_equal(before[0].x, after[0].x)
+    assert np.array_equal(before[0].y[..., 1:], after[0].y[..., 1:])
+    assert before[0].y[0, 0, 1] == pytest.approx(values[:first].mean())
+
+
 @pytest.mark.parametrize("goal", ["point", "quantiles", "normal", "negative_binomial", "mixture"])
 @pytest.mark.parametrize("topology", ["chain", "bichain"])
 def test_every_goal_learns_on_every_chain(sales, goal, topology):

@@ -126,7 +126,8 @@ class Data:
         self._check_length(found, layout, cut)
         if known is None:
             known = self._learn(found, columns, layout)
-        prepared = prepare(found, columns, known.covariates, layout, self._scales(found, known))
+        scales = self._scales(found, known, [self._end(one.length) for one in found.series])
+        prepared = prepare(found, columns, known.covariates, layout, scales)
         splits = {
             split: Windows(found, prepared, layout, _known_places(found, layout, cut, split))
             for split in ("train", "validation", "test")
@@ -140,7 +141,7 @@ class Data:
         ahead.
         """
         found = self._find(table, known.columns, known)
-        scales = self._scales(found, known)
+        scales = self._scales(found, known, [one.length for one in found.series])
         prepared = prepare(found, known.columns, known.covariates, known.layout, scales)
         for one in found.series:
             if not one.length:
@@ -163,7 +164,10 @@ class Data:
         return Windows(found, prepared, known.layout, places)
 
     def rolling(self, table: Table, known: Learned, origins: int) -> Windows:
-        """The last windows of every series whose targets are known, `origin_step` apart."""
+        """The last windows of every series whose targets are known, `origin_step` apart.
+
+        A series that was not trained on is scaled by what lies before the first of them.
+        """
         found = self._find(table, known.columns, known)
         cut = [
             split_origins(one.length, known.layout, origins, self.origin_step, 1)
@@ -175,7 +179,9 @@ class Data:
                 f"{table.path}: no series has more than {self.horizon} steps, of which the last "
                 f"{self.horizon} are forecast: take a longer file, or leave out origins="
             )
-        scales = self._scales(found, known)
+        first = {place.series: place.origin for place in reversed(places)}
+        ends = [first.get(at, one.length) for at, one in enumerate(found.series)]
+        scales = self._scales(found, known, ends)
         prepared = prepare(found, known.columns, known.covariates, known.layout, scales)
         return Windows(found, prepared, known.layout, places)
 
@@ -225,12 +231,12 @@ class Data:
         }
         return Learned(columns, found.frequency, layout, covariates, scales)
 
-    def _scales(self, found: Found, known: Learned) -> list[Scale]:
-        """The scales of series, of those that were not trained on by all of their values."""
+    def _scales(self, found: Found, known: Learned, ends: Sequence[int]) -> list[Scale]:
+        """The scales of series, of those that were not trained on by their steps before `ends`."""
         return [
             known.scales[one.name] if one.name in known.scales
-            else scale_of(one.values, known.layout.way, known.layout.season)
-            for one in found.series
+            else scale_of(one.values[:end], known.layout.way, known.layout.season)
+            for one, end in zip(found.series, ends, strict=True)
         ]  # fmt: skip
 
     def _end(self, length: int) -> int:

@@ -59,7 +59,7 @@ class Prepared:
 
     Arguments:
         series: the series.
-        scale: of its training part, or of all of it where it was not trained on.
+        scale: of its training part, or of what lies before its windows where it was not trained on.
         values: its targets, 0 where missing, and whether they are known (L + 1, 2 T); the last row
             stands for a step before the first.
         ahead: the features (L + H, F) that are known ahead: calendar and covariates.
