@@ -192,6 +192,26 @@ def test_numbers_are_in_the_unit_of_the_target(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("goal", "what"),
+    [("point", "the forecast,"), ("quantiles", "the quantiles 0.1, 0.5, 0.9, not put in order,"),
+     ("normal", "the mean, and the deviation before softplus,")],
+)  # fmt: skip
+def test_an_exported_forecast_claims_no_unit(goal, what, tmp_path):
+    days = np.datetime64("2024-01-01") + np.arange(40)
+    table = tmp_path / "sales.csv"
+    table.write_text("\n".join(["day,sales", *(f"{day},{at % 7}" for at, day in enumerate(days))]))
+    run = tmp_path / "run"
+    words = ("task=forecast", f"task.root={table}", "task.horizon=2", f"task.goal={goal}")
+    assert call("train", *words, *SMALL, "trainer.max_epochs=1", f"run={run}")[0] == 0
+    status, out, err = call("export", f"run={run}", f"out={tmp_path / 'm'}", "--verify", "8")
+    assert status == 0, err
+    (said,) = (line for line in out.splitlines() if line.startswith("outputs: "))
+    assert f"for each node and target {what} in deviations from the centre of the series" in said
+    about = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert about["unit"] is None and said == f"outputs: {about['outputs']}"
+
+
 # Plans that the exported program makes
 
 

@@ -24,6 +24,8 @@ def run(words: list[str]) -> int:
     found = export_run(Run.compose(saved(options["run"]), folder), out, count)
     onnx = [name for name in found["files"] if name.endswith(".onnx")]
     print(visible(f"exported: {out} ({len(onnx)} ONNX files, {len(found['files'])} in all)"))
+    if found["outputs"]:
+        print(visible(f"outputs: {found['outputs']}"))
     for name, why in found["without"].items():
         print(visible(f"without {name}: {why}"))
     if count:

@@ -39,6 +39,8 @@ class Task(Predicting, Showing, metaclass=Checked):
         predicts_numbers: whether targets are numbers, and not classes.
         unit: of these numbers.
         outputs: their names, where each target is several.
+        raw_outputs: what the net's outputs are before `in_units`, of a task whose scale is not in
+            the input; an exported net gives these.
         group: how many samples one decision takes, such as two that are compared; they follow each
             other in a split and stay together in a batch.
         learned: names of attributes of plain data that are learned from the training split, and
@@ -72,6 +74,7 @@ class Task(Predicting, Showing, metaclass=Checked):
     predicts_numbers: bool = False
     unit: str = ""
     outputs: Sequence[str] = ()
+    raw_outputs: str = ""
     group: ClassVar[int] = 1
     learned: ClassVar[tuple[str, ...]] = ()
     loaded: Splits

@@ -38,9 +38,10 @@ FORMAT = 1
 def export_run(run: Run, out: Path, count: int = 200) -> dict[str, Any]:
     """Export a run's net to a new folder, once it is known to give what torch gives.
 
-    Returns the largest difference found, the files, and why others are missing. NotExportable for a
-    net that has no exported form, Differs where outputs differ by more than 1e-4, ValueError for a
-    folder that holds something already; nothing is then written.
+    Returns the largest difference found, the files, what outputs without a unit are, and why other
+    files are missing. NotExportable for a net that has no exported form, Differs where outputs
+    differ by more than 1e-4, ValueError for a folder that holds something already; nothing is then
+    written.
 
     Arguments:
         run: the run, whose net is loaded.
@@ -69,7 +70,8 @@ def export_run(run: Run, out: Path, count: int = 200) -> dict[str, Any]:
         os.replace(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return {**manifest, "files": sorted(found.files), "without": found.about["without"]}
+    said = {name: found.about[name] for name in ("outputs", "without")}
+    return {**manifest, "files": sorted(found.files), **said}
 
 
 def check_new(out: Path) -> None:
@@ -96,7 +98,8 @@ def exported(run: Run, net: Any, scored: Scored) -> Exported:
         "task": run.config["task"]["name"],
         "words": None if words is None else ["", *words.counts],
         "classes": classes if classes and not is_number else None,
-        "unit": task.unit if is_number else None,
+        "unit": task.unit if is_number and not task.raw_outputs else None,
+        "outputs": task.raw_outputs or None,
         "learned": {name: getattr(task, name) for name in task.learned},
     }
     add_forms(found, net, topology, scored, run.config["cell"])

@@ -31,6 +31,8 @@ class Outlook(abc.ABC):
     """
 
     size: int = 1
+    # What the outputs are.
+    raw = "the forecast"
     # Whether targets are counts, which are scaled without a centre.
     counts = False
 
@@ -74,6 +76,7 @@ class Quantiles(Outlook):
     def __init__(self, levels: Sequence[float]):
         super().__init__(levels)
         self.size = len(self.levels)
+        self.raw = f"the quantiles {', '.join(f'{one:g}' for one in levels)}, not put in order"
 
     def loss(self, o: Tensor, y: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
         return pinball(o, (y - centre) / deviation, self.levels).mean(-1)
@@ -114,6 +117,7 @@ class Normal(Distribution):
     """A normal distribution: its mean and deviation."""
 
     size = 2
+    raw = "the mean, and the deviation before softplus"
 
     def loss(self, o: Tensor, y: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
         mean, sigma = o[..., 0], _positive(o[..., 1])
@@ -133,6 +137,7 @@ class Mixture(Distribution):
     """A mixture of three normal distributions: the logits of their shares, means, deviations."""
 
     size = 3 * PARTS
+    raw = "of three normals the logits of shares, the means, and the deviations before softplus"
 
     def loss(self, o: Tensor, y: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
         shares, mean, sigma = self._parts(o)
@@ -175,6 +180,7 @@ class NegativeBinomial(Distribution):
     """
 
     size = 2
+    raw = "the mean and the dispersion, both before softplus"
     counts = True
 
     def loss(self, o: Tensor, y: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:

@@ -156,6 +156,13 @@ class Forecast(sn.Task):
         return [f"{name}{more}" for name in self.learned_data.columns.target
                 for more in ("", *levels)]  # fmt: skip
 
+    @property
+    def raw_outputs(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return (
+            f"for each node and target {self.outlook.raw}, in deviations from the centre of the "
+            "series: neither this scale nor the target's unit is in an exported net"
+        )
+
     def load(self, topology: sn.Topology) -> sn.Splits:
         known = None if self.known is None else self.learned_data
         prints = compare_prints(self.files, {"all": self.find()})
