@@ -59,6 +59,33 @@ def test_frequencies_are_inferred(times, name, season, calendar):
     assert np.allclose(again, times) if times.dtype.kind == "f" else (again == times).all()
 
 
+@pytest.mark.parametrize(
+    ("days", "following"),
+    [
+        # The 28th of February and the 30th of April are ends of months by chance.
+        (["2023-02-28", "2023-03-28", "2023-04-28"], ["2023-05-28", "2023-06-28"]),
+        (["2023-04-30", "2023-05-30", "2023-06-30"], ["2023-07-30", "2023-08-30"]),
+        (["2023-02-28", "2023-03-31", "2023-04-30"], ["2023-05-31", "2023-06-30"]),
+        (["2023-11-29", "2023-12-29"], ["2024-01-29", "2024-02-29", "2024-03-29"]),
+        (["2023-02-28"], ["2023-03-28", "2023-04-28"]),
+        # The same day of a shorter month is its last.
+        (["2023-01-31"], ["2023-02-28", "2023-03-31", "2023-04-30"]),
+        (["2023-02-28T18:00", "2023-03-31T18:00"], ["2023-04-30T18:00", "2023-05-31T18:00"]),
+    ],
+)
+def test_months_follow_at_their_ends_only_if_all_are_there(days, following, tmp_path):
+    lines = [f"a,{day},1" for day in days]
+    found = find_series(table(tmp_path, *lines), COLUMNS, Frequency(1, "month"))
+    steps = np.arange(len(days) + len(following))
+    assert [spelled(time) for time in found.times(found.series[0], steps)] == days + following
+
+
+def test_a_series_is_at_one_day_of_months_or_at_their_ends(tmp_path):
+    lines = [f"a,{day},1" for day in ("2023-02-28", "2023-03-28", "2023-04-30")]
+    with pytest.raises(ValueError, match=r"line 4, column 'day': '2023-04-30', expected a whole"):
+        find_series(table(tmp_path, *lines), COLUMNS, Frequency(1, "month"))
+
+
 def test_frequencies_as_they_are_written():
     written = {"15min": "15 minutes", "1h": "1 hour", "2w": "2 weeks", "1mo": "1 month",
                "1y": "1 year", "10s": "10 seconds", "0.5": "0.5"}  # fmt: skip

@@ -153,7 +153,7 @@ class Data:
             if known.columns.known_future and (given >= 0).sum() < self.horizon:
                 step = one.length + int((np.pad(given, (0, self.horizon - len(given)),
                                          constant_values=-1) < 0).argmax())  # fmt: skip
-                time = found.frequency.times(one.first, np.array([step]))[0]
+                time = found.times(one, np.array([step]))[0]
                 raise ValueError(
                     f"{table.path}: series {one.name!r} has no row for {spelled(time)}: of the "
                     f"{self.horizon} steps after its last target "

@@ -84,18 +84,26 @@ class Frequency:
         # Numbers such as 0.1 have no exact multiples.
         return np.where(np.abs(apart - near) < 1e-6, near, apart)
 
-    def times(self, first: Any, positions: NDArray[np.int64]) -> NDArray[Any]:
-        """The times (n,) at steps from the first one."""
+    def at_ends(self, times: NDArray[Any]) -> bool:
+        """Whether ascending times are the ends of months; one time alone may be so by chance."""
+        return self.unit == "month" and len(times) > 1 and bool(_is_month_end(times).all())
+
+    def times(
+        self, first: Any, positions: NDArray[np.int64], at_ends: bool = False
+    ) -> NDArray[Any]:
+        """The times (n,) at steps from the first one.
+
+        Of months at the same place in each, at its end if it is shorter, or `at_ends` of all.
+        """
         if self.unit == "number":
             return first + positions * self.count
         if self.unit == "us":
             return first + (positions * int(self.count)).astype("timedelta64[us]")
         months = first.astype("datetime64[M]") + positions * int(self.count)
         within = first - first.astype("datetime64[M]").astype("datetime64[us]")
-        ends = (months + 1).astype("datetime64[us]") - np.timedelta64(DAY, "us")
-        if _is_month_end(np.array([first]))[0] and within >= np.timedelta64(27 * DAY, "us"):
-            return ends + (within.astype(np.int64) % DAY).astype("timedelta64[us]")
-        return months.astype("datetime64[us]") + within
+        last = (months + 1).astype("datetime64[us]") - np.timedelta64(DAY, "us")
+        ends = last + (within.astype(np.int64) % DAY).astype("timedelta64[us]")
+        return ends if at_ends else np.minimum(months.astype("datetime64[us]") + within, ends)
 
     def calendar(self) -> list[str]:
         """The cycles that steps are told their places in."""
@@ -170,11 +178,12 @@ def _share(times: NDArray[Any], cycle: str) -> NDArray[np.float64]:
 
 
 def _place_in_month(times: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether each time lies at the same day and hour of its month as the first, or at its end."""
+    """Whether each time lies at the same day and hour of its month as the first, or all at ends."""
     within = times - times.astype("datetime64[M]").astype("datetime64[us]")
     hours = within.astype(np.int64) % DAY
     same_end = _is_month_end(times) & _is_month_end(times[:1]) & (hours == hours[0])
-    return (within == within[0]) | same_end
+    same = within == within[0]
+    return same if same.sum() >= same_end.sum() else same_end
 
 
 def _is_month_end(times: NDArray[Any]) -> NDArray[np.bool_]:

@@ -66,6 +66,7 @@ class Series:
         rows: the table's row of each step (L,), -1 where it has none.
         values: the targets (L, T), NaN where missing.
         length: the steps up to the last known target; what follows is known ahead.
+        at_ends: whether its times are the ends of months.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Series:
     rows: NDArray[np.int64]
     values: NDArray[np.float64]
     length: int
+    at_ends: bool = False
 
 
 @dataclass(eq=False)
@@ -90,6 +92,10 @@ class Found:
     frequency: Frequency
     series: list[Series]
     notes: list[str] = field(default_factory=list)
+
+    def times(self, one: Series, steps: NDArray[np.int64]) -> NDArray[Any]:
+        """The times (n,) of steps of a series."""
+        return self.frequency.times(one.first, steps, one.at_ends)
 
 
 def find_series(
@@ -237,7 +243,8 @@ def _on_grid(
     filled[places.astype(np.int64)] = rows
     values = np.where(filled[:, None] >= 0, targets[filled], np.nan)
     known = np.flatnonzero(np.isfinite(values).any(1))
-    return Series(name, times[0], filled, values, int(known[-1]) + 1 if len(known) else 0)
+    length = int(known[-1]) + 1 if len(known) else 0
+    return Series(name, times[0], filled, values, length, grid.at_ends(times))
 
 
 def _note_gaps(found: Found, columns: Columns, gaps: str) -> None:
@@ -248,7 +255,7 @@ def _note_gaps(found: Found, columns: Columns, gaps: str) -> None:
         without = np.flatnonzero(one.rows[: one.length] < 0)
         if len(without) and gaps == "refuse":
             after = int(one.rows[without[0] :][one.rows[without[0] :] >= 0][0])
-            time = found.frequency.times(one.first, without[:1])[0]
+            time = found.times(one, without[:1])[0]
             raise _refused_time(
                 found.table, columns, after, f"a row of {_called(one.name)} for {spelled(time)} "
                 "before it: add it, or fill gaps as missing with task.gaps=fill"

@@ -113,7 +113,7 @@ def prepare(
         rows = np.pad(one.rows, (0, layout.horizon), constant_values=-1)
         parts = [_at_rows(encoded["known_future"], rows)]
         if layout.cycles:
-            times = found.frequency.times(one.first, np.arange(steps))
+            times = found.times(one, np.arange(steps))
             parts.append(calendar_features(times, layout.cycles))
         present = one.rows[one.rows >= 0]
         static = encoded["static"][_fullest(found, columns.static, present)]
@@ -203,7 +203,7 @@ class Windows(Sequence[sn.Sample]):
     def times(self, place: Place) -> NDArray[Any]:
         """The times (H,) that are forecast."""
         steps = np.arange(place.origin, place.origin + self.layout.horizon)
-        return self.found.frequency.times(self.prepared[place.series].series.first, steps)
+        return self.found.times(self.prepared[place.series].series, steps)
 
     def _features(
         self, one: Prepared, steps: NDArray[np.int64], origin: int, scale: Scale
