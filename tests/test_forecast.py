@@ -361,6 +361,23 @@ def test_a_record_and_a_frame_are_forecast_as_a_file(trained, sales, tmp_path):
             task.read_record(wrong, place, run.topology)
 
 
+def test_records_and_tables_are_predicted_in_python(trained, sales, tmp_path):
+    run, path = sn.Run.load(trained[0]), future(sales, tmp_path)
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    records = [
+        {"rows": [row for row in rows if row["store"] == name]} for name in ("new", "store 0")
+    ]
+    found = run.predict(records).values
+    assert found.shape == (2 * HORIZON, 4)
+    for table in (path, str(path)):
+        assert np.allclose(run.predict(table).values, [*found[HORIZON:], *found[:HORIZON]])
+    assert np.allclose(run.predict(records[0]).values, found[:HORIZON])
+    with pytest.raises(ValueError, match=r'data, line 2: expected \{"rows"'):
+        run.predict([records[0], {"row": []}])
+    with pytest.raises(ValueError, match="data, row 1: task 'forecast' reads texts, paths, mapp"):
+        run.predict([3])
+
+
 def test_a_frame_is_trained_on_in_place_of_a_file(sales):
     import polars
 

@@ -170,16 +170,18 @@ class Forecast(sn.Task):
         known, splits, notes = self.reading.load(table, known)
         if self.known is None:
             self.reading.show(table, known, splits, notes)
-        files = self.files or prints
-        return sn.Splits(splits, source=splits, known=known.plain(), files=files)
+        return sn.Splits(splits, source=splits, known=known.plain(), files=self.files or prints)
 
     def read(self, path: Path, topology: sn.Topology) -> Iterator[sn.Sample]:
         """What follows the last known value of every series in a table."""
         yield from self.read_data(path, topology)
 
     def read_data(self, data: Any, topology: sn.Topology) -> Iterator[sn.Sample]:
-        """The same of a data frame, or a path."""
-        yield from self.reading.ahead(self.reading.read(data), self.learned_data)
+        """The same of a data frame, a path, or records as `read_record` takes them."""
+        if isinstance(data, str | Path) or hasattr(data, "__arrow_c_stream__"):
+            yield from self.reading.ahead(self.reading.read(data), self.learned_data)
+        else:
+            yield from super().read_data(data, topology)
 
     def read_record(
         self, record: Mapping[str, Any], place: Any, topology: sn.Topology
