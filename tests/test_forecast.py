@@ -13,7 +13,7 @@ from commands import ROOT, call, refused, run_python
 from pages import commands_of
 
 import structnet as sn
-from structnet.plugins.sequence.forecast import backtest
+from structnet.plugins.sequence.forecast import backtest, writing
 from structnet.plugins.sequence.forecast.baselines import Baselines, Table
 
 sys.path.insert(0, str(ROOT / "examples"))
@@ -376,6 +376,17 @@ def test_records_and_tables_are_predicted_in_python(trained, sales, tmp_path):
         run.predict([records[0], {"row": []}])
     with pytest.raises(ValueError, match="data, row 1: task 'forecast' reads texts, paths, mapp"):
         run.predict([3])
+
+
+def test_forecasts_are_written_with_all_of_their_digits(sales):
+    task, splits = loaded(sales, goal="point")
+    windows = splits["test"]
+    point = torch.full((len(windows), HORIZON, 1), 123456789.0)
+    point[0, 0] = 1 / 3
+    said, columns = backtest.Said(point, None, None), task.learned_data.columns
+    written = [row[3] for row in writing.rows(windows, said, columns, rolls=False)]
+    assert torch.equal(torch.tensor([float(one) for one in written]), point.flatten())
+    assert written[1] == "123456792"
 
 
 def test_a_frame_is_trained_on_in_place_of_a_file(sales):

@@ -68,4 +68,5 @@ def print_first(names: Sequence[str], table: Sequence[Sequence[str]], most: int)
 
 
 def _shown(number: object) -> str:
-    return f"{float(number):.6g}"  # pyright: ignore[reportArgumentType]
+    # As many digits as a number in single precision has.
+    return f"{float(number):.9g}"  # pyright: ignore[reportArgumentType]
