@@ -427,6 +427,8 @@ def test_what_can_not_be_forecast_is_refused(trained, sales, tmp_path):
         ({"origins": 6}, "set task.horizon or task.origins to less"),
         ({"quantiles": (0.5, 0.1)}, "'quantiles' is ascending levels"),
         ({"quantiles": (0.5, 1.0)}, "'quantiles' is ascending levels"),
+        ({"quantiles": (0.1, 0.2)}, r"has 0\.5, or levels on both sides of it.*got \[0\.1, 0\.2\]"),
+        ({"quantiles": (0.9,)}, r"has 0\.5, or levels on both sides of it"),
         ({"target": "size", "static": None}, r"line 2, column 'size': '\w+', expected a number"),
         (
             {"static": ["promotion", "size"], "known_future": None},

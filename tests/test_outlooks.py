@@ -118,6 +118,24 @@ def test_the_best_quantile_has_so_much_of_the_data_below():
     assert torch.allclose(best, y.quantile(torch.tensor(LEVELS).double()), atol=0.02)
 
 
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [((0.1, 0.9), 15.0), ((0.2, 0.6), 17.5), ((0.1, 0.5, 0.9), 20.0), ((0.5,), 10.0),
+     ((0.3, 0.4, 0.6, 0.7), 25.0), ((0.5, 0.9), 10.0)],
+)  # fmt: skip
+def test_without_a_level_of_one_half_the_forecast_lies_between_those_around_it(levels, expected):
+    outlook = OUTLOOKS["quantiles"](levels)
+    o = 10 * torch.arange(1.0, 1 + len(levels))[None]
+    one = torch.ones(1)
+    assert outlook.point(o, 0 * one, one).item() == pytest.approx(expected)
+
+
+def test_levels_on_one_side_of_one_half_say_nothing_of_the_median():
+    for levels in ((0.1, 0.2), (0.9,)):
+        with pytest.raises(ValueError, match=r"levels on both sides of it, as the forecast"):
+            OUTLOOKS["quantiles"](levels)
+
+
 def test_crossed_quantiles_are_put_in_order_and_the_middle_one_is_the_forecast():
     outlook = OUTLOOKS["quantiles"](LEVELS)
     o = torch.tensor([[2.0, 0.0, 1.0]])

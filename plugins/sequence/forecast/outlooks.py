@@ -70,21 +70,23 @@ class Quantiles(Outlook):
     """A number per level, by the pinball loss (Koenker and Bassett 1978).
 
     Quantiles that cross are put in order, which never makes the loss larger (Chernozhukov et al.
-    2010).
+    2010). ValueError for levels on one side of 1/2 alone, which say nothing of the median.
     """
 
     def __init__(self, levels: Sequence[float]):
         super().__init__(levels)
         self.size = len(self.levels)
+        self.middle = _around_half(self.levels)
         self.raw = f"the quantiles {', '.join(f'{one:g}' for one in levels)}, not put in order"
 
     def loss(self, o: Tensor, y: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
         return pinball(o, (y - centre) / deviation, self.levels).mean(-1)
 
     def point(self, o: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
-        """The quantile of the level next to 1/2."""
-        middle = min(range(self.size), key=lambda at: abs(self.levels[at] - 0.5))
-        return self.quantiles(o, centre, deviation)[..., middle]
+        """The median; where 1/2 is no level, on the line between the quantiles around it."""
+        below, above, share = self.middle
+        every = self.quantiles(o, centre, deviation)
+        return torch.lerp(every[..., below], every[..., above], share)
 
     def quantiles(self, o: Tensor, centre: Tensor, deviation: Tensor) -> Tensor:
         return o.sort(-1).values * deviation[..., None] + centre[..., None]
@@ -229,6 +231,19 @@ OUTLOOKS: dict[str, type[Outlook]] = {
     "negative_binomial": NegativeBinomial,
     "mixture": Mixture,
 }
+
+
+def _around_half(levels: Sequence[float]) -> tuple[int, int, float]:
+    """The levels next to 1/2, and the share of the way from one to the other at which it lies."""
+    below = sum(level <= 0.5 for level in levels) - 1
+    above = sum(level < 0.5 for level in levels)
+    if below < 0 or above == len(levels):
+        raise ValueError(
+            "option 'quantiles' has 0.5, or levels on both sides of it, as the forecast is the "
+            f"median, got {list(levels)}"
+        )
+    apart = levels[above] - levels[below]
+    return below, above, (0.5 - levels[below]) / apart if apart else 0.0
 
 
 def normal_crps(y: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:

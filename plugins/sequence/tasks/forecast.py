@@ -51,7 +51,7 @@ class Forecast(sn.Task):
         goal: what is learned: point, by absolute error; quantiles, by pinball loss; or a
             distribution, by its likelihood: normal, negative_binomial, for counts, or mixture, of
             three normals.
-        quantiles: the levels that are predicted and measured.
+        quantiles: the levels that are predicted and measured, for goal=quantiles around 0.5.
         scaling: standard, by mean and deviation; absolute, by the mean absolute value; none; null
             for absolute of counts, else standard.
         scaled_by: the training part of each series, or the context of each window.
