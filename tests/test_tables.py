@@ -11,6 +11,7 @@ import structnet as sn
 from structnet.plugins.tables.reading import read_table
 from structnet.plugins.tables.schema import Schema
 from structnet.plugins.tables.splitting import SPLITS, Splitting, named_splits
+from structnet.plugins.tables.table import table_of
 from structnet.plugins.tables.targets import classes_of, encode_classes, encode_numbers, infer_goal
 from structnet.plugins.tables.values import as_number, names_of
 
@@ -329,3 +330,53 @@ def test_splits_are_named_in_several_ways():
 def test_splits_that_are_none_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Splitting(**options)
+
+
+CODES = {
+    "codes alone": "id,code\n1,250.00\n2,410.10\n",
+    "codes and names": "id,code\n1,250.00\n2,V45.01\n",
+    "dates alone": "id,code\n1,2024-05-01\n2,2024-05-02\n",
+    "dates and names": "id,code\n1,2024-05-01\n2,never\n",
+}
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_a_name_is_spelled_the_same_whatever_else_stands_in_its_column(tmp_path, kind):
+    code = CODES[kind].split("1,")[1].split("\n")[0]
+    table = table_in(tmp_path, CODES[kind])
+    record = table_of([{"code": code}], "request", [1])
+    frame = read_table(pd.DataFrame({"code": [code]}))
+    for one in (table, record, frame, table.take(np.array([0])), table.without(["id"])):
+        assert one.names("code")[0] == code
+    (tmp_path / "b.csv").write_text("id,code\n3,x\n")
+    assert read_table(tmp_path).names("code")[0] == code
+    (tmp_path / "b.csv").write_text("id,code\n3,1.50\n")
+    assert read_table(tmp_path).names("code")[0] == code
+
+
+def test_numbers_that_came_as_numbers_are_spelled_as_whole_ones():
+    for values in ([250, 0.5], [250.0, "x"], [250, None]):
+        table = table_of([{"code": one} for one in values], "request", [1, 2])
+        assert table.names("code")[0] == "250"
+
+
+def test_truths_are_spelled_the_same_in_files_frames_and_records(tmp_path):
+    truth = ["true", "false", None]
+    file = table_in(tmp_path, "id,flag\n1,True\n2,FALSE\n3,\n")
+    frame = read_table(pd.DataFrame({"flag": [True, False, None]}))
+    texts = read_table(pd.DataFrame({"flag": ["True", "false", None]}))
+    records = table_of([{"flag": True}, {"flag": "False"}, {}], "request", [1, 2, 3])
+    for one in (file, frame, texts, records):
+        assert one.names("flag").tolist() == truth
+
+
+def test_nan_among_names_is_missing():
+    table = table_of([{"code": "x"}, {"code": float("nan")}], "request", [1, 2])
+    assert table.names("code").tolist() == ["x", None]
+
+
+def test_dates_that_are_texts_in_frames_are_times():
+    table = read_table(pd.DataFrame({"when": ["2024-05-01", None], "code": ["20240501", "1"]}))
+    assert table.columns["when"].dtype.kind == "M" and np.isnat(table.columns["when"][1])
+    assert table.names("code").tolist() == ["20240501", "1"]
+    assert table.columns["code"].dtype == object

@@ -71,6 +71,8 @@ def take_from_roots(columns: Columns, rows: Ints, names: Sequence[str]) -> None:
     for name in names:
         if name in columns.nodes.columns:
             columns.own.columns[name] = columns.nodes.columns[name][rows]
+            if name in columns.nodes.texts:
+                columns.own.texts[name] = columns.nodes.texts[name][rows]
 
 
 def _parted(shape: Shape, inner: Collection[str]) -> Shape:
@@ -96,15 +98,16 @@ def _table(groups: Sequence[Sequence[Record]], shapes: Sequence[Shape]) -> Table
     for name, values in table.columns.items():
         given = [one.get(name) for one in records]
         if values.dtype == np.float64 and all(isinstance(one, str | None) for one in given):
-            values = table.columns[name] = np.array(given, object)
+            values = table.columns[name] = table.names(name)
+            table.texts.pop(name, None)
         if values.dtype == object:
             # A word such as "null" is one.
             for row, one in enumerate(given):
-                if isinstance(one, str):
-                    values[row] = one or None
+                if one and isinstance(one, str) and values[row] is None:
+                    values[row] = one
     files = [path for path, count in zip(paths, counts, strict=True) for _ in range(count)]
     several = files if len(set(paths)) > 1 else ()
-    return Table(table.path, table.columns, table.lines, places[0].what, several)
+    return replace(table, what=places[0].what, files=several)
 
 
 def _bounds(counts: Sequence[int]) -> Ints:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from structnet.plugins.tables.schema import Kind, Schema
 from structnet.plugins.tables.static import Static
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.targets import classes_of, encode_classes, encode_numbers
-from structnet.plugins.tables.values import names_of
 
 # What nodes without columns are given: how many edges lead to them.
 DEGREE = "edges to the node"
@@ -100,7 +99,7 @@ class Encoder:
             return []
         table = roles.table(columns)
         rows = train[1] if roles.per_node else train[0]
-        classes = classes_of(table.columns[roles.target[0]][rows])
+        classes = classes_of(table.names(roles.target[0])[rows])
         if len(classes) < 2:
             raise ValueError(
                 f"{table.path}: column {roles.target[0]!r} has the classes {classes} in the "
@@ -223,7 +222,7 @@ class Encoder:
     def _warn_of_others(self, table: Table, y: NDArray[np.int64]) -> None:
         """A DataWarning for nodes of classes that training lacks, which are not scored."""
         name = self.roles.target[0]
-        values = names_of(table.columns[name])
+        values = table.names(name)
         others = [row for row in np.flatnonzero(y < 0).tolist() if values[row] is not None]
         if others:
             warnings.warn(
@@ -286,4 +285,4 @@ def _filled(table: Table, schema: Schema) -> Table:
     absent = [one.name for one in schema.columns
               if one.name not in table.columns and (one.missing or not len(table))]  # fmt: skip
     gone = {name: np.full(len(table), np.nan) for name in absent}
-    return Table(table.path, {**table.columns, **gone}, table.lines, table.what, table.files)
+    return replace(table, columns={**table.columns, **gone})

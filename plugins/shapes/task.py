@@ -39,7 +39,6 @@ from structnet.plugins.tables.splitting import (
 )
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.task import OwnData
-from structnet.plugins.tables.values import names_of
 
 # The most nodes of a split of which baselines see the features.
 MOST_NODES = 100_000
@@ -203,12 +202,12 @@ class OwnShapes(OwnData):
         if self.split_column is not None:
             if set(given) != {"all"}:
                 raise ValueError(f"{option} is for task.root, not for files of splits")
-            given = named_splits(names_of(table.column(self.split_column, option)), table.place)
+            given = named_splits(table.names(self.split_column, option), table.place)
         labels = groups = None
         if roles.goal == "class" and table is roles.table(columns):
-            labels = np.array(list(map(str, names_of(table.columns[roles.target[0]]))))
+            labels = np.array(list(map(str, table.names(roles.target[0]))))
         if self.group_column is not None:
-            groups = list(names_of(table.column(self.group_column, "task.group")))
+            groups = list(table.names(self.group_column, "task.group"))
         return np.array(self.split(given, labels=labels, groups=groups))
 
     def _warn(

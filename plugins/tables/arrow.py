@@ -1,6 +1,7 @@
 """Tables of Arrow: Parquet files, and data frames of pandas and polars."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 import structnet as sn
 from structnet.plugins.tables.table import Table, refuse_large
-from structnet.plugins.tables.values import LARGEST, MISSING
+from structnet.plugins.tables.values import LARGEST, timed
 
 
 def read_parquet(path: Path, ignore: Collection[str]) -> Table:
@@ -39,7 +40,7 @@ def parquet_groups(path: Path, ignore: Collection[str]) -> Iterator[Table]:
         for at in range(file.metadata.num_row_groups):
             refuse_large(path, file.metadata.row_group(at).total_byte_size * 2)
             table = from_arrow(file.read_row_group(at), str(path), ignore)
-            yield Table(str(path), table.columns, table.lines + first - 1, table.what)
+            yield replace(table, lines=table.lines + first - 1)
             first += len(table)
     except (arrow.ArrowException, OSError) as error:
         raise ValueError(f"{path} is no Parquet file that can be read: {error}") from error
@@ -57,12 +58,18 @@ def require_arrow(what: str) -> Any:
 
 
 def from_arrow(table: Any, path: str, ignore: Collection[str]) -> Table:
-    columns = {
-        str(name): _of_arrow(table.column(at), path, str(name))
-        for at, name in enumerate(table.column_names)
-        if name not in ignore
-    }
-    return Table(path, columns, np.arange(1, len(table) + 1), "row")
+    """The table of one of Arrow, whose columns of texts are times or names."""
+    made = Table(path, {}, np.arange(1, len(table) + 1), "row")
+    for at, name in enumerate(map(str, table.column_names)):
+        if name in ignore:
+            continue
+        values, texts = _of_arrow(table.column(at), path, name), None
+        if values.dtype == object:
+            values, texts = timed(values.tolist())
+        made.columns[name] = values
+        if texts is not None:
+            made.texts[name] = texts
+    return made
 
 
 def _of_arrow(values: Any, path: str, name: str) -> NDArray[Any]:
@@ -73,15 +80,15 @@ def _of_arrow(values: Any, path: str, name: str) -> NDArray[Any]:
     kind = values.type
     if pa.types.is_dictionary(kind):
         if not pa.types.is_integer(kind.value_type) and not pa.types.is_floating(kind.value_type):
-            return _of_texts(values.to_pylist())
+            return np.array(values.to_pylist(), object)
         values, kind = values.cast(kind.value_type), kind.value_type
     if pa.types.is_null(kind):
         return np.full(len(values), np.nan)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return values.cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
     if pa.types.is_boolean(kind):
-        return np.array([None if one is None else str(one).lower() for one in values.to_pylist()],
-                        object)  # fmt: skip
+        truths = [None if one is None else str(one).lower() for one in values.to_pylist()]
+        return np.array(truths, object)
     if pa.types.is_integer(kind):
         least, most = compute.min_max(values).as_py().values()  # pyright: ignore
         if least is not None and max(-least, most) > LARGEST:
@@ -89,12 +96,8 @@ def _of_arrow(values: Any, path: str, name: str) -> NDArray[Any]:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return values.cast(pa.float64()).to_numpy().astype(np.float64)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view":
-        return _of_texts(values.to_pylist())
+        return np.array(values.to_pylist(), object)
     raise ValueError(
         f"{path}, column {name!r}: values of type {kind}, expected numbers, texts, truths or "
         f"times; leave it out with task.ignore=[{name}]"
     )
-
-
-def _of_texts(values: Sequence[str | None]) -> NDArray[Any]:
-    return np.array([None if one in MISSING or one is None else one for one in values], object)

@@ -12,7 +12,6 @@ from structnet.plugins.files.lines import read_lines
 from structnet.plugins.files.tables import read_rows
 from structnet.plugins.tables.arrow import from_arrow, read_parquet, require_arrow
 from structnet.plugins.tables.table import Table, join_tables, refuse_large, table_of
-from structnet.plugins.tables.values import typed
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 SEPARATORS = ",;\t|"
@@ -90,11 +89,11 @@ def _read_separated(path: Path, tabs: bool, ignore: Sequence[str]) -> Table:
             )
         lines.append(line)
         values.append(row)
-    columns = {}
+    table = Table(str(path), {}, np.array(lines, np.int64))
     for at, name in enumerate(names):
         if name not in ignore:
-            columns[name] = typed([row[at] for row in values])
-    return Table(str(path), columns, np.array(lines, np.int64))
+            table.read(name, [row[at] for row in values])
+    return table
 
 
 def _header(path: Path, line: int, names: list[str]) -> list[str]:

@@ -184,7 +184,7 @@ class Schema:
 
     def _tokens(self, table: Table, one: Column) -> Iterator[Sequence[str]]:
         """The tokens of every row's value."""
-        values = names_of(table.columns[one.name])
+        values = table.names(one.name)
         if one.kind == "category":
             yield from (() if value is None else (f"{one.name}={value}",) for value in values)
             return
@@ -228,7 +228,7 @@ def _learned(table: Table, name: str, given: Kind | None) -> Column:
             name, kind, 1 - len(known) / len(values), float(known.mean()),
             deviation if deviation > 1e-9 * abs(known.mean()) else 1.0, len(np.unique(known)),
         )  # fmt: skip
-    names = [one for one in names_of(values) if one is not None]
+    names = [one for one in table.names(name) if one is not None]
     return Column(name, kind, 1 - len(names) / max(1, len(values)), values=len(set(names)))
 
 

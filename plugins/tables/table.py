@@ -24,6 +24,8 @@ class Table:
         lines: the line of each row in its file, or its number, from 1 on.
         what: what `lines` count: line, or row.
         files: the path of each row, where the rows come from several files.
+        texts: how the values of some columns of numbers or times are spelled, str and None: a code
+            250.00 keeps its noughts, whatever else stands in its column.
     """
 
     path: str
@@ -31,6 +33,7 @@ class Table:
     lines: NDArray[np.int64]
     what: str = "line"
     files: Sequence[str] = field(default=())
+    texts: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -59,15 +62,31 @@ class Table:
             )
         return self.columns[name]
 
+    def names(self, column: str, option: str | None = None) -> NDArray[Any]:
+        """The values of a column as they are spelled: str, None where missing.
+
+        With the option that named the column, ValueError is that of `column`.
+        """
+        if option is not None:
+            self.column(column, option)
+        return self.texts[column] if column in self.texts else names_of(self.columns[column])
+
+    def read(self, column: str, values: Sequence[Any]) -> None:
+        """Take over a column of values as they are written."""
+        self.columns[column], texts = typed(values)
+        if texts is not None:
+            self.texts[column] = texts
+
     def take(self, rows: NDArray[Any]) -> "Table":
         """Some of the rows, by index or mask."""
         files = np.asarray(self.files, object)[rows].tolist() if len(self.files) else ()
         columns = {name: values[rows] for name, values in self.columns.items()}
-        return Table(self.path, columns, self.lines[rows], self.what, files)
+        texts = {name: values[rows] for name, values in self.texts.items()}
+        return Table(self.path, columns, self.lines[rows], self.what, files, texts)
 
     def without(self, names: Sequence[str]) -> "Table":
         columns = {name: values for name, values in self.columns.items() if name not in names}
-        return Table(self.path, columns, self.lines, self.what, self.files)
+        return Table(self.path, columns, self.lines, self.what, self.files, self.texts)
 
 
 def table_of(
@@ -88,9 +107,7 @@ def table_of(
         for row, value in enumerate(values):
             if not isinstance(value, bool | int | float | str | None):
                 raise table.refuse(row, name, value, "a number, a text, true, false or null")
-            if isinstance(value, bool):
-                values[row] = str(value).lower()
-        table.columns[name] = typed(values)
+        table.read(name, values)
     return table
 
 
@@ -104,16 +121,19 @@ def join_tables(folder: str, tables: Sequence[Table]) -> Table:
                 f"{other.path} and {first.path} have not the same columns: {differ} are in one of "
                 "them; leave them out with task.ignore, or make the files alike"
             )
-    columns = {name: _stacked([one.columns[name] for one in tables]) for name in first.columns}
+    columns = {name: _stacked(tables, name) for name in first.columns}
+    spelled = {name for one in tables for name in one.texts if columns[name].dtype != object}
+    texts = {name: np.concatenate([one.names(name) for one in tables]) for name in spelled}
     lines = np.concatenate([one.lines for one in tables])
     files = [file for one in tables for file in (one.files or [one.path] * len(one))]
-    return Table(folder, columns, lines, first.what, files)
+    return Table(folder, columns, lines, first.what, files, texts)
 
 
-def _stacked(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Columns one after the other: as names where they are not of one type."""
+def _stacked(tables: Sequence[Table], name: str) -> NDArray[Any]:
+    """A column of several tables: as names where it is not of one type."""
+    parts = [one.columns[name] for one in tables]
     if len({part.dtype.kind for part in parts}) > 1:
-        parts = [names_of(part) for part in parts]
+        parts = [one.names(name) for one in tables]
     return np.concatenate(parts)
 
 

@@ -54,7 +54,7 @@ def encode_classes(
     """
     index = {one: at for at, one in enumerate(classes)}
     found = np.full(len(table), sn.IGNORE, np.int64)
-    for row, value in enumerate(names_of(table.columns[name])):
+    for row, value in enumerate(table.names(name)):
         if value is None:
             continue
         if value not in index and refuse:

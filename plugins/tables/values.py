@@ -10,19 +10,43 @@ from numpy.typing import NDArray
 
 # What stands for a value that is missing, beside an empty one.
 MISSING = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"}
+# Truths are spelled as JSON has them, whichever program wrote them.
+TRUTHS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 # Larger whole numbers are not all float64: they are names, such as of users.
 LARGEST = 2**53
 
 
-def typed(values: Sequence[Any]) -> NDArray[Any]:
-    """Values as a column: numbers or times if all that are not missing are, else names."""
-    plain = [None if value is None or value in MISSING else value for value in values]
-    found = _numbers(plain)
-    if found is not None:
-        return found
+def typed(values: Sequence[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Values as a column, and how they are spelled where `names_of` the column does not say it.
+
+    The column is of numbers or times if all values that are not missing are, else of names.
+    """
+    plain = [_plain(value) for value in values]
     texts = [one if one is None or isinstance(one, str) else _spelled(one) for one in plain]
-    found = _times(texts)
-    return np.array(texts, object) if found is None else found
+    names = np.array(texts, object)
+    found = _numbers(plain)
+    if found is None:
+        found = _times(texts)
+    if found is None:
+        return names, None
+    return found, None if np.array_equal(names, names_of(found)) else names
+
+
+def timed(values: Sequence[str | None]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The same of texts that are no numbers, however they look: times or names."""
+    texts = [_plain(value) for value in values]
+    names = np.array(texts, object)
+    found = None if all(one is None for one in texts) else _times(texts)
+    return (names, None) if found is None else (found, names)
+
+
+def _plain(value: Any) -> Any:
+    """A value, or None where it is missing; a truth is the text of one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return None if value in MISSING else TRUTHS.get(value, value)
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
@@ -57,7 +81,7 @@ def _times(values: Sequence[str | None]) -> NDArray[Any] | None:
         if value is None:
             continue
         # A number alone is no time, and neither is a word.
-        if len(value) < 8 or not value[:4].isdigit():
+        if len(value) < 8 or not value[:4].isdigit() or value.isdigit():
             return None
         try:
             time = datetime.fromisoformat(value)

@@ -186,7 +186,7 @@ def _groups(table: Table, name: str | None) -> Iterator[tuple[str, NDArray[np.in
     if name is None:
         yield "", np.arange(len(table))
         return
-    ids = names_of(table.columns[name])
+    ids = table.names(name)
     rows: dict[str, list[int]] = {}
     for row, one in enumerate(ids):
         if one is None:

@@ -66,7 +66,7 @@ class Encoder:
         static = Static.learn(sequences.firsts, train, columns[1], kinds) if columns[1] else None
         classes: list[str] = []
         if roles.goal == "class":
-            classes = classes_of(sequences.table.columns[roles.target[0]][rows])
+            classes = classes_of(sequences.table.names(roles.target[0])[rows])
             if len(classes) < 2:
                 raise ValueError(
                     f"{sequences.table.path}: column {roles.target[0]!r} has the classes {classes} "

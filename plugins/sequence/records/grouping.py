@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structnet.plugins.tables.table import Table
-from structnet.plugins.tables.values import names_of, typed
+from structnet.plugins.tables.values import typed
 
 # What columns are often called, in small letters.
 IDS = (
@@ -52,7 +52,7 @@ def group_rows(
     Sequences are in the order of their first rows; sequence b has the rows `ptr[b]:ptr[b + 1]`.
     ValueError, which names the rows, for a missing name or place, and for one that occurs twice.
     """
-    names = names_of(table.columns[id_column])
+    names = table.names(id_column)
     missing = [row for row, name in enumerate(names) if name is None]
     if missing:
         raise table.refuse(missing[0], id_column, None, "the name of a sequence (task.id)")
@@ -68,7 +68,7 @@ def group_rows(
 
 def is_sorted(table: Table, id_column: str, order: str) -> bool:
     """Whether the rows of every sequence are in order already."""
-    places, names = _places(table, order), names_of(table.columns[id_column])
+    places, names = _places(table, order), table.names(id_column)
     last: dict[Any, Any] = {}
     for name, place in zip(names, places, strict=True):
         if name in last and place < last[name]:
@@ -84,7 +84,7 @@ def constant_columns(table: Table, ptr: NDArray[np.int64], names: Sequence[str])
     starts = np.repeat(ptr[:-1], np.diff(ptr))
     found = []
     for name in names:
-        values = names_of(table.columns[name])
+        values = table.names(name)
         if all(one == other for one, other in zip(values, values[starts], strict=True)):
             found.append(name)
     return found
@@ -103,7 +103,7 @@ def refuse_change(
     """
     every = [list(rows) for rows in sequences]
     for name in names:
-        values = names_of(table.columns[name])
+        values = table.names(name)
         for rows in every:
             known = [row for row in rows if values[row] is not None]
             for row in known[1:]:
@@ -119,7 +119,7 @@ def _places(table: Table, order: str) -> NDArray[Any]:
     values = table.columns[order]
     if values.dtype == object:
         # The first value that is neither, where only some are.
-        odd = (row for row, one in enumerate(values) if one and typed([one]).dtype == object)
+        odd = (row for row, one in enumerate(values) if one and typed([one])[0].dtype == object)
         row = next(odd, 0)
         raise table.refuse(
             row, order, values[row],
@@ -140,7 +140,7 @@ def _refuse_twice(
         at = int(same.argmax())
         before, after = rows[at], rows[at + 1]
         raise table.refuse(
-            int(after), order, names_of(table.columns[order])[after],
+            int(after), order, table.names(order)[after],
             f"each place once in a sequence, and {table.place(int(before))} has it too; remove one "
             "of them, or set another task.id or task.order",
         )  # fmt: skip

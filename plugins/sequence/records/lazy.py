@@ -16,7 +16,6 @@ from structnet.plugins.tables.arrow import parquet_groups
 from structnet.plugins.tables.lazy import write_store
 from structnet.plugins.tables.reading import read_table, suffix_of, table_files
 from structnet.plugins.tables.table import Table, join_tables
-from structnet.plugins.tables.values import names_of
 
 # What was learned of columns is learned from this many training rows at most, the first ones.
 MOST_ROWS = 1_000_000
@@ -81,7 +80,7 @@ def _whole(tables: Iterator[Table], id_column: str | None) -> Iterator[Table]:
         if id_column is None:
             yield here
             continue
-        names = names_of(here.columns[id_column])
+        names = here.names(id_column)
         last = np.array([name == names[-1] for name in names])
         if not last.all():
             yield here.take(~last)

@@ -12,7 +12,6 @@ from structnet.plugins.sequence.records.grouping import IDS, ORDERS, named, requ
 from structnet.plugins.sequence.records.sequences import Sequences, gap_name
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.targets import TARGETS, Goal, infer_goal
-from structnet.plugins.tables.values import names_of
 
 NAMES = ("id", "order", "target", "goal", "steps")
 
@@ -86,10 +85,10 @@ class Roles:
         table = sequences.table
         row = None if steps else _other(sequences, self.target)
         if row is not None and steps is False:
-            first = names_of(table.columns[self.target[0]])
+            first = table.names(self.target[0])
             raise table.refuse(
                 row, self.target[0], first[row],
-                f"the target of all of sequence {names_of(table.columns[self.id])[row]!r}, as in "
+                f"the target of all of sequence {table.names(self.id)[row]!r}, as in "
                 "the rows before; for a target per step set task.steps=true",
             )  # fmt: skip
         every = row is not None if steps is None else steps
@@ -99,7 +98,7 @@ class Roles:
 def _other(sequences: Sequences, target: Sequence[str]) -> int | None:
     """The first row whose target differs from the one before it in its sequence."""
     for name in target:
-        values = names_of(sequences.table.columns[name])
+        values = sequences.table.names(name)
         for start, end in sequences.bounds():
             known = [row for row in range(start, end) if values[row] is not None]
             for before, row in pairwise(known):

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from structnet.plugins.sequence.records.grouping import group_rows
 from structnet.plugins.tables.table import Table, join_tables
-from structnet.plugins.tables.values import names_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ class Sequences:
 
     def first_known(self, column: str) -> NDArray[np.int64]:
         """The row of every sequence that has the first value of a column; the first for none."""
-        known = np.array([value is not None for value in names_of(self.table.columns[column])])
+        known = np.array([value is not None for value in self.table.names(column)])
         return np.array([start + int(known[start:end].argmax()) for start, end in self.bounds()])
 
 
@@ -84,7 +83,7 @@ class Heads:
     @classmethod
     def of(cls, sequences: Sequences, target: str, order: str | None) -> "Heads":
         table = sequences.table
-        values = names_of(table.columns[target])
+        values = table.names(target)
         targets = [str(values[row]) for row in sequences.first_known(target)]
         ends = None if order is None else table.columns[order][sequences.lasts]
         return cls(sequences.names, np.diff(sequences.ptr), sequences.firsts, targets, ends)

@@ -38,7 +38,6 @@ from structnet.plugins.tables.splitting import (
 from structnet.plugins.tables.static import Static
 from structnet.plugins.tables.table import Table, table_of
 from structnet.plugins.tables.task import OwnData
-from structnet.plugins.tables.values import names_of
 
 # The most steps of a split of which baselines see the features.
 MOST_STEPS = 100_000
@@ -176,7 +175,7 @@ class OwnSequences(OwnData):
         if self.split_column is not None:
             if set(given) != {"all"}:
                 raise ValueError("task.split_column is for task.root, not for files of splits")
-            names = names_of(firsts.column(self.split_column, "task.split_column"))
+            names = firsts.names(self.split_column, "task.split_column")
             given = named_splits(names, firsts.place)
         labels = times = groups = None
         if roles.goal == "class" and not roles.steps:
@@ -186,7 +185,7 @@ class OwnSequences(OwnData):
                 raise ValueError("task.by_time splits by task.order, and there is no such column")
             times = heads.ends
         if self.group_column is not None:
-            groups = list(names_of(firsts.column(self.group_column, "task.group")))
+            groups = list(firsts.names(self.group_column, "task.group"))
         return np.array(self.split(given, labels=labels, groups=groups, times=times))
 
     def _learn(self, roles: Roles, sequences: Sequences, train: NDArray[np.bool_]) -> Encoder:
