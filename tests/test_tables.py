@@ -380,3 +380,23 @@ def test_dates_that_are_texts_in_frames_are_times():
     assert table.columns["when"].dtype.kind == "M" and np.isnat(table.columns["when"][1])
     assert table.names("code").tolist() == ["20240501", "1"]
     assert table.columns["code"].dtype == object
+
+
+def test_neighbours_that_one_float_stands_for_stay_two_names(tmp_path):
+    texts = [str(2**53), str(2**53 + 1)]
+    file = table_in(tmp_path, "user\n" + "\n".join(texts))
+    records = [table_of([{"user": int(one)} for one in texts], "request", [1, 2])]
+    frame = read_table(pd.DataFrame({"user": [int(one) for one in texts]}))
+    for one in (file, *records, frame):
+        assert one.columns["user"].tolist() == texts
+    large = table_in(tmp_path, "v\n1e300\n2\n").columns["v"]
+    assert large.tolist() == [1e300, 2]
+
+
+def test_the_index_of_a_frame_is_no_column(tmp_path):
+    frame = pd.DataFrame({"v": [1, 2, 3]}).iloc[[0, 2]]
+    frame.to_parquet(tmp_path / "a.parquet")
+    for source in (frame, tmp_path / "a.parquet"):
+        assert list(read_table(source).columns) == ["v"]
+    named = frame.set_index(pd.Index(["a", "b"], name="id"))
+    assert list(read_table(named).columns) == ["v", "id"]

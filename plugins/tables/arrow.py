@@ -1,5 +1,6 @@
 """Tables of Arrow: Parquet files, and data frames of pandas and polars."""
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 import structnet as sn
 from structnet.plugins.tables.table import Table, refuse_large
 from structnet.plugins.tables.values import LARGEST, timed
+
+# What pandas calls the index of a frame in Arrow, where it has no name: it is no column.
+INDEX = re.compile(r"__index_level_\d+__")
 
 
 def read_parquet(path: Path, ignore: Collection[str]) -> Table:
@@ -61,7 +65,7 @@ def from_arrow(table: Any, path: str, ignore: Collection[str]) -> Table:
     """The table of one of Arrow, whose columns of texts are times or names."""
     made = Table(path, {}, np.arange(1, len(table) + 1), "row")
     for at, name in enumerate(map(str, table.column_names)):
-        if name in ignore:
+        if name in ignore or INDEX.fullmatch(name):
             continue
         values, texts = _of_arrow(table.column(at), path, name), None
         if values.dtype == object:
@@ -91,7 +95,7 @@ def _of_arrow(values: Any, path: str, name: str) -> NDArray[Any]:
         return np.array(truths, object)
     if pa.types.is_integer(kind):
         least, most = compute.min_max(values).as_py().values()  # pyright: ignore
-        if least is not None and max(-least, most) > LARGEST:
+        if least is not None and max(-least, most) >= LARGEST:
             values, kind = values.cast(pa.string()), pa.string()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return values.cast(pa.float64()).to_numpy().astype(np.float64)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 MISSING = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"}
 # Truths are spelled as JSON has them, whichever program wrote them.
 TRUTHS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
-# Larger whole numbers are not all float64: they are names, such as of users.
+# Whole numbers from here on are not all float64: they are names, such as of users.
 LARGEST = 2**53
 
 
@@ -55,10 +55,17 @@ def _numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
         if value is None:
             continue
         number = as_number(value)
-        if number is None or (number.is_integer() and abs(number) > LARGEST):
+        if number is None or (abs(number) >= LARGEST and _is_whole(value)):
             return None
         found[row] = number
     return found
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a value is written as a whole number is, without point and exponent."""
+    return isinstance(value, int) or (
+        isinstance(value, str) and value.strip().lstrip("+-").isdigit()
+    )
 
 
 def as_number(value: Any) -> float | None:
