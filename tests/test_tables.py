@@ -394,9 +394,31 @@ def test_neighbours_that_one_float_stands_for_stay_two_names(tmp_path):
 
 
 def test_the_index_of_a_frame_is_no_column(tmp_path):
-    frame = pd.DataFrame({"v": [1, 2, 3]}).iloc[[0, 2]]
+    frame = pd.DataFrame({"v": [1, 2, 3, 4]}).iloc[[3, 0]].sort_index()
     frame.to_parquet(tmp_path / "a.parquet")
     for source in (frame, tmp_path / "a.parquet"):
         assert list(read_table(source).columns) == ["v"]
     named = frame.set_index(pd.Index(["a", "b"], name="id"))
     assert list(read_table(named).columns) == ["v", "id"]
+
+
+@pytest.mark.parametrize("count", [1, 19])
+def test_a_mistake_outside_the_training_rows_is_refused_by_row(tmp_path, count):
+    table = table_in(tmp_path, "v\n" + "1.5\n" * 20 + "o.5\n" * count)
+    training = np.arange(len(table)) < 20
+    message = r"a\.csv, line 22, column 'v': 'o\.5', expected a number as in 20 of 2"
+    with pytest.raises(ValueError, match=message):
+        Schema.learn(table, training, ["v"], {})
+    schema = Schema.learn(table, training, ["v"], {"v": "category"})
+    assert set(schema.vocabulary.counts) == {"v=1.5"}
+
+
+def test_numbers_that_a_net_can_not_hold_are_refused_by_row(tmp_path):
+    table = table_in(tmp_path, "v\n1\n3\n")
+    schema = Schema.learn(table, all_rows(table), ["v"], {})
+    for large in ("1e300", "-1e39"):
+        with pytest.raises(ValueError, match=r"b\.csv, line 3, column 'v': .*1e.*, expected a num"):
+            schema.encode(table_in(tmp_path, f"v\n1\n{large}\n", "b.csv"))
+    table = table_in(tmp_path, "v\n1\n1e300\n")
+    with pytest.raises(ValueError, match=r"a\.csv, line 3, column 'v': 1e\+300, expected numbers"):
+        Schema.learn(table, all_rows(table), ["v"], {})

@@ -5,25 +5,19 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
 from structnet.plugins.files.lines import shown
+from structnet.plugins.tables.kinds import Kind, kind_of, numbers_of, refuse_mistakes
 from structnet.plugins.tables.table import Table
-from structnet.plugins.tables.values import as_number, names_of
 from structnet.plugins.text.tokenise import tokeniser
 
-Kind = Literal["number", "category", "text", "time"]
-# A column of texts has more words than this in a value on average, and more values than the most
-# that a category has for every ten rows.
-WORDS = 1.5
-# A column of names of which this share are numbers is taken for numbers with mistakes.
-ALMOST = 0.8
-# Days are counted from here, in microseconds of numpy.
-DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
+# The largest number that a net is given.
+MOST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -105,6 +99,10 @@ class Schema:
             min_count: how often a token must occur to be known.
         """
         training = table.take(rows)
+        # A mistake is one wherever it stands, also where the training rows have none.
+        for name in names:
+            if name not in kinds:
+                refuse_mistakes(table, training, name)
         columns = [_learned(training, name, kinds.get(name)) for name in names]
         # A column without any value says nothing.
         columns = [one for one in columns if one.missing < 1]
@@ -141,7 +139,7 @@ class Schema:
             )
         for one in self.columns:
             if one.is_number:
-                _numbers(table, one.name, one.kind)
+                numbers_of(table, one.name, one.kind)
 
     def encode(self, table: Table) -> "Encoded":
         """What the rows of a table are for the net."""
@@ -168,7 +166,7 @@ class Schema:
         ]  # fmt: skip
 
     def _number(self, table: Table, one: Column) -> NDArray[np.float32]:
-        values = _numbers(table, one.name, one.kind)
+        values = numbers_of(table, one.name, one.kind)
         gone = np.isnan(values)
         if gone.any() and not one.missing:
             row = int(gone.argmax())
@@ -178,7 +176,12 @@ class Schema:
                 sn.DataWarning,
                 stacklevel=2,
             )
-        scaled = np.where(gone, 0.0, (values - one.mean) / one.deviation)
+        with np.errstate(over="ignore"):
+            scaled = np.where(gone, 0.0, (values - one.mean) / one.deviation)
+        if (large := np.abs(scaled) > MOST).any():
+            row = int(large.argmax())
+            expected = f"a number nearer to the training mean of {one.mean:.4g}: a net computes in"
+            raise table.refuse(row, one.name, float(values[row]), f"{expected} 32 bits")
         columns = [scaled, gone] if one.missing else [scaled]
         return np.stack(columns, 1).astype(np.float32)
 
@@ -217,69 +220,21 @@ class Encoded:
 def _learned(table: Table, name: str, given: Kind | None) -> Column:
     """A column with what its training rows say."""
     values = table.columns[name]
-    kind = given or _kind(table, name)
+    kind = given or kind_of(table, name)
     if kind in ("number", "time"):
-        numbers = _numbers(table, name, kind)
+        numbers = numbers_of(table, name, kind)
         known = numbers[~np.isnan(numbers)]
         if not len(known):
             return Column(name, kind, 1.0)
-        deviation = float(known.std())
+        with np.errstate(over="ignore"):
+            deviation = float(known.std())
+        if not math.isfinite(deviation):
+            row = int(np.nanargmax(np.abs(numbers)))
+            expected = "numbers whose standard deviation is one too; leave it empty if missing"
+            raise table.refuse(row, name, float(numbers[row]), expected)
         return Column(
             name, kind, 1 - len(known) / len(values), float(known.mean()),
             deviation if deviation > 1e-9 * abs(known.mean()) else 1.0, len(np.unique(known)),
         )  # fmt: skip
     names = [one for one in table.names(name) if one is not None]
     return Column(name, kind, 1 - len(names) / max(1, len(values)), values=len(set(names)))
-
-
-def _kind(table: Table, name: str) -> Kind:
-    """The kind of a column by its values; ValueError for numbers with mistakes among them."""
-    values = table.columns[name]
-    if values.dtype != object:
-        return "time" if values.dtype.kind == "M" else "number"
-    known = [one for one in values if one is not None]
-    others = [one for one in known if as_number(one) is None]
-    if known and 0 < len(others) <= (1 - ALMOST) * len(known):
-        row = next(row for row, one in enumerate(values) if one == others[0])
-        raise table.refuse(
-            row, name, others[0],
-            f"a number as in {len(known) - len(others):,} of {len(known):,} values; mend it, leave "
-            f"it empty, or set task.categories=[{name}]",
-        )  # fmt: skip
-    words = sum(len(one.split()) for one in known) / max(1, len(known))
-    return "text" if words > WORDS and len(set(known)) > len(known) / 10 else "category"
-
-
-def _numbers(table: Table, name: str, kind: str) -> NDArray[np.float64]:
-    """The numbers of a column, or its times in days; ValueError names what is none."""
-    values = table.columns[name]
-    if kind == "time":
-        if values.dtype.kind != "M":
-            row = _first(values)
-            if names_of(values)[row] is not None:
-                expected = "a time as in training, such as 2024-05-01 or 2024-05-01T13:00"
-                raise table.refuse(row, name, values[row], expected)
-            return np.full(len(values), np.nan)
-        days = values.astype("datetime64[us]").astype(np.float64) / DAY
-        return np.where(np.isnat(values), np.nan, days)
-    if values.dtype == object:
-        found = np.full(len(values), np.nan)
-        for row, value in enumerate(values):
-            if value is not None:
-                number = as_number(value)
-                if number is None:
-                    raise table.refuse(row, name, value, "a number")
-                found[row] = number
-        values = found
-    if values.dtype.kind == "M":
-        raise table.refuse(_first(values), name, str(values[_first(values)]), "a number")
-    infinite = np.isinf(values)
-    if infinite.any():
-        row = int(infinite.argmax())
-        raise table.refuse(row, name, values[row], "a finite number; leave it empty if missing")
-    return values
-
-
-def _first(values: NDArray[Any]) -> int:
-    """The first row with a value."""
-    return next((row for row, one in enumerate(names_of(values)) if one is not None), 0)
