@@ -422,3 +422,13 @@ def test_numbers_that_a_net_can_not_hold_are_refused_by_row(tmp_path):
     table = table_in(tmp_path, "v\n1\n1e300\n")
     with pytest.raises(ValueError, match=r"a\.csv, line 3, column 'v': 1e\+300, expected numbers"):
         Schema.learn(table, all_rows(table), ["v"], {})
+
+
+def test_categories_that_training_does_not_know_are_told(tmp_path, recwarn):
+    table = table_in(tmp_path, "c,d\nx,u\ny,v\n")
+    schema = Schema.learn(table, all_rows(table), ["c", "d"], {})
+    schema.warn_of_unknown(table_in(tmp_path, "c,d\nz,u\ny,v\n,\n", "b.csv"))
+    assert not recwarn
+    message = r"b\.csv, line 3: column 'c' has 'z', and 2 of its 3 values are none that training"
+    with pytest.warns(sn.DataWarning, match=message):
+        schema.warn_of_unknown(table_in(tmp_path, "c,d\nx,u\nz,v\nz,v\n", "b.csv"))

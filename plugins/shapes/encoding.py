@@ -177,6 +177,8 @@ class Encoder:
         if DEGREE in {one.name for one in self.schema.columns}:
             nodes.columns[DEGREE] = degrees(shapes)
         encoded = self.schema.encode(nodes)
+        if not labelled:
+            self.schema.warn_of_unknown(nodes)
         conditions = _vectors(self.own, columns.own)
         edge_x = _vectors(self.links, columns.links)
         y = self._targets(columns, labelled)

@@ -152,6 +152,24 @@ class Schema:
             bags = self.vocabulary.tokens([[one for bag in row for one in bag] for row in every])
         return Encoded(np.concatenate(numbers, 1) if numbers else None, bags)
 
+    def warn_of_unknown(self, table: Table) -> None:
+        """A DataWarning for a category most of whose values in a table training did not have."""
+        for one in self.columns:
+            if one.kind != "category" or self.vocabulary is None:
+                continue
+            values = table.names(one.name)
+            known = self.vocabulary.counts
+            given = [row for row, value in enumerate(values) if value is not None]
+            others = [row for row in given if f"{one.name}={values[row]}" not in known]
+            if 2 * len(others) > len(given):
+                warnings.warn(
+                    f"{table.place(others[0])}: column {one.name!r} has {values[others[0]]!r}, and "
+                    f"{len(others):,} of its {len(given):,} values are none that training knows: "
+                    "see whether they are spelled as there",
+                    sn.DataWarning,
+                    stacklevel=2,
+                )
+
     def rows(self) -> list[tuple[str, ...]]:
         """A row for every column, to be shown: name, kind, values and missing."""
         return [

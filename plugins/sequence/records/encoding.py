@@ -101,6 +101,8 @@ class Encoder:
             labelled: whether targets are needed; else they are taken where there are some.
         """
         encoded = self.schema.encode(sequences.table)
+        if not labelled:
+            self.schema.warn_of_unknown(sequences.table)
         conditions = None if self.static is None else self.static.encode(sequences.firsts)
         if self.static is not None:
             refuse_change(
@@ -108,6 +110,8 @@ class Encoder:
                 "the column is constant in a sequence (task.static); mend it, or train anew "
                 "with task.static=[] to read it at every step",
             )  # fmt: skip
+            if not labelled:
+                self.static.schema.warn_of_unknown(sequences.firsts)
         y = self.targets(sequences, labelled)
         made = []
         for at, (start, end) in enumerate(sequences.bounds()):
