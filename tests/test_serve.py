@@ -25,7 +25,8 @@ import structnet as sn
 from structnet.data.batch import Origin
 from structnet.serving.cut import cut_batch
 from structnet.serving.methods import METHODS, ContinuousBatching
-from structnet.serving.work import Work
+from structnet.serving.requests import refuse_endless
+from structnet.serving.work import Refused, Work
 from structnet.training.predict import predict_texts
 
 TEXTS = ["a good film", "dull", "very bad plot a film", "bright", "good good bad dull a very film"]
@@ -474,3 +475,12 @@ def test_the_page_is_run_as_it_stands(tmp_path):
     assert '"text": "a good film", "class"' in done.stdout
     assert '"record": 2' in done.stdout and '"status": "ok"' in done.stdout
     assert 'status="422"} 1.0' in done.stdout and "ended with 143" in done.stdout
+
+
+def test_a_prediction_that_json_can_not_hold_is_refused_by_name():
+    good = {"class": "a", "probabilities": {"a": 1.0}, "line": 1, "note": None}
+    refuse_endless([good])
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(Refused, match=rf"prediction's probabilities.b is {bad}, which") as told:
+            refuse_endless([good, {"probabilities": {"a": 1.0, "b": [bad]}}])
+        assert told.value.record == 2

@@ -8,7 +8,15 @@ from typing import Any
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 
 import structnet
-from structnet.serving.requests import BODY, RESPONSES, NotAccepted, parse, read_body, refused
+from structnet.serving.requests import (
+    BODY,
+    RESPONSES,
+    NotAccepted,
+    parse,
+    read_body,
+    refuse_endless,
+    refused,
+)
 from structnet.serving.service import Service, TooLarge
 from structnet.serving.sessions import Session
 from structnet.serving.work import Full, Refused
@@ -98,7 +106,9 @@ async def _predict(service: Service, request: Request) -> Response:
     try:
         body = await read_body(request, service.limits.body)
         records = parse(body)
-        return _json(await service.predict(records, len(body)), 200)
+        answers = await service.predict(records, len(body))
+        refuse_endless(answers)
+        return _json(answers, 200)
     except NotAccepted as error:
         return _json({"detail": str(error)}, error.status)
     except TooLarge as error:
@@ -155,4 +165,4 @@ async def _end(socket: WebSocket, code: int, why: str) -> None:
 
 
 def _json(found: Any, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps(found), status, headers, "application/json")
+    return Response(json.dumps(found, allow_nan=False), status, headers, "application/json")

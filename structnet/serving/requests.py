@@ -1,6 +1,8 @@
 """Reading the bodies of requests: limited in size, plain JSON, one record or a list of records."""
 
 import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -74,6 +76,30 @@ def refused(error: Refused) -> dict[str, Any]:
     """What is said of a record that is refused."""
     found: dict[str, Any] = {"detail": str(error)}
     return found if error.record is None else found | {"record": error.record}
+
+
+def refuse_endless(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Refused, with the number of its record, for a prediction that JSON can't hold: NaN or inf."""
+    for number, answer in enumerate(answers, start=1):
+        for name, value in _numbers("", answer):
+            if not math.isfinite(value):
+                raise Refused(
+                    number,
+                    f"the prediction's {name} is {value}, which JSON does not have: a number of "
+                    "the record is larger than the net computes with",
+                )
+
+
+def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
+    """The numbers in an answer, by name."""
+    if isinstance(value, float):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _numbers(f"{name}.{key}" if name else str(key), one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _numbers(name, one)
 
 
 def _no_number(name: str) -> None:
