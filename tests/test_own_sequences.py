@@ -570,3 +570,24 @@ def test_a_change_in_the_middle_of_a_large_file_is_noticed(tmp_path):
         file.seek(2_000_000)
         file.write(b"b")
     assert print_of_path(path) != before
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_steps_that_are_ordered_by_another_kind_are_refused(tmp_path, timed):
+    def rows(timed):
+        for n, day in ((n, day) for n in range(20) for day in (1, 2, 4)):
+            yield [f"s{n}", f"2024-01-{day:02}" if timed else day, n * day, n % 2]
+
+    names = ["id", "t", "v", "y"]
+    path = write_csv(tmp_path / "a.csv", rows(timed), names)
+    other = write_csv(tmp_path / "b.csv", rows(not timed), names)
+    one, _ = loaded(sn.tasks.create("sequences", root=str(path)))
+    assert len(list(one.read(path, CHAIN))) == 20
+    kinds = ["a number, such as .*; this is a time", "a time, such as .*; this is a number"]
+    with pytest.raises(
+        ValueError, match=rf"b\.csv, line 2, column 't': .*, expected {kinds[timed]}"
+    ):
+        list(one.read(other, CHAIN))
+    both = {"train": str(path), "validation": str(other)}
+    with pytest.raises(ValueError, match=r"b\.csv, line 2, column 't'"):
+        loaded(sn.tasks.create("sequences", **both))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from structnet.plugins.sequence.records.encoding import Encoder
 from structnet.plugins.sequence.records.grouping import ONE_SPLIT, refuse_change
 from structnet.plugins.sequence.records.roles import Roles
-from structnet.plugins.sequence.records.sequences import Heads, Sequences, group, join
+from structnet.plugins.sequence.records.sequences import Heads, Sequences, join
 from structnet.plugins.tables.arrow import parquet_groups
 from structnet.plugins.tables.lazy import write_store
 from structnet.plugins.tables.reading import read_table, suffix_of, table_files
@@ -58,7 +58,7 @@ class Parts:
         """
         seen: set[int] = set()
         for table in self.tables(roles.id):
-            part = group(table, roles.id, roles.order)
+            part = roles.group(table)
             for name, row in zip(part.names, part.ptr.tolist(), strict=False):
                 if hash(name) in seen:
                     raise part.table.refuse(

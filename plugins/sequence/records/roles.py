@@ -1,7 +1,7 @@
 """What the columns of a table of sequences are for."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from structnet.plugins.files.lines import shown
 from structnet.plugins.sequence.records.grouping import IDS, ORDERS, named, required
-from structnet.plugins.sequence.records.sequences import Sequences, gap_name
+from structnet.plugins.sequence.records.sequences import Sequences, gap_name, group
 from structnet.plugins.tables.table import Table
 from structnet.plugins.tables.targets import TARGETS, Goal, infer_goal
 
@@ -26,6 +26,7 @@ class Roles:
         target: the columns to predict.
         goal: whether they hold a class or numbers.
         steps: whether every step has a target.
+        timed: whether `order` has times, not numbers; None where that is not known.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Roles:
     target: tuple[str, ...]
     goal: Goal = "class"
     steps: bool = False
+    timed: bool | None = None
 
     @classmethod
     def infer(cls, table: Table, id: str | None, order: str | None, target: Any) -> "Roles":
@@ -49,7 +51,9 @@ class Roles:
                 f"{table.path}: column {min(map(str, twice))!r} has two uses: task.id={found.id}, "
                 f"task.order={found.order}, task.target={','.join(target)}; set each to its own"
             )
-        return found
+        if found.order is None:
+            return found
+        return replace(found, timed=table.columns[found.order].dtype.kind == "M")
 
     @classmethod
     def of(cls, plain: Any) -> "Roles":
@@ -62,12 +66,13 @@ class Roles:
             and all(isinstance(name, str) for name in plain["target"])
             and plain.get("goal") in ("class", "number")
             and type(plain.get("steps")) is bool
+            and type(plain.get("timed")) in (bool, type(None))
         )
         if not good:
             raise ValueError(f"learned, 'schema' is not one of sequences: {shown(plain)}")
         given: dict[str, Any] = {name: plain[name] for name in NAMES}
         given["target"] = tuple(plain["target"])
-        return cls(**given)
+        return cls(**given, timed=plain.get("timed"))
 
     def plain(self) -> dict[str, Any]:
         return asdict(self) | {"target": list(self.target)}
@@ -76,6 +81,23 @@ class Roles:
     def used(self) -> list[str]:
         """All columns that have a use."""
         return [self.id, *([] if self.order is None else [self.order]), *self.target]
+
+    def group(self, table: Table) -> Sequences:
+        """The sequences of a table.
+
+        Errors are those of `group_rows`; ValueError where steps are ordered by times and were by
+        numbers in training, or the other way round.
+        """
+        found = group(table, self.id, self.order)
+        if self.order is None or self.timed is None:
+            return found
+        values = found.table.columns[self.order]
+        kinds = ["a number, such as 3", "a time, such as 2024-05-01T13:00"]
+        if (values.dtype.kind == "M") != self.timed:
+            value, other = str(values[0]), kinds[not self.timed].split(",")[0]
+            expected = f"{kinds[self.timed]}, by which training is ordered; this is {other}"
+            raise found.table.refuse(0, self.order, value, f"{expected} (task.order)")
+        return found
 
     def with_target(self, sequences: Sequences, goal: Goal | None, steps: bool | None) -> "Roles":
         """With what the targets are, given or by their values.
@@ -92,7 +114,7 @@ class Roles:
                 "the rows before; for a target per step set task.steps=true",
             )  # fmt: skip
         every = row is not None if steps is None else steps
-        return Roles(self.id, self.order, self.target, infer_goal(table, self.target, goal), every)
+        return replace(self, goal=infer_goal(table, self.target, goal), steps=every)
 
 
 def _other(sequences: Sequences, target: Sequence[str]) -> int | None:

@@ -21,7 +21,6 @@ from structnet.plugins.sequence.records.sequences import (
     Heads,
     Sequences,
     gap_name,
-    group,
     join,
 )
 from structnet.plugins.tables.features import of_nodes, summary
@@ -115,7 +114,7 @@ class OwnSequences(OwnData):
         tables = {name: read_table(one, self.ignore) for name, one in self.find().items()}
         first = next(iter(tables.values()))
         roles = Roles.of(self.schema) if self.schema else self._roles(first)
-        parts = [group(table, roles.id, roles.order) for table in tables.values()]
+        parts = [roles.group(table) for table in tables.values()]
         given = [name for name, part in zip(tables, parts, strict=True) for _ in range(len(part))]
         sequences = join(first.path, parts)
         refuse_change(sequences.table, sequences.rows(), self._of_splits, ONE_SPLIT)
@@ -142,7 +141,7 @@ class OwnSequences(OwnData):
         if self.schema is None:
             first = next(parts.tables())
             roles = self._roles(first)
-            some = group(first, roles.id, roles.order)
+            some = roles.group(first)
             roles = roles.with_target(some, self.goal, self.steps)
         else:
             roles = Roles.of(self.schema)
@@ -250,7 +249,8 @@ class OwnSequences(OwnData):
         order = roles.order
         read = {one.name for one in self.encoder.schema.columns}
         if order is not None and order not in table.columns and gap_name(order) not in read:
-            table.columns[order] = np.arange(len(rows), dtype=np.float64)
+            kind = "datetime64[us]" if roles.timed else "float64"
+            table.columns[order] = np.arange(len(rows)).astype(kind)
         samples = list(self._of_table(table))
         if len(samples) > 1:
             raise ValueError(
@@ -264,7 +264,7 @@ class OwnSequences(OwnData):
         for name, option in ((encoder.roles.id, "id"), (encoder.roles.order, "order")):
             if name is not None:
                 table.column(name, f"task.{option}")
-        sequences = group(table, encoder.roles.id, encoder.roles.order)
+        sequences = encoder.roles.group(table)
         yield from encoder.samples(sequences, labelled=False)
 
     def features(self, samples: Sequence[sn.Sample]) -> tuple[NDArray[Any], NDArray[Any]]:
