@@ -97,6 +97,12 @@ def test_frequencies_as_they_are_written():
         infer([np.arange(1.0)])
 
 
+def test_numbers_that_are_times_are_spelled_with_all_digits_that_were_written():
+    times = Frequency.of("0.1").times(1234567.0, np.arange(4))
+    assert [spelled(time) for time in times] == ["1234567", "1234567.1", "1234567.2", "1234567.3"]
+    assert spelled(0.1 * 3) == "0.3"
+
+
 def test_the_calendar_goes_round():
     hours = dates("2024-01-01", "2024-01-15", "h")
     features = calendar_features(hours, ["hour", "weekday"])

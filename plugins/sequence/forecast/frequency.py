@@ -151,7 +151,8 @@ def calendar_features(times: NDArray[Any], cycles: Iterable[str]) -> NDArray[np.
 def spelled(time: Any) -> str:
     """A time as people write it: without the parts that are 0."""
     if not isinstance(time, np.datetime64):
-        return f"{time:g}"
+        # Multiples of such as 0.1 end in digits that no one wrote.
+        return f"{time:.12g}"
     text = str(time.astype("datetime64[us]"))
     return text.removesuffix(".000000").removesuffix(":00").removesuffix("T00:00")
 
