@@ -432,7 +432,7 @@ def test_what_can_not_be_forecast_is_refused(trained, sales, tmp_path):
         ({"target": "size", "static": None}, r"line 2, column 'size': '\w+', expected a number"),
         (
             {"static": ["promotion", "size"], "known_future": None},
-            "as in the series' first row: name a col",
+            "as in the first row of its sequence: name a col",
         ),
         ({"known_future": "day"}, r"'day' is both task\.order and task\.known_future"),
         (

@@ -591,3 +591,16 @@ def test_steps_that_are_ordered_by_another_kind_are_refused(tmp_path, timed):
     both = {"train": str(path), "validation": str(other)}
     with pytest.raises(ValueError, match=r"b\.csv, line 2, column 't'"):
         loaded(sn.tasks.create("sequences", **both))
+
+
+@pytest.mark.parametrize("steps", [True, False])
+def test_negative_targets_are_no_counts(tmp_path, steps):
+    rows = [[f"s{n}", n / 7, -2.5 if n == k == 1 or (n == 1 and not steps) else n + k * steps]
+            for n in range(40) for k in range(2)]  # fmt: skip
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "v", "y"])
+    options = {"train": str(path), "loss": "poisson", "goal": "number"}
+    message = rf"a\.csv, line 4{', step or node 2' * steps}: -2\.5 in y, expected counts"
+    with pytest.raises(ValueError, match=message):
+        loaded(sn.tasks.create("sequences", **options))
+    one, _ = loaded(sn.tasks.create("sequences", **options | {"loss": "huber"}))
+    assert one.predicts_numbers

@@ -225,6 +225,8 @@ class OwnData(ClassesOrNumbers):
             learned["classes"] = encoder.classes
             self.weigh(y, len(encoder.classes))
         else:
+            if self.loss_name == "poisson":
+                _refuse_negative(splits["train"], encoder.roles.target)
             learned["scale"] = self.scale_of(y)
         return sn.Splits(splits, vocabulary=encoder.schema.vocabulary, **learned)
 
@@ -275,6 +277,21 @@ class OwnData(ClassesOrNumbers):
         if self.predicts_numbers:
             return fit_numbers(train, test)
         return fit_classes(train, test, "logistic regression") | boosted(train, test)
+
+
+def _refuse_negative(samples: Sequence[sn.Sample], targets: Sequence[str]) -> None:
+    """ValueError, which names the place, for a target that is no count."""
+    for sample in samples:
+        y = np.atleast_1d(sample.y)
+        if (y < 0).any():
+            origin: Any = sample.origin
+            at = int(np.argwhere(y < 0)[0, 0])
+            place = f"line {origin.line}" + (f", step or node {at + 1}" if len(y) > 1 else "")
+            raise ValueError(
+                f"{origin.path}, {place}: {y[y < 0][0]:.6g} in {', '.join(targets)}, expected "
+                "counts from 0 on, as task.loss=poisson takes; for others set task.loss=squared, "
+                "absolute or huber"
+            )
 
 
 def _known(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

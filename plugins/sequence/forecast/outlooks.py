@@ -37,6 +37,13 @@ class Outlook(abc.ABC):
     counts = False
 
     def __init__(self, levels: Sequence[float]):
+        """ValueError for levels that are not ascending, or out of range."""
+        ascending = all(a < b for a, b in zip([0, *levels], [*levels, 1], strict=True))
+        if not levels or not ascending:
+            raise ValueError(
+                "option 'quantiles' is ascending levels above 0 and below 1, such as "
+                f"[0.1,0.5,0.9], got {list(levels)}"
+            )
         self.levels = tuple(levels)
 
     @abc.abstractmethod

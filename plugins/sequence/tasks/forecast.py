@@ -107,7 +107,7 @@ class Forecast(sn.Task):
         for name, value in counts.items():
             if value is not None and value < 1:
                 raise ValueError(f"option {name!r} is at least 1, got {value}")
-        self.outlook = OUTLOOKS[goal](_levels(quantiles))
+        self.outlook = OUTLOOKS[goal](quantiles)
         if self.outlook.counts and scaling not in (None, "absolute"):
             raise ValueError(f"task.goal={goal} scales by task.scaling=absolute, got {scaling}")
         self.root, self.goal = Path(root).expanduser(), goal
@@ -291,13 +291,3 @@ class Forecast(sn.Task):
 
 def _names(given: Names) -> tuple[str, ...]:
     return () if given is None else (given,) if isinstance(given, str) else tuple(given)
-
-
-def _levels(levels: Sequence[float]) -> tuple[float, ...]:
-    ascending = all(a < b for a, b in zip([0, *levels], [*levels, 1], strict=True))
-    if not levels or not ascending:
-        raise ValueError(
-            "option 'quantiles' is ascending levels above 0 and below 1, such as [0.1,0.5,0.9], "
-            f"got {list(levels)}"
-        )
-    return tuple(levels)
