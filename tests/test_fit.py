@@ -387,7 +387,7 @@ REFUSED = [
     (lambda: sn.fit(rows(), data=3), "data= is for a task that is named"),
     (lambda: sn.fit(rows(), topology="tree"), "a tree is an integer table"),
     (lambda: sn.fit(rows(), trainer={"max_epoch": 1}), "did you mean 'max_epochs'?"),
-    (lambda: sn.fit(rows(), {"hidden_size": [4]}), "net.hidden_size"),
+    (lambda: sn.fit(rows(), {"hidden_size": [4]}), "of net 'stack' takes int, got '[4]'"),
     (lambda: sn.fit(rows(), {"hidden_size": {4}}), "option 'hidden_size' of net must be a text"),
     (lambda: sn.fit(rows(), 4), "net is a name or a mapping of options"),
     (lambda: sn.fit(rows(), run="a", resume="b"), "run= is a new directory"),

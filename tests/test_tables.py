@@ -226,6 +226,9 @@ def test_a_target_is_a_class_or_a_number(tmp_path):
     assert [infer_goal(table, [name], None) for name in "abc"] == ["class", "number", "class"]
     assert infer_goal(table, ["a", "b"], None) == "number"
     assert classes_of(table.columns["a"]) == ["1", "2", "10"]
+    assert classes_of(np.array(["0.0", "1", "1.0", None], object)) == ["0", "1"]
+    assert classes_of(np.array(["250.00", "V45"], object)) == ["250.00", "V45"]
+    assert encode_classes(table, "a", ["10.0", "2", "1"]).tolist() == [2, 0, 1]
     assert encode_classes(table, "c", ["x", "y"]).tolist() == [0, 1, 0]
     assert np.isnan(encode_numbers(table, ["b"])[2])
     assert encode_numbers(table, ["a", "b"]).shape == (3, 2)

@@ -34,12 +34,17 @@ def infer_goal(table: Table, names: Sequence[str], given: Goal | None) -> Goal:
 
 
 def classes_of(values: NDArray[Any]) -> list[str]:
-    """The classes of training targets in order: of numbers by size, else by name."""
-    known = {one for one in names_of(values) if one is not None}
-    numbers = {one: as_number(one) for one in known}
-    if all(number is not None for number in numbers.values()):
-        return sorted(known, key=lambda one: (numbers[one], one))
-    return sorted(known)
+    """The classes of training targets in order: of numbers by size, else by name.
+
+    A number is one class however it is written; whole ones have no point.
+    """
+    known = sorted({one for one in names_of(values) if one is not None})
+    found = {as_number(one): one for one in reversed(known)}
+    if None in found:
+        return known
+    numbers = sorted(number for number in found if number is not None)
+    whole = all(number.is_integer() for number in numbers)
+    return [str(int(number)) if whole else found[number] for number in numbers]
 
 
 def encode_classes(
@@ -52,12 +57,15 @@ def encode_classes(
         classes: in order.
         refuse: whether other classes are a ValueError, which names the row; else they are IGNORE.
     """
-    index = {one: at for at, one in enumerate(classes)}
+    index: dict[Any, int] = {one: at for at, one in enumerate(classes)}
+    numbers = {as_number(one): at for one, at in index.items()}
     found = np.full(len(table), sn.IGNORE, np.int64)
     for row, value in enumerate(table.names(name)):
         if value is None:
             continue
-        if value not in index and refuse:
+        number = as_number(value)
+        at = index.get(value, sn.IGNORE if number is None else numbers.get(number, sn.IGNORE))
+        if at == sn.IGNORE and refuse:
             raise table.refuse(
                 row,
                 name,
@@ -65,7 +73,7 @@ def encode_classes(
                 f"a class of the training split: "
                 f"{', '.join(classes)}; leave the row out, or add some to training",
             )
-        found[row] = index.get(value, sn.IGNORE)
+        found[row] = at
     return found
 
 
