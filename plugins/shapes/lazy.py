@@ -154,7 +154,7 @@ def _with(table: Table, names: Collection[str]) -> Table:
     """A table with columns in an order, without values where it lacks them."""
     gone = np.broadcast_to(np.nan, len(table))
     columns = {name: table.columns.get(name, gone) for name in names}
-    return Table(table.path, columns, table.lines, table.what, table.files)
+    return replace(table, columns=columns)
 
 
 def first_shapes(parts: Parts, train: NDArray[np.bool_]) -> list[Shape]:
