@@ -514,6 +514,9 @@ def test_the_commands_of_the_page_run_one_after_the_other(tmp_path, monkeypatch)
     written = list(csv.DictReader((tmp_path / "forecasts.csv").read_text().splitlines()))
     assert len(written) == 4 * 7 and all(float(row["value"]) >= 0 for row in written)
     assert (tmp_path / "backtest.csv").is_file()
+    (python,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+    made = run_python("-c", f"{python}\nassert len(ahead) == 4 * 7", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
 
 
 def test_the_table_of_the_page_has_every_option():
