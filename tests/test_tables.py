@@ -239,6 +239,13 @@ def test_a_target_is_a_class_or_a_number(tmp_path):
         encode_numbers(table, ["c"])
 
 
+def test_frames_that_are_none_are_refused():
+    with pytest.raises(ValueError, match=r"the data frame has no rows, but columns \['a'\]"):
+        read_table(pd.DataFrame({"a": []}))
+    with pytest.raises(ValueError, match=r"can't be read: .*closed.*column a.*: mend them"):
+        read_table(pd.DataFrame({"a": np.array([1.5, "closed"], object)}))
+
+
 def counts(split):
     return [split.count(name) for name in SPLITS]
 

@@ -61,6 +61,22 @@ def require_arrow(what: str) -> Any:
     return pyarrow
 
 
+def read_frame(frame: Any, ignore: Collection[str]) -> Table:
+    """The table of a data frame; ValueError for one without rows, or with values of two kinds."""
+    arrow = require_arrow("a data frame")
+    try:
+        table = arrow.table(frame)
+    except arrow.ArrowException as error:
+        said = "; ".join(map(str, error.args))
+        raise ValueError(
+            f"the data frame can't be read: {said}; the values of a column are all numbers, all "
+            "texts or all times: mend them, or leave the column out of the frame"
+        ) from error
+    if not len(table):
+        raise ValueError(f"the data frame has no rows, but columns {table.column_names}")
+    return from_arrow(table, "the data frame", ignore)
+
+
 def from_arrow(table: Any, path: str, ignore: Collection[str]) -> Table:
     """The table of one of Arrow, whose columns of texts are times or names."""
     made = Table(path, {}, np.arange(1, len(table) + 1), "row")

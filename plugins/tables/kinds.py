@@ -14,6 +14,8 @@ Kind = Literal["number", "category", "text", "time"]
 WORDS = 1.5
 # A column of names of which this share are numbers is taken for numbers with mistakes.
 ALMOST = 0.8
+# What is expected in a column of numbers.
+NUMBER = "a number; mend it, or leave it empty if missing"
 # Days are counted from here, in microseconds of numpy.
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
 
@@ -69,11 +71,11 @@ def numbers_of(table: Table, name: str, kind: str) -> NDArray[np.float64]:
             if value is not None:
                 number = as_number(value)
                 if number is None:
-                    raise table.refuse(row, name, value, "a number")
+                    raise table.refuse(row, name, value, NUMBER)
                 found[row] = number
         values = found
     if values.dtype.kind == "M":
-        raise table.refuse(_first(values), name, str(values[_first(values)]), "a number")
+        raise table.refuse(_first(values), name, str(values[_first(values)]), NUMBER)
     infinite = np.isinf(values)
     if infinite.any():
         row = int(infinite.argmax())

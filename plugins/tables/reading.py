@@ -10,7 +10,7 @@ import numpy as np
 import structnet as sn
 from structnet.plugins.files.lines import read_lines
 from structnet.plugins.files.tables import read_rows
-from structnet.plugins.tables.arrow import from_arrow, read_parquet, require_arrow
+from structnet.plugins.tables.arrow import read_frame, read_parquet
 from structnet.plugins.tables.table import Table, join_tables, refuse_large, table_of
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -30,7 +30,7 @@ def read_table(source: Any, ignore: Sequence[str] = ()) -> Table:
         ignore: the columns that are left out, whatever they hold.
     """
     if hasattr(source, "__arrow_c_stream__"):
-        return from_arrow(require_arrow("a data frame").table(source), "the data frame", ignore)
+        return read_frame(source, ignore)
     path = Path(source).expanduser()
     if path.is_dir():
         return join_tables(str(path), [read_table(file, ignore) for file in table_files(path)])

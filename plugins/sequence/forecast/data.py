@@ -245,10 +245,15 @@ class Data:
         return max(1, length - 2 * span)
 
     def _check_length(self, found: Found, layout: Layout, cut: Sequence[Any]) -> None:
+        longest = max((one.length for one in found.series), default=0)
+        if not longest:
+            raise ValueError(
+                f"{found.table.path}: no row has a value to forecast: see task.target, and that "
+                "its values are there"
+            )
         for split in ("train", "validation", "test"):
             if not any(one[split] for one in cut):
                 span = (self.origins - 1) * self.origin_step + layout.horizon
-                longest = max((one.length for one in found.series), default=0)
                 raise ValueError(
                     f"{found.table.path}: the longest series has {longest} steps, which are too "
                     f"few to train on: {span} are tested, as many before them validate, and at "

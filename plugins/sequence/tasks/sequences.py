@@ -262,8 +262,11 @@ class OwnSequences(OwnData):
     def _of_table(self, table: Table) -> Iterator[sn.Sample]:
         encoder = self.encoder
         for name, option in ((encoder.roles.id, "id"), (encoder.roles.order, "order")):
-            if name is not None:
-                table.column(name, f"task.{option}")
+            if name is not None and name not in table.columns:
+                raise ValueError(
+                    f"{table.path} lacks the column {name!r}, which training had as task.{option}; "
+                    f"it has {', '.join(map(repr, table.columns))}"
+                )
         sequences = encoder.roles.group(table)
         yield from encoder.samples(sequences, labelled=False)
 
