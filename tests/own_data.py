@@ -5,6 +5,12 @@ import random
 
 import pandas as pd
 
+# The words that train on what `source` writes.
+KINDS = {
+    "sequences": ("task=sequences", "task.id=visit", "task.order=minute"),
+    "trees": ("task=own_trees", "topology.arity=null"),
+    "graphs": ("task=graphs", "topology=ordered_graph"),
+}
 HEAD = ["visit", "minute", "pulse", "drug", "age", "label"]
 
 

@@ -10,19 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import SMALL, call
-from own_data import HEAD, source, visits
+from own_data import HEAD, KINDS, source, visits
 from test_serve import serving
 
 import structnet as sn
 
 pytestmark = pytest.mark.slow
-
-
-KINDS = {
-    "sequences": ("task=sequences", "task.id=visit", "task.order=minute"),
-    "trees": ("task=own_trees", "topology.arity=null"),
-    "graphs": ("task=graphs", "topology=ordered_graph"),
-}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,13 +5,7 @@ from collections import Counter
 
 import pytest
 from commands import SMALL, call
-from own_data import source
-
-KINDS = {
-    "sequences": ("task=sequences", "task.id=visit", "task.order=minute"),
-    "trees": ("task=own_trees", "topology.arity=null"),
-    "graphs": ("task=graphs", "topology=ordered_graph"),
-}
+from own_data import KINDS, source
 
 
 @pytest.mark.parametrize("kind", KINDS)

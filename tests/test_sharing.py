@@ -12,6 +12,7 @@ import pytest
 from commands import call, copy_of_trained, opened, refused, trained
 from hub import OWNER, TOKEN, Repository, running
 
+import structnet as sn
 from structnet.run.manifest import Manifest
 from structnet.sharing import pulled
 from structnet.sharing.files import LIMITS, NAMES
@@ -335,3 +336,9 @@ def test_a_link_is_not_pushed(hub, tmp_path):
     (copied / "README.md").unlink(missing_ok=True)
     (copied / "README.md").symlink_to("/etc/hostname")
     assert "README.md is a link" in refused("push", f"run={copied}", f"to={WHERE}")
+
+
+def test_a_run_of_a_hub_is_loaded_in_python(hub):
+    revision = push()
+    run = sn.Run.load(f"hub:{WHERE}@{revision}")
+    assert run.config == opened(trained()).config and run.metrics["test"]
