@@ -16,6 +16,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 from commands import ROOT, SMALL, call, opened, refused, trained
 from serving import ask, serving, trained_on_phrases
 from websockets.exceptions import ConnectionClosed
@@ -350,12 +351,17 @@ def test_a_session_of_own_sequences_is_fed_a_step_at_a_time(tmp_path):
     status, _, err = call("train", *words, *SMALL, "trainer.max_epochs=1")
     assert status == 0, err
     given = [{name: one[name] for name in ("step", "pulse", "drug")} for one in steps[:4]]
-    with serving(run) as (_, port), connect(f"ws://127.0.0.1:{port}/stream") as socket:
+    with serving(run) as (service, port), connect(f"ws://127.0.0.1:{port}/stream") as socket:
         whole = ask(port, {"steps": given})[1]
         for step, expected in zip(given, whole, strict=True):
             found = tell(socket, {"steps": [step]})
             assert found["class"] == expected["class"]
             assert found["probability"] == pytest.approx(expected["probability"], abs=2e-6)
+        # What a state holds that is no number stays in it.
+        with torch.no_grad():
+            next(service.net.parameters()).fill_(float("nan"))
+        assert "step 5 gave no number" in tell(socket, {"steps": [given[0]]})["detail"]
+        assert closed(socket) == 1008
 
 
 def test_forecasts_are_in_the_scale_of_their_own_series_however_they_are_batched(tmp_path):

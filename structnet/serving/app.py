@@ -18,7 +18,7 @@ from structnet.serving.requests import (
     refused,
 )
 from structnet.serving.service import Service, TooLarge
-from structnet.serving.sessions import Session
+from structnet.serving.sessions import Session, Spoiled
 from structnet.serving.work import Full, Refused
 
 # Of a websocket that is closed: the policy, an end in good order, a server without room.
@@ -150,6 +150,9 @@ async def _stream(service: Service, socket: WebSocket) -> None:
         try:
             (record,) = parse(message.encode())
             answer = await service.sessions.push(session, record)
+        except Spoiled as error:
+            await _end(socket, POLICY, str(error))
+            return
         except (Refused, NotAccepted) as error:
             # The state is that of the step before: the session goes on.
             answer = {"detail": str(error), "message": session.messages + 1}

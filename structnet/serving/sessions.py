@@ -25,6 +25,10 @@ def why_no_steps(net: Any) -> str | None:
     return None
 
 
+class Spoiled(ValueError):
+    """The state of a session holds what is no number, and so will every later one."""
+
+
 class Sessions:
     """The sessions of a service, which compute in one thread beside that of requests.
 
@@ -55,7 +59,10 @@ class Session:
 
     @torch.inference_mode()
     def push(self, message: Any) -> dict[str, Any]:
-        """The prediction after the nodes of a record, which are the next steps."""
+        """The prediction after the nodes of a record, which are the next steps.
+
+        Refused for what is no record, which changes nothing; Spoiled where the net overflows.
+        """
         sample = self.service.read_one(message, self.messages + 1)
         limit = self.service.limits.nodes
         if not 0 < sample.num_nodes <= limit:
@@ -70,6 +77,11 @@ class Session:
         self.steps += sample.num_nodes
         self.service.metrics.steps.inc(sample.num_nodes)
         scores, _ = scored(output)
+        if scores.isnan().any():
+            raise Spoiled(
+                f"step {self.steps} gave no number: the session is over, begin anew with smaller "
+                "values"
+            )
         (said,) = predictions(self.service.run.task, scores, [sample.origin])
         return {**said.as_dict(), "step": self.steps}
 
