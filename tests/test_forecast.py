@@ -463,6 +463,11 @@ def test_roles_are_inferred_and_said_where_they_can_not_be(tmp_path):
     task.keep(task.load(CHAIN))
     columns = task.learned_data.columns
     assert (columns.id, columns.order, columns.target) == ("shop", "day", ("sales",))
+    lines = [f"{line},{str(at % 2 == 0).lower()}" for at, line in enumerate(lines[1:])]
+    path = write(tmp_path, ["shop,day,sales,open", *lines], "open.csv")
+    task = sn.tasks.create("forecast", root=str(path), horizon=3)
+    task.keep(task.load(CHAIN))
+    assert task.learned_data.columns.id == "shop"
     alone = write(tmp_path, ["t,y", *(f"{at / 2},{at % 5}" for at in range(40))], "alone.csv")
     task = sn.tasks.create("forecast", root=str(alone), horizon=3, season=5)
     splits = task.keep(task.load(CHAIN))

@@ -86,6 +86,14 @@ def test_a_tree_a_hundred_thousand_deep_is_read(tmp_path):
         ('{"a": Infinity}', "Infinity is no number in JSON: write null"),
         ('{"parent": [1, 0], "w": [1, 2]}', "node 0, with parent 1, is part of a cycle"),
         ('{"parent": [-1, 1], "w": [1, 2]}', "node 1, with parent 1, is part of a cycle"),
+        (
+            '{"nodes": [{"id": "a", "parent": "b"}, {"id": "b", "parent": "a"}]}',
+            "node 'a', with parent 'b', is part of a cycle",
+        ),
+        (
+            '{"nodes": [{"id": "a", "parent": null}, {"id": "b", "parent": null}]}',
+            "nodes ['a', 'b'] have no parent",
+        ),
         ('{"parent": [-1, -1], "w": [1, 2]}', "nodes [0, 1] have no parent: a tree has one root"),
         ('{"parent": [-1, 5], "w": [1, 2]}', "the parent of node 1 is 5, expected a node's number"),
         ('{"parent": [-1, true], "w": [1, 2]}', "the parent of node 1 is True"),

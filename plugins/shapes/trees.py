@@ -119,9 +119,9 @@ def _flat(record: Mapping[str, Any], place: Place) -> Shape:
     if len(above) != len(given):
         raise place.mistake(f"{len(given)} nodes and {len(above)} parents: a node has one of each")
     parent = [_parent(one, node, ids, len(given), place) for node, one in enumerate(above)]
-    check_parents(parent, place)
-    nodes = [flattened(one, place, [k for k in ("id", "parent") if k in one]) for one in given]
     names = None if ids is None else list(ids)
+    check_parents(parent, place, names)
+    nodes = [flattened(one, place, [k for k in ("id", "parent") if k in one]) for one in given]
     return Shape(place, sn.Edges.of_parents(parent).index, nodes, (), own, names)
 
 
@@ -164,13 +164,17 @@ def _parent(value: Any, node: int, ids: Mapping[str, int] | None, count: int, pl
     return value
 
 
-def check_parents(parent: Sequence[int], place: Place) -> None:
-    """ValueError unless there is one root, -1, and all other nodes are below it."""
-    roots = [node for node, above in enumerate(parent) if above < 0]
+def check_parents(parent: Sequence[int], place: Place, names: Sequence[str] | None = None) -> None:
+    """ValueError unless there is one root, -1, and all other nodes are below it.
+
+    Messages call nodes by `names`, if they have some, else by numbers from 0 on.
+    """
+    called = range(len(parent)) if names is None else names
+    roots = [called[node] for node, above in enumerate(parent) if above < 0]
     if (wrong := below_no_root(np.array(parent))) is not None:
         raise place.mistake(
-            f"node {wrong}, with parent {parent[wrong]}, is part of a cycle or below one; in a "
-            "tree the way up from every node ends at the root"
+            f"node {called[wrong]!r}, with parent {called[parent[wrong]]!r}, is part of a cycle or "
+            "below one; in a tree the way up from every node ends at the root"
         )
     if len(roots) != 1:
         raise place.mistake(

@@ -78,4 +78,6 @@ def _is_number(table: Table, name: str) -> bool:
 
 
 def _is_name(table: Table, name: str) -> bool:
-    return table.columns[name].dtype == object
+    """Whether a column holds texts, other than true and false."""
+    column = table.columns[name]
+    return column.dtype == object and not {*column.tolist()} <= {"true", "false", None}
