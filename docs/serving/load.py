@@ -4,7 +4,8 @@
 
 FILE has a record in JSON on every line. With --rate N the users together send N requests a second,
 at the times of a Poisson process; without, each sends the next one when it has its answer.
---times FILE gets the seconds of all answers, after the first --warm seconds.
+--times FILE gets the seconds of all answers, after the first --warm seconds, and the bytes of their
+requests.
 """
 
 import json
@@ -27,7 +28,7 @@ def add_options(parser):
 def prepare(environment, **_):
     options = environment.parsed_options
     environment.bodies = [f"[{line}]" for line in Path(options.records).read_text().splitlines()]
-    environment.found = {"seconds": [], "failed": 0, "began": None, "ended": None}
+    environment.found = {"seconds": [], "bytes": [], "failed": 0, "began": None, "ended": None}
     begins = []
 
     @environment.events.test_start.add_listener
@@ -35,7 +36,7 @@ def prepare(environment, **_):
         begins.append(time.perf_counter() + options.warm)
 
     @environment.events.request.add_listener
-    def keep(response_time, exception, **_):
+    def keep(response_time, exception, name, **_):
         now, found = time.perf_counter(), environment.found
         if now < begins[0]:
             return
@@ -43,6 +44,7 @@ def prepare(environment, **_):
         found["ended"] = now
         if exception is None:
             found["seconds"].append(response_time / 1000)
+            found["bytes"].append(int(name))
         else:
             found["failed"] += 1
 
@@ -70,4 +72,6 @@ class User(FastHttpUser):
 
     @task
     def predict(self):
-        self.client.post("/predict", data=random.choice(self.environment.bodies))
+        body = random.choice(self.environment.bodies)
+        # Called by its size, so that small and large ones can be told apart.
+        self.client.post("/predict", data=body, name=str(len(body)))

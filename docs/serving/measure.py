@@ -1,10 +1,13 @@
 """How long answers take by each way of batching, at three loads: the table of docs/serving.md.
 
-    python docs/serving/measure.py run=DIR records=FILE [seconds=20] [rounds=2] [out=FILE.json]
+    python docs/serving/measure.py run=DIR records=FILE [seconds=20] [rounds=2] [small=BYTES]
+        [ways=WAY,WAY] [loads=0.3,0.6,0.9] [out=FILE.json]
 
 Needs `pip install locust`. FILE has a record in JSON on every line. The server has the first core,
 Locust the second. First every way is loaded by 64 users without a pause, for its throughput; then
-with 30, 60 and 90 % of the largest of these, as requests at random times. Ways take turns.
+with 30, 60 and 90 % of the largest of these, as requests at random times. Ways take turns: one,
+window, no window and continuous. With `small` the times of requests of at most so many bytes are
+shown apart.
 """
 
 import contextlib
@@ -26,7 +29,7 @@ WAYS = {
     "no window": ["batching=window", "wait_ms=0"],
     "continuous": ["batching=continuous"],
 }
-LOADS = (0.3, 0.6, 0.9)
+LOADS = "0.3,0.6,0.9"
 USERS, WARM_S = 64, 4
 
 
@@ -53,7 +56,7 @@ def server(run, words):
 
 
 def load(address, records, seconds, rate=0.0):
-    """Requests a second, the seconds of answers, and how many requests failed."""
+    """Requests a second, the seconds of answers, the bytes of requests, how many of them failed."""
     users = USERS if not rate else 4 * USERS
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "times.json")
@@ -69,8 +72,8 @@ def load(address, records, seconds, rate=0.0):
             stderr=subprocess.DEVNULL,
         )
         found = json.loads(file.read_text())
-    times = np.array(found["seconds"])
-    return len(times) / (found["ended"] - found["began"]), times, found["failed"]
+    times, sizes = np.array(found["seconds"]), np.array(found["bytes"])
+    return len(times) / (found["ended"] - found["began"]), times, sizes, found["failed"]
 
 
 def figures(address):
@@ -90,10 +93,14 @@ def costs(before, after):
     return cpu_ms, took["structnet_call_nodes_sum"] / calls
 
 
-def measured(way, address, records, seconds, rate=0.0):
-    """A row: requests a second, p50 and p99 in ms, CPU ms of a request, nodes a call, failures."""
+def measured(way, address, given, rate=0.0):
+    """A row: requests a second, p50 and p99 in ms, CPU ms of a request, nodes a call, failures.
+
+    p50 and p99 of small requests and of others follow, where `given` says what is small.
+    """
     before = figures(address)
-    achieved, times, failed = load(address, records, seconds, rate)
+    seconds = int(given.get("seconds", 20))
+    achieved, times, sizes, failed = load(address, given["records"], seconds, rate)
     p50, p99 = 1000 * np.percentile(times, [50, 99])
     row = [achieved, p50, p99, *costs(before, figures(address)), failed]
     at = f"{rate:.1f}/s" if rate else "the most"
@@ -101,23 +108,29 @@ def measured(way, address, records, seconds, rate=0.0):
     print(
         f"{way} at {at}: {achieved:.1f}/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms, {cost}", flush=True
     )
+    if "small" in given:
+        is_small = sizes <= int(given["small"])
+        for name, some in {"small": times[is_small], "others": times[~is_small]}.items():
+            p50, p99 = 1000 * np.percentile(some, [50, 99])
+            row += [p50, p99]
+            print(f"  {name}: {len(some)}, p50 {p50:.0f} ms, p99 {p99:.0f} ms", flush=True)
     return [float(value) for value in row]
 
 
 def main():
     given = dict(word.split("=", 1) for word in sys.argv[1:])
-    run, records = given["run"], given["records"]
-    seconds, rounds = int(given.get("seconds", 20)), int(given.get("rounds", 2))
-    found = {way: {"most": [], "loads": {}} for way in WAYS}
+    rounds = int(given.get("rounds", 2))
+    ways = given["ways"].split(",") if "ways" in given else list(WAYS)
+    found = {way: {"most": [], "loads": {}} for way in ways}
     with contextlib.ExitStack() as stack:
         # All are started at first: one that waits takes no time from the others.
-        servers = {way: stack.enter_context(server(run, words)) for way, words in WAYS.items()}
+        servers = {way: stack.enter_context(server(given["run"], WAYS[way])) for way in ways}
         for way, address in [*servers.items()] * rounds:
-            found[way]["most"].append(measured(way, address, records, seconds))
+            found[way]["most"].append(measured(way, address, given))
         best = max(np.mean([row[0] for row in one["most"]]) for one in found.values())
-        for share in LOADS:
+        for share in map(float, given.get("loads", LOADS).split(",")):
             for way, address in [*servers.items()] * rounds:
-                row = measured(way, address, records, seconds, share * best)
+                row = measured(way, address, given, share * best)
                 found[way]["loads"].setdefault(str(share), []).append(row)
     if "out" in given:
         Path(given["out"]).write_text(json.dumps({"best": best, "found": found}, indent=1))
