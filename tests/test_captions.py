@@ -280,7 +280,7 @@ MISTAKES = {
     "no such image": ([LINE, "70.png\tlight\ten"], "line 2: there is no file"),
     "no image": ([LINE, "captions.tsv\tlight\ten"], "line 2: "),
     "two images": ([LINE, LINE, "8.png\tdark\ten"], "has captions of 2 images"),
-    "nothing": ([], "has captions of 0 images"),
+    "nothing": ([], "has no captions"),
 }
 
 
@@ -296,7 +296,7 @@ def test_a_mistake_in_a_folder_is_named_with_its_line(folder, mistake):
 
 def test_other_files_and_folders_are_named(folder):
     words = ("train", "task=captions", *SMALL, "run=out")
-    assert "no captions.tsv in nowhere" in refused(*words, "task.root=nowhere")
+    assert "no file or folder nowhere (task.root)" in refused(*words, "task.root=nowhere")
     (folder / "captions.tsv").write_bytes(b"7.png\tl\xff\ten\n")
     said = refused(*words, f"task.root={folder}")
     assert "captions.tsv" in said and "UTF-8" in said and "7" in said

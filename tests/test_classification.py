@@ -214,7 +214,7 @@ def test_a_wrong_folder_is_named(place):
             create(root)
         return str(caught.value)
 
-    assert message(place / "nowhere") == f"no file or folder {place / 'nowhere'}"
+    assert message(place / "nowhere") == f"no file or folder {place / 'nowhere'} (task.root)"
     assert f"{place} has no folder per class" in message(place)
     root = write_folder(place / "mine")
     (root / "good" / "2.txt").write_text(" \n")

@@ -2,6 +2,7 @@
 
 import gzip
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from commands import DATA
@@ -17,7 +18,7 @@ def test_one_text_is_cut_at_its_ends(tmp_path):
     file = tmp_path / "a.txt"
     text = "".join(chr(97 + i % 26) for i in range(1000))
     file.write_text(text)
-    found = read("python", str(file), "*")
+    found = read("python", file, "*")
     assert found["validation"] + found["train"] + found["test"] == text
     assert [len(found[split]) for split in ("train", "validation", "test")] == [850, 50, 100]
 
@@ -27,33 +28,33 @@ def test_the_files_of_a_folder_are_split_as_wholes(tmp_path):
         (tmp_path / f"{number}.txt").write_text(f"text {number}\n" * 3)
     (tmp_path / ".hidden").write_text("no")
     (tmp_path / "notes.md").write_text("no")
-    found = read("python", str(tmp_path), "*.txt")
+    found = read("python", tmp_path, "*.txt")
     lines = {split: Counter(text.splitlines()) for split, text in found.items()}
     assert {split: len(some) for split, some in lines.items()} == {
         "train": 17, "validation": 2, "test": 2,
     }  # fmt: skip
     assert sum(lines.values(), Counter()) == {f"text {number}": 3 for number in range(21)}
-    assert found == read("python", str(tmp_path), "*.txt")
+    assert found == read("python", tmp_path, "*.txt")
 
 
 def test_files_named_as_splits_are_the_splits_packed_or_not(tmp_path):
     (tmp_path / "train.txt.gz").write_bytes(gzip.compress(b" a b \n c \n"))
     (tmp_path / "valid.txt").write_bytes("\ufeffé\n".encode())
     (tmp_path / "test.txt").write_text(" d \n")
-    found = read("python", str(tmp_path), "*")
+    found = read("python", tmp_path, "*")
     assert found == {"train": " a b \n c \n", "validation": "é\n", "test": " d \n"}
 
 
 def test_line_breaks_of_windows_become_plain_ones(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"one\r\ntwo \rthree\r\n" * 9)
-    found = read("python", str(tmp_path), "*")
+    found = read("python", tmp_path, "*")
     assert found["validation"] + found["train"] + found["test"] == "one\ntwo \rthree\n" * 9
 
 
 def test_what_is_not_a_pattern_of_file_names_is_named(tmp_path):
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(ValueError, match=r"'/etc/\*' is not a pattern of file names below"):
-        read("python", str(tmp_path), "/etc/*")
+        read("python", tmp_path, "/etc/*")
 
 
 def test_texts_that_are_joined_each_end_their_line():
@@ -72,15 +73,15 @@ def test_python_is_split_by_files_the_same_every_time():
 
 def test_wrong_paths_and_texts_are_named(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no file or folder nowhere; give a text file"):
-        read("python", "nowhere", "*")
+        read("python", Path("nowhere"), "*")
     with pytest.raises(ValueError, match=rf"no file below {tmp_path} matches '\*.txt'"):
-        read("python", str(tmp_path), "*.txt")
+        read("python", tmp_path, "*.txt")
     (tmp_path / "a.txt").write_text(" \n\n")
     with pytest.raises(ValueError, match="is empty: there is no text"):
-        read("python", str(tmp_path), "*")
+        read("python", tmp_path, "*")
     (tmp_path / "b.txt").write_bytes(b"good \xff text")
     with pytest.raises(ValueError, match=r"b\.txt is not text in UTF-8: byte 0xff at offset 5"):
-        read("python", str(tmp_path), "*")
+        read("python", tmp_path, "*")
     monkeypatch.delenv("STRUCTNET_DATA", raising=False)
     for corpus in ("tinyshakespeare", "wikitext-2"):
         with pytest.raises(FileNotFoundError, match=f"STRUCTNET_DATA.*{corpus}"):
@@ -101,8 +102,8 @@ def test_a_corpus_of_nltk_that_is_not_there_is_named(monkeypatch):
 
 
 def test_too_little_text_is_refused():
-    with pytest.raises(ValueError, match="it has 9 characters, too few for training"):
-        split_texts(["123456789"], "it")
+    with pytest.raises(ValueError, match="it has 9 characters, too few for train, test"):
+        split_texts({"all": ["123456789"]}, "it")
 
 
 @pytest.mark.slow

@@ -322,8 +322,8 @@ def test_a_table_tells_classes_and_splits(split_folder):
         ("file,label\ntrain/a/0.png,a\ntrain/a/0.png,b\n", r"line 3: .* is there twice"),
         ("file,label,split\ntrain/a/0.png,a,other\n", r"line 2: split 'other' is none of train"),
         ("file,label\n\"a", r"line 2: not a row of comma-separated values"),
-        ("file,label,split\ntrain/a/0.png,a,train\ntrain/a/1.png,a,train\ntrain/a/3.png,a,train",
-         r"has no images of test"),
+        ("file,label,split\ntrain/a/0.png,a,dev\ntrain/a/1.png,a,test\ntrain/a/3.png,a,test",
+         r"has no images of train"),
         ("file,split\ntrain/a/0.png,train\ntest/a/2.png,test\ntrain/a/1.png,train\n",
          r"2\.png has no class: every image must be in one of the folders .* labels\.csv"),
     ],
@@ -446,7 +446,7 @@ def test_a_photograph_stands_upright_and_hidden_folders_are_passed_over(tmp_path
 def test_folders_without_images_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"set task\.root=FOLDER"):
         load("images")
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nothing"):
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*nothing \(task\.root\)"):
         load("images", root=str(tmp_path / "nothing"))
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(ValueError, match=r"no images \(\.png, \.jpg, \.jpeg\) below"):

@@ -281,6 +281,14 @@ def test_a_class_that_only_another_split_has_is_refused_by_row(tmp_path):
         one.load(CHAIN)
 
 
+def test_targets_that_are_missing_are_counted(tmp_path, capsys):
+    steps = [(number, step) for number in range(20) for step in (0, 1)]
+    rows = [[f"s{n}", k, n + k / 10, "" if n % 4 == k else n % 2] for n, k in steps]
+    path = write_csv(tmp_path / "a.csv", rows, ["id", "t", "v", "y"])
+    loaded(sn.tasks.create("sequences", root=str(path), goal="class", steps=True))
+    assert "10 of 40 targets are missing: these are not learned" in capsys.readouterr().out
+
+
 def test_equal_sequences_in_two_splits_are_told(tmp_path):
     rows = [[f"s{n}", k, float(k), n % 2] for n in range(20) for k in range(2)]
     path = write_csv(tmp_path / "a.csv", rows, ["id", "t", "v", "y"])

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 import structnet as sn
+from structnet.plugins.files.splits import SPLITS, Folds
 from structnet.plugins.tables.reading import read_table
 from structnet.plugins.tables.schema import Schema
-from structnet.plugins.tables.splitting import SPLITS, Splitting, named_splits
+from structnet.plugins.tables.splitting import Splitting, named_splits
 from structnet.plugins.tables.table import table_of
 from structnet.plugins.tables.targets import classes_of, encode_classes, encode_numbers, infer_goal
 from structnet.plugins.tables.values import as_number, names_of
@@ -282,7 +283,7 @@ def test_folds_test_on_every_sample_once():
     labels = np.array(["a", "b"] * 30)
     tested = np.zeros(60, int)
     for fold in range(5):
-        split = np.array(Splitting(folds=5, fold=fold).draw(60, labels=labels))
+        split = np.array(Splitting(folds=Folds(5, fold)).draw(60, labels=labels))
         tested += split == "test"
         assert sorted(set(split.tolist())) == ["test", "train", "validation"]
         assert (labels[split == "test"] == "a").sum() == 6
@@ -303,7 +304,7 @@ def test_every_split_has_a_sample(count, fractions):
 def test_folds_of_few_samples_have_all_splits(count, folds):
     tested = np.zeros(count, int)
     for fold in range(folds):
-        split = np.array(Splitting(folds=folds, fold=fold).draw(count))
+        split = np.array(Splitting(folds=Folds(folds, fold)).draw(count))
         tested += split == "test"
         assert set(split.tolist()) == set(SPLITS)
     assert (tested == 1).all()
@@ -315,9 +316,9 @@ def test_too_few_samples_are_refused():
     with pytest.raises(ValueError, match="2 samples are too few"):
         Splitting(by_time=True).draw(2, times=np.arange(2))
     with pytest.raises(ValueError, match=r"3 samples are too few for .* in 2 folds"):
-        Splitting(folds=2).draw(3)
+        Splitting(folds=Folds(2)).draw(3)
     with pytest.raises(ValueError, match=r"2 groups are too few for .* in 5 folds"):
-        Splitting(folds=5).draw(20, groups=np.arange(20) % 2)
+        Splitting(folds=Folds(5)).draw(20, groups=np.arange(20) % 2)
     with pytest.raises(ValueError, match=r"task.by_time and task.group .* take one"):
         Splitting(by_time=True).draw(9, times=np.arange(9), groups=np.arange(9))
 
@@ -328,13 +329,19 @@ def test_splits_are_named_in_several_ways():
         named_splits(np.array(["train", "later"], object), "row {}".format)
 
 
+def test_folds_that_are_none_are_refused():
+    with pytest.raises(ValueError, match=r"task\.folds is at least 2, got 1"):
+        Folds(1)
+    for fold, count in ((3, 3), (-1, 3), (1, None)):
+        with pytest.raises(ValueError, match=r"task\.fold is from 0 to below task\.folds, got"):
+            Folds(count, fold)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"fractions": (0.5, 0.5, 0.5)}, "task.fractions are the shares"),
-        ({"folds": 1}, "at least 2"),
-        ({"folds": 3, "fold": 3}, "task.fold is from 0"),
-        ({"folds": 3, "by_time": True}, "leave one"),
+        ({"folds": Folds(3), "by_time": True}, "leave one"),
     ],
 )
 def test_splits_that_are_none_are_refused(options, message):

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 import structnet as sn
 from structnet.plugins.code.sources import python_files, split_files, standard_library
+from structnet.plugins.files.given import GivenSplits
 
 
-class CodeChoice(sn.Task):
+class CodeChoice(GivenSplits):
     """Two versions of a piece of code, as it is shown and changed: which one was written?
 
     The net gives each version one score, and the two scores are the logits of the two classes, so
@@ -41,18 +42,18 @@ class CodeChoice(sn.Task):
     def __init__(
         self,
         *,
-        root: str | None = None,
         min_count: int = 2,
         prior: float = 1e-4,
         tests: bool = False,
+        **options: Any,
     ):
         """ValueError for an option out of range."""
+        super().__init__(**options)
         if min_count < 1:
             raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
         if not 0 < prior < 1:
             raise ValueError(f"option 'prior' is between 0 and 1, got {prior}")
         self.prior, self.tests = prior, tests
-        self.root = None if root is None else Path(root).expanduser()
         self.min_count = min_count
 
     @abc.abstractmethod
@@ -78,7 +79,7 @@ class CodeChoice(sn.Task):
         return 1
 
     def find(self) -> dict[str, list[Path]]:
-        return split_files(self.root)
+        return split_files(self.paths(), self.folds)
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         files = self.find()
@@ -87,8 +88,8 @@ class CodeChoice(sn.Task):
             if not some:
                 raise ValueError(
                     f"no {self.pieces} for the {name} split below "
-                    f"{self.root or standard_library()} ({len(files[name])} files); give task.root "
-                    "a folder with more Python files"
+                    f"{self.paths().get(name, self.root) or standard_library()} "
+                    f"({len(files[name])} files); give a folder with more Python files"
                 )
         vocabulary = self.vocabulary
         if vocabulary is None:

@@ -5,6 +5,7 @@ import os
 import sysconfig
 import tokenize
 import warnings
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 import structnet as sn
+from structnet.plugins.files.splits import NO_FOLDS, Folds, deal, to_draw
 
 # The largest file in bytes: parsed, it takes 400 times its size in memory, and 3 s per megabyte.
 LARGEST = 2_000_000
@@ -61,23 +63,28 @@ def _is_searched(folder: Path, tests: bool) -> bool:
     return tests or name not in _TESTS
 
 
-def split_files(root: Path | None) -> dict[str, list[Path]]:
-    """The Python files below `root` (None: the standard library), tests left out, in three splits.
+def split_files(given: Mapping[str, Path], folds: Folds = NO_FOLDS) -> dict[str, list[Path]]:
+    """The Python files of train, validation and test, those of tests left out.
 
-    A random tenth each, by a fixed seed, makes validation and test. ValueError for fewer than three
-    files.
+    Of a split that is not given random files are drawn by a fixed seed, as by `deal`. ValueError
+    for too few files.
+
+    Arguments:
+        given: the file or folder of each split, or of `all`; nothing is the standard library.
+        folds: into which files are divided.
     """
-    files = python_files(root or standard_library())
-    if len(files) < 3:
+    paths = dict(given) or {"all": standard_library()}
+    below, missing = to_draw(paths)
+    files = python_files(below)
+    order = np.random.default_rng(0).permutation(len(files)).tolist()
+    try:
+        drawn = deal(order, missing, folds, "Python files")
+    except ValueError as error:
         raise ValueError(
-            f"{len(files)} Python files below {root}, tests left out; training, validation and "
-            "test need at least one each: give task.root a larger folder"
-        )
-    order = np.random.default_rng(0).permutation(len(files))
-    tenth = max(1, len(files) // 10)
-    parts = np.split(order, [tenth, 2 * tenth])
-    names = ("test", "validation", "train")
-    return {n: [files[i] for i in sorted(part)] for n, part in zip(names, parts, strict=True)}
+            f"below {below}, tests left out, there are {error}: give a larger folder"
+        ) from error
+    found = {split: [files[at] for at in sorted(part)] for split, part in drawn.items()}
+    return found | {split: python_files(path) for split, path in paths.items()}
 
 
 def parse(path: Path) -> ast.Module:

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import structnet as sn
-from structnet.plugins.files.splits import SPLIT_NAMES
+from structnet.plugins.files.splits import NO_FOLDS, SPLIT_NAMES, SPLITS, Folds
 
-SPLITS = ("train", "validation", "test")
 # The most names that a warning shows.
 SHOWN = 3
 
@@ -25,8 +24,7 @@ class Splitting:
         fractions: of train, validation and test, which add up to 1.
         by_time: whether the first samples are trained on and the last tested on.
         stratify: whether every class is split by the fractions.
-        folds: the number of folds, of which one is tested on; None for none.
-        fold: which one, from 0 on.
+        folds: into how many folds they are divided, if they are.
         seed: with which splits are drawn.
 
     ValueError for options that are out of range or don't go together.
@@ -35,8 +33,7 @@ class Splitting:
     fractions: Sequence[float] = (0.8, 0.1, 0.1)
     by_time: bool = False
     stratify: bool = True
-    folds: int | None = None
-    fold: int = 0
+    folds: Folds = NO_FOLDS
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -46,11 +43,7 @@ class Splitting:
                 "task.fractions are the shares of train, validation and test, above 0, which add "
                 f"up to 1, such as [0.8,0.1,0.1], got {given}"
             )
-        if self.folds is not None and self.folds < 2:
-            raise ValueError(f"task.folds is at least 2, got {self.folds}")
-        if not 0 <= self.fold < (self.folds or 1):
-            raise ValueError(f"task.fold is from 0 to below task.folds, got {self.fold}")
-        if self.folds is not None and self.by_time:
+        if self.folds.count is not None and self.by_time:
             raise ValueError("task.folds are drawn, and a split by time is not: leave one out")
 
     def draw(
@@ -76,9 +69,9 @@ class Splitting:
         if self.by_time and groups is not None:
             raise ValueError("task.by_time and task.group each say who is in which split: take one")
         units = _units(count, groups)
-        if len(units) < self._least(wanted):
+        if len(units) < self.folds.least([name for name in wanted if name != "train"]):
             what = "groups" if groups is not None else "samples"
-            folds = f" in {self.folds} folds" if self.folds else ""
+            folds = f" in {self.folds.count} folds" if self.folds.count else ""
             raise ValueError(
                 f"{len(units)} {what} are too few for {', '.join(wanted)}{folds}: give more, or "
                 "the splits as files of their own (task.train, task.validation, task.test)"
@@ -94,19 +87,12 @@ class Splitting:
                 split[at] = name
         return split
 
-    def _least(self, wanted: Sequence[str]) -> int:
-        """How many units there have to be for a split to have one at least, whichever the fold."""
-        if self.folds is None:
-            return len(wanted)
-        # Of two folds one is left to train and to validate on.
-        return max(self.folds, len(wanted) + 1)
-
     def _names(self, count: int, wanted: Sequence[str]) -> list[str]:
         """The splits of a number of units in their order, each at least once."""
         given: dict[str, float] = dict(zip(SPLITS, self.fractions, strict=True))
-        if self.folds is None or "test" not in wanted:
+        if self.folds.count is None or "test" not in wanted:
             return _shared(count, [given[name] for name in wanted], wanted)
-        start, end = (fold * count // self.folds for fold in (self.fold, self.fold + 1))
+        start, end = self.folds.bounds(count)
         rest = [name for name in wanted if name != "test"]
         others = _shared(count - (end - start), [given[name] for name in rest], rest)
         return [*others[:start], *["test"] * (end - start), *others[start:]]

@@ -2,7 +2,6 @@
 
 import abc
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,12 +9,14 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.files.lines import shown
+from structnet.plugins.files.splits import SPLITS
 from structnet.plugins.tables.either import ClassesOrNumbers
 from structnet.plugins.tables.prints import compare_prints
 from structnet.plugins.tables.schema import Kind, Schema
 from structnet.plugins.tables.scoring import Loss, check_quantile
-from structnet.plugins.tables.splitting import SPLITS, Splitting
+from structnet.plugins.tables.splitting import Splitting
 from structnet.plugins.tables.store import targets_of
 from structnet.plugins.tables.targets import Goal
 
@@ -25,15 +26,11 @@ NO_SCALE = (0.0, 1.0)
 MOST_CLASSES = 20
 
 
-class OwnData(ClassesOrNumbers):
+class OwnData(GivenSplits, ClassesOrNumbers):
     """A task over a user's own records, of classes or of numbers as their target column has them.
 
     Arguments:
         root: the file, or a folder with files of one kind, that is split.
-        train: the file of the training split, in place of root; splits that are not given are
-            drawn from it.
-        validation: the file of the validation split.
-        test: the file of the test split.
         target: the column to predict, or several columns of numbers.
         goal: whether it holds a class or a number; null for what its values are.
         loss: of classes cross_entropy, or balanced, where every class counts as much; of numbers
@@ -54,8 +51,6 @@ class OwnData(ClassesOrNumbers):
         by_time: whether the latest samples are tested on, the latest but these validated on.
         group: a column whose equal values stay in one split.
         stratify: whether every class is split by the fractions.
-        folds: the number of folds, of which one is tested on.
-        fold: which one, from 0 on.
         batches: the least number of batches in an epoch of little data, for which they have fewer
             nodes than trainer.batch_nodes.
         min_count: how often a category or word must occur in training to be known.
@@ -71,10 +66,6 @@ class OwnData(ClassesOrNumbers):
     def __init__(
         self,
         *,
-        root: str | None = None,
-        train: str | None = None,
-        validation: str | None = None,
-        test: str | None = None,
         target: str | tuple[str, ...] | None = None,
         goal: Goal | None = None,
         loss: Loss = "auto",
@@ -90,17 +81,16 @@ class OwnData(ClassesOrNumbers):
         by_time: bool = False,
         group: str | None = None,
         stratify: bool = True,
-        folds: int | None = None,
-        fold: int = 0,
         batches: int = 32,
         min_count: int = 1,
         seed: int = 0,
+        **options: Any,
     ):
+        super().__init__(**options)
         for name, value in {"min_count": min_count, "batches": batches}.items():
             if value < 1:
                 raise ValueError(f"task.{name} is at least 1, got {value}")
-        self.splitting = Splitting(fractions, by_time, stratify, folds, fold, seed)
-        self.root, self.given = root, {"train": train, "validation": validation, "test": test}
+        self.splitting = Splitting(fractions, by_time, stratify, self.folds, seed)
         self.targets = (target,) if isinstance(target, str) else tuple(target or ())
         self.goal: Goal | None = goal
         self.loss_name, self.more, self.chosen = loss, tuple(metrics), monitor
@@ -151,24 +141,13 @@ class OwnData(ClassesOrNumbers):
 
         ValueError where nothing is given, or root and files of splits; FileNotFoundError.
         """
-        given = {name: path for name, path in self.given.items() if path is not None}
         if self.data is not None:
             return {"all": self.data}
-        if given and self.root is not None:
-            raise ValueError(f"task.root and task.{next(iter(given))} are both given: take one")
-        if self.root is not None:
-            given = {"all": self.root}
-        if not given:
+        if not (given := self.paths()):
             raise ValueError(
                 f"{sn.tasks.called(self)} reads your own data: set task.root=FILE, or "
                 "task.train=FILE with task.validation and task.test"
             )
-        if "all" not in given and "train" not in given:
-            raise ValueError(f"task.{next(iter(given))} is given without task.train=FILE")
-        for name, path in given.items():
-            if not Path(path).expanduser().exists():
-                option = "root" if name == "all" else name
-                raise FileNotFoundError(f"no file or folder {path} (task.{option})")
         return given
 
     def split(
@@ -188,8 +167,7 @@ class OwnData(ClassesOrNumbers):
         """
         drawn = np.array([name in ("all", "train") for name in given])
         wanted = [name for name in SPLITS if name == "train" or name not in given]
-        if "test" in given and self.splitting.folds is not None:
-            raise ValueError("task.folds are drawn, and the test split is given: leave one out")
+        self.folds.refuse_given(wanted)
         if len(wanted) == 1:
             return list(given)
         at = np.flatnonzero(drawn)
@@ -246,6 +224,9 @@ class OwnData(ClassesOrNumbers):
             f"{np.median(sizes):,.0f} in the middle; "
             + ", ".join(f"{len(some):,} {name}" for name, some in splits.items())
         )
+        # Where nodes are split, a tree or graph is in several splits, with targets of some nodes.
+        if sum(map(len, splits.values())) == len(sizes):
+            _show_missing(np.concatenate([targets_of(some) for some in splits.values()]))
         if encoder.classes:
             self.show_classes(encoder.classes, splits["train"])
 
@@ -277,6 +258,13 @@ class OwnData(ClassesOrNumbers):
         if self.predicts_numbers:
             return fit_numbers(train, test)
         return fit_classes(train, test, "logistic regression") | boosted(train, test)
+
+
+def _show_missing(y: NDArray[Any]) -> None:
+    """Print how many targets there are without a value, if there are any."""
+    missing = int((np.isnan(y) if y.dtype.kind == "f" else y < 0).sum())
+    if missing:
+        print(f"{missing:,} of {y.size:,} targets are missing: these are not learned")
 
 
 def _refuse_negative(samples: Sequence[sn.Sample], targets: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Texts to learn from: files, folders and NLTK's corpora, in training, validation and test."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 import structnet as sn
 from structnet.plugins.code.sources import python_files, split_files, standard_library
 from structnet.plugins.files.locate import locate
+from structnet.plugins.files.splits import NO_FOLDS, SPLITS, Folds, deal, to_draw
 
-SPLITS = ("train", "validation", "test")
 # Shares of a single text: its first twentieth is the validation split, its last tenth the test
 # split, so that the training text goes up to the test text.
 VALIDATION, TEST = 0.05, 0.1
@@ -21,13 +21,13 @@ FILES = tuple(
 )
 
 
-def find(corpus: str, path: str | None, pattern: str) -> list[Path] | None:
+def find(corpus: str, path: Path | None, pattern: str) -> list[Path] | None:
     """The files of a corpus, or those at a path; None for corpora that are read by NLTK.
 
     FileNotFoundError or ValueError where there are none.
     """
     if path is not None:
-        return text_files(Path(path).expanduser(), pattern)
+        return text_files(path, pattern)
     if corpus == "python":
         return python_files(standard_library())
     if corpus == "tinyshakespeare":
@@ -38,25 +38,25 @@ def find(corpus: str, path: str | None, pattern: str) -> list[Path] | None:
     return None
 
 
-def read(corpus: str, path: str | None, pattern: str) -> dict[str, str]:
+def read(corpus: str, path: Path | None, pattern: str, folds: Folds = NO_FOLDS) -> dict[str, str]:
     """The text of every split of a corpus, or of what is at a path.
 
     Files named as in FILES are the splits; other texts are split by `split_texts`.
     """
-    files, what = find(corpus, path, pattern), path or corpus
+    files, what = find(corpus, path, pattern), str(path or corpus)
     if files is None:
-        return split_texts(read_nltk(corpus), what)
+        return split_texts({"all": read_nltk(corpus)}, what, folds)
     if path is None and corpus == "python":
         # Shuffled, as files of one package are alike, and a limit would cut whole packages off.
-        random, parts = np.random.default_rng(0), split_files(None)
+        random, parts = np.random.default_rng(0), split_files({}, folds)
         for some in parts.values():
             random.shuffle(some)  # pyright: ignore[reportArgumentType]
         return {split: join(read_files(parts[split], corpus)) for split in SPLITS}
     named = [[file for file in files if file.name in names] for names in FILES]
     if all(named):
-        texts = [join(read_files(some[:1], what)) for some in named]
-        return dict(zip(SPLITS, texts, strict=True))
-    return split_texts(read_files(files, what), what)
+        texts = {s: read_files(some[:1], what) for s, some in zip(SPLITS, named, strict=True)}
+        return split_texts(texts, what, folds)
+    return split_texts({"all": read_files(files, what)}, what, folds)
 
 
 def text_files(path: Path, pattern: str = "*") -> list[Path]:
@@ -142,29 +142,43 @@ def _nltk_text(corpus: Any, file: str) -> str:
     return corpus.raw(file)
 
 
-def split_texts(texts: Sequence[str], name: str) -> dict[str, str]:
-    """Training, validation and test text.
+def split_texts(
+    given: Mapping[str, Sequence[str]], name: str, folds: Folds = NO_FOLDS
+) -> dict[str, str]:
+    """Training, validation and test text; what is not given is drawn from `train`, or `all`.
 
-    Of three texts and more a random tenth each, by a fixed seed, makes validation and test; fewer
-    are joined and cut, the first twentieth for validation, the last tenth for the test.
+    Where there are as many texts as splits to make, and folds, these are dealt in random order, by
+    a fixed seed. Fewer are joined and cut: the last tenth, or the fold, is the test text, and the
+    first twentieth of the rest validation.
     ValueError, which calls them `name`, for too little text.
     """
-    if len(texts) >= 3:
-        order = np.random.default_rng(0).permutation(len(texts))
-        tenth = max(1, len(texts) // 10)
-        parts = np.split(order, [len(texts) - 2 * tenth, len(texts) - tenth])
-        return {
-            split: join([texts[int(i)] for i in part])
-            for split, part in zip(SPLITS, parts, strict=True)
-        }
-    text = join(texts)
-    begin, end = round(len(text) * VALIDATION), round(len(text) * (1 - TEST))
-    if not 0 < begin < end < len(text):
-        raise ValueError(
-            f"{name} has {len(text)} characters, too few for training, validation and test"
-        )
-    parts = text[begin:end], text[:begin], text[end:]
-    return dict(zip(SPLITS, parts, strict=True))
+    splits = dict(given)
+    rest, missing = to_draw(splits)
+    texts = list(rest)
+    folds.refuse_given(missing)
+    if not missing:
+        drawn = {"train": join(texts)}
+    elif len(texts) < folds.least(missing):
+        drawn = _cut(join(texts), missing, folds, name)
+    else:
+        order = np.random.default_rng(0).permutation(len(texts))[::-1].tolist()
+        parts = deal(order, missing, folds, "texts")
+        drawn = {split: join([texts[at] for at in part[::-1]]) for split, part in parts.items()}
+    whole = drawn | {split: join(some) for split, some in splits.items()}
+    return {split: whole[split] for split in SPLITS}
+
+
+def _cut(text: str, missing: Sequence[str], folds: Folds, name: str) -> dict[str, str]:
+    """Stretches of a text: one that is tested on, and the beginning and the end of the rest."""
+    whole, test = len(text), ""
+    if "test" in missing:
+        start, end = folds.bounds(whole) if folds.count else (round(whole * (1 - TEST)), whole)
+        test, text = text[start:end], text[:start] + text[end:]
+    begin = round(whole * VALIDATION) if "validation" in missing else 0
+    found = {"train": text[begin:], "validation": text[:begin], "test": test}
+    if not all(found[split] for split in ("train", *missing)):
+        raise ValueError(f"{name} has {whole} characters, too few for train, {', '.join(missing)}")
+    return {split: found[split] for split in ("train", *missing)}
 
 
 def join(texts: Sequence[str]) -> str:

@@ -3,26 +3,20 @@
 from collections.abc import Sequence
 from hashlib import sha256
 
+from structnet.plugins.files.splits import NO_FOLDS, Folds, deal
 
-def draw_splits(texts: Sequence[str], splits: Sequence[str], seed: int) -> list[str]:
-    """The split of every text: a tenth, and at least one text, for each of the splits, else train.
 
-    Texts are in the order of the SHA-256 of seed, line break and text in UTF-8: the first tenth is
-    the first split's, the next one the second's. A text that occurs twice is in one split.
+def draw_splits(
+    texts: Sequence[str], missing: Sequence[str], seed: int, folds: Folds = NO_FOLDS
+) -> list[str]:
+    """The split of every text: train, or one of those that are missing, dealt by `deal`.
 
-    ValueError, which the caller begins with whose texts they are, for too few different ones.
+    Texts are in the order of the SHA-256 of seed, line break and text in UTF-8. A text that occurs
+    twice is in one split. Errors are those of `deal`.
     """
     keys = _keys(texts, seed)
-    order = sorted(set(keys))
-    if len(order) <= len(splits):
-        raise ValueError(
-            f"{len(order)} different texts, at least {len(splits) + 1} are needed for train, "
-            f"{', '.join(splits)}"
-        )
-    share = max(1, len(order) // 10)
-    where = dict.fromkeys(order, "train")
-    for number, split in enumerate(splits):
-        where |= dict.fromkeys(order[number * share : (number + 1) * share], split)
+    parts = deal(sorted(set(keys)), missing, folds, "different texts")
+    where = {key: split for split, some in parts.items() for key in some}
     return [where[key] for key in keys]
 
 

@@ -1,6 +1,6 @@
 """Trees from files, from NLTK's sample, and from objects in memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,13 @@ def kind_of(path: Path) -> Kind | None:
     if name.endswith(JSON):
         return "json"
     return "brackets" if name.endswith(BRACKETS) else None
+
+
+def find_splits(given: Mapping[str, Path], language: str | None = None) -> dict[str, list[Path]]:
+    """The files of each split, of paths by split; those of `all` as by `find_trees`."""
+    if "all" in given:
+        return find_trees(given["all"], language)
+    return {split: tree_files(path, language) for split, path in given.items()}
 
 
 def find_trees(root: Path, language: str | None = None) -> dict[str, list[Path]]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from structnet.plugins.files.splits import NO_FOLDS, SPLITS, Folds, to_draw
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.splitting import draw_splits
 from structnet.plugins.treebanks.reading import read_files, read_sample
 from structnet.plugins.treebanks.tree import LabelledTree
 
-SPLITS = ("train", "validation", "test")
 Change = Callable[[Iterable[LabelledTree]], Iterator[LabelledTree]]
 
 
@@ -17,6 +17,7 @@ def split_trees(
     change: Change,
     seed: int,
     language: str | None = None,
+    folds: Folds = NO_FOLDS,
 ) -> dict[str, list[LabelledTree]]:
     """The trees of train, validation and test.
 
@@ -24,10 +25,11 @@ def split_trees(
     for a file without trees, for files with dependency trees beside others, and for too few trees.
 
     Arguments:
-        files: of each split, or `all`, as `find_trees` gives them; None for NLTK's sample.
+        files: of each split, or `all`, as `find_splits` gives them; None for NLTK's sample.
         change: what is done to the trees.
         seed: which trees are drawn.
         language: of source code; None for treebanks.
+        folds: into which trees are divided.
     """
     if files is None:
         given = {"all": list(change(read_sample()))}
@@ -40,10 +42,19 @@ def split_trees(
             given[split] = list(change(read_files(some, language)))
             if not given[split]:
                 raise ValueError(f"{some[0]} has no trees")
-    rest = given.pop("all" if "all" in given else "train")
-    missing = [split for split in ("test", "validation") if split not in given]
+    return draw_trees(given, seed, folds)
+
+
+def draw_trees(
+    given: dict[str, list[LabelledTree]], seed: int, folds: Folds = NO_FOLDS
+) -> dict[str, list[LabelledTree]]:
+    """The trees of train, validation and test, of which those of splits, or of `all`, are given.
+
+    ValueError, naming the file, for too few trees.
+    """
+    rest, missing = to_draw(given)
     try:
-        where = draw_splits([tree.text for tree in rest], missing, seed)
+        where = draw_splits([tree.text for tree in rest], missing, seed, folds)
     except ValueError as error:
         raise ValueError(
             f"{rest[0].path} has trees over {error}: give more, or a file for each split"

@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.files.images import read_image
 from structnet.plugins.files.labelled import Labelled, labelled_images
-from structnet.plugins.grid.tasks.pictures import SPLITS, Image, PictureTask, Split
+from structnet.plugins.files.splits import deal, to_draw
+from structnet.plugins.grid.tasks.pictures import Image, PictureTask, Split
 from structnet.plugins.grid.tasks.reducing import patched, thin
 
 # Of a channel of 8 bits.
@@ -19,13 +21,14 @@ LEVELS = 256
 
 
 @sn.tasks.register("images")
-class Images(PictureTask):
+class Images(GivenSplits, PictureTask):
     """The PNG and JPEG files below a folder, grey or coloured, of any sizes.
 
     The folders directly below `root` are the classes, and a random tenth of the files each makes
     the validation and the test split. Folders train, validation and test are the splits, with the
-    classes below them; without validation it is a random tenth of train. A table labels.csv in
-    `root`, of columns file, label and, if splits are given, split, tells both in place of folders.
+    classes below them; of those that are missing, each is a random tenth of train. A table
+    labels.csv in `root`, of columns file, label and, if splits are given, split, tells both in
+    place of folders.
 
     With likelihood=bernoulli images are black and white: all values of a channel are 0 or 255.
 
@@ -40,7 +43,6 @@ class Images(PictureTask):
     def __init__(
         self,
         *,
-        root: str | None = None,
         channels: Literal[1, 3] = 3,
         seed: int = 0,
         **options: Any,
@@ -48,15 +50,26 @@ class Images(PictureTask):
         if seed < 0:
             raise ValueError(f"option 'seed' is at least 0, got {seed}")
         levels = 2 if options.get("likelihood") == "bernoulli" else LEVELS
-        super().__init__(channels, levels, **options)
-        self.root, self.seed = root, seed
+        super().__init__(channels=channels, levels=levels, **options)
+        self.seed = seed
 
     def find(self) -> list[Path]:
         return self.files
 
     @cached_property
     def items(self) -> list[Labelled]:
-        return labelled_images(self._folder)
+        given = self.paths()
+        if not given:
+            raise FileNotFoundError(
+                "task 'images' reads a folder of your own: set task.root=FOLDER"
+            )
+        if "all" in given:
+            return labelled_images(given["all"])
+        return [
+            one._replace(split=split)
+            for split, folder in given.items()
+            for one in labelled_images(folder)
+        ]
 
     @property
     def files(self) -> list[Path]:
@@ -71,7 +84,7 @@ class Images(PictureTask):
         if len(self.items) < 3:
             raise ValueError(
                 f"{len(self.items)} images below {self._folder}; training, validation and test "
-                "need at least one each: give task.root a folder with more"
+                "need at least one each: give more"
             )
         parts = self._parts()
         images = list(self._read(self.files))
@@ -86,26 +99,21 @@ class Images(PictureTask):
         }
 
     def _parts(self) -> dict[str, list[int]]:
-        """The places of every split's images: those given, or random tenths."""
-        random = np.random.default_rng(self.seed)
-        given = [one.split for one in self.items]
-        if not any(given):
-            tenth = max(1, len(given) // 10)
-            parts = np.split(random.permutation(len(given)), [tenth, 2 * tenth])
-            return dict(
-                zip(("test", "validation", "train"), map(np.ndarray.tolist, parts), strict=True)
-            )
-        found = {name: [i for i, one in enumerate(given) if one == name] for name in SPLITS}
-        if not found["validation"] and len(found["train"]) > 1:
-            order = random.permutation(found["train"]).tolist()
-            tenth = max(1, len(order) // 10)
-            found |= {"validation": order[:tenth], "train": order[tenth:]}
-        if empty := [name for name, places in found.items() if not places]:
+        """The places of every split's images: those given, or drawn from the others."""
+        of: dict[str, list[int]] = {}
+        for place, one in enumerate(self.items):
+            of.setdefault(one.split or "all", []).append(place)
+        if "all" not in of and "train" not in of:
             raise ValueError(
-                f"{self._folder} gives splits, and has no images of {' and '.join(empty)}: add "
-                "some, or give no splits"
+                f"{self._folder} gives splits, and has no images of train: add some, or give no "
+                "splits"
             )
-        return found
+        rest, missing = to_draw(of)
+        order = np.random.default_rng(self.seed).permutation(rest).tolist()
+        try:
+            return of | deal(order, missing, self.folds, "images")
+        except ValueError as error:
+            raise ValueError(f"below {self._folder} there are {error}: give more") from error
 
     def _read(self, files: Sequence[Path]) -> Iterator[Image]:
         """The images, all in memory; ValueError where they take more than half of it."""
@@ -124,11 +132,9 @@ class Images(PictureTask):
 
     @property
     def _folder(self) -> Path:
-        if self.root is None:
-            raise FileNotFoundError(
-                "task 'images' reads a folder of your own: set task.root=FOLDER"
-            )
-        return Path(self.root).expanduser()
+        """The folder that is split, or that of the training split, for messages."""
+        given = self.paths()
+        return given.get("all") or given["train"]
 
     def _levelled(self, path: Path, image: Image) -> Image:
         """An image of bytes in the levels of the task."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import structnet as sn
 from structnet.plugins.files.images import read_image, read_images, resized
+from structnet.plugins.files.splits import SPLITS
 from structnet.plugins.grid.likelihood import create_likelihood, scaled
 from structnet.plugins.grid.pixel.condition import Classes, Small
 from structnet.plugins.grid.pixel.generation import blank, completions, draw, generate, sheet
@@ -24,7 +25,6 @@ from structnet.plugins.grid.pixel.net import PixelNet
 from structnet.plugins.grid.tasks.reducing import patched, thin
 
 Image = NDArray[np.uint8]
-SPLITS = ("train", "validation", "test")
 
 
 class Split(NamedTuple):

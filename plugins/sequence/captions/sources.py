@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import structnet as sn
 from structnet.plugins.files.images import read_image, read_images, resized
+from structnet.plugins.files.splits import SPLITS, Folds, deal, to_draw
 from structnet.plugins.files.tables import read_rows
 
 FILE = "captions.tsv"
@@ -18,7 +19,6 @@ FILE = "captions.tsv"
 HEAD = ["file", "caption", "language"]
 # The language of a folder whose file names none.
 ONLY = "any"
-SPLITS = ("train", "validation", "test")
 NAMES = {
     "english": "zero one two three four five six seven eight nine",
     "german": "null eins zwei drei vier fünf sechs sieben acht neun",
@@ -72,18 +72,16 @@ def read_digits(seed: int) -> dict[str, list[Captioned]]:
 
 
 def read_folder(
-    root: Path, size: int, channels: int, seed: int, known: Sequence[str] = ()
-) -> dict[str, list[Captioned]]:
-    """The images of a folder with the captions of its captions.tsv, in random splits of images.
+    root: Path, size: int, channels: int, known: Sequence[str] = ()
+) -> list[list[Captioned]]:
+    """The images of a folder, each with all its captions in captions.tsv.
 
-    A tenth of the images each is for validation and test, with all their captions. ValueError
-    names the line of a caption that can't be used.
+    ValueError names the line of a caption that can't be used.
 
     Arguments:
         root: the folder.
         size: the height and width that images are scaled to.
         channels: 1 or 3.
-        seed: of the splits.
         known: the only languages that captions may have, if any are given.
     """
     images: dict[str, NDArray[np.uint8]] = {}
@@ -98,19 +96,28 @@ def read_folder(
             images[name] = _image(root, name, number, size, channels)
         origin = sn.Origin(root / FILE, number, f"{name}: {text}")
         found.setdefault(name, []).append(Captioned(images[name], text, language, origin))
-    if len(found) < 3:
-        raise ValueError(
-            f"{root / FILE} has captions of {len(found)} images; training, validation and test "
-            "need at least one each: add more"
-        )
-    order = np.random.default_rng(seed).permutation(len(found))
-    tenth = max(1, len(found) // 10)
-    captions = list(found.values())
-    test, validation, train = np.split(order, [tenth, 2 * tenth])
-    return {
-        split: [one for index in sorted(part.tolist()) for one in captions[index]]
-        for split, part in zip(SPLITS, (train, validation, test), strict=True)
-    }
+    if not found:
+        raise ValueError(f"{root / FILE} has no captions")
+    return list(found.values())
+
+
+def split_images(
+    given: dict[str, list[list[Captioned]]], seed: int, folds: Folds
+) -> dict[str, list[Captioned]]:
+    """The captions of train, validation and test; of splits that are not given, images are drawn.
+
+    ValueError, naming the file, for too few images.
+    """
+    splits = dict(given)
+    images, missing = to_draw(splits)
+    order = np.random.default_rng(seed).permutation(len(images)).tolist()
+    try:
+        parts = deal(order, missing, folds, "images")
+    except ValueError as error:
+        origin = images[0][0].origin
+        raise ValueError(f"{origin and origin.path} has captions of {error}: add more") from error
+    splits |= {split: [images[at] for at in sorted(part)] for split, part in parts.items()}
+    return {split: [one for image in splits[split] for one in image] for split in SPLITS}
 
 
 def read_captions(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:

@@ -3,21 +3,24 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from structnet.plugins.files.splits import NO_FOLDS, SPLITS, Folds, to_draw
 from structnet.plugins.sequence.classify.texts import Text
 from structnet.plugins.text.splitting import draw_splits
 
 
-def split_texts(given: Mapping[str, Iterable[Text]], seed: int) -> dict[str, list[Text]]:
+def split_texts(
+    given: Mapping[str, Iterable[Text]], seed: int, folds: Folds = NO_FOLDS
+) -> dict[str, list[Text]]:
     """The splits train, validation and test; those that are not given are drawn.
 
     Of every class in `train`, or in `all`, a tenth goes to a split that is missing, by
-    `draw_splits`: the first tenth is tested on, the second validated on.
+    `draw_splits`: the first tenth is tested on, the second validated on. With folds, one of them is
+    tested on.
 
     ValueError for fewer than two classes, and a class with too few texts to be split.
     """
     splits = {split: list(texts) for split, texts in given.items()}
-    rest = splits.pop("all" if "all" in splits else "train")
-    missing = [split for split in ("test", "validation") if split not in splits]
+    rest, missing = to_draw(splits)
     classes = defaultdict(list)
     for text in rest:
         classes[text.label].append(text)
@@ -29,15 +32,17 @@ def split_texts(given: Mapping[str, Iterable[Text]], seed: int) -> dict[str, lis
         )
     drawn = {split: [] for split in (*missing, "train")}
     for texts in classes.values():
-        for split, some in _draw(texts, missing, seed).items():
+        for split, some in _draw(texts, missing, seed, folds).items():
             drawn[split] += some
-    return {split: (drawn | splits)[split] for split in ("train", "validation", "test")}
+    return {split: (drawn | splits)[split] for split in SPLITS}
 
 
-def _draw(texts: Sequence[Text], splits: Sequence[str], seed: int) -> dict[str, list[Text]]:
-    """A tenth of a class's texts for each of the splits, and all others for train."""
+def _draw(
+    texts: Sequence[Text], splits: Sequence[str], seed: int, folds: Folds
+) -> dict[str, list[Text]]:
+    """A class's texts for each of the splits, and all others for train."""
     try:
-        where = draw_splits([one.text for one in texts], splits, seed)
+        where = draw_splits([one.text for one in texts], splits, seed, folds)
     except ValueError as error:
         raise ValueError(
             f"{texts[0].place}: class {texts[0].label!r} has {error}: leave the class out, or give "

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.sequence.language.coding import UNKNOWN, Coder, Tokens, coder, count
 from structnet.plugins.sequence.language.kneser_ney import KneserNey
 from structnet.plugins.sequence.language.measures import figures, measured, measures
-from structnet.plugins.sequence.language.treebanks import find_treebank, read_treebank
+from structnet.plugins.sequence.language.treebanks import find_treebank, read_paths, read_treebank
 from structnet.plugins.text import corpora
 from structnet.plugins.text.subwords import Subwords
 
@@ -26,7 +27,7 @@ HELD_OUT = 200_000
 SUBWORDS = 1000
 
 
-class TextTask(sn.Task):
+class TextTask(GivenSplits):
     """Predict tokens of a text.
 
     "perplexity" is that per token, "bits_per_character" can be compared between kinds of tokens.
@@ -62,18 +63,19 @@ class TextTask(sn.Task):
         *,
         tokens: Tokens,
         corpus: str,
-        root: str | None = None,
         files: str = "*",
         limit: int | None = None,
         min_count: int = 1,
         vocabulary_size: int | None = None,
         ngram: int = 5,
+        **options: Any,
     ):
+        super().__init__(**options)
         self.check_counts(
             limit=limit, min_count=min_count, vocabulary_size=vocabulary_size, ngram=ngram
         )
         self.tokens: Tokens = tokens
-        self.corpus, self.root, self.files, self.limit = corpus, root, files, limit
+        self.corpus, self.files, self.limit = corpus, files, limit
         self.min_count, self.vocabulary_size, self.ngram = min_count, vocabulary_size, ngram
 
     @staticmethod
@@ -84,18 +86,27 @@ class TextTask(sn.Task):
                 raise ValueError(f"option {option!r} is at least 1, got {value}")
 
     def find(self) -> Any:
-        treebank = find_treebank(self.corpus, self.root)
-        return treebank or corpora.find(self.corpus, self.root, self.files)
+        given = self.paths()
+        if "train" in given:
+            return {split: corpora.text_files(one, self.files) for split, one in given.items()}
+        root = given.get("all")
+        return find_treebank(self.corpus, root) or corpora.find(self.corpus, root, self.files)
 
     def texts(self) -> dict[str, str]:
         """The texts of the splits, cut to the limit."""
-        treebank = find_treebank(self.corpus, self.root)
-        if treebank is None:
-            texts = corpora.read(self.corpus, self.root, self.files)
+        given = self.paths()
+        root = given.get("all")
+        if "train" in given:
+            read = {
+                split: read_paths(some, str(given[split])) for split, some in self.find().items()
+            }
+            texts = corpora.split_texts(read, str(given["train"]), self.folds)
+        elif treebank := find_treebank(self.corpus, root):
+            texts = read_treebank(treebank, self.folds)
         else:
-            texts = read_treebank(treebank)
+            texts = corpora.read(self.corpus, root, self.files, self.folds)
         most = self.limit
-        if most is None and self.root is None:
+        if most is None and not given:
             most = LIMITS.get(self.corpus)
         if most is None:
             return texts

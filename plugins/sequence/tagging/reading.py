@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import structnet as sn
+from structnet.plugins.files.splits import NO_FOLDS, Folds, to_draw
 from structnet.plugins.sequence.tagging.columns import read_columns
 from structnet.plugins.sequence.tagging.entities import (
     Scheme,
@@ -71,17 +72,16 @@ class Layout:
 
 
 def split_sentences(
-    given: Mapping[str, Iterable[Sentence]], seed: int
+    given: Mapping[str, Iterable[Sentence]], seed: int, folds: Folds = NO_FOLDS
 ) -> dict[str, list[Sentence]]:
     """The splits train, validation and test; of those that are not given, `all` or `train` gives.
 
     ValueError for too few sentences.
     """
     splits = {split: list(some) for split, some in given.items()}
-    rest = splits.pop("all" if "all" in splits else "train")
-    missing = [split for split in ("test", "validation") if split not in splits]
+    rest, missing = to_draw(splits)
     try:
-        where = draw_splits([one.text for one in rest], missing, seed)
+        where = draw_splits([one.text for one in rest], missing, seed, folds)
     except ValueError as error:
         raise ValueError(
             f"{rest[0].path if rest else 'the training split'} has sentences of {error}: give "

@@ -1,6 +1,7 @@
 """Captions: say in a given language what an image shows."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.sequence.captions.baselines import fit_captions
 from structnet.plugins.sequence.captions.condition import Picture
 from structnet.plugins.sequence.captions.picture import Sheet, Shown
@@ -21,6 +23,7 @@ from structnet.plugins.sequence.captions.sources import (
     read_digits,
     read_folder,
     resized_images,
+    split_images,
 )
 from structnet.plugins.sequence.captions.writing import Caption, write
 from structnet.plugins.sequence.generation.starts import END, START
@@ -35,7 +38,7 @@ MOST_CHARACTERS = 10_000
 
 
 @sn.tasks.register("captions")
-class Captions(sn.Task):
+class Captions(GivenSplits):
     """Write what an image shows, character by character, in a language that is given as well.
 
     By default the images are scikit-learn's digits, and a caption is the digit's name in English,
@@ -62,30 +65,33 @@ class Captions(sn.Task):
     def __init__(
         self,
         *,
-        root: str | None = None,
         size: int = 32,
         channels: Literal[1, 3] = 3,
         seed: int = 0,
+        **options: Any,
     ):
+        super().__init__(**options)
         if not 1 <= size <= MOST_PIXELS:
             raise ValueError(f"option 'size' is from 1 to {MOST_PIXELS}, got {size}")
         if seed < 0:
             raise ValueError(f"option 'seed' is at least 0, got {seed}")
-        self.root, self.seed = root, seed
-        self.size, self.channels = (DIGITS, 1) if root is None else (size, channels)
-        self.languages: list[str] = [] if root else list(NAMES)
+        self.seed, own = seed, self.root is not None or self.split_paths["train"] is not None
+        self.size, self.channels = (size, channels) if own else (DIGITS, 1)
+        self.languages: list[str] = [] if own else list(NAMES)
         self.longest = 0
 
-    def find(self) -> Path | None:
-        if self.root is None:
-            return None
-        folder = Path(self.root).expanduser()
-        if not (folder / FILE).is_file():
-            raise FileNotFoundError(
-                f"no {FILE} in {folder}: task.root=FOLDER is a folder of images with a file {FILE} "
-                "of their captions, or leave task.root out for digits"
-            )
-        return folder
+    def find(self) -> dict[str, Path]:
+        """The folders of the splits, or of `all`; none for digits."""
+        given = self.paths()
+        for folder in given.values():
+            if not (folder / FILE).is_file():
+                raise FileNotFoundError(
+                    f"no {FILE} in {folder}: task.root=FOLDER is a folder of images with a file "
+                    f"{FILE} of their captions, or leave task.root out for digits"
+                )
+        if not given and self.folds.count is not None:
+            raise ValueError("task.folds are for images of your own: set task.root=FOLDER")
+        return given
 
     def know(self, vocabulary: sn.Vocabulary | None, learned: Any) -> None:
         languages, longest = learned.get("languages"), learned.get("longest")
@@ -121,11 +127,12 @@ class Captions(sn.Task):
         return True
 
     def load(self, topology: sn.Topology) -> sn.Splits:
-        folder = self.find()
-        if folder is None:
-            found = read_digits(self.seed)
+        if given := self.find():
+            read = partial(read_folder, size=self.size, channels=self.channels)
+            images = {split: read(folder, known=self.languages) for split, folder in given.items()}
+            found = split_images(images, self.seed, self.folds)
         else:
-            found = read_folder(folder, self.size, self.channels, self.seed, self.languages)
+            found = read_digits(self.seed)
         languages, vocabulary, longest = self.languages, self.vocabulary, self.longest
         languages = languages or sorted({one.language for some in found.values() for one in some})
         if vocabulary is None:

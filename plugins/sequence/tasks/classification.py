@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.sequence.classify.corpora import Corpus, read_corpus
 from structnet.plugins.sequence.classify.splitting import split_texts
 from structnet.plugins.sequence.classify.texts import Columns, Text, find_texts, read_texts
@@ -17,7 +18,7 @@ from structnet.plugins.text.tokenise import Kind, Tokeniser, tokeniser
 
 
 @sn.tasks.register("classification")
-class Classification(sn.Task):
+class Classification(GivenSplits):
     """The class of a text, read token by token.
 
     Texts come from a folder with a folder per class and a text per file; from a table .tsv or .csv,
@@ -50,7 +51,6 @@ class Classification(sn.Task):
     def __init__(
         self,
         *,
-        root: str | None = None,
         corpus: Corpus | None = None,
         text_column: str = "text",
         label_column: str = "label",
@@ -61,16 +61,17 @@ class Classification(sn.Task):
         min_count: int = 1,
         max_length: int | None = None,
         seed: int = 0,
+        **options: Any,
     ):
+        super().__init__(**options)
         least = {"min_count": (min_count, 1), "seed": (seed, 0), "max_length": (max_length, 1)}
         # All bytes are sub-words.
         least["subwords"] = (subwords, BYTES + 1)
         for option, (value, smallest) in least.items():
             if value is not None and value < smallest:
                 raise ValueError(f"option {option!r} is at least {smallest}, got {value}")
-        if root is not None and corpus is not None:
-            raise ValueError(f"root={root} and corpus={corpus} are both given: take one of them")
-        self.root, self.corpus = root, corpus
+        self.refuse_beside("corpus", corpus)
+        self.corpus = corpus
         self.columns = Columns(text_column, label_column)
         self.tokens, self.subwords, self.merges = tokens, subwords, []
         self.split = tokeniser("spaces" if tokens == "subwords" else tokens, pattern)
@@ -95,15 +96,15 @@ class Classification(sn.Task):
     def find(self) -> Any:
         if self.corpus is not None:
             return nltk_corpus(self.corpus)
-        if self.root is None:
+        if not (given := self.paths()):
             raise FileNotFoundError(
                 "no texts are given: set task.root=FOLDER_OR_TABLE, or task.corpus="
                 "sentence_polarity for a corpus of NLTK"
             )
-        return find_texts(Path(self.root).expanduser())
+        return find_texts(given["all"]) if "all" in given else given
 
     def load(self, topology: sn.Topology) -> sn.Splits:
-        texts = split_texts(self._texts(), self.seed)
+        texts = split_texts(self._texts(), self.seed, self.folds)
         if self.tokens == "subwords" and not self.merges:
             whole = "\n".join(map(self._read, texts["train"]))
             self.merges = Subwords.learn(whole, self.subwords).merges

@@ -16,6 +16,7 @@ from structnet.plugins.code.sources import (
     standard_library,
 )
 from structnet.plugins.code.trees import as_tree, check_arity
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.files.skipping import read_all
 from structnet.plugins.sequence.translation.syntax import (
     Code,
@@ -33,7 +34,7 @@ WIDTH = 10
 
 
 @sn.tasks.register("expressions")
-class Expressions(Transduction):
+class Expressions(GivenSplits, Transduction):
     """Write a Python expression as its author did, given its syntax tree.
 
     The expressions are those of Python files that are not part of another one and stand on one
@@ -62,7 +63,6 @@ class Expressions(Transduction):
     def __init__(
         self,
         *,
-        root: str | None = None,
         subwords: int = 1000,
         most_tokens: int = 40,
         limit: int | None = 20_000,
@@ -78,7 +78,6 @@ class Expressions(Transduction):
         for name, value in (("limit", limit), ("min_count", min_count)):
             if value is not None and value < 1:
                 raise ValueError(f"option {name!r} is at least 1, got {value}")
-        self.root = None if root is None else Path(root).expanduser()
         self.subwords, self.most_tokens = subwords, most_tokens
         self.limit, self.min_count = limit, min_count
         self.merges: Sequence[Any] = []
@@ -92,7 +91,7 @@ class Expressions(Transduction):
         check_arity(topology, "expressions")
 
     def find(self) -> dict[str, list[Path]]:
-        return split_files(self.root)
+        return split_files(self.paths(), self.folds)
 
     def know(self, vocabulary: sn.Vocabulary | None, learned: Mapping[str, Any]) -> None:
         super().know(vocabulary, learned)

@@ -9,6 +9,8 @@ import numpy as np
 from torch import Tensor, nn
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
+from structnet.plugins.files.splits import SPLITS
 from structnet.plugins.sequence.tagging import entities, measures
 from structnet.plugins.sequence.tagging.corpora import (
     MAPS,
@@ -32,11 +34,9 @@ from structnet.plugins.text.sentences import Sentence, find_files
 from structnet.plugins.text.splitting import draw_share
 from structnet.plugins.text.tokenise import tokeniser
 
-SPLITS = ("train", "validation", "test")
-
 
 @sn.tasks.register("tagging")
-class Tagging(sn.Task):
+class Tagging(GivenSplits):
     """The tag of every word of a sentence: its part of speech, a feature, a chunk or an entity.
 
     Sentences come from files in CoNLL-U, whose names end in .conllu; from files of columns, with a
@@ -71,7 +71,6 @@ class Tagging(sn.Task):
     def __init__(
         self,
         *,
-        root: str | None = None,
         corpus: Corpus | None = None,
         column: str | None = None,
         word_column: int = 1,
@@ -86,7 +85,9 @@ class Tagging(sn.Task):
         max_length: int | None = None,
         share: float = 1.0,
         seed: int = 0,
+        **options: Any,
     ):
+        super().__init__(**options)
         least = {"min_count": (min_count, 1), "seed": (seed, 0), "max_length": (max_length, 1)}
         least["word_column"] = (word_column, 1)
         for option, (value, smallest) in least.items():
@@ -94,13 +95,11 @@ class Tagging(sn.Task):
                 raise ValueError(f"option {option!r} is at least {smallest}, got {value}")
         if not 0 < share <= 1:
             raise ValueError(f"option 'share' is above 0 and at most 1, got {share}")
-        if root is not None and corpus is not None:
-            raise ValueError(f"root={root} and corpus={corpus} are both given: take one of them")
+        self.refuse_beside("corpus", corpus)
         if scheme is None and lone_inside != "refuse":
             raise ValueError(f"lone_inside={lone_inside} is for task.scheme=BIO or BIOES")
         if tagset != "own" and corpus not in MAPS:
             raise ValueError(f"tagset={tagset} is for task.corpus={', '.join(MAPS)}: leave it out")
-        self.root = root
         self.corpus: Corpus | None = corpus
         self.tagset: Tagset = tagset
         self.layout = Layout(column, word_column)
@@ -140,12 +139,16 @@ class Tagging(sn.Task):
             return None
         if self.corpus is not None:
             return find_files(corpus_folder(self.corpus))
-        if self.root is None:
+        if not (given := self.paths()):
             raise FileNotFoundError(
                 "no sentences are given: set task.root=FILE_OR_FOLDER, or task.corpus=treebank for "
                 "a corpus of NLTK"
             )
-        return find_files(Path(self.root).expanduser())
+        if "all" in given:
+            return find_files(given["all"])
+        for path in given.values():
+            sn.check_file(path)
+        return given
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         sentences = self._sentences()
@@ -235,7 +238,7 @@ class Tagging(sn.Task):
             for split, some in splits.items():
                 if not some:
                     raise ValueError(f"{found[split]} has no sentences")
-        splits = split_sentences(splits, self.seed)
+        splits = split_sentences(splits, self.seed, self.folds)
         taken = draw_share([one.text for one in splits["train"]], self.share, self.seed)
         splits["train"] = [*compress(splits["train"], taken)]
         if (scheme := self.scheme) is not None:

@@ -4,11 +4,13 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.sequence.translation.parallel import Files, Pair, find_files, read_splits
 from structnet.plugins.sequence.translation.task import MARKS, MOST_TOKENS, Transduction
 from structnet.plugins.text.subwords import BYTES, Subwords
@@ -18,7 +20,7 @@ BEGINS = "\u0120"
 
 
 @sn.tasks.register("translation")
-class Translation(Transduction):
+class Translation(GivenSplits, Transduction):
     """Translate sentences, given pairs of them in two files line by line.
 
     By default German sentences of Multi30k (Elliott et al. 2016) into English. Sub-words are
@@ -32,6 +34,8 @@ class Translation(Transduction):
         source: the language that is translated from; or a file of your own, of whose lines a random
             tenth each is for validation and test.
         target: the language that is translated to, or the file with the translation of every line.
+        train: the path of the training split's two files without the ending, as data/train for
+            data/train.de and data/train.en; splits that are not given are drawn from it.
         subwords: the number of sub-words of each language.
         most_tokens: training pairs with more sub-words on one of the sides are left out.
         limit: the most pairs of the training split; null for all.
@@ -43,7 +47,6 @@ class Translation(Transduction):
     def __init__(
         self,
         *,
-        root: str | None = None,
         source: str = "de",
         target: str = "en",
         subwords: int = 4000,
@@ -60,7 +63,7 @@ class Translation(Transduction):
             raise ValueError(f"option 'most_tokens' is from 1 to {MOST_TOKENS}, got {most_tokens}")
         if limit is not None and limit < 1:
             raise ValueError(f"option 'limit' is at least 1, got {limit}")
-        self.root, self.source, self.into = root, source, target
+        self.source, self.into = source, target
         self.subwords, self.most_tokens, self.limit = subwords, most_tokens, limit
         self.source_merges: Sequence[Any] = []
         self.target_merges: Sequence[Any] = []
@@ -71,7 +74,12 @@ class Translation(Transduction):
         from structnet.plugins.sequence.translation.scores import signatures
 
         self.note = signatures()
-        return find_files(self.root, self.source, self.into)
+        return find_files(self.paths(), self.source, self.into)
+
+    def check_path(self, path: Path, option: str) -> None:
+        """What is given of a split is the beginning of two files' names."""
+        if option == "root":
+            super().check_path(path, option)
 
     def know(self, vocabulary: sn.Vocabulary | None, learned: Mapping[str, Any]) -> None:
         super().know(vocabulary, learned)
@@ -90,7 +98,7 @@ class Translation(Transduction):
                 )
 
     def load(self, topology: sn.Topology) -> sn.Splits:
-        pairs = read_splits(self.find())
+        pairs = read_splits(self.find(), self.folds)
         pairs["train"] = pairs["train"][: self.limit]
         if self.coders is None:
             self._learn(pairs["train"])

@@ -1,7 +1,7 @@
 """Line-aligned files: sentences, and their translations in the same lines of another file."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 
 import structnet as sn
 from structnet.plugins.files.locate import locate
+from structnet.plugins.files.splits import NO_FOLDS, Folds, deal, to_draw
 
 # How files of a split may be called, before the ending that is the language.
 NAMES = {
@@ -29,43 +30,56 @@ class Pair(NamedTuple):
     origin: sn.Origin
 
 
-def find_files(root: str | None, source: str, target: str) -> Files:
+def find_files(given: Mapping[str, Path], source: str, target: str) -> Files:
     """The two files of every split; of two files that are given by name, those of `train` alone.
 
     FileNotFoundError names the files that are missing.
+
+    Arguments:
+        given: the folder of the files as `all`, or of each split the path of its files without the
+            ending that is the language; nothing for Multi30k.
+        source, target: the languages, or two files.
     """
-    given = [Path(one).expanduser() for one in (source, target)]
-    if any(one.is_file() for one in given):
-        for one in given:
+    if given and "all" not in given:
+        return {split: _beside(stem, source, target) for split, stem in given.items()}
+    named = [Path(one).expanduser() for one in (source, target)]
+    if any(one.is_file() for one in named):
+        for one in named:
             sn.check_file(one)
-        return {"train": (given[0], given[1])}
+        return {"train": (named[0], named[1])}
     choices = [
         [f"{name}.{language}{end}" for name in names for end in ("", ".gz")]
         for names in NAMES.values()
         for language in (source, target)
     ]
-    found = locate(root, FOLDER, choices)
+    found = locate(str(given["all"]) if given else None, FOLDER, choices)
     pairs = zip(found[::2], found[1::2], strict=True)
     return dict(zip(NAMES, pairs, strict=True))
 
 
-def read_splits(files: Files) -> dict[str, list[Pair]]:
-    """The pairs of every split; of one pair of files a random tenth each is validation and test."""
+def read_splits(files: Files, folds: Folds = NO_FOLDS) -> dict[str, list[Pair]]:
+    """The pairs of every split; those of splits that are not given are dealt in random order."""
     found = {split: list(read_pairs(*some)) for split, some in files.items()}
-    if len(found) > 1:
-        return found
-    pairs = found["train"]
-    if len(pairs) < 3:
-        raise ValueError(
-            f"{files['train'][0]} has {len(pairs)} sentences with a translation; training, "
-            "validation and test need at least one each"
-        )
-    order = np.random.default_rng(0).permutation(len(pairs))
-    tenth = max(1, len(pairs) // 10)
-    parts = np.split(order, [len(pairs) - 2 * tenth, len(pairs) - tenth])
-    return {
-        split: [pairs[at] for at in part.tolist()] for split, part in zip(NAMES, parts, strict=True)
-    }
+    pairs, missing = to_draw(found)
+    order = range(len(pairs))
+    if missing:
+        order = np.random.default_rng(0).permutation(len(pairs))[::-1].tolist()
+    try:
+        parts = deal(order, missing, folds, "sentences with a translation")
+    except ValueError as error:
+        raise ValueError(f"{files['train'][0]} has {error}") from error
+    back = -1 if missing else 1
+    return found | {split: [pairs[at] for at in part[::back]] for split, part in parts.items()}
+
+
+def _beside(stem: Path, source: str, target: str) -> tuple[Path, Path]:
+    """The files in both languages; FileNotFoundError names one that is missing."""
+    found = []
+    for language in (source, target):
+        paths = [stem.with_name(f"{stem.name}.{language}{end}") for end in ("", ".gz")]
+        found.append(next((path for path in paths if path.is_file()), paths[0]))
+        sn.check_file(found[-1])
+    return found[0], found[1]
 
 
 def read_pairs(source: Path, target: Path) -> Iterator[Pair]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.corpora import nltk_corpus
 from structnet.plugins.text.figures import figure_metric
@@ -30,7 +31,7 @@ from structnet.plugins.tree.parsing.parses import Answer, Objective, Parses
 from structnet.plugins.tree.parsing.texts import is_tree, sentences, spelled_words, words_of
 from structnet.plugins.treebanks import changes
 from structnet.plugins.treebanks.brackets import bracketed
-from structnet.plugins.treebanks.reading import find_trees, read_trees, tree_files
+from structnet.plugins.treebanks.reading import find_splits, read_trees, tree_files
 from structnet.plugins.treebanks.splits import split_trees
 from structnet.plugins.treebanks.tree import LabelledTree
 
@@ -38,7 +39,7 @@ FIGURES = ("precision", "recall", "f1")
 
 
 @sn.tasks.register("parsing")
-class Parsing(sn.Task):
+class Parsing(GivenSplits):
     """The tree of a sentence: its constituents, their labels, and the parts of speech.
 
     Files are those of task `trees` with constituents: Penn Treebank brackets, or JSON. Traces and
@@ -70,18 +71,19 @@ class Parsing(sn.Task):
     def __init__(
         self,
         *,
-        root: str | None = None,
         lower: bool = False,
         min_count: int = 1,
         weight: float = 10.0,
         seed: int = 0,
+        **options: Any,
     ):
+        super().__init__(**options)
         for option, value, least in (("min_count", min_count, 1), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"option {option!r} is at least {least}, got {value}")
         if not 0 <= weight < np.inf:
             raise ValueError(f"option 'weight' is at least 0 and finite, got {weight}")
-        self.root, self.lower, self.min_count, self.seed = root, lower, min_count, seed
+        self.lower, self.min_count, self.seed = lower, min_count, seed
         self.weight = weight
 
     @property
@@ -103,16 +105,16 @@ class Parsing(sn.Task):
 
     def find(self) -> dict[str, list[Path]] | None:
         """The files of the splits; None for NLTK's sample."""
-        if self.root is None:
+        if not (given := self.paths()):
             nltk_corpus("treebank")
             return None
-        found = find_trees(Path(self.root).expanduser())
+        found = find_splits(given)
         for file in chain(*found.values()):
             _refuse_dependencies(file)
         return found
 
     def load(self, topology: sn.Topology) -> sn.Splits:
-        splits = split_trees(self.find(), self._changed, self.seed)
+        splits = split_trees(self.find(), self._changed, self.seed, folds=self.folds)
         seen = {
             split: {one for tree in some for one in labels_of(tree)}
             for split, some in splits.items()

@@ -8,10 +8,12 @@ import numpy as np
 from torch import Tensor
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.text.tokenise import tokeniser
 from structnet.plugins.tree.class_tree import Classes, ClassTree
 from structnet.plugins.tree.phrases import check_parts, read_phrases, suggested
 from structnet.plugins.treebanks.brackets import read_brackets
+from structnet.plugins.treebanks.splits import draw_trees
 from structnet.plugins.treebanks.tree import LabelledTree
 
 FILES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
@@ -27,7 +29,7 @@ SHOWN_BINARY = Classes(BINARY, (MINUS, "+"), (COLOURS[0], COLOURS[-1]))
 
 
 @sn.tasks.register("sst")
-class SST(sn.Task):
+class SST(GivenSplits):
     """Sentiment of sentences and of all their phrases, in five classes or two.
 
     Stanford Sentiment Treebank, Socher et al. (2013): train.txt, dev.txt and test.txt in Penn
@@ -36,18 +38,22 @@ class SST(sn.Task):
     and only the sentence is scored.
 
     Arguments:
-        root: the folder with train.txt, dev.txt and test.txt; null is sst/trees/ of the folder that
-            STRUCTNET_DATA names.
+        root: the folder with train.txt, dev.txt and test.txt, or a file that is split; null is
+            sst/trees/ of the folder that STRUCTNET_DATA names.
         binary: leave out neutral sentences and phrases, so that two classes remain.
         min_count: how often a word must occur in the training split to be known.
+        seed: which trees are drawn, for a split that is not given.
     """
 
     structures = ("tree", "sequence")
 
-    def __init__(self, *, root: str | None = None, binary: bool = False, min_count: int = 1):
+    def __init__(self, *, binary: bool = False, min_count: int = 1, seed: int = 0, **options: Any):
+        super().__init__(**options)
         if min_count < 1:
             raise ValueError(f"option 'min_count' is at least 1, got {min_count}")
-        self.root, self.binary, self.min_count = root, binary, min_count
+        if seed < 0:
+            raise ValueError(f"option 'seed' is at least 0, got {seed}")
+        self.binary, self.min_count, self.seed = binary, min_count, seed
         self.classes = BINARY if binary else FINE
 
     def scores_nodes(self, topology: sn.Topology) -> bool:
@@ -60,19 +66,30 @@ class SST(sn.Task):
     def readout(self, topology: sn.Topology) -> str:
         return "every" if self.scores_nodes(topology) else "root"
 
-    def find(self) -> Path:
-        return sn.data_folder(self.root, "sst/trees", list(FILES.values()))
+    def find(self) -> dict[str, Path]:
+        given = self.paths()
+        if (root := given.get("all", Path())).is_file() or (given and "all" not in given):
+            for path in given.values():
+                sn.check_file(path)
+            return given
+        folder = sn.data_folder(str(root) if given else None, "sst/trees", [*FILES.values()])
+        return {split: folder / file for split, file in FILES.items()}
 
     def load(self, topology: sn.Topology) -> sn.Splits:
-        folder = self.find()
-        trees = {split: list(read_brackets(folder / file)) for split, file in FILES.items()}
+        files = self.find()
+        given = {split: list(read_brackets(path)) for split, path in files.items()}
+        for split, some in given.items():
+            if not some:
+                raise ValueError(f"no trees in {files[split]}")
+        trees = draw_trees(given, self.seed, self.folds)
         for split, some in trees.items():
             for tree in some:
                 self._refuse_bad_labels(tree)
             if self.binary:
                 trees[split] = [tree for tree in some if int(tree.labels[0]) != NEUTRAL]
             if not trees[split]:
-                raise ValueError(f"no trees in {folder / FILES[split]}")
+                file = files.get(split, next(iter(files.values())))
+                raise ValueError(f"no trees in {file} for {split}")
         vocabulary = self.vocabulary
         if vocabulary is None:
             words = (word for tree in trees["train"] for word in tree.leaves)

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 import structnet as sn
+from structnet.plugins.files.given import GivenSplits
 from structnet.plugins.text.accuracy import accuracy
 from structnet.plugins.text.conllu import is_conllu
 from structnet.plugins.text.corpora import nltk_corpus
 from structnet.plugins.treebanks import changes
-from structnet.plugins.treebanks.reading import find_trees, read_files, tree_files
+from structnet.plugins.treebanks.reading import find_splits, read_files, tree_files
 from structnet.plugins.treebanks.splits import split_trees
 from structnet.plugins.treebanks.tree import LabelledTree
 
@@ -21,7 +22,7 @@ SHOWN = 4
 
 
 @sn.tasks.register("trees")
-class Trees(sn.Task):
+class Trees(GivenSplits):
     """The labels of the nodes of trees, from their words and structure.
 
     Files are in Penn Treebank brackets, several trees on a line or one over several lines; in
@@ -61,7 +62,6 @@ class Trees(sn.Task):
     def __init__(
         self,
         *,
-        root: str | None = None,
         language: str | None = None,
         score: Literal[None, "inner", "all", "root"] = None,
         functions: bool = False,
@@ -71,16 +71,18 @@ class Trees(sn.Task):
         lower: bool = False,
         min_count: int = 1,
         seed: int = 0,
+        **options: Any,
     ):
+        super().__init__(**options)
         for option, value, least in (("min_count", min_count, 1), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"option {option!r} is at least {least}, got {value}")
-        if language is not None and root is None:
+        if language is not None and self.root is None and self.split_paths["train"] is None:
             raise ValueError("task.language is for source files: set task.root to a file or folder")
         if language is not None and (functions or traces):
             option = "functions" if functions else "traces"
             raise ValueError(f"task.{option} is for treebanks, not for source code: leave it out")
-        self.root, self.language, self.score = root, language, score
+        self.language, self.score = language, score
         self.functions, self.traces, self.unary = functions, traces, unary
         self.binarise: changes.Binary | None = binarise
         self.lower, self.min_count, self.seed = lower, min_count, seed
@@ -95,10 +97,10 @@ class Trees(sn.Task):
 
     def find(self) -> dict[str, list[Path]] | None:
         """The files of the splits; None for NLTK's sample."""
-        if self.root is None:
+        if not (given := self.paths()):
             nltk_corpus("treebank")
             return None
-        return find_trees(Path(self.root).expanduser(), self.language)
+        return find_splits(given, self.language)
 
     def load(self, topology: sn.Topology) -> sn.Splits:
         found = self.find()
@@ -108,6 +110,7 @@ class Trees(sn.Task):
             lambda trees: self._changed(trees, topology, dependencies),
             self.seed,
             self.language,
+            self.folds,
         )
         classes = list(self.classes) or self._classes(splits["train"], dependencies)
         others = {label for some in splits.values() for label in self._labels(some, dependencies)}
