@@ -6,7 +6,8 @@ from conftest import assert_same, everything, features, initial_states, recurren
 from torch.nn.utils import prune
 
 import structnet as sn
-from structnet.execute.executor import FEATURES, Spec, choose, find, reason
+from structnet.execute.executor import Spec, choose, find, reason
+from structnet.execute.features import FEATURES
 
 TORCHS = [("lstm", {}), ("gru", {}), ("elman", {})]
 TORCHS += [("elman", {"nonlinearity": "relu"})]

@@ -5,10 +5,11 @@ import re
 from typing import Literal
 
 import pytest
-from commands import call, refused
+from commands import call, refused, run_python
 
 from structnet import registry
 from structnet.cell.library.elman import Elman
+from structnet.config import listing
 from structnet.config.composing import compose
 from structnet.config.groups import GROUPS, REGISTRIES, groups, names_of
 from structnet.execute.executor import find
@@ -142,3 +143,64 @@ def test_a_literal_is_a_choice_of_its_values_and_no_other():
             registry.cells.create("documented", 2, 3, 1, mode="A")
     finally:
         del registry.cells._components["documented"], registry.cells._owners["documented"]
+
+
+# The file that a list is read from
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A cache in which a list is kept, as if no plugin were imported; a module that it is of."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "some.py").write_text("")
+    monkeypatch.setenv("STRUCTNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(listing, "_sources", lambda: [str(folder), str(folder / "some.py")])
+    monkeypatch.setattr(listing.plugin, "imported", list)
+    listing._write({"cell": {"mine": {"doc": "", "options": {}}}})
+    return folder
+
+
+def test_a_list_is_read_again(kept, monkeypatch):
+    assert list(listing.components()) == ["cell"]
+    assert "mine" in call("list", "cell").out
+    monkeypatch.setenv("STRUCTNET_CACHE", "")
+    assert "lstm" in listing.components()["cell"]
+
+
+def test_a_list_is_made_anew_where_something_has_changed(kept, tmp_path, monkeypatch):
+    (kept / "notes.txt").write_text("")
+    assert listing._read()
+    (kept / "other.py").write_text("")
+    assert listing._read() is None
+    (kept / "other.py").unlink()
+    assert listing._read()
+    (kept / "some.py").write_text("changed")
+    assert listing._read() is None
+    (kept / "some.py").unlink()
+    assert listing._read() is None
+
+
+def test_a_list_is_made_anew_where_a_package_was_installed(kept, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    (tmp_path / "site" / "mycells-1.0.dist-info").mkdir(parents=True)
+    assert listing._read() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"installed": []}', "\xff"])
+def test_a_damaged_list_is_made_anew(kept, text):
+    (file,) = (kept.parent / "cache").iterdir()
+    file.write_bytes(text.encode("latin-1"))
+    assert listing._read() is None
+    assert "lstm" in listing.components()["cell"]
+    assert listing._read()["cell"].keys() == listing.components()["cell"].keys()
+
+
+def test_the_second_list_imports_no_torch(tmp_path):
+    code = (
+        "import sys; from structnet.cli.main import main; main(['list']); "
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
+    first, second = (run_python("-c", code, STRUCTNET_CACHE=str(tmp_path)) for _ in range(2))
+    assert first.stdout == second.stdout and "lstm" in first.stdout
+    assert (first.stderr.split()[-1], second.stderr.split()[-1]) == ("True", "False")

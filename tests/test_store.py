@@ -16,6 +16,7 @@ from structnet.cell import base
 from structnet.cell import product as products
 from structnet.execute.compiled import finished, known, linking, program, store
 from structnet.execute.compiled.signature import Signature, tensors_of
+from structnet.system.cache import VARIABLE
 
 # A cell on nodes that all have a predecessor, or may.
 KIND = (Signature((4, 0, 0), 1, False, False, *[torch.float32] * 2, torch.device("cpu")), None)
@@ -23,7 +24,7 @@ KIND = (Signature((4, 0, 0), 1, False, False, *[torch.float32] * 2, torch.device
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setenv(store.VARIABLE, str(tmp_path / "programs"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "programs"))
     return tmp_path / "programs"
 
 
@@ -162,12 +163,12 @@ def test_nothing_is_kept_where_others_may_write(place):
 
 
 def test_nothing_is_kept_where_none_is_wanted_or_possible(tmp_path, monkeypatch):
-    monkeypatch.setenv(store.VARIABLE, "")
+    monkeypatch.setenv(VARIABLE, "")
     assert store.folder() is None
     (tmp_path / "file").touch()
-    monkeypatch.setenv(store.VARIABLE, str(tmp_path / "file" / "programs"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "programs"))
     assert store.folder() is None
-    monkeypatch.delenv(store.VARIABLE)
+    monkeypatch.delenv(VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     assert store.folder() == (tmp_path / "home" / "structnet").resolve()
 

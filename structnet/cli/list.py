@@ -5,6 +5,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from structnet.config.listing import components
+from structnet.config.presets import presets
+from structnet.execute.features import FEATURES
 from structnet.system.terminal import print_rows, visible
 from structnet.system.words import command_line, take_flag, take_values
 
@@ -40,23 +43,20 @@ def run(words: list[str]) -> int:
     if as_json:
         print(json.dumps(listed, indent=1))
         return 0
-    for title, components in listed.items():
-        with_options = [name for name, about in components.items() if about["options"]]
-        _print(title, components, with_meanings=len(with_options) == 1)
+    for title, found in listed.items():
+        with_options = [name for name, about in found.items() if about["options"]]
+        _print(title, found, with_meanings=len(with_options) == 1)
         if title == "executors":
-            _print_executors(components)
+            _print_executors(found)
     return 0
 
 
 def _components(group: str, folders: Sequence[str]) -> Components:
     """The components of a group, and its configuration files."""
-    from structnet.config.composing import presets
-    from structnet.config.groups import GROUPS, executors, groups
-
     if group == "executor":
-        return executors()
+        return components()[group]
     files = {name: {"doc": doc, "options": {}} for name, doc in presets(group, folders).items()}
-    return {**groups()[group], **files} if group in GROUPS else files
+    return {**components().get(group, {}), **files}
 
 
 def _group(word: str, folders: Sequence[str]) -> str:
@@ -97,8 +97,6 @@ def _print(title: str, components: Components, with_meanings: bool) -> None:
 
 def _print_executors(executors: Components) -> None:
     """Print what each executor can do: one column per executor, one row per feature."""
-    from structnet.execute.executor import FEATURES
-
     rows = [
         [feature, *("yes" if feature in about["takes"] else "" for about in executors.values())]
         for feature in FEATURES

@@ -114,6 +114,9 @@ def _command(words: list[str]) -> int:
     command = commands.find(name)
     if command is None:
         raise ValueError(_unknown(name, words))
+    # What follows -- is for the command alone.
+    at = words.index("--") if "--" in words else len(words)
+    words, rest = words[:at], words[at:]
     if any(word in HELP_FLAGS for word in words):
         print(command.help, end="")
         return 0
@@ -125,7 +128,7 @@ def _command(words: list[str]) -> int:
     for plugin in take_values(words, "--plugin"):
         load_file(plugin)
     with silence() if take_flag(words, "--quiet") else nullcontext():
-        return run(words) or 0
+        return run([*words, *rest]) or 0
 
 
 def _unknown(name: str, words: Sequence[str]) -> str:

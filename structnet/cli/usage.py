@@ -28,6 +28,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet push run=DIR to=OWNER/NAME [--private]            share a trained run on a hub
   structnet pull from=OWNER/NAME[@REVISION] out=DIR           get a run that was shared
   structnet list [GROUP [NAME]]                               components, their options, choices
+  structnet completion SHELL --install                        complete words in bash, zsh or fish
   structnet help COMMAND                                      all arguments of a command
 
 Groups: task, topology, cell, net, readout, head, trainer, experiment, debug. Without arguments,
@@ -128,6 +129,17 @@ structnet list [GROUP [NAME]]: components, with default, type and meaning of the
   --config-dir D  a folder with your own configuration files
   --plugin FILE   a Python file that registers your own components; may be repeated
   --traceback     show where an error came from
+
+What is shown is kept in the folder STRUCTNET_CACHE (~/.cache/structnet) until a package is
+installed or removed, or a file of a plugin changes.
+""",
+    "completion": """\
+structnet completion SHELL [--install]: complete commands, components, options, choices, paths
+
+  SHELL           bash, zsh or fish
+  --install       write the script below the home folder, and for bash and zsh a line into
+                  .bashrc or .zshrc that reads it; otherwise the script is printed
+  --traceback     show where an error came from
 """,
 }
 
@@ -156,4 +168,5 @@ FLAGS = {
     "push": ("--private", *EVERYWHERE),
     "pull": EVERYWHERE,
     "list": ("--json", "--config-dir", *EVERYWHERE),
+    "completion": ("--install", "--breaks", *EVERYWHERE),
 }

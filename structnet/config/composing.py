@@ -5,10 +5,8 @@ Hydra's launchers, callbacks and job directories, which can name code to run, ar
 result is plain data, checked against the registries.
 """
 
-import re
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from structnet.config.groups import (
     names_of,
     options_of,
 )
+from structnet.config.presets import conf
 from structnet.config.source import search_path
 from structnet.config.typed import (
     Word,
@@ -48,10 +47,8 @@ from structnet.run.needs import missing, warn_of_others
 from structnet.run.plain import refuse_functions
 from structnet.run.run import saved_config
 from structnet.run.saved import renamed
-from structnet.system.reading import read_text
 
 REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-SENTENCE_END = re.compile(r"(?<=[.?!])(?<!al\.) (?=[A-Z])")
 
 
 def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
@@ -65,7 +62,7 @@ def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]
     """
     _fill_store()
     typed = parse(words)
-    with initialize_config_dir(_conf(), version_base="1.3"):
+    with initialize_config_dir(conf(), version_base="1.3"):
         chosen = _chosen(typed, folders)
         config = _load(chosen, folders)
         for word in chosen.values():
@@ -124,30 +121,11 @@ def override(
     return changed
 
 
-def presets(group: str, folders: Sequence[str] = ()) -> dict[str, str]:
-    """Configuration files of a group, in conf/ and in the user's folders: name -> description."""
-    found = {}
-    for folder in (_conf(), *folders):
-        for file in sorted(filter(Path.is_file, Path(folder, group).glob("*.yaml"))):
-            lines = read_text(file).splitlines()
-            about = [line.lstrip("# ") for line in lines if re.match(r"# [^@]", line)]
-            about = [line for line in about if not line.startswith("structnet ")]
-            found[file.stem] = SENTENCE_END.split(" ".join(about), 1)[0]
-    return found
-
-
 def find_option(name: str) -> str | None:
     """The group, or the option of the default configuration, that a name probably stands for."""
     if name in (*GROUPS, *PRESETS):
         return name
     return elsewhere(compose([]), name)
-
-
-def _conf() -> str:
-    spec = find_spec("structnet.conf")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("structnet.conf is missing; install structnet again")
-    return str(Path(spec.submodule_search_locations[0]).absolute())
 
 
 def _folder(name: str) -> Path:

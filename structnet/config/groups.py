@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from structnet import registry
-from structnet.execute.executor import FEATURES, find
+from structnet.execute.executor import find
+from structnet.execute.features import FEATURES
 from structnet.registry.meanings import first_line, meanings
 from structnet.registry.option_types import choices, fits, type_name
 from structnet.registry.signature import REQUIRED, check_options, known_options

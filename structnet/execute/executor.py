@@ -17,23 +17,9 @@ from structnet.cell.base import Cell
 from structnet.cell.call import States
 from structnet.cell.frame import first_parameter
 from structnet.cell.hooks import compute_weights
+from structnet.execute.features import FEATURES
 from structnet.registry.suggest import did_you_mean
 from structnet.topology.plan import Plan
-
-# What a layer may need of an executor, and its name in messages.
-FEATURES = {
-    "states": "states of every node",
-    "edges": "edge features",
-    "dropout": "recurrent_dropout",
-    "zoneout": "zoneout",
-    "weight_drop": "weight_drop",
-    "truncate": "truncate",
-    "windows": "save='windows'",
-    "recompute": "save='recompute'",
-    "transforms": "transformations of torch.func (vmap, grad, jvp, jacrev) and forward-mode "
-    "derivatives",
-    "finals": "final states",
-}
 
 
 class Masks(NamedTuple):

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from structnet.cell.call import States, call, edges_of
 from structnet.cell.frame import Frame, first_parameter
-from structnet.execute.executor import FEATURES, Executor, Pass
+from structnet.execute.executor import Executor, Pass
+from structnet.execute.features import FEATURES
 
 
 class Reference(Executor):

@@ -9,7 +9,6 @@ import ctypes
 import json
 import os
 import platform
-import stat
 import sys
 import sysconfig
 from collections.abc import Hashable, Mapping
@@ -26,13 +25,11 @@ from structnet.cell.hooks import has_hooks, replaced_methods
 from structnet.execute.compiled.fingerprint import key_of
 from structnet.execute.compiled.finished import Finished, as_json
 from structnet.execute.compiled.self_contained import APART, OURS, is_of_library
+from structnet.system.cache import folder
 from structnet.system.files import write_bytes
 
 if TYPE_CHECKING:
     from structnet.execute.compiled.program import Program
-
-# Where programs are kept; nowhere, if it is set to nothing.
-VARIABLE = "STRUCTNET_CACHE"
 
 # The modules whose functions a program is traced through or made by.
 CALLED = ("structnet.cell.", "structnet.execute.")
@@ -97,32 +94,6 @@ def save(name: str, program: "Program", learns: bool) -> None:
 
 def _entry(place: Path, name: str, learns: bool) -> Path:
     return place / f"{name}{'-learns' if learns else ''}.json"
-
-
-def folder() -> Path | None:
-    """The user's own folder of programs; None where others may write, or it can't be made."""
-    named = os.environ.get(VARIABLE)
-    if named == "" or not hasattr(os, "getuid"):
-        return None
-    try:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        place = Path(named or Path(home) / "structnet").resolve()
-        for one in (*reversed(place.parents), place):
-            one.mkdir(exist_ok=True, mode=0o700)
-        return place if _is_own(place) else None
-    # Path.home raises RuntimeError where there is none.
-    except (OSError, RuntimeError):
-        return None
-
-
-def _is_own(place: Path) -> bool:
-    """Whether nobody else can put anything into a folder, or another in its place."""
-    others = stat.S_IWGRP | stat.S_IWOTH
-    found = [one.stat() for one in (place, *place.parents)]
-    # In a sticky folder, such as /tmp, everyone replaces only what is theirs.
-    above = all(not one.st_mode & others or one.st_mode & stat.S_ISVTX for one in found[1:])
-    by_us = all(one.st_uid in (0, os.getuid()) for one in found)
-    return above and by_us and not found[0].st_mode & others
 
 
 def _keep(place: Path, library: Path) -> str:

@@ -1,0 +1,122 @@
+"""completion: what completes the words of a shell's command line, and its installation."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from structnet.cli.candidates import candidates
+from structnet.system.files import write_bytes
+from structnet.system.words import take_flag
+
+BASH = """\
+# Completes the words of structnet in bash.
+_structnet() {
+    local IFS=$'\\n'
+    compopt -o nospace 2>/dev/null
+    COMPREPLY=($(structnet completion bash --breaks "$COMP_WORDBREAKS" -- \
+"${COMP_LINE:0:COMP_POINT}" 2>/dev/null))
+}
+complete -F _structnet structnet
+"""
+ZSH = """\
+# Completes the words of structnet in zsh.
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+_structnet() {
+    local line
+    local -a found said
+    for line in "${(@f)$(structnet completion zsh -- \
+"${(@Q)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)}"; do
+        [[ -n $line ]] && found+=("${line%%$'\\t'*}") && said+=("${line/$'\\t'/  }")
+    done
+    compadd -Q -S '' -l -d said -a found
+}
+compdef _structnet structnet
+"""
+FISH = """\
+# Completes the words of structnet in fish.
+function __structnet_words
+    set -l words (commandline -opc) (commandline -ct)
+    structnet completion fish -- $words[2..] 2>/dev/null
+end
+complete -c structnet -f -a '(__structnet_words)'
+"""
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+# Where each shell looks when it starts, and the line that it needs there; fish needs none.
+STARTS = {"bash": ".bashrc", "zsh": ".zshrc"}
+
+
+def run(words: list[str]) -> int:
+    asked = "--" in words
+    typed = words[words.index("--") + 1 :] if asked else []
+    words = words[: words.index("--")] if asked else words
+    breaks = words[words.index("--breaks") + 1] if "--breaks" in words else ""
+    install = take_flag(words, "--install")
+    if not words or words[0] not in SCRIPTS or (len(words) > 1 and not asked):
+        raise ValueError(
+            f"completion of which shell? Write one of {', '.join(SCRIPTS)}, and --install to have "
+            "it read when the shell starts"
+        )
+    shell = words[0]
+    if asked:
+        print("\n".join(_answers(shell, typed, breaks)))
+    elif install:
+        _install(shell)
+    else:
+        print(SCRIPTS[shell], end="")
+    return 0
+
+
+def _answers(shell: str, typed: Sequence[str], breaks: str) -> list[str]:
+    """The lines that a shell reads its candidates from."""
+    if shell != "bash":
+        found = candidates(typed)
+        if shell == "fish":
+            return [_line(one.word.rstrip(" "), one.meaning) for one in found]
+        return [_line(_escaped(one.word), one.meaning) for one in found]
+    words = typed[0].split(" ")[1:] if typed else [""]
+    words = [word for word in words[:-1] if word] + words[-1:]
+    last = words[-1] if words else ""
+    # Bash replaces what follows the last sign that parts words for it.
+    kept = max((last.rfind(sign) for sign in breaks if sign in "=:"), default=-1) + 1
+    return [_escaped(one.word)[kept:] for one in candidates(words)]
+
+
+def _line(word: str, meaning: str) -> str:
+    return f"{word}\t{meaning}" if meaning else word
+
+
+def _escaped(word: str) -> str:
+    """A word as it is typed, with a space at its end where it has one."""
+    whole = word.endswith(" ")
+    typed = re.sub(r"([^\w@%+=:,./~-])", r"\\\1", word.removesuffix(" "))
+    return f"{typed} " if whole else typed
+
+
+def _install(shell: str) -> None:
+    """Write the script, and a line that reads it into the file that the shell starts with."""
+    home = Path.home()
+    if shell == "fish":
+        path = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "fish/completions"
+        path = path / "structnet.fish"
+    else:
+        path = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share") / "structnet"
+        path = path / f"completion.{shell}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, SCRIPTS[shell].encode())
+    print(f"wrote {path}")
+    if shell in STARTS:
+        _read_at_start(home / STARTS[shell], path)
+    print(f"new shells of {shell} complete the words of structnet")
+
+
+def _read_at_start(start: Path, script: Path) -> None:
+    line = f"source '{script}'"
+    text = start.read_text() if start.exists() else ""
+    if line in text.splitlines():
+        return
+    ended = text if not text or text.endswith("\n") else f"{text}\n"
+    # Not replaced, as it may be a link to a file that is kept elsewhere.
+    with start.open("a") as file:
+        file.write(f"{'' if ended == text else chr(10)}# Completion of structnet.\n{line}\n")
+    print(f"added to {start}: {line}")

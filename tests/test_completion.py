@@ -1,0 +1,152 @@
+"""What a shell offers to complete a command line, and the scripts that ask for it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import call, refused
+
+from structnet.cli import COMMANDS
+from structnet.cli.candidates import candidates
+
+
+def offered(line):
+    """The words that the last one of a line can become."""
+    return [one.word for one in candidates(line.split(" ")[1:])]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("runs/a", "runs/b", "mine"):
+        Path(name).mkdir(parents=True)
+        Path(name, "config.yaml").write_text("")
+    Path("mine/config.json").write_text('{"task": {"name": "sst"}}')
+    Path("data").mkdir()
+    Path("data/my file.csv").write_text("")
+    Path("data/.hidden").write_text("")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("structnet tr", ["train "]),
+        ("structnet help di", ["diagnose "]),
+        ("structnet train to", ["topology=", "topology."]),
+        ("structnet train --j", ["--jobs "]),
+        ("structnet train topology=bi", ["topology=bichain", "topology=bidiagonal"]),
+        ("structnet train -m topology=tree,ro", ["topology=tree,row"]),
+        ("structnet train task=sst task.bi", ["task.binary="]),
+        ("structnet train task=sst task.binary=", ["task.binary=true", "task.binary=false"]),
+        ("structnet train topology.dir", ["topology.direction="]),
+        ("structnet train cell.drop_gate=", ["cell.drop_gate=input", "cell.drop_gate=forget",
+                                             "cell.drop_gate=output", "cell.drop_gate=null"]),
+        ("structnet train experiment=treel", ["experiment=treelstm_sst"]),
+        ("structnet train task=nothing task.", []),
+        ("structnet train task.root=da", ["task.root=data/"]),
+        ("structnet train task.root=data/", ["task.root=data/my file.csv "]),
+        ("structnet train --plugin data/", ["data/my file.csv "]),
+        ("structnet bench cell=indr", ["cell=indrnn"]),
+        ("structnet list hea", ["head "]),
+        ("structnet list cell lst", ["lstm "]),
+        ("structnet test run=", ["run=data/", "run=mine ", "run=runs/", "run=runs/a ",
+                                 "run=runs/b "]),
+        ("structnet test run=runs/", ["run=runs/a ", "run=runs/b "]),
+        ("structnet test run=mine task.bi", []),
+        ("structnet predict run=mine pa", ["path="]),
+        ("structnet predict run=mine path=data/.h", ["path=data/.hidden "]),
+        ("structnet nothing wo", []),
+    ],
+)  # fmt: skip
+def test_words_are_completed(line, words):
+    assert offered(line) == words
+
+
+def test_all_commands_and_flags_are_offered():
+    assert offered("structnet ") == [*(f"{name} " for name in COMMANDS), "help "]
+    assert {"--json ", "--help "} <= {*offered("structnet runs -")}
+    about = {one.word: one.meaning for one in candidates(["he"]) + candidates(["li"])}
+    assert about["list "] == "components, with default, type and meaning of their options"
+
+
+def test_a_run_s_options_are_offered_where_it_is_typed():
+    assert "task.binary=" in offered("structnet train run=mine task.b")
+    assert "task.habits=" in offered("structnet train run=runs/a task.h")
+
+
+def test_bash_gets_what_follows_the_sign_that_parts_words():
+    line = "structnet train task=sst task.binary=t"
+    ask = ("completion", "bash", "--breaks", " =:", "--", line)
+    assert call(*ask).out == "true\n"
+    ask = ("completion", "bash", "--breaks", " ", "--", line)
+    assert call(*ask).out == "task.binary=true\n"
+    ask = ("completion", "bash", "--breaks", " =", "--", "structnet train task.root=data/")
+    assert call(*ask).out == "data/my\\ file.csv \n"
+    # Flags that are typed are none of the command that completes them.
+    for typed in ("structnet train --plugin data/ ta", "structnet train --help ta"):
+        assert call("completion", "bash", "--", typed).out.startswith("task=\n")
+
+
+def test_other_shells_get_meanings():
+    out = call("completion", "zsh", "--", "list", "cell", "lstm").out
+    assert out.startswith("lstm \t") and len(out.splitlines()) == 1
+    out = call("completion", "fish", "--", "train", "task.root=data/").out
+    assert out == "task.root=data/my file.csv\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_scripts_are_installed_once(shell, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    start = home / f".{shell}rc"
+    if shell != "fish":
+        start.write_text("alias a=b")
+    first, second = (call("completion", shell, "--install") for _ in range(2))
+    assert first.status == second.status == 0, first.err
+    script = call("completion", shell).out
+    (written,) = (*home.rglob("structnet.fish"), *home.rglob("completion.*"))
+    assert written.read_text() == script and str(written) in first.out
+    if shell == "fish":
+        assert not start.exists()
+    else:
+        expected = f"alias a=b\n# Completion of structnet.\nsource '{written}'\n"
+        assert start.read_text() == expected
+        assert "added to" in first.out and "added to" not in second.out
+
+
+def test_shells_that_are_not_known_are_named():
+    for words in ((), ("csh",), ("bash", "zsh")):
+        assert "Write one of bash, zsh, fish" in refused("completion", *words)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_scripts_complete_in_their_shells(shell, tmp_path):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    (tmp_path / "script").write_text(call("completion", shell).out)
+    (tmp_path / "bin").mkdir()
+    command = tmp_path / "bin" / "structnet"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m structnet.cli.main "$@"\n')
+    command.chmod(0o755)
+    typed = "structnet train task=sst task.bi"
+    lines = {
+        "bash": f"source ./script; COMP_WORDBREAKS=' ='; COMP_LINE='{typed}'; "
+        f'COMP_POINT={len(typed)}; _structnet; echo "${{COMPREPLY[@]}}"',
+        # Compdef and compadd are those of the line editor: here they print.
+        "zsh": "compdef() { }; source ./script; compadd() { print -- $found }; "
+        f"words=({typed}); CURRENT=4; PREFIX=task.bi; _structnet",
+        "fish": f"source ./script; complete -C '{typed}'",
+    }
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [shell, "-c", lines[shell]], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PATH": path, "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.split("\t")[0].strip() == "task.binary=", done.stderr
