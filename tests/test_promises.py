@@ -433,6 +433,8 @@ def test_a_command_of_the_readme_works(traced, line, tmp_path, monkeypatch):
         if not (tmp_path / folder).exists():
             shutil.copytree(code_folder(), tmp_path / folder)
     monkeypatch.chdir(tmp_path)
+    # What is installed for a shell is installed there.
+    monkeypatch.setenv("HOME", str(tmp_path))
     if command == "train":
         train_as_told(words)
         return
