@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from structnet.data.mixed import Mixed as Mixed
     from structnet.data.node_loader import node_loader as node_loader
     from structnet.data.regression import Regression as Regression
+    from structnet.data.spelled import Spelled as Spelled
     from structnet.data.splits import Splits as Splits
     from structnet.data.task import Task as Task
     from structnet.data.transitions import Transitions as Transitions
@@ -107,6 +108,7 @@ _HOME = {
     "Scores": "structnet.nn.head",
     "Sizes": "structnet.nn.sizes",
     "Spec": "structnet.execute.executor",
+    "Spelled": "structnet.data.spelled",
     "Splits": "structnet.data.splits",
     "Stepper": "structnet.nn.stepper",
     "Sweep": "structnet.execute.sweep",

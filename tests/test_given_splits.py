@@ -155,7 +155,7 @@ def test_each_sample_is_tested_in_one_of_the_folds(case):
     assert set(tested.values()) == {1} and len(tested) == COUNT
     for found in folds:
         assert found["validation"] and len(sum(found.values(), Counter())) == COUNT
-    with pytest.raises(ValueError, match=r"task.folds are drawn, and the test split is given"):
+    with pytest.raises(ValueError, match=r"^task.folds=4 draws the test split, which is given"):
         load(task, train=train, test=held_out, folds=4)
     with pytest.raises(ValueError, match=r"at least 30 are needed for train.* in 30 folds"):
         load(task, train=train, folds=30)
@@ -168,6 +168,8 @@ def test_paths_that_do_not_go_together_are_refused(case):
         load(task, root=path, train=path)
     with pytest.raises(ValueError, match=r"task.test is given without task.train=PATH"):
         load(task, test=path)
+    with pytest.warns(sn.DataWarning, match="task.train and task.test are both"):
+        load(task, train=path, test=path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load(task, train=f"{path}/nowhere")
     for options in ({"folds": 1}, {"folds": 3, "fold": 3}, {"fold": 1}):
@@ -216,7 +218,7 @@ def test_files_of_texts_are_dealt_into_folds(tmp_path):
 def test_corpora_with_given_splits_have_no_folds(tmp_path):
     for name in ("train", "valid", "test"):
         (tmp_path / f"{name}.txt").write_text("some text\n")
-    with pytest.raises(ValueError, match="folds are drawn, and the test split is given"):
+    with pytest.raises(ValueError, match=r"task.folds=3 draws the test split, which is given"):
         texts(root=str(tmp_path), folds=3)
     with pytest.raises(ValueError, match="folds are for images of your own"):
         sn.tasks.create("captions", folds=3).find()

@@ -60,9 +60,8 @@ def test_a_table_is_trained_on_predicted_and_tested(file, tmp_path):
     assert call("test", f"run={run}").status == 0
     lacking = write_csv(tmp_path / "lacking.csv", [row[:2] for row in visits(3)], HEAD[:2])
     status, _, err = call("predict", f"run={run}", f"path={lacking}")
-    assert status == 2 and "lacking.csv lacks the columns 'drug', 'pulse'" in err.replace(
-        "'pulse', 'drug'", "'drug', 'pulse'"
-    )
+    said = "lacking.csv lacks 'drug', 'pulse', which the net was trained on: add them"
+    assert status == 2 and said in err.replace("'pulse', 'drug'", "'drug', 'pulse'")
 
 
 def test_objects_of_json_are_sequences(file, tmp_path):
@@ -82,7 +81,7 @@ def test_objects_of_json_are_sequences(file, tmp_path):
     assert np.array_equal(sample.condition, same.condition)
     with pytest.raises(ValueError, match=r'request, line 1: expected ."steps"'):
         known.read_record({"steps": []}, place, CHAIN)
-    with pytest.raises(ValueError, match="request lacks the columns 'drug' that the net"):
+    with pytest.raises(ValueError, match=r"request lacks 'drug', which the net was .*: add it"):
         known.read_record({"age": 3, "steps": [{"minute": 1, "pulse": 70}]}, place, CHAIN)
 
 

@@ -100,7 +100,7 @@ def test_a_tree_a_hundred_thousand_deep_is_read(tmp_path):
         ('{"parent": [-1, 0], "nodes": [{"w": 1}]}', "1 nodes and 2 parents"),
         ('{"parent": [-1, 0], "w": [1]}', "w has 1 values for 2 nodes"),
         ('{"nodes": [{"id": 1}, {"id": "1"}]}', "nodes 0 and 1 have the same id '1'"),
-        ('{"nodes": [{"id": 1}, {"id": 2, "parent": 7}]}', "the parent of node 1 is 7"),
+        ('{"nodes": [{"id": 1}, {"id": 2, "parent": 7}]}', "the parent of node '2' is 7"),
         ('{"nodes": []}', "nodes is a list of 0 values"),
         ('{"children": 3}', "children of node 0 is 3, expected a list"),
         ('{"children": ["a"]}', "a child of node 0 is 'a', expected an object"),

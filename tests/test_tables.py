@@ -199,7 +199,9 @@ def test_numbers_with_a_mistake_among_them_are_refused_by_row(tmp_path):
 def test_columns_of_new_data_are_those_of_training(tmp_path):
     table = table_in(tmp_path, ROWS)
     schema = Schema.learn(table, all_rows(table), ["pulse", "drug", "when"], {})
-    with pytest.raises(ValueError, match=r"b\.csv lacks the columns 'drug', 'when' that the net"):
+    with pytest.raises(
+        ValueError, match=r"b\.csv lacks 'drug', 'when', which the net was .*: add them"
+    ):
         schema.encode(table_in(tmp_path, "pulse\n1\n", "b.csv"))
     other = table_in(tmp_path, "pulse,drug,when\nfast,x,2024-01-01\n", "b.csv")
     with pytest.raises(
@@ -332,9 +334,11 @@ def test_splits_are_named_in_several_ways():
 def test_folds_that_are_none_are_refused():
     with pytest.raises(ValueError, match=r"task\.folds is at least 2, got 1"):
         Folds(1)
-    for fold, count in ((3, 3), (-1, 3), (1, None)):
-        with pytest.raises(ValueError, match=r"task\.fold is from 0 to below task\.folds, got"):
-            Folds(count, fold)
+    for fold in (3, -1):
+        with pytest.raises(ValueError, match=rf"task\.fold is from 0 to 2 with .*=3, got {fold}"):
+            Folds(3, fold)
+    with pytest.raises(ValueError, match=r"task\.fold=1 is one of task\.folds=N: set it as well"):
+        Folds(None, 1)
 
 
 @pytest.mark.parametrize(
@@ -449,3 +453,43 @@ def test_categories_that_training_does_not_know_are_told(tmp_path, recwarn):
     message = r"b\.csv, line 3: column 'c' has 'z', and 2 of its 3 values are none that training"
     with pytest.warns(sn.DataWarning, match=message):
         schema.warn_of_unknown(table_in(tmp_path, "c,d\nx,u\nz,v\nz,v\n", "b.csv"))
+
+
+def test_local_days_stay_the_days_that_they_are(tmp_path):
+    days = pd.date_range("2024-03-29", periods=5, tz="Europe/Berlin")
+    expected = pd.date_range("2024-03-29", periods=5).to_numpy()
+    assert (read_table(pd.DataFrame({"day": days})).columns["day"] == expected).all()
+    path = tmp_path / "a.csv"
+    path.write_text("day\n" + "".join(f"{day.isoformat()}\n" for day in days))
+    assert (read_table(path).columns["day"] == expected).all()
+    # Other times are those of UTC, which has no clocks that change.
+    hours = days + pd.Timedelta(hours=1)
+    assert read_table(pd.DataFrame({"t": hours})).columns["t"].tolist() == [
+        one.tz_convert("UTC").tz_localize(None).to_pydatetime() for one in hours
+    ]
+
+
+def test_numbers_of_json_are_spelled_as_names(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"code": "V58"}\n{"code": 250.00}\n{"code": 401.9}\n{"code": 7}\n')
+    assert read_table(path).names("code").tolist() == ["V58", "250.00", "401.9", "7"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "frame"])
+def test_columns_that_options_name_have_to_be_there(tmp_path, suffix):
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+    source = tmp_path / f"t.{suffix}"
+    if suffix == "csv":
+        frame.to_csv(source, index=False)
+    else:
+        frame.to_json(source, orient="records", lines=True)
+    table = read_table(frame if suffix == "frame" else source, ("b",))
+    assert list(table.columns) == ["a"] and set(table.ignored) == {"b"}
+    table.refuse_unknown({"task.ignore": ["b"], "task.numbers": ["a"]})
+    with pytest.raises(ValueError, match=r"no column 'c', but 'a'; add it, or set task\.ignore to"):
+        table.refuse_unknown({"task.ignore": ["b", "c"]})
+
+
+def test_a_number_that_is_always_the_same_says_so():
+    table = table_of([{"a": 5.0}] * 4, "it", range(4))
+    assert Schema.learn(table, np.arange(4), ["a"], {}).rows()[0][2] == "always 5"

@@ -133,7 +133,7 @@ def test_files_that_do_not_fit_are_named(pairs):
         change(pairs / f"test.{language}", lambda lines: lines[:2])
     few = {"source": "pairs/test.de", "target": "pairs/test.en"}
     assert "has 2 sentences with a translation" in refusal(**few)
-    with pytest.raises(ValueError, match="'subwords' is more than 256, got 9"):
+    with pytest.raises(ValueError, match="'subwords' must be more than 256, got 9"):
         sn.tasks.create("translation", subwords=9)
 
 

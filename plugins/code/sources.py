@@ -74,7 +74,7 @@ def split_files(given: Mapping[str, Path], folds: Folds = NO_FOLDS) -> dict[str,
         folds: into which files are divided.
     """
     paths = dict(given) or {"all": standard_library()}
-    below, missing = to_draw(paths)
+    below, missing = to_draw(paths, folds)
     files = python_files(below)
     order = np.random.default_rng(0).permutation(len(files)).tolist()
     try:

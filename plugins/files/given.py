@@ -1,5 +1,7 @@
 """Options of tasks that read a user's files: what is split, or a file for each split."""
 
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,6 +57,7 @@ class GivenSplits(sn.Task):
         found = {name: Path(path).expanduser() for name, path in given.items()}
         for name, path in found.items():
             self.check_path(path, "root" if name == "all" else name)
+        _warn_of_same(found)
         return found
 
     def check_path(self, path: Path, option: str) -> None:
@@ -70,3 +73,15 @@ class GivenSplits(sn.Task):
                 raise ValueError(
                     f"{name}={path} and {option}={value} are both given: take one of them"
                 )
+
+
+def _warn_of_same(found: Mapping[str, Path]) -> None:
+    """A DataWarning for another split that is the file or folder of the training split."""
+    for split in ("validation", "test"):
+        if {"train", split} <= found.keys() and found["train"].resolve() == found[split].resolve():
+            warnings.warn(
+                f"task.train and task.{split} are both {found[split]}: figures are those of what "
+                "was trained on, and not of new data",
+                sn.DataWarning,
+                stacklevel=2,
+            )

@@ -30,13 +30,22 @@ class Folds:
     def __post_init__(self) -> None:
         if self.count is not None and self.count < 2:
             raise ValueError(f"task.folds is at least 2, got {self.count}")
-        if not 0 <= self.fold < (self.count or 1):
-            raise ValueError(f"task.fold is from 0 to below task.folds, got {self.fold}")
+        if self.count is None:
+            if self.fold:
+                raise ValueError(f"task.fold={self.fold} is one of task.folds=N: set it as well")
+        elif not 0 <= self.fold < self.count:
+            raise ValueError(
+                f"task.fold is from 0 to {self.count - 1} with task.folds={self.count}, got "
+                f"{self.fold}"
+            )
 
     def refuse_given(self, missing: Sequence[str]) -> None:
         """ValueError for folds of data whose test split is not among those that are missing."""
         if self.count is not None and "test" not in missing:
-            raise ValueError("task.folds are drawn, and the test split is given: leave one out")
+            raise ValueError(
+                f"task.folds={self.count} draws the test split, which is given (by task.test, by "
+                "the files' names or by the corpus): leave out one of them"
+            )
 
     def least(self, missing: Sequence[str]) -> int:
         """How many parts there have to be for every split to have one, whichever the fold."""
@@ -54,10 +63,15 @@ class Folds:
 NO_FOLDS = Folds()
 
 
-def to_draw(given: dict[str, Whole]) -> tuple[Whole, list[str]]:
-    """What splits are drawn from, `all` or `train`, which is taken out of `given`; and which."""
+def to_draw(given: dict[str, Whole], folds: Folds = NO_FOLDS) -> tuple[Whole, list[str]]:
+    """What splits are drawn from, `all` or `train`, which is taken out of `given`; and which.
+
+    ValueError for folds where the test split is given.
+    """
     rest = given.pop("all" if "all" in given else "train")
-    return rest, [split for split in ("test", "validation") if split not in given]
+    missing = [split for split in ("test", "validation") if split not in given]
+    folds.refuse_given(missing)
+    return rest, missing
 
 
 def deal(
@@ -68,10 +82,8 @@ def deal(
     The first tenth, and at least one, is the first missing split's, the next one the next one's.
     With folds, one of them is the test split, and tenths are those of the rest.
 
-    ValueError, which the caller begins with whose parts they are, for too few of them; and for
-    folds where the test split is given.
+    ValueError, which the caller begins with whose parts they are, for too few of them.
     """
-    folds.refuse_given(missing)
     if len(order) < (least := folds.least(missing)):
         needed = f"train, {', '.join(missing)}" if missing else "train"
         folded = f" in {folds.count} folds" if folds.count else ""

@@ -56,7 +56,12 @@ def _of_lines(path: Path) -> Iterator[tuple[Place, Any]]:
 
 def _of_line(place: Place, text: str) -> Iterator[tuple[Place, Any]]:
     try:
-        yield place, json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
+        yield (
+            place,
+            json.loads(
+                text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=sn.Spelled
+            ),
+        )
     except RecursionError:
         # Deeper than Python's own reader goes.
         yield from _parsed(place.path, text, place.line)

@@ -153,7 +153,7 @@ def _parent(value: Any, node: int, ids: Mapping[str, int] | None, count: int, pl
     """The number of a parent, -1 for the root."""
     if value is None or (value == -1 and not isinstance(value, bool)):
         return -1
-    key = f"the parent of node {node}"
+    key = f"the parent of node {node if ids is None else repr([*ids][node])}"
     if ids is not None:
         at = ids.get(id_of(value, place, key))
         if at is None:

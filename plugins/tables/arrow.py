@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import structnet as sn
 from structnet.plugins.tables.table import Table, refuse_large
-from structnet.plugins.tables.values import LARGEST, timed
+from structnet.plugins.tables.values import LARGEST, are_days, timed
 
 # What pandas calls the index of a frame in Arrow, where it has no name: it is no column.
 INDEX = re.compile(r"__index_level_\d+__")
@@ -79,7 +79,8 @@ def read_frame(frame: Any, ignore: Collection[str]) -> Table:
 
 def from_arrow(table: Any, path: str, ignore: Collection[str]) -> Table:
     """The table of one of Arrow, whose columns of texts are times or names."""
-    made = Table(path, {}, np.arange(1, len(table) + 1), "row")
+    left_out = {*map(str, table.column_names)}.intersection(ignore)
+    made = Table(path, {}, np.arange(1, len(table) + 1), "row", ignored=left_out)
     for at, name in enumerate(map(str, table.column_names)):
         if name in ignore or INDEX.fullmatch(name):
             continue
@@ -104,6 +105,11 @@ def _of_arrow(values: Any, path: str, name: str) -> NDArray[Any]:
         values, kind = values.cast(kind.value_type), kind.value_type
     if pa.types.is_null(kind):
         return np.full(len(values), np.nan)
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        local = compute.local_timestamp(values)  # pyright: ignore
+        times = local.cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
+        if are_days(times):
+            return times
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return values.cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
     if pa.types.is_boolean(kind):

@@ -20,8 +20,8 @@ def root_in_parts(task: OwnData) -> Path:
     given = task.find()
     if "all" not in given or task.data is not None:
         raise ValueError(
-            "task.lazy reads task.root in parts, and not files of splits or data in memory: write "
-            "a column that says the split, with task.split_column"
+            "task.lazy reads task.root in parts: leave it out for data in memory; in place of "
+            "files of splits write a column that says the split, task.split_column"
         )
     return Path(given["all"]).expanduser()
 

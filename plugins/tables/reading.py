@@ -34,6 +34,8 @@ def read_table(source: Any, ignore: Sequence[str] = ()) -> Table:
     path = Path(source).expanduser()
     if path.is_dir():
         return join_tables(str(path), [read_table(file, ignore) for file in table_files(path)])
+    if not path.exists():
+        raise FileNotFoundError(f"no file or folder {path}: give a table, or a folder of tables")
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
         sn.check_file(path)
@@ -89,7 +91,7 @@ def _read_separated(path: Path, tabs: bool, ignore: Sequence[str]) -> Table:
             )
         lines.append(line)
         values.append(row)
-    table = Table(str(path), {}, np.array(lines, np.int64))
+    table = Table(str(path), {}, np.array(lines, np.int64), ignored={*names}.intersection(ignore))
     for at, name in enumerate(names):
         if name not in ignore:
             table.read(name, [row[at] for row in values])
@@ -132,7 +134,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.text.strip():
             continue
         try:
-            found = json.loads(line.text)
+            found = json.loads(line.text, parse_float=sn.Spelled)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}, line {line.line}: not JSON: {error}") from error
         if not isinstance(found, dict):

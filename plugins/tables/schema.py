@@ -134,8 +134,9 @@ class Schema:
         lacking = [one.name for one in self.columns if one.name not in table.columns]
         if lacking:
             raise ValueError(
-                f"{table.path} lacks the columns {', '.join(map(repr, lacking))} that the net was "
-                f"trained on, it has {', '.join(map(repr, table.columns))}"
+                f"{table.path} lacks {', '.join(map(repr, lacking))}, which the net was trained "
+                f"on: add {'it' if len(lacking) == 1 else 'them'} (empty where missing) to "
+                f"{', '.join(map(repr, table.columns))}"
             )
         for one in self.columns:
             if one.is_number:
@@ -176,7 +177,8 @@ class Schema:
             (
                 one.name,
                 one.kind,
-                f"{one.mean:.4g} ± {one.deviation:.4g}" if one.kind == "number"
+                f"always {one.mean:.4g}" if one.kind == "number" and one.values == 1
+                else f"{one.mean:.4g} ± {one.deviation:.4g}" if one.kind == "number"
                 else "" if one.kind == "time" else f"{one.values:,} different",
                 f"{one.missing:.1%}" if one.missing else "none",
             )

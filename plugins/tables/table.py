@@ -26,6 +26,7 @@ class Table:
         files: the path of each row, where the rows come from several files.
         texts: how the values of some columns of numbers or times are spelled, str and None: a code
             250.00 keeps its noughts, whatever else stands in its column.
+        ignored: the columns that were left out.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Table:
     what: str = "line"
     files: Sequence[str] = field(default=())
     texts: dict[str, NDArray[Any]] = field(default_factory=dict)
+    ignored: Collection[str] = field(default=())
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -58,9 +60,20 @@ class Table:
         if name not in self.columns:
             raise ValueError(
                 f"{self.path} has no column {name!r}, but {', '.join(map(repr, self.columns))}; "
-                f"set {option} to one of these"
+                f"add it, or set {option} to one of these before training"
             )
         return self.columns[name]
+
+    def refuse_unknown(self, named: Mapping[str, Sequence[str]]) -> None:
+        """ValueError for a column that is named by an option, and is not there.
+
+        Arguments:
+            named: option -> the columns that it names.
+        """
+        for option, names in named.items():
+            for name in names:
+                if name not in self.ignored:
+                    self.column(name, option)
 
     def names(self, column: str, option: str | None = None) -> NDArray[Any]:
         """The values of a column as they are spelled: str, None where missing.
@@ -101,7 +114,8 @@ def table_of(
     """
     names = [name for name in dict.fromkeys(key for one in records for key in one)
              if name not in ignore]  # fmt: skip
-    table = Table(path, {}, np.asarray(lines, np.int64))
+    left_out = {key for one in records for key in one}.intersection(ignore)
+    table = Table(path, {}, np.asarray(lines, np.int64), ignored=left_out)
     for name in names:
         values = [one.get(name) for one in records]
         for row, value in enumerate(values):
@@ -126,7 +140,7 @@ def join_tables(folder: str, tables: Sequence[Table]) -> Table:
     texts = {name: np.concatenate([one.names(name) for one in tables]) for name in spelled}
     lines = np.concatenate([one.lines for one in tables])
     files = [file for one in tables for file in (one.files or [one.path] * len(one))]
-    return Table(folder, columns, lines, first.what, files, texts)
+    return Table(folder, columns, lines, first.what, files, texts, first.ignored)
 
 
 def _stacked(tables: Sequence[Table], name: str) -> NDArray[Any]:

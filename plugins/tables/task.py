@@ -100,6 +100,8 @@ class OwnData(GivenSplits, ClassesOrNumbers):
             **dict.fromkeys(categories, "category"),
             **dict.fromkeys(texts, "text"),
         }
+        named = {"numbers": numbers, "categories": categories, "texts": texts, "ignore": ignore}
+        self.columns_named = {f"task.{option}": tuple(some) for option, some in named.items()}
         self.ignore, self.split_column, self.group_column = tuple(ignore), split_column, group
         self.min_count, self.batches = min_count, batches
         if len(self.targets) > 1:
@@ -142,6 +144,7 @@ class OwnData(GivenSplits, ClassesOrNumbers):
         ValueError where nothing is given, or root and files of splits; FileNotFoundError.
         """
         if self.data is not None:
+            self.refuse_beside("data", "...")
             return {"all": self.data}
         if not (given := self.paths()):
             raise ValueError(

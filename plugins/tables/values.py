@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import structnet as sn
+
 # What stands for a value that is missing, beside an empty one.
 MISSING = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"}
 # Truths are spelled as JSON has them, whichever program wrote them.
@@ -84,6 +86,7 @@ def as_number(value: Any) -> float | None:
 
 def _times(values: Sequence[str | None]) -> NDArray[Any] | None:
     found = np.full(len(values), np.datetime64("NaT"), "datetime64[us]")
+    local = found.copy()
     for row, value in enumerate(values):
         if value is None:
             continue
@@ -94,13 +97,21 @@ def _times(values: Sequence[str | None]) -> NDArray[Any] | None:
             time = datetime.fromisoformat(value)
         except ValueError:
             return None
-        if (offset := time.utcoffset()) is not None:
-            time = time.replace(tzinfo=None) - offset
-        found[row] = time
-    return found
+        offset = time.utcoffset()
+        local[row] = time = time.replace(tzinfo=None)
+        found[row] = time if offset is None else time - offset
+    return local if are_days(local) else found
+
+
+def are_days(times: NDArray[Any]) -> bool:
+    """Whether all times are the beginnings of days."""
+    known = times[~np.isnat(times)]
+    return bool((known == known.astype("datetime64[D]")).all())
 
 
 def _spelled(value: float) -> str:
+    if isinstance(value, sn.Spelled):
+        return value.spelling
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

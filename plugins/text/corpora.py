@@ -153,9 +153,8 @@ def split_texts(
     ValueError, which calls them `name`, for too little text.
     """
     splits = dict(given)
-    rest, missing = to_draw(splits)
+    rest, missing = to_draw(splits, folds)
     texts = list(rest)
-    folds.refuse_given(missing)
     if not missing:
         drawn = {"train": join(texts)}
     elif len(texts) < folds.least(missing):

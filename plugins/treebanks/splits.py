@@ -52,7 +52,7 @@ def draw_trees(
 
     ValueError, naming the file, for too few trees.
     """
-    rest, missing = to_draw(given)
+    rest, missing = to_draw(given, folds)
     try:
         where = draw_splits([tree.text for tree in rest], missing, seed, folds)
     except ValueError as error:

@@ -17,7 +17,7 @@ from structnet.config.groups import (
     names_of,
     options_of,
 )
-from structnet.registry.option_types import fits, is_text, read, type_name
+from structnet.registry.option_types import fits, is_text, read, takes_lists, type_name
 from structnet.registry.signature import check_value
 from structnet.registry.suggest import close_to, did_you_mean
 from structnet.run.saved import RENAMED
@@ -206,7 +206,14 @@ def _check(word: Word, value: Any, kind: Any, what: str) -> None:
     try:
         check_value(value, kind, word.option, what, type_name)
     except ValueError as error:
-        raise ValueError(f"{error}{sweep_hint(word)}") from error
+        raise ValueError(f"{error}{_list_hint(word, kind) or sweep_hint(word)}") from error
+
+
+def _list_hint(word: Word, kind: Any) -> str:
+    """The end of an error about a list without brackets: how to write it; empty for other types."""
+    if not takes_lists(kind) or word.text.startswith("["):
+        return ""
+    return f": a list stands in brackets, '{word.key}=[{word.text}]'"
 
 
 def sweep_hint(word: Word) -> str:

@@ -11,7 +11,7 @@ def check_task(sizes: Sizes) -> None:
     if sizes.sees is not None:
         raise ValueError(
             "the task predicts the input of every node, which net 'stack' would show: take a "
-            f"net that hides it, one of {others}"
+            f"net that hides it, one of {others}, or another goal, as task.goal=class of images"
         )
     if sizes.condition is not None and type(sizes.condition) is not int:
         raise ValueError(

@@ -124,6 +124,11 @@ def choices(option_type: Any) -> list[Any]:
     return [*literals, None] if literals and type(None) in types else literals
 
 
+def takes_lists(option_type: Any) -> bool:
+    """Whether values are lists, or may be."""
+    return any(map(_is_list, _parted(option_type)[1]))
+
+
 def type_name(option_type: Any) -> str:
     """The type for a user of the command line: `int or null`, `"on" or "off"`, `[int,...]`."""
     literals, types = _parted(option_type)

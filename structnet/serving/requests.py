@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
+from structnet.data.spelled import Spelled
 from structnet.serving.work import Refused
 
 # For the page of the interface.
@@ -60,7 +61,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 def parse(body: bytes) -> list[Any]:
     """The records of a body: a list, or one of them; NotAccepted for what is no JSON."""
     try:
-        found = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+        found = json.loads(body.decode("utf-8"), parse_float=Spelled, parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise NotAccepted(400, f"the body is not UTF-8: byte {error.start} is wrong") from error
     except json.JSONDecodeError as error:

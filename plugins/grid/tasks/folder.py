@@ -108,7 +108,7 @@ class Images(GivenSplits, PictureTask):
                 f"{self._folder} gives splits, and has no images of train: add some, or give no "
                 "splits"
             )
-        rest, missing = to_draw(of)
+        rest, missing = to_draw(of, self.folds)
         order = np.random.default_rng(self.seed).permutation(rest).tolist()
         try:
             return of | deal(order, missing, self.folds, "images")

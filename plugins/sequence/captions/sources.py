@@ -109,7 +109,7 @@ def split_images(
     ValueError, naming the file, for too few images.
     """
     splits = dict(given)
-    images, missing = to_draw(splits)
+    images, missing = to_draw(splits, folds)
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     try:
         parts = deal(order, missing, folds, "images")

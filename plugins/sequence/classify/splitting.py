@@ -20,7 +20,7 @@ def split_texts(
     ValueError for fewer than two classes, and a class with too few texts to be split.
     """
     splits = {split: list(texts) for split, texts in given.items()}
-    rest, missing = to_draw(splits)
+    rest, missing = to_draw(splits, folds)
     classes = defaultdict(list)
     for text in rest:
         classes[text.label].append(text)

@@ -116,6 +116,8 @@ class Data:
 
         ValueError where no series is long enough to train on.
         """
+        if known is None:
+            table.refuse_unknown({"task.ignore": self.ignore})
         columns = columns_of(table, self.columns) if known is None else known.columns
         found = self._find(table, columns, known)
         layout = self._layout(found.frequency) if known is None else known.layout

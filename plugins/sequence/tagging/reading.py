@@ -79,7 +79,7 @@ def split_sentences(
     ValueError for too few sentences.
     """
     splits = {split: list(some) for split, some in given.items()}
-    rest, missing = to_draw(splits)
+    rest, missing = to_draw(splits, folds)
     try:
         where = draw_splits([one.text for one in rest], missing, seed, folds)
     except ValueError as error:

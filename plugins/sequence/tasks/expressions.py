@@ -72,7 +72,7 @@ class Expressions(GivenSplits, Transduction):
         """ValueError for an option out of range."""
         super().__init__(**options)
         if subwords <= BYTES:
-            raise ValueError(f"option 'subwords' is more than {BYTES}, got {subwords}")
+            raise ValueError(f"option 'subwords' must be more than {BYTES}, got {subwords}")
         if not 1 <= most_tokens <= MOST_TOKENS:
             raise ValueError(f"option 'most_tokens' is from 1 to {MOST_TOKENS}, got {most_tokens}")
         for name, value in (("limit", limit), ("min_count", min_count)):

@@ -166,6 +166,7 @@ class OwnSequences(OwnData):
     def _roles(self, table: Table) -> Roles:
         for name in self._of_splits:
             table.column(name, "task.split_column or task.group")
+        table.refuse_unknown(self.columns_named)
         return Roles.infer(table, self.id, self.order, self.targets)
 
     def _split(self, heads: Heads, roles: Roles, given: list[str]) -> NDArray[Any]:
@@ -209,7 +210,9 @@ class OwnSequences(OwnData):
     ) -> None:
         """Print what columns were taken for, as options, and what they hold."""
         roles = encoder.roles
-        order = "the order of rows" if roles.order is None else f"task.order={roles.order}"
+        times = [one.name for one in encoder.schema.columns if one.kind == "time"]
+        rows = f"the order of rows{f' (of times: task.order={times[0]})' if times else ''}"
+        order = rows if roles.order is None else f"task.order={roles.order}"
         target = ",".join(roles.target)
         print(
             f"task.id={roles.id}, {order}, task.target={target}, task.goal={roles.goal}, "

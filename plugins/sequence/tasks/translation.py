@@ -58,7 +58,7 @@ class Translation(GivenSplits, Transduction):
         """ValueError for an option out of range."""
         super().__init__(beam=beam, **options)
         if subwords <= BYTES:
-            raise ValueError(f"option 'subwords' is more than {BYTES}, got {subwords}")
+            raise ValueError(f"option 'subwords' must be more than {BYTES}, got {subwords}")
         if not 1 <= most_tokens <= MOST_TOKENS:
             raise ValueError(f"option 'most_tokens' is from 1 to {MOST_TOKENS}, got {most_tokens}")
         if limit is not None and limit < 1:

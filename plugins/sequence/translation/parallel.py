@@ -41,7 +41,7 @@ def find_files(given: Mapping[str, Path], source: str, target: str) -> Files:
         source, target: the languages, or two files.
     """
     if given and "all" not in given:
-        return {split: _beside(stem, source, target) for split, stem in given.items()}
+        return {split: _beside(split, stem, source, target) for split, stem in given.items()}
     named = [Path(one).expanduser() for one in (source, target)]
     if any(one.is_file() for one in named):
         for one in named:
@@ -60,7 +60,7 @@ def find_files(given: Mapping[str, Path], source: str, target: str) -> Files:
 def read_splits(files: Files, folds: Folds = NO_FOLDS) -> dict[str, list[Pair]]:
     """The pairs of every split; those of splits that are not given are dealt in random order."""
     found = {split: list(read_pairs(*some)) for split, some in files.items()}
-    pairs, missing = to_draw(found)
+    pairs, missing = to_draw(found, folds)
     order = range(len(pairs))
     if missing:
         order = np.random.default_rng(0).permutation(len(pairs))[::-1].tolist()
@@ -72,13 +72,18 @@ def read_splits(files: Files, folds: Folds = NO_FOLDS) -> dict[str, list[Pair]]:
     return found | {split: [pairs[at] for at in part[::back]] for split, part in parts.items()}
 
 
-def _beside(stem: Path, source: str, target: str) -> tuple[Path, Path]:
-    """The files in both languages; FileNotFoundError names one that is missing."""
+def _beside(split: str, stem: Path, source: str, target: str) -> tuple[Path, Path]:
+    """A split's files in both languages; FileNotFoundError names one that is missing."""
     found = []
     for language in (source, target):
         paths = [stem.with_name(f"{stem.name}.{language}{end}") for end in ("", ".gz")]
-        found.append(next((path for path in paths if path.is_file()), paths[0]))
-        sn.check_file(found[-1])
+        one = next((path for path in paths if path.is_file()), None)
+        if one is None:
+            raise FileNotFoundError(
+                f"no file {paths[0]}: task.{split} is the path of two files without their endings, "
+                f".{source} and .{target}, the languages of task.source and task.target"
+            )
+        found.append(one)
     return found[0], found[1]
 
 
