@@ -11,7 +11,7 @@ from commands import ROOT
 FOLDERS = (
     "__init__", "registry", "system", "topology", "data", "cell", "execute", "nn",
     "run", "sharing", "diagnosis", "distributed", "training", "export", "config", "fitting",
-    "serving", "study", "draw", "bench",
+    "serving", "study", "draw", "bench", "check",
     "cli", "__main__",
 )  # fmt: skip
 # Up to here a module imports only these when it is imported.

@@ -2,5 +2,5 @@
 
 COMMANDS = (
     "train", "runs", "test", "predict", "generate", "errors", "export", "serve", "diagnose", "draw",
-    "bench", "push", "pull", "list", "completion",
+    "bench", "push", "pull", "list", "check", "completion",
 )  # fmt: skip

@@ -18,7 +18,7 @@ from structnet.config.presets import conf, presets
 GROUPS = ("task", "topology", "cell", "net", "readout", "head", "trainer")
 FILES = ("experiment", "debug")
 # Commands whose words choose components, and those words of train that are no groups.
-CHOOSING = ("train", "bench", "draw")
+CHOOSING = ("train", "bench", "draw", "check")
 ALONE = {"seed=": "seed of the weights and of the order of samples", "run=": "directory of the run",
          "resume=": "a run, sweep or search to resume"}  # fmt: skip
 RUNS = ("run", "resume")

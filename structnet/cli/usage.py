@@ -28,6 +28,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet push run=DIR to=OWNER/NAME [--private]            share a trained run on a hub
   structnet pull from=OWNER/NAME[@REVISION] out=DIR           get a run that was shared
   structnet list [GROUP [NAME]]                               components, their options, choices
+  structnet check cell=NAME                                   what a component of yours has to pass
   structnet completion SHELL --install                        complete words in bash, zsh or fish
   structnet help COMMAND                                      all arguments of a command
 
@@ -133,6 +134,26 @@ structnet list [GROUP [NAME]]: components, with default, type and meaning of the
 What is shown is kept in the folder STRUCTNET_CACHE (~/.cache/structnet) until a package is
 installed or removed, or a file of a plugin changes.
 """,
+    "check": """\
+structnet check cell=NAME | topology=NAME | executor=NAME | task=NAME: what it has to pass
+
+  cell=NAME       and its options, cell.OPTION=VALUE: on chains, trees, grids and graphs
+  topology=NAME   and its options, topology.OPTION=VALUE: with three cells
+  executor=NAME   with three cells on chains, trees, grids and graphs
+  task=NAME       and its options; topology=, cell= and net= as in training
+  depth=N         the levels of the deepest structure (100000)
+  out=FILE.json   write what was found
+  --json          machine-readable output
+  --plugin FILE   a Python file that registers your own components; may be repeated
+  --traceback     show where an error came from
+
+Of a layer: outputs, states and gradients by every executor, compared in float64 with those of one
+node at a time; gradients, with finite differences; structures in another order, of one node and of
+none; a deep structure; the same seed twice; weights saved and loaded; the time over that of the
+matrix products alone. Of a task: data that is loaded twice, what it learned, its loss, samples
+beside others and alone, two steps of training, saved and tested again. The exit status is 1 if a
+check failed.
+""",
     "completion": """\
 structnet completion SHELL [--install]: complete commands, components, options, choices, paths
 
@@ -168,5 +189,6 @@ FLAGS = {
     "push": ("--private", *EVERYWHERE),
     "pull": EVERYWHERE,
     "list": ("--json", "--config-dir", *EVERYWHERE),
+    "check": ("--json", *EVERYWHERE),
     "completion": ("--install", "--breaks", *EVERYWHERE),
 }

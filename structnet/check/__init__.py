@@ -1,0 +1,1 @@
+"""What every component has to pass, a plugin's as well as a built-in one."""

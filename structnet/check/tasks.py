@@ -1,0 +1,156 @@
+"""The checks of a task: its data, its loss, and a run of two steps that is saved and loaded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structnet.check.card import Card, Failed
+from structnet.data.batch import Batch, collate
+from structnet.run.run import Run
+from structnet.system.terminal import silence
+from structnet.training.predict import scored
+from structnet.training.samples import load_samples
+
+# The samples of a batch, in groups.
+SAMPLES = 6
+# What an output in float32 may differ by, as a share of the largest entry.
+TOLERANCE = 1e-4
+
+
+def check_task(config: Mapping[str, Any]) -> Card:
+    """All checks of the task of a configuration, with its topology, cell and net.
+
+    ValueError for a composition that can't be trained, FileNotFoundError where data is missing.
+    """
+    run = Run.compose(config, Path())
+    run.check()
+    card = Card("task", dict(config["task"]))
+    on = " and ".join(run.parts)
+    # What fails here would fail in every other check.
+    card.check("data", on, lambda: _sizes(run))
+    if not card.passed:
+        return card
+    card.check("determinism", on, lambda: _loads_the_same(run))
+    card.check("what is learned", on, lambda: _knows_again(run))
+    card.check("loss and gradients", on, lambda: _learns(run))
+    card.check("order of the batch", on, lambda: _ignores_others(run))
+    card.check("trained, saved and loaded", on, lambda: _trains(run))
+    return card
+
+
+def _anew(run: Run) -> Run:
+    """The run with a task that has not been loaded."""
+    return Run.compose(run.config, run.directory)
+
+
+def _sizes(run: Run) -> str:
+    splits = load_samples(run)
+    return ", ".join(f"{len(some):,} {name}" for name, some in splits.items())
+
+
+def _some(run: Run, split: str = "train") -> Sequence[Any]:
+    """The first samples of a split, in whole groups."""
+    samples: Any = run.task.loaded[split]
+    count = min(len(samples), SAMPLES * run.task.group)
+    return [samples[at] for at in range(count)]
+
+
+def _same(one: Batch, other: Batch) -> bool:
+    """Whether two batches have the same inputs, targets and structures."""
+    for name in ("x", "y", "ptr"):
+        first, second = getattr(one, name), getattr(other, name)
+        pairs = [(first, second)]
+        if hasattr(first, "ids"):
+            pairs = [(first.ids, second.ids), (first.ptr, second.ptr)]
+        elif hasattr(first, "numbers"):
+            pairs = [(first.numbers, second.numbers), (first.tokens.ids, second.tokens.ids)]
+        if not all(_equal(a, b) for a, b in pairs):
+            return False
+    return all(
+        a.order.equal(b.order) and a.levels == b.levels
+        for a, b in zip(one.plans, other.plans, strict=True)
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if not isinstance(one, Tensor):
+        return one is other or one == other
+    return one.shape == other.shape and one.eq(other).logical_or(one.ne(one)).all().item()
+
+
+def _refuse_other(run: Run, other: Run, what: str) -> None:
+    for split in ("train", "validation", "test"):
+        pair = (collate(_some(each, split), each.topology) for each in (run, other))
+        if not _same(*pair):
+            raise Failed(f"the first samples of {split} differ {what}")
+
+
+def _loads_the_same(run: Run) -> str:
+    other = _anew(run)
+    load_samples(other)
+    _refuse_other(run, other, "when they are loaded again")
+    return "samples are the same when they are loaded again"
+
+
+def _knows_again(run: Run) -> str:
+    """Whether a task that knows what another one learned makes the same samples."""
+    task, other = run.task, _anew(run)
+    learned = {name: getattr(task, name) for name in task.learned}
+    if task.classes:
+        learned["classes"] = list(task.classes)
+    other.task.know(task.vocabulary, learned)
+    load_samples(other)
+    _refuse_other(run, other, "for a task that knows what was learned")
+    names = [*(["vocabulary"] if task.vocabulary is not None else []), *learned]
+    return f"{', '.join(names) or 'nothing'}: samples are the same"
+
+
+def _learns(run: Run) -> str:
+    torch.manual_seed(0)
+    net = run.build_net().train()
+    batch = collate(_some(run), run.topology)
+    loss = run.task.loss(net(batch), batch)
+    if loss.ndim or not loss.isfinite():
+        raise Failed(f"the loss of the first samples is {loss.tolist()}, expected a finite number")
+    loss.backward()
+    reached = [one.grad is not None for one in net.parameters() if one.requires_grad]
+    if not any(reached):
+        raise Failed("no weight of the net has a gradient of the loss")
+    return f"loss {loss.item():.4g}, {sum(reached)} of {len(reached)} weights have gradients"
+
+
+def _ignores_others(run: Run) -> str:
+    """Whether a sample's output is the same beside others and alone."""
+    torch.manual_seed(0)
+    net, samples, group = run.build_net().eval(), _some(run), run.task.group
+    parts = [samples[at : at + group] for at in range(0, len(samples), group)]
+    with torch.no_grad():
+        together = scored(net(collate(samples, run.topology)))[0]
+        alone = torch.cat([scored(net(collate(some, run.topology)))[0] for some in parts])
+    off = float((together - alone).abs().max() / alone.abs().max().clamp(min=1.0))
+    if not off <= TOLERANCE:
+        raise Failed(f"scores beside other samples are off by {off:.1e} from those alone")
+    return f"{len(parts)} samples together and alone: off by at most {off:.0e}"
+
+
+def _trains(run: Run) -> str:
+    from structnet.training.fit import train_run
+    from structnet.training.trainer import evaluate
+
+    with TemporaryDirectory() as folder, silence():
+        trained = replace(_anew(run), directory=Path(folder, "run"))
+        trained.save_config()
+        net, metrics = train_run(trained, None)
+        trained.save_net(net)
+        again = Run.open(trained.directory)
+        figures = evaluate(again, again.load_net(), load_samples(again)["test"])
+    monitor = again.task.monitor
+    before, after = metrics["test"][monitor], figures[monitor]
+    if before != after and not (before != before and after != after):
+        raise Failed(f"test {monitor} was {before} after training, {after} when loaded")
+    return f"two steps, test {monitor} {after:.4g} before and after"
