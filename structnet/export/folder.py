@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.metadata import version
@@ -28,6 +26,7 @@ from structnet.export.verify import (
     verify,
 )
 from structnet.run.run import Run
+from structnet.system.files import new_folder
 
 # What is copied beside the exported files, and run there.
 PROGRAMS = ("runtime.py", "samples.py")
@@ -53,11 +52,7 @@ def export_run(run: Run, out: Path, count: int = 200) -> dict[str, Any]:
     net: Any = run.load_net().eval()
     scored = Scored(net, finish_of(run))
     found = exported(run, net, scored)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{os.getpid()}-{out.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir()
+    with new_folder(out) as temporary:
         manifest: dict[str, Any] = {"format": FORMAT, "structnet": version("structnet")}
         write_files(temporary, found.files, manifest)
         if count:
@@ -66,10 +61,6 @@ def export_run(run: Run, out: Path, count: int = 200) -> dict[str, Any]:
             manifest["verified"] = _verified(temporary, run, net, scored, count)
             manifest["verified"] |= verify_forms(found, net, run.topology, scored)
         write_files(temporary, found.files, manifest)
-        # A rename replaces an empty folder, and no other.
-        os.replace(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     said = {name: found.about[name] for name in ("outputs", "without")}
     return {**manifest, "files": sorted(found.files), **said}
 

@@ -1,7 +1,6 @@
 """Pulling a run from a hub: its files alone, bounded in size, checked, of one commit."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from structnet.run.manifest import Damaged
 from structnet.sharing.files import LIMITS, NAMES, REQUIRED, WEIGHTS, check_folder, check_size
 from structnet.sharing.hub import Address, client, explained, import_hub
-from structnet.system.files import write
+from structnet.system.files import new_folder, write
 from structnet.system.memory import as_bytes, total_memory
 
 # The file that says where a folder came from.
@@ -62,19 +61,12 @@ def pull(where: str, out: str | Path) -> Pulled:
     address, target = Address.parse(where), Path(out)
     check_target(target)
     found = fetch(address)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}-{target.name}")
-    temporary.mkdir()
-    try:
+    with new_folder(target) as temporary:
         for name in found.names:
             shutil.copyfile(found.folder / name, temporary / name)
         text = json.dumps(_record(found, address), indent=1) + "\n"
         write(temporary / RECORD, lambda path: path.write_text(text))
         check_folder(temporary)
-        # On POSIX an empty folder is replaced, and one that is no longer empty is not.
-        os.replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return found
 
 

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,24 @@ def write(path: Path, save: Callable[[Path], Any]) -> None:
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     write(path, lambda temporary: temporary.write_bytes(data))
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside a path, which is renamed to it at the end, or removed on an error.
+
+    OSError if the path is by then anything but an empty folder.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        yield temporary
+        # A rename replaces an empty folder, and no other.
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_own_folder(path: Path) -> None:
