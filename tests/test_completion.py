@@ -52,6 +52,8 @@ def place(tmp_path, monkeypatch):
         ("structnet train --plugin data/", ["data/my file.csv "]),
         ("structnet bench cell=indr", ["cell=indrnn"]),
         ("structnet list hea", ["head "]),
+        ("structnet new ", ["plugin "]),
+        ("structnet new plugin mine o", ["out="]),
         ("structnet list cell lst", ["lstm "]),
         ("structnet test run=", ["run=data/", "run=mine ", "run=runs/", "run=runs/a ",
                                  "run=runs/b "]),

@@ -2,5 +2,5 @@
 
 COMMANDS = (
     "train", "runs", "test", "predict", "generate", "errors", "export", "serve", "diagnose", "draw",
-    "bench", "push", "pull", "list", "check", "completion",
+    "bench", "push", "pull", "list", "check", "new", "completion",
 )  # fmt: skip

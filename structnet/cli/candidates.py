@@ -58,6 +58,8 @@ def _next(before: Sequence[str], last: str) -> Iterator[Candidate]:
         yield from _values(command, given, *last.split("=", 1))
     elif command == "list":
         yield from _listed(given)
+    elif command == "new" and not given:
+        yield Candidate("plugin ", "a package of a cell and a topology")
     elif command == "train":
         yield from _words_of_training(given, last)
     elif command in HELP:

@@ -29,6 +29,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet pull from=OWNER/NAME[@REVISION] out=DIR           get a run that was shared
   structnet list [GROUP [NAME]]                               components, their options, choices
   structnet check cell=NAME                                   what a component of yours has to pass
+  structnet new plugin NAME                                   a package of your own components
   structnet completion SHELL --install                        complete words in bash, zsh or fish
   structnet help COMMAND                                      all arguments of a command
 
@@ -154,6 +155,18 @@ matrix products alone. Of a task: data that is loaded twice, what it learned, it
 beside others and alone, two steps of training, saved and tested again. The exit status is 1 if a
 check failed.
 """,
+    "new": """\
+structnet new plugin NAME [out=FOLDER]: a package of a cell and a topology of your own, with tests
+
+  NAME            of the package, in small letters, digits and _
+  out=FOLDER      a new folder for it (NAME)
+  --plugin FILE   a Python file that registers your own components; may be repeated
+  --traceback     show where an error came from
+
+Writes pyproject.toml, with an entry point by which structnet finds the package, README.md, a cell
+NAME_cell, a topology NAME_topology, and tests that compare both with the reference and train them.
+They are to be changed: pip install -e FOLDER installs the package, and pytest in it runs the tests.
+""",
     "completion": """\
 structnet completion SHELL [--install]: complete commands, components, options, choices, paths
 
@@ -190,5 +203,6 @@ FLAGS = {
     "pull": EVERYWHERE,
     "list": ("--json", "--config-dir", *EVERYWHERE),
     "check": ("--json", *EVERYWHERE),
+    "new": EVERYWHERE,
     "completion": ("--install", "--breaks", *EVERYWHERE),
 }
