@@ -674,7 +674,7 @@ BAD = {
     # What doesn't go together.
     "topology.arity=3": ["task 'swapped'", "arity is 3"],
     "readout=every": ["every", "swapped"],
-    "task.root=nowhere": ["no file or folder 'nowhere'"],
+    "task.root=nowhere": ["no file or folder nowhere (task.root)"],
     "task.root=.": ["no *.py file below '.'"],
 }
 

@@ -173,6 +173,7 @@ structnet completion SHELL [--install]: complete commands, components, options, 
   SHELL           bash, zsh or fish
   --install       write the script below the home folder, and for bash and zsh a line into
                   .bashrc or .zshrc that reads it; otherwise the script is printed
+  --breaks SIGNS  what the scripts ask with, then -- and the words that are typed: candidates
   --traceback     show where an error came from
 """,
 }
@@ -204,5 +205,5 @@ FLAGS = {
     "list": ("--json", "--config-dir", *EVERYWHERE),
     "check": ("--json", *EVERYWHERE),
     "new": EVERYWHERE,
-    "completion": ("--install", "--breaks", *EVERYWHERE),
+    "completion": ("--install", "--breaks", "--traceback", "--help"),
 }

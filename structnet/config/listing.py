@@ -46,7 +46,9 @@ def _file() -> Path | None:
     place = folder()
     if place is None:
         return None
-    what = repr([FORM, sys.version, sys.prefix, structnet.__version__, __file__])
+    # A folder of the same name as a plugin hides it, where one is in it.
+    path = [os.path.abspath(one) for one in sys.path]
+    what = repr([FORM, sys.version, path, structnet.__version__, __file__])
     return place / f"components-{sha256(what.encode()).hexdigest()[:32]}.json"
 
 
