@@ -80,7 +80,7 @@ def _same(one: Batch, other: Batch) -> bool:
 def _equal(one: Any, other: Any) -> bool:
     if not isinstance(one, Tensor):
         return one is other or one == other
-    return one.shape == other.shape and one.eq(other).logical_or(one.ne(one)).all().item()
+    return one.shape == other.shape and bool(one.eq(other).logical_or(one.ne(one)).all())
 
 
 def _refuse_other(run: Run, other: Run, what: str) -> None:
