@@ -88,7 +88,7 @@ class CodeChoice(GivenSplits):
             if not some:
                 raise ValueError(
                     f"no {self.pieces} for the {name} split below "
-                    f"{self.paths().get(name, self.root) or standard_library()} "
+                    f"{self.place_of(name, standard_library())} "
                     f"({len(files[name])} files); give a folder with more Python files"
                 )
         vocabulary = self.vocabulary

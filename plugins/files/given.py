@@ -60,6 +60,11 @@ class GivenSplits(sn.Task):
         _warn_of_same(found)
         return found
 
+    def place_of(self, split: str, otherwise: Any = None) -> Any:
+        """The path that a split is read from, for messages; `otherwise` where none is given."""
+        places = (self.split_paths.get(split), self.root, self.split_paths["train"])
+        return next((place for place in places if place is not None), otherwise)
+
     def check_path(self, path: Path, option: str) -> None:
         """FileNotFoundError where there is nothing at the path that an option gives."""
         if not path.exists():

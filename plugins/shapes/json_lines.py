@@ -56,11 +56,8 @@ def _of_lines(path: Path) -> Iterator[tuple[Place, Any]]:
 
 def _of_line(place: Place, text: str) -> Iterator[tuple[Place, Any]]:
     try:
-        yield (
-            place,
-            json.loads(
-                text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=sn.Spelled
-            ),
+        found = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=sn.Spelled
         )
     except RecursionError:
         # Deeper than Python's own reader goes.
@@ -73,6 +70,8 @@ def _of_line(place: Place, text: str) -> Iterator[tuple[Place, Any]]:
         ) from error
     except ValueError as error:
         raise place.mistake(str(error)) from error
+    else:
+        yield place, found
 
 
 def text_lines(path: Path) -> Iterator[str]:

@@ -133,8 +133,7 @@ class Images(GivenSplits, PictureTask):
     @property
     def _folder(self) -> Path:
         """The folder that is split, or that of the training split, for messages."""
-        given = self.paths()
-        return given.get("all") or given["train"]
+        return Path(self.place_of("all")).expanduser()
 
     def _levelled(self, path: Path, image: Image) -> Image:
         """An image of bytes in the levels of the task."""

@@ -111,8 +111,9 @@ class Expressions(GivenSplits, Transduction):
         found = {split: _once(read_all(some, find_expressions)) for split, some in files.items()}
         if not found["train"]:
             raise ValueError(
-                f"no expressions for the train split below {self.root or standard_library()}; give "
-                "task.root a folder with more Python files"
+                "no expressions for the train split below "
+                f"{self.place_of('train', standard_library())}; give a folder with more Python "
+                "files"
             )
         if self.coder is None:
             merges = Subwords.learn("\n".join(found["train"]), self.subwords).merges
@@ -152,8 +153,9 @@ class Expressions(GivenSplits, Transduction):
         """As many as `limit` says, in the order of their files; ValueError for none."""
         if not some:
             raise ValueError(
-                f"no expressions for the {split} split below {self.root or standard_library()} "
-                "that are not in the training split: give task.root a folder with more Python files"
+                f"no expressions for the {split} split below "
+                f"{self.place_of(split, standard_library())} that are not in the training split: "
+                "give a folder with more Python files"
             )
         limit = self.limit
         if limit is None:
