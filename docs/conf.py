@@ -1,0 +1,33 @@
+"""The book: `sphinx-build -W docs book` writes these pages and those of every component as HTML.
+
+Needs the extra `docs`. The folder opens without a network: no page loads anything from elsewhere.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from component_pages import write_pages  # noqa: E402
+
+import structnet  # noqa: E402
+
+project = "structnet"
+author = copyright = "structnet contributors"
+version = release = structnet.__version__
+html_title = f"structnet {release}"
+html_theme, html_show_sourcelink = "furo", False
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_heading_anchors = 4
+# What stands in single backticks in docstrings is code.
+default_role = "code"
+napoleon_use_ivar = True
+exclude_patterns = ["*/*.py"]
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+
+
+def setup(app):
+    """Write the pages of components before the others are read."""
+    app.connect("builder-inited", lambda _: write_pages(HERE / "components"))
