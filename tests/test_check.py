@@ -232,7 +232,7 @@ def test_a_sound_task_passes(registered, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("task", "check", "said"),
     [
-        (Noisy, "determinism", "the first samples of train differ when they are loaded again"),
+        (Noisy, "determinism", "the samples of train differ when they are loaded again"),
         (Endless, "loss and gradients", "expected a finite number"),
     ],
 )
@@ -279,12 +279,47 @@ def test_a_card_is_printed_and_written(tmp_path):
     assert json.loads(call(*words, "--json").out)["checks"][0]["name"] == "equals the reference"
 
 
+def test_what_a_task_prints_does_not_stand_in_the_json(registered, tmp_path, monkeypatch):
+    def loud(self, topology):
+        print("some rows")
+        return Lengths.load(self, topology)
+
+    sn.tasks.register("loud")(type("Loud", (Lengths,), {"load": loud, "__doc__": "Loud."}))
+    monkeypatch.chdir(tmp_path)
+    words = ("check", "task=loud", "topology=chain", "net.hidden_size=4", "--json")
+    status, out, err = call(*words)
+    assert status == 0 and json.loads(out)["passed"] and "some rows" in err, err
+
+
+def test_a_component_that_exits_fails():
+    class Exiting(Sound):
+        def forward(self, z, h):
+            raise SystemExit(0)
+
+    assert "SystemExit" in failures(Exiting)["equals the reference"]
+
+
+def test_a_constant_cell_is_compiled():
+    class Constant(Sound):
+        def forward(self, z, h):
+            return torch.zeros_like(h[:, 0])
+
+    layer = sn.Recurrence("chain", Constant, 3, 2)
+    x = torch.randn(3, 3, requires_grad=True)
+    h = layer(x, sn.topologies.create("chain").plan([3]), executor="compiled")
+    (x.sum() + h.sum()).backward()
+    assert x.grad.tolist() == [[1.0] * 3] * 3
+
+
 def test_commands_that_can_not_be_checked_are_refused(tmp_path):
+    assert "says nothing of it" in refused("check", "cell=lstm", "trainer.max_epochs=3")
+    assert "is given twice" in refused("check", "executor=batched", "executor=scan")
+    assert "is a folder" in refused("check", "cell=lstm", f"out={tmp_path}")
     assert "cell=NAME, topology=NAME, executor=NAME, task=NAME" in refused("check")
     assert "got cell and topology" in refused("check", "cell=lstm", "topology=tree")
     assert "did you mean 'lstm'" in refused("check", "cell=lstmm")
     assert "no executor 'none'" in refused("check", "executor=none")
-    assert "by name alone" in refused("check", "executor=batched", "net.hidden_size=3")
+    assert "says nothing of it" in refused("check", "executor=batched", "net.hidden_size=3")
     assert "depth must be a whole number" in refused("check", "cell=lstm", "depth=few")
     assert "no folder" in refused("check", "cell=lstm", f"out={tmp_path}/no/card.json")
     assert "take a net that hides it" in refused("check", "task=digits")

@@ -12,6 +12,7 @@ import pytest
 from commands import DATA, ROOT, SMALL, call, isolated, opened, refused
 
 import structnet as sn
+from structnet.plugins.files.splits import Folds
 from structnet.plugins.sequence.classify.splitting import split_texts
 from structnet.plugins.sequence.classify.texts import Text
 from structnet.plugins.text.subwords import Subwords
@@ -206,6 +207,12 @@ def test_a_wrong_file_is_named_with_its_line(place, case):
     with pytest.raises(ValueError) as caught:
         create(name)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_folds_of_small_classes_are_of_like_sizes():
+    texts = [Text("a", n, f"text {n}", str(n % 10)) for n in range(90)]
+    sizes = [len(split_texts({"all": texts}, 0, Folds(5, fold))["test"]) for fold in range(5)]
+    assert sum(sizes) == 90 and max(sizes) - min(sizes) <= 2
 
 
 def test_a_wrong_folder_is_named(place):

@@ -24,7 +24,7 @@ def place(tmp_path, monkeypatch):
     for name in ("runs/a", "runs/b", "mine"):
         Path(name).mkdir(parents=True)
         Path(name, "config.yaml").write_text("")
-    Path("mine/config.json").write_text('{"task": {"name": "sst"}}')
+    Path("mine/config.json").write_text('{"config": {"task": {"name": "sst"}}}')
     Path("data").mkdir()
     Path("data/my file.csv").write_text("")
     Path("data/.hidden").write_text("")
@@ -55,6 +55,10 @@ def place(tmp_path, monkeypatch):
         ("structnet new ", ["plugin "]),
         ("structnet new plugin mine o", ["out="]),
         ("structnet list cell lst", ["lstm "]),
+        ("structnet list topologies di", ["diagonal "]),
+        ("structnet check executor=ba", ["executor=batched"]),
+        ("structnet completion z", ["zsh "]),
+        ("structnet errors he", []),
         ("structnet test run=", ["run=data/", "run=mine ", "run=runs/", "run=runs/a ",
                                  "run=runs/b "]),
         ("structnet test run=runs/", ["run=runs/a ", "run=runs/b "]),
@@ -118,9 +122,46 @@ def test_scripts_are_installed_once(shell, tmp_path, monkeypatch):
     if shell == "fish":
         assert not start.exists()
     else:
-        expected = f"alias a=b\n# Completion of structnet.\nsource '{written}'\n"
+        expected = f"alias a=b\n# Completion of structnet.\nsource {written}\n"
         assert start.read_text() == expected
         assert "added to" in first.out and "added to" not in second.out
+
+
+def test_a_home_with_a_quote_is_quoted(tmp_path, monkeypatch):
+    home = tmp_path / "h's o"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    (home / ".bashrc").write_bytes(b"# \xe9\n")
+    assert call("completion", "bash", "--install").status == 0
+    done = subprocess.run(["bash", "-c", 'source "$HOME/.bashrc"; complete -p structnet'],
+                          capture_output=True, text=True)  # fmt: skip
+    assert "_structnet" in done.stdout, done.stderr
+    assert (home / ".bashrc").read_bytes().startswith(b"# \xe9\n# Completion")
+
+
+def test_files_that_a_shell_does_not_start_with_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".bashrc").mkdir()
+    assert ".bashrc is a folder" in refused("completion", "bash", "--install")
+    (tmp_path / ".zshrc").symlink_to(tmp_path / "nowhere")
+    assert "a link to nothing" in refused("completion", "zsh", "--install")
+    monkeypatch.setenv("ZDOTDIR", str(tmp_path / "data"))
+    assert call("completion", "zsh", "--install").status == 0
+    assert (tmp_path / "data" / ".zshrc").is_file()
+
+
+def test_names_that_a_terminal_would_obey_are_left_out(tmp_path):
+    (tmp_path / "data" / "q\x1bc").write_text("")
+    (tmp_path / "data" / "n\nl").write_text("")
+    assert offered("structnet predict path=data/") == ["path=data/my file.csv "]
+    assert offered("structnet predict path=~nobody_of_that_name/") == []
+
+
+def test_a_run_that_is_damaged_offers_the_default_s_options(tmp_path):
+    for text in ("[" * 100_000, '{"config": {"task": {"name": ["x"]}}}', ""):
+        (tmp_path / "mine" / "config.json").write_text(text)
+        assert "task.habits=" in offered("structnet train run=mine task.h")
 
 
 def test_shells_that_are_not_known_are_named():
@@ -149,6 +190,6 @@ def test_scripts_complete_in_their_shells(shell, tmp_path):
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [shell, "-c", lines[shell]], cwd=tmp_path, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PATH": path, "HOME": str(tmp_path)},
+        env={**os.environ, "PATH": path, "HOME": str(tmp_path), "STRUCTNET_CACHE": str(tmp_path)},
     )  # fmt: skip
     assert done.stdout.split("\t")[0].strip() == "task.binary=", done.stderr

@@ -239,7 +239,9 @@ def test_a_run_on_given_splits_is_tested_on_others(tmp_path, monkeypatch):
     write_reviews(tmp_path / "other", range(200, 220))
     status, out, err = call("test", "run=mine", "task.test=other.tsv")
     assert status == 0 and "with task.test=other.tsv" in out, err
-    assert "task.root and task.train" in refused("test", "run=mine", "task.root=other.tsv")
+    assert "leave the other out by null" in refused("test", "run=mine", "task.root=other.tsv")
+    status, out, err = call("test", "run=mine", "task.seed=4")
+    assert status == 0 and "task.seed splits the data in another way than in training" in err
 
 
 # Dealing

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from typing import Literal
 
 import pytest
@@ -157,7 +158,7 @@ def kept(tmp_path, monkeypatch):
     monkeypatch.setenv("STRUCTNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(listing, "_sources", lambda: [str(folder), str(folder / "some.py")])
     monkeypatch.setattr(listing.plugin, "imported", list)
-    listing._write({"cell": {"mine": {"doc": "", "options": {}}}})
+    listing._write({"cell": {"mine": {"doc": "", "options": {}}}}, time.time_ns())
     return folder
 
 
@@ -169,8 +170,10 @@ def test_a_list_is_read_again(kept, monkeypatch):
 
 
 def test_a_list_is_made_anew_where_something_has_changed(kept, tmp_path, monkeypatch):
-    (kept / "notes.txt").write_text("")
     assert listing._read()
+    (kept / "notes.txt").write_text("")
+    assert listing._read() is None
+    (kept / "notes.txt").unlink()
     (kept / "other.py").write_text("")
     assert listing._read() is None
     (kept / "other.py").unlink()
@@ -187,7 +190,24 @@ def test_a_list_is_made_anew_where_a_package_was_installed(kept, tmp_path, monke
     assert listing._read() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"installed": []}', "\xff"])
+def test_a_list_that_a_source_changed_under_is_not_kept(kept):
+    (file,) = (kept.parent / "cache").iterdir()
+    file.unlink()
+    began = time.time_ns()
+    (kept / "some.py").write_text("changed")
+    listing._write({"cell": {}}, min(began, (kept / "some.py").stat().st_mtime_ns))
+    assert listing._read() is None
+
+
+def test_a_list_with_other_values_is_made_anew(kept):
+    (file,) = (kept.parent / "cache").iterdir()
+    whole = json.loads(file.read_text())
+    for components in ([], {}, {"cell": []}, {"cell": {"mine": 3}}, {"cell": {"mine": {}}}):
+        file.write_text(json.dumps({**whole, "components": components}))
+        assert listing._read() is None, components
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"installed": []}', "\xff", "[" * 100_000])
 def test_a_damaged_list_is_made_anew(kept, text):
     (file,) = (kept.parent / "cache").iterdir()
     file.write_bytes(text.encode("latin-1"))

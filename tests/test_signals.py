@@ -80,11 +80,11 @@ def test_a_signal_while_imports_run_prints_no_traceback():
 import builtins, signal, sys
 from structnet.cli.main import main
 imported = builtins.__import__
-def interrupting(name, *some):
+def interrupting(name, *some, **more):
     if name == "numpy":
         builtins.__import__ = imported
         signal.raise_signal(signal.SIGINT)
-    return imported(name, *some)
+    return imported(name, *some, **more)
 builtins.__import__ = interrupting
 sys.exit(main(["list"]))
 """

@@ -55,7 +55,7 @@ def test_a_run_that_fails_does_not_end_the_others(place):
 def test_nothing_is_begun_where_no_run_can_be_trained(place):
     assert "is at least" in refused(*SMALL, "net.parameters=1,2")
     words = ("task=images", "task.root=nowhere", "topology=row,diagonal", "net=pixelrnn")
-    assert "no folder nowhere" in refused("train", "-m", *words)
+    assert "no file or folder nowhere (task.root)" in refused("train", "-m", *words)
     assert not list(place.iterdir())
 
 

@@ -49,7 +49,10 @@ class GivenSplits(sn.Task):
         """
         given = {name: path for name, path in self.split_paths.items() if path is not None}
         if given and self.root is not None:
-            raise ValueError(f"task.root and task.{next(iter(given))} are both given: take one")
+            raise ValueError(
+                f"task.root and task.{next(iter(given))} are both given: take one, and leave the "
+                "other out by null"
+            )
         if self.root is not None:
             given = {"all": self.root}
         if given and "all" not in given and "train" not in given:

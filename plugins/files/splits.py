@@ -43,8 +43,8 @@ class Folds:
         """ValueError for folds of data whose test split is not among those that are missing."""
         if self.count is not None and "test" not in missing:
             raise ValueError(
-                f"task.folds={self.count} draws the test split, which is given (by task.test, by "
-                "the files' names or by the corpus): leave out one of them"
+                f"task.folds={self.count} draws the test split, which is given (by task.test, a "
+                "column, the files' names or the corpus): leave out one of them"
             )
 
     def least(self, missing: Sequence[str]) -> int:
@@ -53,6 +53,10 @@ class Folds:
             return len(missing) + 1
         # Of two folds one is left to train and to validate on.
         return max(self.count, len(missing) + 2)
+
+    def turned(self, by: int) -> "Folds":
+        """The same folds, of which one further on is tested on."""
+        return self if self.count is None else Folds(self.count, (self.fold + by) % self.count)
 
     def bounds(self, count: int) -> tuple[int, int]:
         """Where the fold that is tested on begins and ends among a number of parts."""

@@ -187,6 +187,13 @@ class OwnData(GivenSplits, ClassesOrNumbers):
             # A class that was not drawn for training can't be learned: there it is.
             lacking = ~np.isin(labels, labels[split == "train"]) & (np.array(given) == "all")
             split[lacking] = "train"
+            for name in wanted:
+                if name not in split:
+                    raise ValueError(
+                        f"no sample is left for {name}: {len(at)} samples are too few for their "
+                        f"{len(np.unique(labels))} classes, each of which has to be trained on; "
+                        "give more, or the splits as files of their own"
+                    )
         return split.tolist()
 
     def loader(

@@ -9,6 +9,7 @@ import torch
 
 import structnet
 from structnet.registry.plugin import describe
+from structnet.system.signals import Stopped
 from structnet.system.terminal import print_rows, visible
 
 State = Literal["passed", "failed", "refused", "measured"]
@@ -70,8 +71,10 @@ class Card:
             found = Check(name, on, "refused", str(error))
         except Failed as error:
             found = Check(name, on, "failed", str(error))
-        # A component's own code may raise anything.
-        except Exception as error:
+        except (KeyboardInterrupt, Stopped):
+            raise
+        # A component's own code may raise anything, and may call sys.exit.
+        except BaseException as error:
             found = Check(name, on, "failed", describe(error))
         self.checks.append(found)
 

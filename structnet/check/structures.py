@@ -11,8 +11,13 @@ from structnet.topology.edges import Edges
 
 
 def awkward(topology: Topology, count: int = 4) -> list[Any]:
-    """A few random structures of different sizes, the last of one node, step or pixel."""
-    return [*draw(topology, SizeRange(2, 5), count, 0), *single(topology)]
+    """A few random structures of different sizes, the last of one node where that is taken."""
+    some = draw(topology, SizeRange(2, 5), count, 0)
+    try:
+        topology.plan(single(topology))
+    except ValueError:
+        return some
+    return [*some, *single(topology)]
 
 
 def single(topology: Topology) -> list[Any]:

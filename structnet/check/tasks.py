@@ -54,10 +54,11 @@ def _sizes(run: Run) -> str:
 
 
 def _some(run: Run, split: str = "train") -> Sequence[Any]:
-    """The first samples of a split, in whole groups."""
+    """The first samples of a split and the last ones, in whole groups."""
     samples: Any = run.task.loaded[split]
     count = min(len(samples), SAMPLES * run.task.group)
-    return [samples[at] for at in range(count)]
+    places = dict.fromkeys([*range(count), *range(len(samples) - count, len(samples))])
+    return [samples[at] for at in places]
 
 
 def _same(one: Batch, other: Batch) -> bool:
@@ -85,9 +86,12 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _refuse_other(run: Run, other: Run, what: str) -> None:
     for split in ("train", "validation", "test"):
+        sizes = [len(each.task.loaded[split]) for each in (run, other)]
+        if sizes[0] != sizes[1]:
+            raise Failed(f"{split} has {sizes[0]:,} samples, and {sizes[1]:,} {what}")
         pair = (collate(_some(each, split), each.topology) for each in (run, other))
         if not _same(*pair):
-            raise Failed(f"the first samples of {split} differ {what}")
+            raise Failed(f"the samples of {split} differ {what}")
 
 
 def _loads_the_same(run: Run) -> str:
@@ -114,13 +118,17 @@ def _learns(run: Run) -> str:
     torch.manual_seed(0)
     net = run.build_net().train()
     batch = collate(_some(run), run.topology)
-    loss = run.task.loss(net(batch), batch)
+    output = net(batch)
+    loss, again = (run.task.loss(output, batch) for _ in range(2))
     if loss.ndim or not loss.isfinite():
         raise Failed(f"the loss of the first samples is {loss.tolist()}, expected a finite number")
+    if not loss.equal(again):
+        raise Failed(f"the loss of one output is {loss.item()}, and {again.item()} the second time")
     loss.backward()
-    reached = [one.grad is not None for one in net.parameters() if one.requires_grad]
+    grads = [one.grad for one in net.parameters() if one.requires_grad]
+    reached = [grad is not None and bool(grad.any()) for grad in grads]
     if not any(reached):
-        raise Failed("no weight of the net has a gradient of the loss")
+        raise Failed("the gradient of the loss is zero for all weights of the net")
     return f"loss {loss.item():.4g}, {sum(reached)} of {len(reached)} weights have gradients"
 
 

@@ -14,16 +14,22 @@ from structnet.cli import COMMANDS
 from structnet.cli.usage import FLAGS, HELP
 from structnet.config.listing import components
 from structnet.config.presets import conf, presets
+from structnet.registry.plugin import imported
+from structnet.system.cache import folder
 
 GROUPS = ("task", "topology", "cell", "net", "readout", "head", "trainer")
 FILES = ("experiment", "debug")
+PLURALS = {"topologies": "topology"} | {f"{group}s": group for group in (*GROUPS, "executor",
+                                                                        *FILES)}  # fmt: skip
 # Commands whose words choose components, and those words of train that are no groups.
 CHOOSING = ("train", "bench", "draw", "check")
 ALONE = {"seed=": "seed of the weights and of the order of samples", "run=": "directory of the run",
          "resume=": "a run, sweep or search to resume"}  # fmt: skip
 RUNS = ("run", "resume")
-# Before a value, as help writes it: `run=DIR`, `task.root=PATH`.
+# Before a value, as the first columns of help have it: `run=DIR`, `task.root=PATH`.
 KEY = re.compile(r"(?<![\w.])((?:task\.)?[a-z_]+)=")
+COLUMN = re.compile(r"^  (\S.*?)(?:  |$)", re.MULTILINE)
+SHELLS = ("bash", "zsh", "fish")
 
 
 class Candidate(NamedTuple):
@@ -58,12 +64,15 @@ def _next(before: Sequence[str], last: str) -> Iterator[Candidate]:
         yield from _values(command, given, *last.split("=", 1))
     elif command == "list":
         yield from _listed(given)
+    elif command == "completion" and not given:
+        yield from (Candidate(f"{shell} ") for shell in SHELLS)
     elif command == "new" and not given:
         yield Candidate("plugin ", "a package of a cell and a topology")
     elif command == "train":
         yield from _words_of_training(given, last)
     elif command in HELP:
-        yield from (Candidate(f"{key}=") for key in dict.fromkeys(KEY.findall(HELP[command])))
+        columns = "\n".join(COLUMN.findall(HELP[command]))
+        yield from (Candidate(f"{key}=") for key in dict.fromkeys(KEY.findall(columns)))
         if command == "runs":
             yield from _paths("", last)
 
@@ -77,7 +86,8 @@ def _listed(given: Sequence[str]) -> Iterator[Candidate]:
     if not given:
         yield from (Candidate(f"{group} ") for group in (*GROUPS, "executor", *FILES))
     elif len(given) == 1:
-        yield from (Candidate(f"{name} ", doc) for name, doc in _names(given[0]).items())
+        group = PLURALS.get(given[0], given[0])
+        yield from (Candidate(f"{name} ", doc) for name, doc in _names(group).items())
 
 
 def _words_of_training(given: Sequence[str], last: str) -> Iterator[Candidate]:
@@ -98,7 +108,7 @@ def _values(command: str, given: Sequence[str], key: str, typed: str) -> Iterato
     group, _, option = key.partition(".")
     if key in RUNS:
         yield from _runs(f"{key}=", typed)
-    elif command in CHOOSING and key in (*GROUPS, *FILES):
+    elif command in CHOOSING and key in (*GROUPS, "executor", *FILES):
         yield from (Candidate(f"{begun}{name}", doc) for name, doc in _names(key).items())
     elif option:
         spec = _options(group, given).get(option, {})
@@ -122,7 +132,7 @@ def _choices(spec: Mapping[str, Any]) -> Iterator[str]:
 
 def _names(group: str) -> dict[str, str]:
     """Name -> description of a group's components and files."""
-    known = {name: about["doc"] for name, about in components().get(group, {}).items()}
+    known = {name: about["doc"] for name, about in _known().get(group, {}).items()}
     return known | (presets(group) if group in (*GROUPS, *FILES) else {})
 
 
@@ -130,17 +140,25 @@ def _options(group: str, given: Sequence[str]) -> Mapping[str, Any]:
     """The options of a component: the one that was typed, that of the run, or the default."""
     chosen = [word.partition("=")[2] for word in given if word.startswith(f"{group}=")]
     name = chosen[-1] if chosen else _of_run(group, given) or _defaults().get(group, "default")
-    return components().get(group, {}).get(name, {}).get("options", {})
+    return _known().get(group, {}).get(name, {}).get("options", {})
+
+
+def _known() -> Mapping[str, Any]:
+    """What the cache has; nothing where nothing is kept, as a key should not import torch."""
+    return components() if folder() is not None or imported() else {}
 
 
 def _of_run(group: str, given: Sequence[str]) -> str | None:
     """The component of a run that was typed."""
     for word in given:
         if word.startswith("run="):
-            path = Path(word.removeprefix("run=")).expanduser() / "config.json"
             try:
-                return json.loads(path.read_bytes())[group]["name"]
-            except (OSError, ValueError, KeyError, TypeError):
+                path = Path(word.removeprefix("run=")).expanduser() / "config.json"
+                if not path.is_file():
+                    return None
+                name = json.loads(path.read_bytes())["config"][group]["name"]
+                return name if isinstance(name, str) else None
+            except (OSError, ValueError, KeyError, TypeError, RuntimeError):
                 return None
     return None
 
@@ -168,17 +186,21 @@ def _paths(begun: str, typed: str) -> Iterator[Candidate]:
 
 def _matching(typed: str) -> list[Path]:
     """The files and folders that begin as a path that is typed; hidden ones where it says so."""
-    folder, _, name = typed.rpartition("/")
-    root = Path(f"{folder}/" if folder or typed.startswith("/") else ".").expanduser()
+    above, _, name = typed.rpartition("/")
+    root = Path(f"{above}/" if above or typed.startswith("/") else ".")
     try:
-        every = list(root.iterdir())
-    except OSError:
+        every = list(root.expanduser().iterdir())
+    # RuntimeError for ~NAME of no user.
+    except (OSError, RuntimeError):
         return []
     hidden = name.startswith(".")
-    return [p for p in every if p.name.startswith(name) and p.name.startswith(".") == hidden]
+    return [
+        p for p in every
+        if p.name.startswith(name) and p.name.startswith(".") == hidden and p.name.isprintable()
+    ]  # fmt: skip
 
 
 def _spelled(path: Path, typed: str) -> str:
     """A path as it was begun, with ~ where that was typed."""
-    folder, slash, _ = typed.rpartition("/")
-    return f"{folder}{slash}{path.name}" if slash else str(path)
+    above, slash, _ = typed.rpartition("/")
+    return f"{above}{slash}{path.name}" if slash else str(path)

@@ -1,7 +1,9 @@
 """check: what everything registered has to pass, of one component."""
 
 import json
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from structnet.check.card import Card
 
 KINDS = ("cell", "topology", "executor", "task")
+# The groups of words that a task is checked with.
+OF_TASK = ("task", "topology", "cell", "net", "readout", "head", "seed")
 DEPTH = 100_000
 
 
@@ -21,9 +25,13 @@ def run(words: list[str]) -> int:
     depth = whole(depths[-1], "depth", 2) if depths else DEPTH
     kind = _kind(words)
     for path in out:
+        if path.is_dir():
+            raise ValueError(f"out={path} is a folder: name a file, such as {path / 'card.json'}")
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"no folder {path.absolute().parent} to write {path.name} to")
-    card = _checks(kind, words, depth)()
+    # What a task prints of its data would stand among the card's JSON.
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        card = _checks(kind, words, depth)()
     text = json.dumps(card.as_dict(), indent=1)
     if as_json:
         print(text)
@@ -47,7 +55,16 @@ def _kind(words: list[str]) -> str:
             f"what is to be checked? Write one of {', '.join(f'{kind}=NAME' for kind in KINDS)}"
             + (f", got {' and '.join(named)}" if named else "")
         )
-    return named[0]
+    (kind,) = named
+    taken = OF_TASK if kind == "task" else (kind,)
+    for word, name in zip(words, chosen, strict=True):
+        if name.split(".")[0] not in taken or chosen.count(name) > 1:
+            twice = chosen.count(name) > 1
+            raise ValueError(
+                f"{word!r} {'is given twice' if twice else 'says nothing of it'}: a {kind} is "
+                f"checked with words of {', '.join(taken)}, and depth= and out="
+            )
+    return kind
 
 
 def _checks(kind: str, words: list[str], depth: int) -> "Callable[[], Card]":

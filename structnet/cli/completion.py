@@ -4,10 +4,12 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from structnet.cli.candidates import candidates
 from structnet.system.files import write_bytes
-from structnet.system.words import take_flag
+from structnet.system.terminal import visible
+from structnet.system.words import take_flag, take_values
 
 BASH = """\
 # Completes the words of structnet in bash.
@@ -50,9 +52,9 @@ def run(words: list[str]) -> int:
     asked = "--" in words
     typed = words[words.index("--") + 1 :] if asked else []
     words = words[: words.index("--")] if asked else words
-    breaks = words[words.index("--breaks") + 1] if "--breaks" in words else ""
+    breaks = "".join(take_values(words, "--breaks"))
     install = take_flag(words, "--install")
-    if not words or words[0] not in SCRIPTS or (len(words) > 1 and not asked):
+    if len(words) != 1 or words[0] not in SCRIPTS:
         raise ValueError(
             f"completion of which shell? Write one of {', '.join(SCRIPTS)}, and --install to have "
             "it read when the shell starts"
@@ -79,11 +81,11 @@ def _answers(shell: str, typed: Sequence[str], breaks: str) -> list[str]:
     last = words[-1] if words else ""
     # Bash replaces what follows the last sign that parts words for it.
     kept = max((last.rfind(sign) for sign in breaks if sign in "=:"), default=-1) + 1
-    return [_escaped(one.word)[kept:] for one in candidates(words)]
+    return [_escaped(one.word[kept:]) for one in candidates(words)]
 
 
 def _line(word: str, meaning: str) -> str:
-    return f"{word}\t{meaning}" if meaning else word
+    return f"{word}\t{visible(meaning)}" if meaning else word
 
 
 def _escaped(word: str) -> str:
@@ -95,28 +97,43 @@ def _escaped(word: str) -> str:
 
 def _install(shell: str) -> None:
     """Write the script, and a line that reads it into the file that the shell starts with."""
-    home = Path.home()
+    home, start = Path.home(), None
+    if not os.environ.get("HOME") or not home.is_dir():
+        raise FileNotFoundError(f"no home folder {str(home)!r}: set the environment variable HOME")
     if shell == "fish":
         path = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "fish/completions"
-        path = path / "structnet.fish"
+        path = (path / "structnet.fish").absolute()
     else:
         path = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share") / "structnet"
-        path = path / f"completion.{shell}"
+        path = (path / f"completion.{shell}").absolute()
+        start = _start(shell, home)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, SCRIPTS[shell].encode())
-    print(f"wrote {path}")
-    if shell in STARTS:
-        _read_at_start(home / STARTS[shell], path)
+    print(visible(f"wrote {path}"))
+    if start is not None:
+        _read_at_start(start, path)
     print(f"new shells of {shell} complete the words of structnet")
 
 
+def _start(shell: str, home: Path) -> Path:
+    """The file that a shell starts with; OSError for one that can't be added to."""
+    folder = os.environ.get("ZDOTDIR") if shell == "zsh" else None
+    start = Path(folder or home) / STARTS[shell]
+    if start.is_dir() or (start.is_symlink() and not start.exists()):
+        what = "a folder" if start.is_dir() else "a link to nothing"
+        raise OSError(f"{start} is {what}, and not the file that {shell} starts with: mend it")
+    return start
+
+
 def _read_at_start(start: Path, script: Path) -> None:
-    line = f"source '{script}'"
-    text = start.read_text() if start.exists() else ""
-    if line in text.splitlines():
+    """Add a line that reads the script, unless it is there."""
+    line = f"source {quote(str(script))}"
+    # In whatever encoding: only the end is added to.
+    text = start.read_bytes() if start.exists() else b""
+    if line.encode() in text.splitlines():
         return
-    ended = text if not text or text.endswith("\n") else f"{text}\n"
+    begun = "" if not text or text.endswith(b"\n") else "\n"
     # Not replaced, as it may be a link to a file that is kept elsewhere.
-    with start.open("a") as file:
-        file.write(f"{'' if ended == text else chr(10)}# Completion of structnet.\n{line}\n")
-    print(f"added to {start}: {line}")
+    with start.open("ab") as file:
+        file.write(f"{begun}# Completion of structnet.\n{line}\n".encode())
+    print(visible(f"added to {start}: {line}"))

@@ -88,10 +88,10 @@ def _print(title: str, components: Components, with_meanings: bool) -> None:
             name = ""
         for option, spec in about["options"].items():
             default = "required" if spec.get("required") else json.dumps(spec["default"])
-            print(f"    {option} = {default} ({spec['type']})")
+            print(visible(f"    {option} = {default} ({spec['type']})"))
             if with_meanings and "meaning" in spec:
                 indent = " " * 8
-                print(textwrap.fill(spec["meaning"], WIDTH, initial_indent=indent,
+                print(textwrap.fill(visible(spec["meaning"]), WIDTH, initial_indent=indent,
                                     subsequent_indent=indent))  # fmt: skip
 
 

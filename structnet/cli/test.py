@@ -1,8 +1,16 @@
 """test: the test figures of a run's net, on its own data or on other data."""
 
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from structnet import DataWarning
 from structnet.system.words import take_options
+
+# Options that say what data are read, and those by which they are split.
+SOURCES = ("root", "train", "validation", "test", "corpus", "data")
+SPLITTING = ("seed", "folds", "fold", "fractions", "stratify", "by_time", "group", "split_column")
 
 
 def run(words: list[str]) -> int:
@@ -19,6 +27,7 @@ def run(words: list[str]) -> int:
     if data:
         config = override(config, data, "task")
     changed = config["task"] != trained["task"]
+    _warn_of_split(config["task"], trained["task"])
     run = Run.compose(config, Path(options["run"]))
     net = run.load_net()
     # The baselines were measured on the run's own data.
@@ -30,3 +39,15 @@ def run(words: list[str]) -> int:
     if changed:
         print(f"with {', '.join(data)}, unlike in the training of {run.directory}")
     return 0
+
+
+def _warn_of_split(now: Mapping[str, Any], trained: Mapping[str, Any]) -> None:
+    """A DataWarning where the same data is split in another way than in training."""
+    other = [name for name in SPLITTING if now.get(name) != trained.get(name)]
+    if other and all(now.get(name) == trained.get(name) for name in SOURCES):
+        warnings.warn(
+            f"task.{other[0]} splits the data in another way than in training: what is tested on "
+            "here was in part trained on; give other data, or leave it out",
+            DataWarning,
+            stacklevel=2,
+        )

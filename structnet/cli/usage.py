@@ -133,7 +133,7 @@ structnet list [GROUP [NAME]]: components, with default, type and meaning of the
   --traceback     show where an error came from
 
 What is shown is kept in the folder STRUCTNET_CACHE (~/.cache/structnet) until a package is
-installed or removed, or a file of a plugin changes.
+installed or removed, or a file of a plugin, or beside it, changes.
 """,
     "check": """\
 structnet check cell=NAME | topology=NAME | executor=NAME | task=NAME: what it has to pass

@@ -1,13 +1,16 @@
 """What the command line knows of components without importing them: kept until plugins change.
 
 A file in the cache's folder holds the descriptions of all components, and by name, time and size
-everything that was imported for them. It is read where all of that is as it was, and made anew
-where a distribution was installed or removed, or a file of a plugin added, changed or removed.
+everything that was imported for them, and what stands beside it. It is read where all of that is as
+it was, and made anew where a distribution was installed or removed, or a file of a plugin added,
+changed or removed. What a plugin reads elsewhere, such as the environment, is not followed.
 """
 
 import json
 import os
 import sys
+import sysconfig
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
@@ -20,7 +23,8 @@ from structnet.system.cache import folder
 from structnet.system.files import write_bytes
 
 # Of the file's own form.
-FORM = 1
+FORM = 2
+ENTRY_POINTS = "entry_points.txt"
 Listing = dict[str, dict[str, Any]]
 
 
@@ -32,12 +36,15 @@ def components() -> Listing:
     fresh = not plugin.imported()
     if fresh and (known := _read()) is not None:
         return known
+    began = time.time_ns()
     # Imports torch, and all plugins.
+    from structnet import registry
     from structnet.config.groups import executors, groups
 
     found = {**groups(), "executor": executors()}
-    if fresh and plugin.are_all_imported():
-        _write(found)
+    # Whoever lists a plugin that fails has to see why every time.
+    if fresh and not registry.failures():
+        _write(found, began)
     return found
 
 
@@ -57,19 +64,34 @@ def _read() -> Listing | None:
     if path is None:
         return None
     try:
-        known = json.loads(path.read_bytes())
+        known = json.loads(path.read_bytes()) if path.is_file() else {}
         if known["installed"] == _installed() and known["sources"] == _states(known["sources"]):
-            return known["components"]
+            return _checked(known["components"])
     # A file that is missing, damaged or not ours: it is made anew.
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return None
 
 
-def _write(found: Listing) -> None:
+def _checked(found: Any) -> Listing:
+    """Descriptions of components; KeyError or AttributeError for what is none."""
+    for known in found.values():
+        for about in known.values():
+            _ = about["doc"], about["options"].values()
+    if not found:
+        raise KeyError("components")
+    return found
+
+
+def _write(found: Listing, began: int) -> None:
+    """Write the file, unless a source has changed since a time, of which either may be imported."""
     if (path := _file()) is None:
         return
-    known = {"installed": _installed(), "sources": _states(_sources()), "components": found}
+    sources = _states(_sources())
+    if any(state and not isinstance(state[0], list) and state[0] >= began
+           for state in sources.values()):  # fmt: skip
+        return
+    known = {"installed": _installed(), "sources": sources, "components": found}
     # A full disk, for example, does not keep anyone from reading a list.
     with suppress(OSError):
         write_bytes(path, json.dumps(known).encode())
@@ -82,32 +104,42 @@ def _installed() -> list[list[Any]]:
         try:
             with os.scandir(one or ".") as entries:
                 of = [e for e in entries if e.name.endswith((".dist-info", ".egg-info"))]
-            found += [[one, e.name, e.stat().st_mtime_ns] for e in of]
+            found += [
+                [one, e.name, e.stat().st_mtime_ns, _state(os.path.join(e.path, ENTRY_POINTS))]
+                for e in of
+            ]
         except OSError:
             continue
     return sorted(found)
 
 
 def _sources() -> list[str]:
-    """The files of the library and of plugins that are imported, and their folders."""
+    """The files of the library, of plugins and of what else is no package, and their folders."""
     tops = {"structnet", *(one.module.split(".")[0] for one in plugin.imported())}
-    files = {
-        str(file)
-        for name, module in list(sys.modules.items())
-        if name.split(".")[0] in tops and (file := getattr(module, "__file__", None))
-    }
+    kept = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib"))
+    files = set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        # A helper of a plugin may stand anywhere; packages change where they are installed anew.
+        if file and (name.split(".")[0] in tops or not str(file).startswith(kept)):
+            files.add(str(file))
     return sorted(files | {os.path.dirname(file) for file in files})
 
 
 def _states(paths: Iterable[str]) -> dict[str, list[int] | None]:
-    """Of each file its time and size, of a folder its files of Python; None where it is missing."""
+    """Of each file its time and size, of a folder those of what is in it; None where missing."""
     return {path: _state(path) for path in paths}
 
 
 def _state(path: str) -> Any:
     try:
         if os.path.isdir(path):
-            return sorted(name for name in os.listdir(path) if name.endswith(".py"))
+            with os.scandir(path) as entries:
+                return sorted(
+                    [e.name, *([e.stat().st_mtime_ns, e.stat().st_size] if e.is_file() else [])]
+                    for e in entries
+                    if e.name != "__pycache__"
+                )
         found = os.stat(path)
         return [found.st_mtime_ns, found.st_size]
     except OSError:

@@ -250,6 +250,12 @@ def load_plugins() -> None:
         warn(f"{cause}; its components are left out: fix or uninstall {plugin.owner}")
 
 
+def failures() -> list[Plugin]:
+    """The plugins that could not be imported."""
+    load_plugins()
+    return list(_failed)
+
+
 def plugins() -> set[Plugin]:
     """The plugins that have registered a component."""
     load_plugins()

@@ -77,11 +77,6 @@ def imported() -> list[Plugin]:
     return list(_known)
 
 
-def are_all_imported() -> bool:
-    """Whether no plugin has failed to be imported."""
-    return all(one.module in sys.modules for one in _known)
-
-
 def plugin_files() -> list[str]:
     """The plugin files that were imported, as the user gave them."""
     return [plugin.name for plugin in _known if plugin.distribution is None]

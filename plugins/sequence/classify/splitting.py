@@ -31,8 +31,9 @@ def split_texts(
             f"{list(classes)}{last}"
         )
     drawn = {split: [] for split in (*missing, "train")}
-    for texts in classes.values():
-        for split, some in _draw(texts, missing, seed, folds).items():
+    # Folds of a class differ by one text at most: which are larger is another one in each class.
+    for number, texts in enumerate(classes.values()):
+        for split, some in _draw(texts, missing, seed, folds.turned(number)).items():
             drawn[split] += some
     return {split: (drawn | splits)[split] for split in SPLITS}
 

@@ -73,9 +73,11 @@ def record(code: Any, inputs: Sequence[Tensor], symbols: Mapping[Any, str]) -> R
         inputs: the tensors without data that it was made for.
         symbols: symbol of a size -> nodes, slots or buffer_rows.
     """
-    call = getattr(code.current_callable, "__func__", code.current_callable)
+    # Code without any kernel, such as that of a constant, is a plain function.
+    current = getattr(code, "current_callable", None)
+    call = getattr(current, "__func__", current)
     space = getattr(call, "__globals__", None)
-    if space is None:
+    if call is None or space is None:
         raise Unknown("it is no Python function")
     if unknown := {"extern_kernels", "aten", "ops"} & set(call.__code__.co_names):
         raise Unknown(f"it uses {unknown.pop()}")
