@@ -259,7 +259,7 @@ def test_sigterm_finishes_what_is_accepted_and_ends():
         trained_on_phrases("chain"), "batching=one", "drain_s=200", "nodes=1000000", "queue=9000000"
     )
     try:
-        long = [{"text": "good film " * 700}] * 20
+        long = [{"text": "good film " * 3000}] * 20
         waiting = 0
 
         def some_wait():
@@ -281,6 +281,9 @@ def test_sigterm_finishes_what_is_accepted_and_ends():
         assert "batching: one\n" in said
     finally:
         process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
 
 
 def test_a_session_gives_what_the_whole_text_gives():
