@@ -6,8 +6,8 @@
 Needs `pip install locust`. FILE has a record in JSON on every line. The server has the first core,
 Locust the second. First every way is loaded by 64 users without a pause, for its throughput; then
 with 30, 60 and 90 % of the largest of these, as requests at random times. Ways take turns: one,
-window, no window and continuous. With `small` the times of requests of at most so many bytes are
-shown apart.
+window, no window and continuous. With `small=BYTES`, the times of
+requests of at most that size are shown apart from those of larger ones.
 """
 
 import contextlib

@@ -9,7 +9,6 @@ import torch
 
 import structnet
 from structnet.registry.plugin import describe
-from structnet.system.signals import Stopped
 from structnet.system.terminal import print_rows, visible
 
 State = Literal["passed", "failed", "refused", "measured"]
@@ -71,7 +70,7 @@ class Card:
             found = Check(name, on, "refused", str(error))
         except Failed as error:
             found = Check(name, on, "failed", str(error))
-        except (KeyboardInterrupt, Stopped):
+        except KeyboardInterrupt:
             raise
         # A component's own code may raise anything, and may call sys.exit.
         except BaseException as error:

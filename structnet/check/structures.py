@@ -36,7 +36,7 @@ def empty(topology: Topology) -> Any:
 
 
 def deep(topology: Topology, size: int) -> Any:
-    """A structure of so many nodes, of which as many as can be follow each other."""
+    """A structure of `size` nodes that is as deep as its kind can be."""
     path = np.arange(size - 1)
     forward = np.stack([path, path + 1])
     kinds: dict[str, Callable[[], Any]] = {

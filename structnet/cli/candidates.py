@@ -1,7 +1,7 @@
 """What may come next on a command line: commands, flags, components, options, choices and paths.
 
-Nothing is imported for it but the cache of `structnet.config.listing`; names and paths that are
-offered end with a space where the word is whole.
+Components are read from the cache of `structnet.config.listing`. The first call after a change
+imports them all to make it. What is offered ends with a space where the word is whole.
 """
 
 import json

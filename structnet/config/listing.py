@@ -1,9 +1,9 @@
 """What the command line knows of components without importing them: kept until plugins change.
 
-A file in the cache's folder holds the descriptions of all components, and by name, time and size
-everything that was imported for them, and what stands beside it. It is read where all of that is as
-it was, and made anew where a distribution was installed or removed, or a file of a plugin added,
-changed or removed. What a plugin reads elsewhere, such as the environment, is not followed.
+A file in the cache's folder holds the descriptions of all components. It also has the name, time
+and size of every file that was imported for them, and of the files in the same folders. If any of
+these has changed, or a package was installed or removed, the file is written anew. What a plugin
+reads elsewhere, such as the environment, is not noticed.
 """
 
 import json
