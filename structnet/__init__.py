@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from structnet.data.vectors import Vectors as Vectors
     from structnet.data.vectors import read_vectors as read_vectors
     from structnet.data.vocabulary import Vocabulary as Vocabulary
+    from structnet.draw.picture import picture as picture
     from structnet.execute.executor import Executor as Executor
     from structnet.execute.executor import Pass as Pass
     from structnet.execute.executor import Spec as Spec
@@ -137,6 +138,7 @@ _HOME = {
     "loader": "structnet.data.loader",
     "nets": "structnet.registry",
     "node_loader": "structnet.data.node_loader",
+    "picture": "structnet.draw.picture",
     "print_rows": "structnet.system.terminal",
     "read_bytes": "structnet.system.reading",
     "read_text": "structnet.system.reading",

@@ -11,7 +11,8 @@ from commands import call, code_folder, opened, refused, trained, trained_on_pix
 from conftest import SEEDS, batches, every_topology, graphs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib import image
+from matplotlib import image, pyplot
+from matplotlib.text import Text
 from torch import nn
 
 import structnet as sn
@@ -274,3 +275,14 @@ def test_a_mistake_is_named_with_the_way_out(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert WRONG[words] in refused("draw", *words.split())
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_a_picture_in_python_is_a_figure_to_go_on_with():
+    topology = sn.topologies.create("tree")
+    figure = sn.picture(topology, [[1, 2], [-1, -1], [-1, -1]], names=["a", "b", "c"], title="abc")
+    texts = {one.get_text() for one in figure.findobj(Text)}
+    assert {"a", "b", "c", "up: 3 nodes in 2 levels", "abc"} <= texts
+    assert pyplot.get_fignums() == [figure.number]
+    pyplot.close(figure)
+    with pytest.raises(ValueError, match="at most 1000 nodes, got 2000"):
+        sn.picture(sn.topologies.create("chain"), 2000)

@@ -1,6 +1,6 @@
 """A structure as a picture: nodes coloured by level or value, arrows from predecessors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -103,16 +103,32 @@ def draw(topology: Topology, structure: Any, path: Path, look: Look | None = Non
         path: of the picture, .png, .svg or .pdf.
         look: names and colours of the nodes.
     """
+    # Imported here: matplotlib takes a second.
+    from matplotlib.figure import Figure
+
     check_path(path)
-    plans, look = topology.plan([structure]), look or Look()
-    if plans[0].num_nodes > MOST_NODES:
-        raise ValueError(_too_many(plans[0].num_nodes))
-    titles = [
-        f"{name}: {_count(plan.num_nodes, 'node')} in {_count(len(plan.level_sizes), 'level')}"
-        for name, plan in zip(topology.directions, plans, strict=True)
-    ]
-    save(_figure(plans, titles, topology.positions(structure), look), path)
+    figure, titles = _figure(topology, structure, look or Look(), Figure)
+    save(figure, path)
     return titles
+
+
+def picture(topology: Topology, structure: Any, **look: Any) -> Any:
+    """A structure as a figure of matplotlib.pyplot, to show, save or change: as `structnet draw`.
+
+    One panel per direction; arrows lead from a predecessor to its node.
+
+    Arguments:
+        topology: gives the predecessors.
+        structure: of one sample, at most 1,000 nodes.
+        look: any of `title`, a text above; `names` (n,) of the nodes, by default the numbers of
+            their levels; `values` (n,), shown as colours, by default the levels; `what` the values
+            are; `classes`, the names of values that are class indices.
+
+    ValueError for a larger structure, and what `Topology.plan` raises.
+    """
+    from matplotlib import pyplot
+
+    return _figure(topology, structure, Look(**look), pyplot.figure)[0]
 
 
 def save(figure: Any, path: Path) -> None:
@@ -134,11 +150,24 @@ def shortened(name: str, longest: int = LONGEST) -> str:
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
-def _figure(plans: tuple[Plan, ...], titles: list[str], given: Any, look: Look) -> Any:
-    """The panels in a grid, drawn to one scale, and a colour bar if there are values."""
-    # Imported here: matplotlib takes a second.
-    from matplotlib.figure import Figure
+def _figure(
+    topology: Topology, structure: Any, look: Look, new: Callable[..., Any]
+) -> tuple[Any, list[str]]:
+    """A new figure and the titles of its panels; ValueError if the structure is too large."""
+    plans = topology.plan([structure])
+    if plans[0].num_nodes > MOST_NODES:
+        raise ValueError(_too_many(plans[0].num_nodes))
+    titles = [
+        f"{name}: {_count(plan.num_nodes, 'node')} in {_count(len(plan.level_sizes), 'level')}"
+        for name, plan in zip(topology.directions, plans, strict=True)
+    ]
+    return _panels(plans, titles, topology.positions(structure), look, new), titles
 
+
+def _panels(
+    plans: tuple[Plan, ...], titles: list[str], given: Any, look: Look, new: Callable[..., Any]
+) -> Any:
+    """The panels in a grid, drawn to one scale, and a colour bar if there are values."""
     names = None if look.names is None else [shortened(name) for name in look.names]
     size = _node_sizes(plans[0].num_nodes, names)
     layout = _layout(plans[0], given, size)
@@ -153,7 +182,7 @@ def _figure(plans: tuple[Plan, ...], titles: list[str], given: Any, look: Look) 
     room = np.maximum((high - low) * scale, [least, 0])
     panel = room + np.array([0, LINE])
     whole = grid * panel + beside + [0, 0.1]
-    figure = Figure(figsize=tuple(whole))
+    figure = new(figsize=tuple(whole))
     if look.title:
         _write(figure, look.title, (whole - beside) / 2 * [1, 0] + [0, whole[1] - 0.6 * LINE])
     half, middle = room / scale / 2, (low + high) / 2

@@ -31,7 +31,7 @@ from structnet.training.logging import check_logger, close, loggers
 from structnet.training.module import Module
 from structnet.training.options import TrainerOptions
 from structnet.training.others import NOTHING, Others
-from structnet.training.samples import Splits, load_samples
+from structnet.training.samples import SPLITS, Splits, load_samples
 from structnet.training.shared import check_same_start, exchanged, say_how
 from structnet.training.trainer import (
     check_machine,
@@ -122,9 +122,8 @@ def _load(run: Run) -> Splits:
     print(f"reading {name} ...", flush=True)
     splits = load_samples(run)
     read_s = time.monotonic() - started
-    counts = ", ".join(
-        f"{len(samples) // run.task.group:,} {split}" for split, samples in splits.items()
-    )
+    order = dict.fromkeys((*SPLITS, *splits))
+    counts = ", ".join(f"{len(splits[split]) // run.task.group:,} {split}" for split in order)
     print(f"{name}: {counts} samples, read in {read_s:.1f} s", flush=True)
     return splits
 
