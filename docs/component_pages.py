@@ -33,15 +33,6 @@ def write_pages(folder: Path) -> None:
             text = page_of(kind, name, registry[name], known[kind][name]["options"], place)
             (place / f"{name}.md").write_text(text)
         (folder / f"{kind}.md").write_text(list_of(kind, names, known[kind]))
-    (folder / "examples.md").write_text(examples(folder.parents[1] / "examples"))
-
-
-def examples(folder: Path) -> str:
-    """The page of the examples, each as it stands."""
-    parts = ["# Examples", "Each of at most 40 lines, and runs as it stands."]
-    for path in sorted(folder.glob("*.py")):
-        parts += [f"## {path.stem.replace('_', ' ')}", f"```python\n{path.read_text()}```"]
-    return "\n\n".join(parts) + "\n"
 
 
 def is_built_in(registry, name: str) -> bool:

@@ -1,6 +1,7 @@
 """The book: `sphinx-build -W docs book` writes these pages and those of every component as HTML.
 
-Needs the extra `docs`. The folder opens without a network: no page loads anything from elsewhere.
+Every example runs while it is built. Needs the extra `docs`. The folder opens without a network:
+no page loads anything from elsewhere.
 """
 
 import sys
@@ -18,7 +19,12 @@ author = copyright = "structnet contributors"
 version = release = structnet.__version__
 html_title = f"structnet {release}"
 html_theme, html_show_sourcelink = "furo", False
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_gallery.gen_gallery",
+]
 myst_heading_anchors = 4
 # What stands in single backticks in docstrings is code.
 default_role = "code"
@@ -26,8 +32,29 @@ napoleon_use_ivar = True
 exclude_patterns = ["*/*.py"]
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "backreferences_dir": "gallery/uses",
+    "doc_module": ("structnet",),
+    # All of them run, and one that fails ends the build.
+    "filename_pattern": "",
+    "abort_on_example_error": True,
+    "matplotlib_animations": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 1,
+}
+
+
+def uses(app, what, name, thing, options, lines):
+    """Below a name of the reference, the examples that use it."""
+    if what in ("class", "function"):
+        lines += ["", f".. minigallery:: {name}", ""]
 
 
 def setup(app):
     """Write the pages of components before the others are read."""
     app.connect("builder-inited", lambda _: write_pages(HERE / "components"))
+    app.connect("autodoc-process-docstring", uses)
