@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from component_pages import write_pages  # noqa: E402
+from result_pages import write_results  # noqa: E402
 
 import structnet  # noqa: E402
 
@@ -54,7 +55,13 @@ def uses(app, what, name, thing, options, lines):
         lines += ["", f".. minigallery:: {name}", ""]
 
 
+def write_all(app):
+    """Write the pages that are made, before the others are read."""
+    write_pages(HERE / "components")
+    page = HERE / "components" / "results.md"
+    write_results(HERE.parent / "conf" / "experiment", HERE / "results", page)
+
+
 def setup(app):
-    """Write the pages of components before the others are read."""
-    app.connect("builder-inited", lambda _: write_pages(HERE / "components"))
+    app.connect("builder-inited", write_all)
     app.connect("autodoc-process-docstring", uses)

@@ -65,3 +65,8 @@ def test_the_python_blocks_of_a_page_run_one_after_the_other(page, count, tmp_pa
     assert len(blocks) >= count
     done = run_python("-c", "\n".join(blocks), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_of_examples_has_each_of_them_once():
+    listed = re.findall(r"\.\./examples/(\w+)\.py", (ROOT / "docs" / "examples.md").read_text())
+    assert sorted(listed) == sorted(path.stem for path in (ROOT / "examples").glob("*.py"))

@@ -1,0 +1,91 @@
+"""The tables of the page of results, from the figures that docs/results/measure.py keeps."""
+
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+NOT = """## Not measured since these figures are kept
+
+What they gave before stands, by hand, at the head of their files in `conf/experiment`."""
+
+
+def write_results(experiments: Path, kept: Path, page: Path) -> None:
+    """Write the tables of all experiments, and what was not measured.
+
+    Arguments:
+        experiments: the folder of their configurations.
+        kept: the folder of their figures.
+        page: the file that docs/results.md includes.
+    """
+    names = sorted(path.stem for path in experiments.glob("*.yaml"))
+    found = {name: json.loads((kept / f"{name}.json").read_text())
+             for name in names if (kept / f"{name}.json").is_file()}  # fmt: skip
+    table = ["| experiment | figure | test | best baseline | weights | runs | minutes | day |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, one in found.items():
+        table += rows(name, one)
+    missing = [f"- `structnet train experiment={name}`" for name in names if name not in found]
+    sections = [section(name, one) for name, one in found.items()]
+    parts = ["\n".join(table), *sections, *([NOT, "\n".join(missing)] if missing else [])]
+    page.write_text("\n\n".join(parts) + "\n")
+
+
+def rows(name: str, one: dict[str, Any]) -> list[str]:
+    """The rows of an experiment: one for each of its nets."""
+    lines = []
+    for label, runs in one["runs"].items():
+        monitor, best = runs[0]["monitor"], runs[0].get("baseline", {}).get("name")
+        baseline = "" if best is None else f"{spread(of_baseline(runs, best, monitor))} ({best})"
+        first = not lines
+        lines.append(
+            f"| {f'[{name}](#{anchor(name)})' if first else ''} {label} | {monitor} "
+            f"| {spread([run['test'][monitor] for run in runs])} | {baseline} "
+            f"| {runs[0]['train']['parameters']:,} | {len(runs)} "
+            f"| {one['processor_minutes'] if first else ''} | {one['date'] if first else ''} |"
+        )
+    return lines
+
+
+def section(name: str, one: dict[str, Any]) -> str:
+    """The command of an experiment, its machine, and all figures of its runs and baselines."""
+    parts = [
+        f"## {name.replace('_', ' ')}", f"```bash\n{one['command']}\n```",
+        f"{one['date']}, {one['machine']}, {one['cores']} cores, structnet "
+        f"{one['versions']['structnet']}, torch {one['versions']['torch']}.",
+    ]  # fmt: skip
+    for label, runs in one["runs"].items():
+        figures = list(runs[0]["test"])
+        lines = [f"| {label} | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
+        known = {"the net": [[run["test"].get(figure) for run in runs] for figure in figures]}
+        for best in runs[0].get("baselines", {}):
+            known[best] = [of_baseline(runs, best, figure) for figure in figures]
+        for what, values in known.items():
+            lines.append(f"| {what} | " + " | ".join(map(spread, values)) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def of_baseline(runs: list[dict[str, Any]], name: str, figure: str) -> list[float | None]:
+    """A figure of a baseline in every run."""
+    return [run["baselines"].get(name, {}).get(figure) for run in runs]
+
+
+def anchor(name: str) -> str:
+    """The anchor of an experiment's section."""
+    return name.replace("_", "-")
+
+
+def spread(values: list[float | None]) -> str:
+    """The mean of values ± their standard deviation, if they differ; nothing if one is missing."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return ""
+    if len(set(known)) == 1:
+        return shown(known[0])
+    return f"{shown(mean(known))} ± {stdev(known):.2g}"
+
+
+def shown(value: float) -> str:
+    """A figure with four digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
