@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 from commands import SMALL, call, refused
+from matplotlib import pyplot
+from matplotlib.text import Text
 
 import structnet as sn
 from structnet.plugins.sequence.automata.automaton import Automaton
 from structnet.plugins.sequence.automata.compiling import compile_pattern
+from structnet.plugins.sequence.automata.picture import picture
 from structnet.plugins.sequence.automata.reading import Asked, read_automaton
 from structnet.plugins.sequence.tasks.automaton import START, AutomatonTask, ranges
 
@@ -229,3 +232,16 @@ def test_the_command_names_what_it_can_not_do(tmp_path):
     words = ("train", "task=xml", "topology=chain", "task.train_size=20", *SMALL, "debug=steps")
     assert call(*words, f"run={tmp_path / 'xml'}").status == 0
     assert "is a run of task 'xml'" in refused("automaton", f"run={tmp_path / 'xml'}")
+
+
+def test_a_picture_in_python_is_a_figure_to_go_on_with():
+    automata = {"one": compile_pattern("(ab)*"), "other": compile_pattern("a*", "ab")}
+    figure = picture(automata, "two languages")
+    texts = {one.get_text() for one in figure.findobj(Text)}
+    titles = {
+        "one: 3 states\nthe dead one is not drawn",
+        "other: 2 states\nthe dead one is not drawn",
+    }
+    assert {"two languages", "0", "1", "a", "b"} | titles <= texts and "2" not in texts
+    assert pyplot.get_fignums() == [figure.number]
+    pyplot.close(figure)

@@ -1,6 +1,6 @@
 """Finite automata as state diagrams, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,8 @@ INCHES, FONT = 0.8, 9
 LONGEST = 24
 
 
-def draw_automata(path: Path, automata: dict[str, Automaton], title: str) -> None:
+def draw_automata(path: Path, automata: Mapping[str, Automaton], title: str) -> None:
     """Draw state diagrams into a PNG file, from left to right.
-
-    Accepting states have a double circle, and an arrow from nowhere leads to the start. States from
-    which no string is accepted, and arrows to them, are not drawn, unless it is the start.
 
     Arguments:
         path: of the picture.
@@ -34,11 +31,30 @@ def draw_automata(path: Path, automata: dict[str, Automaton], title: str) -> Non
     # Imported here: matplotlib takes a second.
     from matplotlib.figure import Figure
 
+    _figure(automata, title, Figure).savefig(path, format="png", dpi=150)
+
+
+def picture(automata: Mapping[str, Automaton], title: str = "") -> Any:
+    """State diagrams as a figure of matplotlib.pyplot, to show, save or change.
+
+    Accepting states have a double circle, and an arrow from nowhere leads to the start. States from
+    which no string is accepted, and arrows to them, are not drawn, unless it is the start.
+
+    Arguments:
+        automata: minimal, by the title of their panel, of at most MOST_DRAWN states.
+        title: above the picture.
+    """
+    from matplotlib import pyplot
+
+    return _figure(automata, title, pyplot.figure)
+
+
+def _figure(automata: Mapping[str, Automaton], title: str, new: Callable[..., Any]) -> Any:
     shown = {name: _drawn(automaton) for name, automaton in automata.items()}
     # A small one still has room for its title.
     sides = [max(3.5, 2 * (_circle(len(s)) + LOOP + RADIUS)) for s in shown.values()]
     height = max(sides) * INCHES + 0.9
-    figure = Figure(figsize=(sum(sides) * INCHES, height), layout="constrained")
+    figure = new(figsize=(sum(sides) * INCHES, height), layout="constrained")
     figure.suptitle(title, fontsize=FONT + 1, parse_math=False)
     panels = figure.subplots(1, len(automata), width_ratios=sides, squeeze=False)[0]
     for axes, side, (name, states) in zip(panels, sides, shown.items(), strict=True):
@@ -49,7 +65,7 @@ def draw_automata(path: Path, automata: dict[str, Automaton], title: str) -> Non
         hidden = "\nthe dead one is not drawn" if len(states) < len(automaton) else ""
         axes.set_title(f"{name}: {count}{hidden}", fontsize=FONT + 1, parse_math=False)
         _draw(axes, automaton, states)
-    figure.savefig(path, format="png", dpi=150)
+    return figure
 
 
 def symbols_in_short(symbols: Sequence[str]) -> str:
