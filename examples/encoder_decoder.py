@@ -1,40 +1,41 @@
-"""An encoder hands its final states to a decoder, which writes the sequence backwards."""
+"""An encoder and a decoder
+========================
+
+The encoder hands its final states to the decoder, which writes the sequence backwards (Sutskever et
+al. 2014). It is fed its own symbols, one step at a time, once it is trained.
+"""
 
 import torch
+from matplotlib import pyplot as plt
 from torch import nn
 
 import structnet as sn
 
-SYMBOLS, LENGTH, START = 5, 4, 5
-
-
-class Reverser(nn.Module):
-    def __init__(self, cell: str = "lstm", size: int = 32):
-        super().__init__()
-        self.embedding, self.scores = nn.Embedding(SYMBOLS + 1, size), nn.Linear(size, SYMBOLS)
-        self.encoder, self.decoder = (sn.RNN(cell, size, size, batch_first=True) for _ in range(2))
-
-    def forward(self, source, target):
-        _, states = self.encoder(self.embedding(source))
-        read = nn.functional.pad(target[:, :-1], (1, 0), value=START)
-        return self.scores(self.decoder(self.embedding(read), states)[0])
-
-    @torch.no_grad()
-    def write(self, source):
-        stepper, words = self.decoder.stepper(len(source)), [torch.full((len(source),), START)]
-        stepper.load_state(self.encoder(self.embedding(source))[1])
-        for _ in range(source.shape[1]):
-            words.append(self.scores(stepper.push(self.embedding(words[-1]))).argmax(1))
-        return torch.stack(words[1:], 1)
-
+SYMBOLS, START, SIZE = 5, 5, 32
 
 torch.manual_seed(0)
-net = Reverser()
+encoder, decoder = (sn.RNN("lstm", SIZE, SIZE, batch_first=True) for _ in range(2))
+embedding, head = nn.Embedding(SYMBOLS + 1, SIZE), nn.Linear(SIZE, SYMBOLS)
+net = nn.ModuleList([encoder, decoder, embedding, head])
 optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+losses = []
 for _ in range(300):
-    source = torch.randint(SYMBOLS, (64, LENGTH))
-    scores, target = net(source, source.flip(1)), source.flip(1)
+    source = torch.randint(SYMBOLS, (64, 4))
+    target = source.flip(1)
+    read = nn.functional.pad(target[:, :-1], (1, 0), value=START)
+    scores = head(decoder(embedding(read), encoder(embedding(source))[1])[0])
+    loss = nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
     optimizer.zero_grad()
-    nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten()).backward()
+    loss.backward()
     optimizer.step()
-print(f"whole sequences right: {(net.write(source) == target).all(1).float().mean().item():.2f}")
+    losses.append(loss.item())
+
+stepper, symbols = decoder.stepper(batch=64), [torch.full((64,), START)]
+stepper.load_state(encoder(embedding(source))[1])
+for _ in range(4):
+    symbols.append(head(stepper.push(embedding(symbols[-1]))).argmax(1))
+right = (torch.stack(symbols[1:], 1) == target).all(1).float().mean()
+print(f"whole sequences right: {right:.2f}, by guessing {SYMBOLS**-4:.3f}")
+plt.plot(losses)
+plt.gca().set(title="Reversing", xlabel="training step", ylabel="loss (nats per symbol)")
+plt.show()

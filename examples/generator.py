@@ -1,9 +1,14 @@
-"""A generator: a GRU learns the characters of a Python module, and writes more, step by step."""
+"""A generator: more of a Python module
+====================================
+
+A GRU learns the characters of the module ``textwrap``, and then writes more of them, step by step.
+"""
 
 import inspect
 import textwrap
 
 import torch
+from matplotlib import pyplot as plt
 from torch import nn
 
 import structnet as sn
@@ -14,10 +19,11 @@ ids = torch.tensor([alphabet.index(one) for one in text])
 one_hot = torch.eye(len(alphabet))
 
 torch.manual_seed(0)
-rnn = sn.RNN("gru", len(alphabet), 160)
-head = nn.Linear(160, len(alphabet))
+rnn = sn.RNN("gru", len(alphabet), 128)
+head = nn.Linear(128, len(alphabet))
 optimizer = torch.optim.AdamW([*rnn.parameters(), *head.parameters()], lr=0.01)
-for step in range(1, 251):
+losses = []
+for _ in range(150):
     starts = torch.randint(len(ids) - 65, (24,))
     window = ids[starts + torch.arange(65)[:, None]]
     h, _ = rnn(one_hot[window[:-1]])
@@ -25,15 +31,18 @@ for step in range(1, 251):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    if step % 50 == 0:
-        print(f"step {step}: {loss.item():.2f} nats per character")
+    losses.append(loss.item())
 
+shares = ids.bincount() / len(ids)
+print(f"{losses[-1]:.2f} nats per character; knowing their shares, {-(shares @ shares.log()):.2f}")
 stepper = rnn.stepper(batch=1)
 written = "    def "
 for one in written:
     h = stepper.push(one_hot[[alphabet.index(one)]])
 while len(written) < 300:
-    shares = (head(h)[0] / 0.5).softmax(0)
-    written += alphabet[int(shares.multinomial(1))]
+    written += alphabet[int((head(h)[0] / 0.5).softmax(0).multinomial(1))]
     h = stepper.push(one_hot[[alphabet.index(written[-1])]])
 print(written)
+plt.plot(losses)
+plt.gca().set(title="Characters of a module", xlabel="training step", ylabel="nats per character")
+plt.show()

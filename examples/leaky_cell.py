@@ -1,13 +1,17 @@
-"""structnet train --plugin examples/leaky_cell.py cell=leaky cell.leak=0.3"""
+"""A cell of one's own
+===================
 
-import torch
+Leaky integrators with random weights (Jaeger 2001, eq. 1) and a linear readout smooth a series::
+
+    structnet train --plugin examples/leaky_cell.py cell=leaky cell.leak=0.3
+"""
 
 import structnet as sn
 
 
 @sn.cells.register("leaky")
 class Leaky(sn.Cell):
-    """Leaky integrator (Jaeger 2001, eq. 1): h = (1 - a) tanh(W x + sum_k U_k h_k) + a mean h_k."""
+    """h = (1 - a) tanh(W x + sum_k U_k h_k) + a mean_k h_k, where a is `leak`."""
 
     node_gates = ("u",)
 
@@ -21,4 +25,16 @@ class Leaky(sn.Cell):
 
 
 if __name__ == "__main__":
-    print(sn.Recurrence("chain", "leaky", 1, 3)(torch.ones(2, 1), [sn.schedule([[-1], [0]])]))
+    import torch
+    from matplotlib import pyplot as plt
+
+    truth = (torch.arange(600)[:, None] / 15).sin()
+    x = truth + torch.randn(600, 1, generator=torch.manual_seed(0))
+    h = sn.RNN("leaky", 1, 50, leak=0.8)(x)[0].detach()
+    found = h @ torch.linalg.lstsq(h[:400], truth[:400]).solution
+    print("error", (found - truth)[400:].std().item(), "before", (x - truth)[400:].std().item())
+    plt.figure(figsize=(4.5, 3.2), layout="constrained")
+    plt.plot(torch.cat([x, truth, found], 1)[400:], label=["series", "truth", "smoothed"])
+    plt.gca().set(title="New steps of a noisy series", xlabel="step", ylabel="value")
+    plt.legend()
+    plt.show()

@@ -1,39 +1,40 @@
-"""A Tree-LSTM trained in a plain PyTorch loop: which way does a random tree lean?"""
+"""A Tree-LSTM in a plain training loop
+====================================
+
+Has the left half of a random binary tree more leaves than the right one? A Tree-LSTM (Tai et al.
+2015) learns it from the shape alone, as all nodes have the same input.
+"""
 
 import numpy as np
 import torch
+from matplotlib import pyplot as plt
 
 import structnet as sn
 
 
-def random_tree(random: np.random.Generator, leaves: int) -> np.ndarray:
-    """Child indices (n, 2) of a binary tree, leaves first."""
-    children, roots = [[-1, -1]] * leaves, list(range(leaves))
+def random_tree(random):
+    """Child indices (n, 2) of a binary tree, -1 where absent, and whether its left is larger."""
+    roots = list(range(random.integers(5, 15)))
+    children, leaves = [[-1, -1]] * len(roots), [1] * len(roots)
     while len(roots) > 1:
         i = random.integers(len(roots) - 1)
-        children, roots[i : i + 2] = [*children, [roots[i], roots[i + 1]]], [len(children)]
-    return np.array(children)
+        left, right = roots[i : i + 2]
+        roots[i : i + 2] = [len(children)]
+        children.append([left, right])
+        leaves.append(leaves[left] + leaves[right])
+    return children, leaves[left] > leaves[right]
 
 
-def leans_left(children: np.ndarray) -> bool:
-    return bool((children[:, 0] > children[:, 1]).sum() > (children[:, 1] > children[:, 0]).sum())
-
-
-topology = sn.topologies.create("tree")
-layer = sn.Recurrence(topology, "lstm", input_size=1, hidden_size=32)
-head = torch.nn.Linear(32, 1)
+random, topology = np.random.default_rng(0), sn.topologies.create("tree")
+layer, head = sn.Recurrence(topology, "lstm", 1, 32), torch.nn.Linear(32, 2)
 optimizer = torch.optim.AdamW([*layer.parameters(), *head.parameters()], lr=0.01)
-random = np.random.default_rng(0)
-for step in range(100):
-    trees = [random_tree(random, leaves=int(random.integers(5, 20))) for _ in range(64)]
-    plans = topology.plan(trees)
-    h = layer(torch.ones(plans[0].num_nodes, 1), plans)
-    score = head(h[plans[0].sinks])[:, 0]
-    target = torch.tensor([leans_left(tree) for tree in trees], dtype=torch.float32)
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(score, target)
+for _ in range(80):
+    trees, larger = zip(*(random_tree(random) for _ in range(64)), strict=True)
+    plans, y = topology.plan(trees), torch.tensor(larger).long()
+    scores = head(layer(torch.ones(plans[0].num_nodes, 1), plans)[plans[0].sinks])
     optimizer.zero_grad()
-    loss.backward()
+    torch.nn.functional.cross_entropy(scores, y).backward()
     optimizer.step()
-    if step % 20 == 19:
-        right = ((score > 0) == target.bool()).float().mean().item()
-        print(f"step {step + 1}: loss {loss.item():.3f}, accuracy {right:.2f}")
+print("right:", (scores.argmax(1) == y).sum().item(), "of 64; always no:", 64 - y.sum().item())
+sn.picture(topology, trees[0], title=f"More leaves above: probability {scores.softmax(1)[0, 1]:.2f}")
+plt.show()
