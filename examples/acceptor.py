@@ -19,7 +19,7 @@ options = {"embedding_size": 16, "hidden_size": 64, "dropout": 0.0, "word_dropou
 net = sn.nets.create("stack", sizes, topology, "gru", "last", "softmax", **options)
 optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
 batches = sn.loader(splits["train"], topology, batch_size=64, shuffle=True)
-for epoch in range(6):
+for epoch in range(4):
     batches.batch_sampler.set_epoch(epoch)
     for batch in batches:
         optimizer.zero_grad()

@@ -12,7 +12,6 @@ from torch import nn
 import structnet as sn
 
 SYMBOLS, START, SIZE = 5, 5, 32
-
 torch.manual_seed(0)
 encoder, decoder = (sn.RNN("lstm", SIZE, SIZE, batch_first=True) for _ in range(2))
 embedding, head = nn.Embedding(SYMBOLS + 1, SIZE), nn.Linear(SIZE, SYMBOLS)

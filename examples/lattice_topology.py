@@ -2,8 +2,7 @@
 ===========================
 
 A character follows the one before it and the words that end in it, a word its first character
-(figure 1 c of Zhang and Yang 2018). Every cell runs on it. Colours show how much the state of the
-last character depends on each input, before any training.
+(figure 1 c of Zhang and Yang 2018). Colours: how much the last state depends on an input.
 """
 
 import numpy as np

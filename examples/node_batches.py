@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 
 import structnet as sn
 
+torch.manual_seed(0)
 random, size = np.random.default_rng(0), 100_000
 # A node reads two of the thousand before it.
 target = np.repeat(np.arange(1000, size), 2)

@@ -1,8 +1,7 @@
 """A Tree-LSTM in a plain training loop
 ====================================
 
-Has the left half of a random binary tree more leaves than the right one? A Tree-LSTM (Tai et al.
-2015) learns it from the shape alone, as all nodes have the same input.
+Has a tree more leaves on the left than on the right? A Tree-LSTM (Tai et al. 2015) learns to count.
 """
 
 import numpy as np
@@ -25,6 +24,7 @@ def random_tree(random):
     return children, leaves[left] > leaves[right]
 
 
+torch.manual_seed(0)
 random, topology = np.random.default_rng(0), sn.topologies.create("tree")
 layer, head = sn.Recurrence(topology, "lstm", 1, 32), torch.nn.Linear(32, 2)
 optimizer = torch.optim.AdamW([*layer.parameters(), *head.parameters()], lr=0.01)
@@ -36,5 +36,5 @@ for _ in range(80):
     torch.nn.functional.cross_entropy(scores, y).backward()
     optimizer.step()
 print("right:", (scores.argmax(1) == y).sum().item(), "of 64; always no:", 64 - y.sum().item())
-sn.picture(topology, trees[0], title=f"More leaves above: probability {scores.softmax(1)[0, 1]:.2f}")
+sn.picture(topology, trees[0], title=f"above larger: {scores.softmax(1)[0, 1]:.2f}")
 plt.show()

@@ -1,7 +1,8 @@
-"""python examples/series_csv.py STORES DAYS SEED AHEAD > sales.csv: daily sales, drawn at random.
+"""Daily sales of stores, drawn at random
+======================================
 
-Sales of every store have a trend, a week, a year, and days of promotion, and are counts that vary
-more than a Poisson's. Those of the last AHEAD days are empty, as they are not known yet.
+``python examples/series_csv.py STORES DAYS SEED AHEAD > sales.csv``: counts with a trend, a week, a
+year and promotions, the last AHEAD days unknown. Without arguments it draws a picture.
 """
 
 import sys
@@ -32,5 +33,11 @@ def draw(stores: int = STORES, days: int = DAYS, seed: int = SEED, ahead: int = 
 
 
 if __name__ == "__main__":
-    for line in draw(*(int(word) for word in sys.argv[1:5])):
-        print(line)
+    lines = list(draw(*map(int, sys.argv[1:5])))
+    print(*lines[: None if sys.argv[1:] else 5], sep="\n")
+    if not sys.argv[1:]:
+        from matplotlib import pyplot as plt
+
+        plt.plot([int(line.split(",")[2]) for line in lines if line.startswith("store 0,")])
+        plt.gca().set(title="Sales of a store", xlabel="day", ylabel="pieces sold")
+        plt.show()

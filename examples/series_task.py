@@ -1,4 +1,10 @@
-"""structnet train --plugin examples/series_task.py task=series task.root=FILE"""
+"""A task of one's own
+===================
+
+The class of a series: on every line of a file a class, a tab, and numbers separated by spaces::
+
+    structnet train --plugin examples/series_task.py task=series task.root=FILE
+"""
 
 from pathlib import Path
 
@@ -9,12 +15,6 @@ import structnet as sn
 
 @sn.tasks.register("series")
 class Series(sn.Task):
-    """The class of a series of numbers.
-
-    Arguments:
-        root: a text file with one series per line: class, tab, numbers separated by spaces.
-    """
-
     structures, input_size = ("sequence",), 1
 
     def __init__(self, *, root: str = "series.txt"):

@@ -10,10 +10,10 @@ from matplotlib import pyplot as plt
 
 import structnet as sn
 
+torch.manual_seed(0)
 topology, pattern = sn.topologies.create("chain"), "(0|1(01*0)*1)*"
 task = sn.tasks.create("automaton", pattern=pattern, goal="transduce", longest=10, train_size=2000)
 splits = task.keep(task.load(topology))
-torch.manual_seed(0)
 layer = sn.Recurrence(topology, "gru", input_size=len(task.vocabulary), hidden_size=32)
 head = torch.nn.Linear(32, task.num_outputs)
 optimizer = torch.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.01)
@@ -21,13 +21,11 @@ optimizer = torch.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.01)
 
 def outputs(batch):
     """Scores (N, 2), a row per step."""
-    x = torch.nn.functional.one_hot(batch.x.ids, len(task.vocabulary)).float()
-    return head(layer(x, batch.plans))
+    return head(layer(torch.eye(len(task.vocabulary))[batch.x.ids], batch.plans))
 
 
 batches = sn.loader(splits["train"], topology, batch_size=32, shuffle=True)
-for epoch in range(6):
-    batches.batch_sampler.set_epoch(epoch)
+for _ in range(6):
     for batch in batches:
         optimizer.zero_grad()
         task.loss(outputs(batch), batch).backward()

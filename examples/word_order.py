@@ -1,7 +1,8 @@
-"""Texts in pairs that have the same words in another order, which alone tells praise from blame.
+"""Texts that differ in word order alone
+=====================================
 
-python examples/word_order.py pairs, then structnet train task=classification task.root=pairs
-"""
+``python examples/word_order.py pairs`` writes praise and blame in the same words. A net learns them
+by ``structnet train task=classification task.root=pairs``."""
 
 import sys
 from itertools import permutations, product

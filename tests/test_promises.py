@@ -185,13 +185,34 @@ def test_a_component_of_ones_own_is_a_file_of_under_25_lines(name):
     assert len(source.split("if __name__")[0].rstrip().splitlines()) < 25
 
 
+# The examples that are plugins for a command, which their docstrings name.
+PLUGINS = ("leaky_cell", "mixture_head", "series_task", "skip_topology", "timed_executor")
+
+
+def commands_at_the_head(path):
+    """The commands of structnet in an example's docstring: in a literal block or backticks."""
+    head = ast.get_docstring(parsed(path)) or ""
+    return re.findall(r"^    (structnet .*)$|``(structnet [^`]*)``", head, re.MULTILINE)
+
+
 @each(EXAMPLES)
 def test_the_command_at_the_head_of_an_example_composes(path, monkeypatch):
-    head = (ast.get_docstring(parsed(path)) or "").splitlines()[0]
+    commands = ["".join(found) for found in commands_at_the_head(path)]
+    assert commands or path.stem not in PLUGINS
     monkeypatch.chdir(ROOT)
-    if head.startswith("structnet "):
-        status, _, err = call(*shlex.split(head)[1:], "--cfg")
+    for command in commands:
+        status, _, err = call(*shlex.split(command)[1:], "--cfg")
         assert status == 0, err
+
+
+def test_the_examples_that_are_plugins_are_there():
+    assert {ROOT / "examples" / f"{name}.py" for name in PLUGINS} <= set(EXAMPLES)
+
+
+@each(EXAMPLES)
+def test_an_example_has_a_title_and_a_text(path):
+    title, line, empty, *text = (ast.get_docstring(parsed(path)) or "").splitlines()
+    assert line == "=" * len(title) and not empty and text
 
 
 def test_no_file_is_named_for_nothing():
