@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from structnet.data.vectors import Vectors as Vectors
     from structnet.data.vectors import read_vectors as read_vectors
     from structnet.data.vocabulary import Vocabulary as Vocabulary
+    from structnet.draw.animation import animation as animation
     from structnet.draw.picture import picture as picture
     from structnet.execute.executor import Executor as Executor
     from structnet.execute.executor import Pass as Pass
@@ -120,6 +121,7 @@ _HOME = {
     "Vectors": "structnet.data.vectors",
     "Vocabulary": "structnet.data.vocabulary",
     "ancestors": "structnet.data.ancestors",
+    "animation": "structnet.draw.animation",
     "as_bytes": "structnet.system.memory",
     "batch_loader": "structnet.data.loader",
     "cells": "structnet.registry",

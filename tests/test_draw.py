@@ -12,13 +12,17 @@ from conftest import SEEDS, batches, every_topology, graphs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import image, pyplot
+from matplotlib.colors import to_hex
+from matplotlib.patches import FancyArrowPatch
 from matplotlib.text import Text
+from PIL import Image, ImageSequence
 from torch import nn
 
 import structnet as sn
 from structnet.data.synthetic import dag
+from structnet.draw.animation import animate
 from structnet.draw.layout import arrows, layered, level_of_nodes
-from structnet.draw.picture import Look, draw, shortened
+from structnet.draw.picture import Look, draw, save, shortened
 from structnet.draw.samples import find_samples, look_of_data, look_of_run
 
 
@@ -261,7 +265,8 @@ WRONG = {
     "topology=diagnal": "did you mean 'diagonal'",
     "topology=diagonal topology.dims=4": "a grid of 4 dimensions has no picture",
     "topology=row height=100 width=100": "at most 1000 nodes, got 10000",
-    "topology=row out=row.gif": "a file in .png, .svg, .pdf, got 'row.gif'",
+    "topology=row out=row.jpg": "a file in .png, .svg, .pdf, .gif, got 'row.jpg'",
+    "topology=row height=20 width=20 out=row.gif": "at most 300 nodes, got 400",
     "topology=row out=": "out= takes a value",
     "topology=row out=nowhere/row.png": "for nowhere/row.png",
     "topology=any_dag": "no example to draw for a topology that takes 'dag'",
@@ -286,3 +291,61 @@ def test_a_picture_in_python_is_a_figure_to_go_on_with():
     pyplot.close(figure)
     with pytest.raises(ValueError, match="at most 1000 nodes, got 2000"):
         sn.picture(sn.topologies.create("chain"), 2000)
+
+
+def test_a_gif_shows_one_level_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = call("draw", "topology=row", "height=3", "width=2", "out=row.gif")
+    assert status == 0, err
+    assert out.splitlines() == ["down: 6 nodes in 3 levels", "picture: row.gif"]
+    with Image.open(tmp_path / "row.gif") as gif:
+        frames = [np.array(one.convert("RGB"), float) for one in ImageSequence.Iterator(gif)]
+    # A frame for every level, and one in which nothing is marked.
+    assert len(frames) == 4
+    red = [np.argwhere((one[..., 0] > 180) & (one[..., 1:] < 80).all(2)) for one in frames]
+    down = [marked[:, 0].mean() for marked in red[:3]]
+    assert down[0] < down[1] < down[2] and not len(red[3])
+
+
+def test_an_animation_marks_the_nodes_of_a_level_in_every_direction():
+    topology = sn.topologies.create("bidiagonal")
+    made = sn.animation(topology, (2, 3), names=list("abcdef"), values=np.arange(6.0), title="abc")
+    assert pyplot.get_fignums() == [made._fig.number]
+    plans = topology.plan([(2, 3)])
+    for frame in (0, 2, 3, 5):
+        made._func(frame)
+        # The colour bar comes after the panels.
+        for plan, axes in zip(plans, made._fig.axes[:2], strict=True):
+            level = level_of_nodes(plan)
+            nodes = [one for one in axes.patches if not isinstance(one, FancyArrowPatch)]
+            led = [one for one in axes.patches if isinstance(one, FancyArrowPatch)]
+            red = [to_hex(one.get_edgecolor()) != "#000000" for one in nodes]
+            assert red == (level == frame).tolist()
+            assert [one.get_alpha() == 1 for one in nodes] == (level <= frame).tolist()
+            assert [one.get_alpha() == 1 for one in axes.texts] == (level <= frame).tolist()
+            assert (
+                sum(one.get_alpha() == 1 for one in led)
+                == (level[arrows(plan)[:, 1]] <= frame).sum()
+            )
+    made.to_jshtml()
+    pyplot.close(made._fig)
+
+
+def test_an_animation_of_a_single_node_is_drawn(tmp_path):
+    path = tmp_path / "chain.gif"
+    assert len(animate(sn.topologies.create("bichain"), 1, path)) == 2
+    assert path.read_bytes().startswith(b"GIF")
+
+
+def test_frames_are_smaller_where_there_are_many(tmp_path):
+    path = tmp_path / "chain.gif"
+    animate(sn.topologies.create("chain"), 60, path)
+    with Image.open(path) as gif:
+        assert gif.width * gif.height * 63 < 51_000_000 and gif.n_frames == 61
+
+
+def test_a_drawing_of_a_tasks_own_is_not_animated(tmp_path):
+    figure = pyplot.figure()
+    with pytest.raises(ValueError, match="must be a file in"):
+        save(figure, tmp_path / "own.gif")
+    pyplot.close(figure)

@@ -97,7 +97,7 @@ With a task or a run, a sample of its data:
   sample=N        its number (0)
   split=SPLIT     train, validation or test (the default)
 
-  out=FILE        the picture, .png, .svg or .pdf
+  out=FILE        the picture, .png, .svg or .pdf; .gif shows one level after the other
   --plugin FILE   a Python file that registers your own components; may be repeated
   --traceback     show where an error came from
 

@@ -84,10 +84,10 @@ def example(topology: Topology, sizes: Mapping[str, int]) -> Any:
     return draw_structures(topology, SizeRange(size, size), 1, sizes["seed"])[0]
 
 
-def check_path(path: Path) -> None:
-    """ValueError if the suffix is not a picture's, FileNotFoundError if the folder is missing."""
-    if path.suffix not in FORMATS:
-        raise ValueError(f"a picture must be a file in {', '.join(FORMATS)}, got {str(path)!r}")
+def check_path(path: Path, formats: Sequence[str] = FORMATS) -> None:
+    """ValueError for a suffix that is not one of these, FileNotFoundError without the folder."""
+    if path.suffix not in formats:
+        raise ValueError(f"a picture must be a file in {', '.join(formats)}, got {str(path)!r}")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"no folder {path.absolute().parent} for {path}")
 
@@ -107,7 +107,7 @@ def draw(topology: Topology, structure: Any, path: Path, look: Look | None = Non
     from matplotlib.figure import Figure
 
     check_path(path)
-    figure, titles = _figure(topology, structure, look or Look(), Figure)
+    figure, titles = figure_of(topology, structure, look or Look(), Figure)
     save(figure, path)
     return titles
 
@@ -128,11 +128,12 @@ def picture(topology: Topology, structure: Any, **look: Any) -> Any:
     """
     from matplotlib import pyplot
 
-    return _figure(topology, structure, Look(**look), pyplot.figure)[0]
+    return figure_of(topology, structure, Look(**look), pyplot.figure)[0]
 
 
 def save(figure: Any, path: Path) -> None:
-    """Save a figure of matplotlib in the format of the path's suffix."""
+    """Save a figure of matplotlib in the format of the path's suffix; ValueError for others."""
+    check_path(path)
     write(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:], dpi=150))
 
 
@@ -150,10 +151,14 @@ def shortened(name: str, longest: int = LONGEST) -> str:
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
-def _figure(
+def figure_of(
     topology: Topology, structure: Any, look: Look, new: Callable[..., Any]
 ) -> tuple[Any, list[str]]:
-    """A new figure and the titles of its panels; ValueError if the structure is too large."""
+    """A new figure and the titles of its panels; ValueError if the structure is too large.
+
+    The axes of the panels come first. The nodes of a panel are in their order, arrows in that of
+    their sources and targets.
+    """
     plans = topology.plan([structure])
     if plans[0].num_nodes > MOST_NODES:
         raise ValueError(_too_many(plans[0].num_nodes))
