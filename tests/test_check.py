@@ -98,7 +98,7 @@ def test_a_cell_of_the_library_passes():
     assert card.passed
     assert {name for name, ends in states(card).items() if ends == {"passed"}} == {
         "equals the reference", "gradients", "order of the batch", "one node and none",
-        "determinism", "saved and loaded", "depth",
+        "determinism", "saved and loaded", "depth", "made", "a layer",
     }  # fmt: skip
     assert states(card)["time"] == {"measured"}
     said = {one.name: one.said for one in card.checks if one.on == "chain"}
@@ -127,7 +127,7 @@ def test_what_is_wrong_with_a_cell_is_found(cell, check, said):
 
 def test_a_topology_is_checked_under_cells():
     card = components.check_topology({"name": "diagonal"}, depth=20)
-    assert card.passed and len(card.checks) == 8
+    assert card.passed and len(card.checks) == 11
     assert "one node and none" in states(card)
 
 
@@ -276,7 +276,7 @@ def test_a_card_is_printed_and_written(tmp_path):
     assert out.splitlines()[-1].startswith("cell 'leaky': ") and out.endswith("checks, passed\n")
     written = json.loads(path.read_text())
     assert written["passed"] and written["component"]["name"] == "leaky"
-    assert json.loads(call(*words, "--json").out)["checks"][0]["name"] == "equals the reference"
+    assert json.loads(call(*words, "--json").out)["checks"][0]["name"] == "made"
 
 
 def test_what_a_task_prints_does_not_stand_in_the_json(registered, tmp_path, monkeypatch):

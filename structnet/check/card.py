@@ -59,8 +59,8 @@ class Card:
         states = {one.state for one in self.checks}
         return "passed" in states and "failed" not in states
 
-    def check(self, name: str, on: str, run: Callable[[], str], state: State = "passed") -> None:
-        """Run a check, which returns what it found, or raises Failed or NotFor.
+    def check(self, name: str, on: str, run: Callable[[], str], state: State = "passed") -> bool:
+        """Run a check, which returns what it found, or raises Failed or NotFor; whether it did not.
 
         Any other error is what failed: it is described with its place.
         """
@@ -76,6 +76,7 @@ class Card:
         except BaseException as error:
             found = Check(name, on, "failed", describe(error))
         self.checks.append(found)
+        return found.state == state
 
     def as_dict(self) -> dict[str, Any]:
         """The card as plain data, with the versions that it was made with."""

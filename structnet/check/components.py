@@ -1,10 +1,11 @@
 """The checks of a cell, a topology and an executor."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from structnet import registry
-from structnet.check.card import Card, NotFor
+from structnet.check.card import Card, Failed, NotFor
 from structnet.check.layers import (
     equals_reference,
     every_executor,
@@ -17,9 +18,13 @@ from structnet.check.layers import (
     repeats_itself,
     takes_few_nodes,
 )
+from structnet.check.plans import SIZES, plans_as_alone
+from structnet.nn.recurrence import Recurrence
+from structnet.registry.signature import REQUIRED
 from structnet.run.components import component, create
 
 Config = Mapping[str, Any]
+Layers = Mapping[str, Callable[[], Recurrence]]
 # A topology for each way to read predecessors: one, two slots, any number, three slots.
 TOPOLOGIES = {
     "chain": {"name": "chain"},
@@ -36,15 +41,19 @@ TIMED = ("chain", "tree")
 def check_cell(cell: Config, depth: int) -> Card:
     """All checks of a cell, on topologies of every kind."""
     card, make = Card("cell", dict(cell)), component(registry.cells, cell)
-    for name, chosen in TOPOLOGIES.items():
-        topology = create(registry.topologies, chosen)
-        try:
-            make_layer(topology, make)
-        except NotFor as error:
-            card.check("a layer", name, _refuser(str(error)))
+    made = {name: create(registry.topologies, one) for name, one in TOPOLOGIES.items()}
+
+    def layers(choice: Config) -> Layers:
+        chosen = component(registry.cells, choice)
+        return {at: partial(make_layer, one, chosen) for at, one in made.items()}
+
+    _check_made(card, registry.cells, cell, layers)
+    for name, topology in made.items():
+        if not card.check("a layer", name, lambda t=topology: _sizes(make_layer(t, make))):
             continue
         _check_layer(card, name, topology, make)
         if name in TIMED:
+            chosen = TOPOLOGIES[name]
             card.check("depth", name, lambda t=topology: goes_deep(t, make, depth))
             card.check("time", name, lambda c=chosen: floor_ratio(c, cell), "measured")
     return card
@@ -52,9 +61,20 @@ def check_cell(cell: Config, depth: int) -> Card:
 
 def check_topology(topology: Config, depth: int) -> Card:
     """All checks of a topology, under cells of different kinds."""
-    card, made = Card("topology", dict(topology)), create(registry.topologies, topology)
-    for name, chosen in CELLS.items():
-        _check_layer(card, name, made, component(registry.cells, chosen))
+    card = Card("topology", dict(topology))
+    cells = {name: component(registry.cells, one) for name, one in CELLS.items()}
+
+    def layers(choice: Config) -> Layers:
+        make = partial(create, registry.topologies, choice)
+        return {at: lambda c=cell: make_layer(make(), c) for at, cell in cells.items()}
+
+    if not _check_made(card, registry.topologies, topology, layers):
+        return card
+    made = create(registry.topologies, topology)
+    card.check("plans", f"sizes up to {max(SIZES)}", lambda: plans_as_alone(made))
+    for name, cell in cells.items():
+        if card.check("a layer", name, lambda c=cell: _sizes(make_layer(made, c))):
+            _check_layer(card, name, made, cell)
     lstm = component(registry.cells, CELLS["lstm"])
     card.check("depth", "lstm", lambda: goes_deep(made, lstm, depth))
     card.check("time", "lstm", lambda: floor_ratio(topology, CELLS["lstm"]), "measured")
@@ -83,8 +103,40 @@ def _check_layer(card: Card, on: str, topology: Any, make: Any) -> None:
     card.check("saved and loaded", on, lambda: is_saved(topology, make))
 
 
-def _refuser(said: str) -> Any:
-    def run() -> str:
-        raise NotFor(said)
+def _check_made(
+    card: Card, known: registry.Registry, choice: Config, layers: Callable[[Config], Layers]
+) -> bool:
+    """Whether a component can be made with the options given; with its own defaults it has to be.
 
-    return run
+    Arguments:
+        layers: makes layers of the component with other options, by what they are made on.
+    """
+    name, options = choice["name"], known.options(choice["name"])
+    what = f"{known.kind} {name!r}"
+    found = card.check("made", "options as given", lambda: _fits_one(what, layers(choice)))
+    required = [one for one, (_, default) in options.items() if default is REQUIRED]
+    defaults = {one: default for one, (_, default) in options.items()}
+    if not required and {**defaults, **choice} != {**choice, **defaults}:
+        alone = f"{what} with its own defaults"
+        card.check("made", "own defaults", lambda: _fits_one(alone, layers({"name": name})))
+    return found
+
+
+def _fits_one(what: str, layers: Layers) -> str:
+    """What layers can be made of a component; Failed where there are none."""
+    fits, refusals = [], []
+    for at, make in layers.items():
+        try:
+            make()
+        except NotFor as error:
+            refusals.append(f"{at}: {error}")
+        else:
+            fits.append(at)
+    if not fits:
+        raise Failed(f"{what} can be made on nothing: {'; '.join(refusals)}")
+    return f"on {', '.join(fits)}"
+
+
+def _sizes(layer: Recurrence) -> str:
+    weights = [one.numel() for one in layer.parameters()]
+    return f"{len(weights)} weights of {sum(weights):,} numbers"

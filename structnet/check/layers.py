@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from structnet import registry
 from structnet.cell.base import Cell
 from structnet.check.card import Failed, NotFor
+from structnet.check.refusals import refusals
 from structnet.check.structures import awkward, deep, empty, single
 from structnet.nn.compiling import compile_now
 from structnet.nn.recurrence import Recurrence
@@ -29,10 +31,8 @@ def make_layer(
 ) -> Recurrence:
     """A layer with random weights; NotFor where cell and topology do not go together."""
     torch.manual_seed(seed)
-    try:
+    with refusals():
         layer = Recurrence(topology, cell, INPUT, HIDDEN)
-    except ValueError as error:
-        raise NotFor(str(error)) from error
     layer = layer.to(dtype)
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -53,8 +53,9 @@ def computed(layer: Recurrence, x: Tensor, plans: Sequence[Any], executor: str) 
     NotFor where an executor other than the reference refuses, or is not installed.
     """
     try:
-        h, states = layer(x, plans, return_states=True, executor=executor)
-    except (ValueError, ImportError) as error:
+        with refusals() if executor != "reference" else nullcontext():
+            h, states = layer(x, plans, return_states=True, executor=executor)
+    except ImportError as error:
         if executor == "reference":
             raise
         raise NotFor(str(error)) from error
@@ -143,15 +144,17 @@ def takes_few_nodes(topology: Topology, cell: Maker) -> str:
     layer = make_layer(topology, cell)
     one = "one node"
     try:
-        plans = topology.plan(single(topology))
-    except ValueError as error:
+        with refusals():
+            plans = topology.plan(single(topology))
+    except NotFor as error:
         one = f"one node is refused: {error}"
     else:
         x = features(plans)
         compare(computed(layer, x, plans, "auto"), computed(layer, x, plans, "reference"), one)
     try:
-        plans = topology.plan([empty(topology)])
-    except ValueError as error:
+        with refusals():
+            plans = topology.plan([empty(topology)])
+    except NotFor as error:
         return f"{one}; none is refused: {error}"
     if plans[0].num_nodes:
         raise Failed(f"a structure without nodes is planned with {plans[0].num_nodes}")
@@ -164,10 +167,8 @@ def takes_few_nodes(topology: Topology, cell: Maker) -> str:
 def goes_deep(topology: Topology, cell: Maker, depth: int) -> str:
     """Whether a structure of many levels is planned, run and differentiated."""
     torch.manual_seed(0)
-    try:
+    with refusals():
         layer = Recurrence(topology, cell, INPUT, HIDDEN)
-    except ValueError as error:
-        raise NotFor(str(error)) from error
     # As after its first levels in training.
     compile_now(layer)
     began = time.perf_counter()
@@ -216,10 +217,8 @@ def floor_ratio(topology: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     """A training step's time over that of its matrix products alone."""
     from structnet.bench.workload import Setting, Work, measure_case
 
-    try:
+    with refusals():
         case = Work(topology, cell).build(0, "cpu")
-    except ValueError as error:
-        raise NotFor(str(error)) from error
     found = measure_case(case, Setting(repeats=10), kinds=(), memory=False)
     ours = found["contenders"]["structnet"]
     return f"{ours['over_floor']:.1f} x the floor, {1000 * ours['step_s']:.1f} ms a step"
