@@ -1,10 +1,13 @@
 """What `structnet check` finds in components that fail in few places, or by mistake."""
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_check import Sound, registered, states  # noqa: F401
+from commands import call, refused
+from test_check import Lengths, Sound, check_task, registered, states  # noqa: F401
 
 import structnet as sn
 from structnet.check import components, plans
@@ -77,7 +80,9 @@ def test_a_mistake_in_making_a_layer_fails(registered):  # noqa: F811
     card = components.check_cell({"name": "mistaken"}, depth=20)
     assert not card.passed
     failed = found(card, "failed")
-    assert "math domain error" in failed["a layer", "tree"] and __file__ in failed["a layer", "tree"]
+    assert (
+        "math domain error" in failed["a layer", "tree"] and __file__ in failed["a layer", "tree"]
+    )
     assert ("a layer", "chain") in found(card, "passed")
 
 
@@ -108,9 +113,10 @@ def test_a_cell_that_its_own_defaults_do_not_make_fails(registered):  # noqa: F8
     assert not card.passed
     failed = found(card, "failed")
     assert list(failed) == [("made", "own defaults")]
-    assert "cell 'unready' with its own defaults can be made on nothing" in failed[
-        "made", "own defaults"
-    ]
+    assert (
+        "cell 'unready' with its own defaults can be made on nothing"
+        in failed["made", "own defaults"]
+    )
 
 
 def unready(self, input_size, hidden_size, arity, *, most: int = 0):
@@ -130,6 +136,30 @@ def test_a_topology_that_can_not_be_made_fails_by_name(registered):  # noqa: F81
     card = components.check_topology({"name": "broken", "step": "one"}, depth=20)
     assert not card.passed and len(card.checks) == 1
     assert "invalid literal for int()" in card.checks[0].said
+
+
+# Quickly
+
+
+def test_a_quick_check_says_what_it_leaves_out(registered, tmp_path):  # noqa: F811
+    path = tmp_path / "card.json"
+    status, out, err = call("check", "cell=elman", "--quick", f"out={path}")
+    assert status == 0, err
+    assert out.endswith("checks, passed; quick, without compiled, depth, time\n")
+    written = json.loads(path.read_text())
+    assert written["left_out"] == ["compiled", "depth", "time"]
+    assert not {"depth", "time"} & {one["name"] for one in written["checks"]}
+    compared = [one for one in written["checks"] if one["name"] == "equals the reference"]
+    assert compared and not any("compiled" in one["said"] for one in compared)
+    whole = components.check_topology({"name": "chain"}, depth=20, quick=True).as_dict()
+    assert not {"depth", "time"} & {one["name"] for one in whole["checks"]}
+    assert components.check_cell({"name": "elman"}, depth=20).as_dict()["left_out"] == []
+
+
+def test_what_a_quick_check_is_not_for_is_refused():
+    assert "leave out nothing of executor=" in refused("check", "executor=batched", "--quick")
+    assert "--quick is for cell= and topology=" in refused("check", "task=swapped", "--quick")
+    assert "drop one" in refused("check", "cell=lstm", "--quick", "depth=20")
 
 
 # Plans
@@ -188,3 +218,52 @@ def test_a_large_structure_that_fails_is_found(registered):  # noqa: F811
     card = components.check_topology({"name": "short"}, depth=20)
     assert "plans" in {one.name for one in card.checks if one.state == "failed"}
     assert states(card)["equals the reference"] == {"passed"}
+
+
+# Tasks
+
+
+class IgnoresTargets(Lengths):
+    """One whose loss is of outputs alone."""
+
+    def loss(self, output, batch):
+        return output.square().mean()
+
+
+class IgnoresOutputs(Lengths):
+    """One whose loss is of targets alone."""
+
+    def loss(self, output, batch):
+        return batch.y.float().mean()
+
+
+class ReadsInput(Lengths):
+    """One that predicts its input, and has no targets."""
+
+    def loss(self, output, batch):
+        return (output.mean() - batch.x).square().mean()
+
+
+class Alike(Lengths):
+    """One whose samples are all of one class."""
+
+    def load(self, topology):
+        splits = super().load(topology)
+        return sn.Splits({k: [replace(s, y=np.int64(0)) for s in v] for k, v in splits.items()})
+
+
+@pytest.mark.parametrize(
+    ("task", "state", "said"),
+    [
+        (Lengths, "passed", "other targets change it"),
+        (Alike, "passed", "other targets change it"),
+        (ReadsInput, "passed", "other inputs change it"),
+        (IgnoresTargets, "failed", "with other targets is the same: it ignores them"),
+        (IgnoresOutputs, "failed", "does not depend on the outputs of the net"),
+    ],
+)
+def test_what_a_loss_compares(registered, monkeypatch, tmp_path, task, state, said):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("structnet.check.tasks._trains", lambda run: "not tried")
+    (learns,) = (one for one in check_task(task).checks if one.name == "loss and gradients")
+    assert learns.state == state and said in learns.said

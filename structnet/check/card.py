@@ -47,10 +47,12 @@ class Card:
     Arguments:
         kind: cell, topology, executor or task.
         component: its name and options.
+        left_out: the executors and checks that a quick check leaves out.
     """
 
     kind: str
     component: dict[str, Any]
+    left_out: list[str] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
 
     @property
@@ -84,6 +86,7 @@ class Card:
             "kind": self.kind,
             "component": self.component,
             "passed": self.passed,
+            "left_out": self.left_out,
             "checks": [asdict(one) for one in self.checks],
             "versions": {
                 "structnet": structnet.__version__,
@@ -99,4 +102,6 @@ class Card:
         print_rows(["", "check", "on", "found"], rows, left=(0, 1, 2, 3))
         failed = sum(one.state == "failed" for one in self.checks)
         verdict = "passed" if self.passed else f"{failed} failed" if failed else "takes nothing"
+        if self.left_out:
+            verdict += f"; quick, without {', '.join(self.left_out)}"
         print(f"{self.kind} {self.component['name']!r}: {len(self.checks)} checks, {verdict}")

@@ -53,8 +53,8 @@ def _check_levels(plan: Plan, where: str) -> None:
     if not found.equal(expected):
         node = int(found.ne(expected).nonzero()[0])
         raise Failed(
-            f"{where} of {count:,} nodes: node {node} is in level {int(found[node])}, its predecessors say "
-            f"{int(expected[node])}"
+            f"{where} of {count:,} nodes: node {node} is in level {int(found[node])}, its "
+            f"predecessors say {int(expected[node])}"
         )
 
 

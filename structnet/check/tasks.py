@@ -1,6 +1,6 @@
 """The checks of a task: its data, its loss, and a run of two steps that is saved and loaded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from structnet.check.card import Card, Failed
-from structnet.data.batch import Batch, collate
+from structnet.data.batch import Batch, Tokens, collate
+from structnet.data.task import Task
+from structnet.registry.plugin import describe
 from structnet.run.run import Run
 from structnet.system.terminal import silence
 from structnet.training.predict import scored
@@ -124,12 +126,57 @@ def _learns(run: Run) -> str:
         raise Failed(f"the loss of the first samples is {loss.tolist()}, expected a finite number")
     if not loss.equal(again):
         raise Failed(f"the loss of one output is {loss.item()}, and {again.item()} the second time")
+    if not loss.requires_grad:
+        raise Failed("the loss does not depend on the outputs of the net")
+    compared = _compared(run.task, output, batch, loss)
     loss.backward()
     grads = [one.grad for one in net.parameters() if one.requires_grad]
     reached = [grad is not None and bool(grad.any()) for grad in grads]
     if not any(reached):
         raise Failed("the gradient of the loss is zero for all weights of the net")
-    return f"loss {loss.item():.4g}, {sum(reached)} of {len(reached)} weights have gradients"
+    reach = f"{sum(reached)} of {len(reached)} weights have gradients"
+    return f"loss {loss.item():.4g}, {reach}; {compared}"
+
+
+def _compared(task: Task, output: Any, batch: Batch, loss: Tensor) -> str:
+    """What the loss compares outputs with: targets, or the input; Failed where it is neither."""
+    refused = ""
+    for field, what in (("y", "targets"), ("x", "inputs")):
+        for other in _others(batch, field):
+            try:
+                found = task.loss(output, other)
+            # What was made of targets need not be valid ones of this task.
+            except Exception as error:
+                refused = describe(error)
+                continue
+            if not found.equal(loss):
+                return f"other {what} change it"
+    if refused:
+        return f"no other targets could be tried: {refused}"
+    raise Failed("the loss of the same outputs with other targets is the same: it ignores them")
+
+
+def _others(batch: Batch, field: str) -> Iterator[Batch]:
+    """The batch with other values of a field, in itself and in its parts."""
+    changes: tuple[Callable[[Tensor], Tensor], ...] = (
+        lambda values: values.roll(1, 0),
+        lambda values: values.flip(0),
+        # Of classes, which none leaves: the first for all, and the second for all.
+        lambda values: values * 0,
+        lambda values: values * 0 + 1,
+    )
+    for change in changes:
+        yield _changed(batch, field, change)
+
+
+def _changed(batch: Batch, field: str, change: Callable[[Tensor], Tensor]) -> Batch:
+    values = getattr(batch, field)
+    if isinstance(values, Tensor):
+        values = change(values)
+    elif isinstance(values, Tokens):
+        values = replace(values, ids=change(values.ids))
+    parts = tuple(_changed(part, field, change) for part in batch.parts)
+    return replace(batch, **{field: values}, parts=parts)
 
 
 def _ignores_others(run: Run) -> str:

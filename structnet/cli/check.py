@@ -15,15 +15,24 @@ if TYPE_CHECKING:
 KINDS = ("cell", "topology", "executor", "task")
 # The groups of words that a task is checked with.
 OF_TASK = ("task", "topology", "cell", "net", "readout", "head", "seed")
+# Those whose checks compile and go deep.
+QUICK = ("cell", "topology")
 DEPTH = 100_000
 
 
 def run(words: list[str]) -> int:
-    as_json = take_flag(words, "--json")
+    as_json, quick = (take_flag(words, flag) for flag in ("--json", "--quick"))
     out = [Path(one).expanduser() for one in take_repeated(words, "out")][-1:]
     depths = take_repeated(words, "depth")
     depth = whole(depths[-1], "depth", 2) if depths else DEPTH
     kind = _kind(words)
+    if quick and kind not in QUICK:
+        raise ValueError(
+            f"--quick is for {' and '.join(f'{one}=' for one in QUICK)}: it would "
+            f"leave out nothing of {kind}="
+        )
+    if quick and depths:
+        raise ValueError(f"depth={depth} with --quick, which leaves out deep structures: drop one")
     for path in out:
         if path.is_dir():
             raise ValueError(f"out={path} is a folder: name a file, such as {path / 'card.json'}")
@@ -31,7 +40,7 @@ def run(words: list[str]) -> int:
             raise FileNotFoundError(f"no folder {path.absolute().parent} to write {path.name} to")
     # What a task prints of its data would stand among the card's JSON.
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        card = _checks(kind, words, depth)()
+        card = _checks(kind, words, depth, quick)()
     text = json.dumps(card.as_dict(), indent=1)
     if as_json:
         print(text)
@@ -67,7 +76,7 @@ def _kind(words: list[str]) -> str:
     return kind
 
 
-def _checks(kind: str, words: list[str], depth: int) -> "Callable[[], Card]":
+def _checks(kind: str, words: list[str], depth: int, quick: bool) -> "Callable[[], Card]":
     from structnet import registry
     from structnet.check import components, tasks
     from structnet.config.composing import compose
@@ -85,5 +94,5 @@ def _checks(kind: str, words: list[str], depth: int) -> "Callable[[], Card]":
         return lambda: tasks.check_task(config)
     config = compose(words)
     if kind == "cell":
-        return lambda: components.check_cell(config["cell"], depth)
-    return lambda: components.check_topology(config["topology"], depth)
+        return lambda: components.check_cell(config["cell"], depth, quick)
+    return lambda: components.check_topology(config["topology"], depth, quick)

@@ -143,6 +143,7 @@ structnet check cell=NAME | topology=NAME | executor=NAME | task=NAME: what it h
   executor=NAME   with three cells on chains, trees, grids and graphs
   task=NAME       and its options; topology=, cell= and net= as in training
   depth=N         the levels of the deepest structure (100000)
+  --quick         of a cell or topology: without compiling, the deepest structure and times
   out=FILE.json   write what was found
   --json          machine-readable output
   --plugin FILE   a Python file that registers your own components; may be repeated
@@ -151,9 +152,11 @@ structnet check cell=NAME | topology=NAME | executor=NAME | task=NAME: what it h
 Of a layer: outputs, states and gradients by every executor, compared in float64 with those of one
 node at a time; gradients, with finite differences; structures in another order, of one node and of
 none; a deep structure; the same seed twice; weights saved and loaded; the time over that of the
-matrix products alone. Of a task: data that is loaded twice, what it learned, its loss, samples
-beside others and alone, two steps of training, saved and tested again. The exit status is 1 if a
-check failed.
+matrix products alone. Of a topology, also its levels, and predecessors in a batch and alone, for
+sizes up to 64. Of a task: data that is loaded twice, what it learned, whether its loss depends on
+outputs and targets, samples beside others and alone, two steps of training, saved and tested again.
+What a component refuses by its own error is shown as refused; an error that it makes by mistake
+fails, and so does a component that can be made on nothing. The exit status is 1 if a check failed.
 """,
     "new": """\
 structnet new plugin NAME [out=FOLDER]: a package of a cell and a topology of your own, with tests
@@ -203,7 +206,7 @@ FLAGS = {
     "push": ("--private", *EVERYWHERE),
     "pull": EVERYWHERE,
     "list": ("--json", "--config-dir", *EVERYWHERE),
-    "check": ("--json", *EVERYWHERE),
+    "check": ("--json", "--quick", *EVERYWHERE),
     "new": EVERYWHERE,
     "completion": ("--install", "--breaks", "--traceback", "--help"),
 }
