@@ -11,6 +11,7 @@ from commands import call, refused
 
 from structnet.cli import COMMANDS
 from structnet.cli.candidates import candidates
+from structnet.registry.plugin import PluginError
 
 
 def offered(line):
@@ -25,6 +26,8 @@ def place(tmp_path, monkeypatch):
         Path(name).mkdir(parents=True)
         Path(name, "config.yaml").write_text("")
     Path("mine/config.json").write_text('{"config": {"task": {"name": "sst"}}}')
+    Path("mine/experiment").mkdir()
+    Path("mine/experiment/own.yaml").write_text("defaults:\n  - override /task: sst\n")
     Path("data").mkdir()
     Path("data/my file.csv").write_text("")
     Path("data/.hidden").write_text("")
@@ -34,7 +37,7 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("structnet tr", ["train "]),
+        ("structnet tra", ["train ", "translate "]),
         ("structnet help di", ["diagnose "]),
         ("structnet train to", ["topology=", "topology."]),
         ("structnet train --j", ["--jobs "]),
@@ -66,6 +69,14 @@ def place(tmp_path, monkeypatch):
         ("structnet predict run=mine pa", ["path="]),
         ("structnet predict run=mine path=data/.h", ["path=data/.hidden "]),
         ("structnet nothing wo", []),
+        ("structnet fore", ["forecast "]),
+        ("structnet help plan", ["planted "]),
+        ("structnet forecast o", ["out=", "origins="]),
+        ("structnet forecast --t", ["--traceback "]),
+        ("structnet train experiment=treelstm_sst task.bi", ["task.binary="]),
+        ("structnet train experiment=treelstm_sst task=swapped task.ha", ["task.habits="]),
+        ("structnet train experiment=none task.ha", ["task.habits="]),
+        ("structnet train --config-dir mine experiment=own task.bi", ["task.binary="]),
     ],
 )  # fmt: skip
 def test_words_are_completed(line, words):
@@ -73,7 +84,8 @@ def test_words_are_completed(line, words):
 
 
 def test_all_commands_and_flags_are_offered():
-    assert offered("structnet ") == [*(f"{name} " for name in COMMANDS), "help "]
+    every = {*(f"{name} " for name in COMMANDS), "forecast ", "planted ", "help "}
+    assert every <= {*offered("structnet ")}
     assert {"--json ", "--help "} <= {*offered("structnet runs -")}
     about = {one.word: one.meaning for one in candidates(["he"]) + candidates(["li"])}
     assert about["list "] == "components, with default, type and meaning of their options"
@@ -95,6 +107,42 @@ def test_bash_gets_what_follows_the_sign_that_parts_words():
     # Flags that are typed are none of the command that completes them.
     for typed in ("structnet train --plugin data/ ta", "structnet train --help ta"):
         assert call("completion", "bash", "--", typed).out.startswith("task=\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "bash", "zsh"),
+    [
+        ("path=data/my\\ f", "data/my\\ file.csv ", "path=data/my\\ file.csv "),
+        ("path=data/my\\", "data/my\\ file.csv ", "path=data/my\\ file.csv "),
+        ("path='data/my f", "data/my file.csv", "path='data/my file.csv' "),
+        ('path="data/my f', "data/my file.csv", 'path="data/my file.csv" '),
+        ("'pa", "path=", "'path="),
+        ('path="data/my file.csv" pa', "path=", None),
+    ],
+)
+def test_quoted_words_are_gone_on_with(typed, bash, zsh):
+    ask = ("completion", "bash", "--breaks", " =:\"'", "--", f"structnet predict {typed}")
+    assert call(*ask).out == f"{bash}\n"
+    if zsh is not None:
+        assert call("completion", "zsh", "--", "predict", typed).out == f"{zsh}\n"
+        out = call("completion", "fish", "--", "predict", typed).out
+        assert out in ("path=data/my file.csv\n", "path=\n")
+
+
+def test_what_a_quote_keeps_special_is_escaped(tmp_path):
+    (tmp_path / "data" / "it's $5.csv").write_text("")
+    for typed, rest in (('"path=data/it', 'path=data/it\'s \\$5.csv'),
+                        ("'path=data/it", "path=data/it'\\''s $5.csv")):  # fmt: skip
+        ask = ("completion", "bash", "--breaks", " =", "--", f"structnet predict {typed}")
+        assert call(*ask).out == f"{rest}\n"
+
+
+def test_a_command_that_fails_offers_nothing(monkeypatch):
+    def fail(name):
+        raise PluginError("broken")
+
+    monkeypatch.setattr("structnet.cli.commands.find", fail)
+    assert offered("structnet forecast o") == offered("structnet forecast --t") == []
 
 
 def test_other_shells_get_meanings():

@@ -6,15 +6,16 @@ imports them all to make it. What is offered ends with a space where the word is
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from structnet.cli import COMMANDS
+from structnet.cli import commands
 from structnet.cli.usage import FLAGS, HELP
 from structnet.config.listing import components
 from structnet.config.presets import conf, presets
-from structnet.registry.plugin import imported
+from structnet.registry.plugin import PluginError, imported
 from structnet.system.cache import folder
 
 GROUPS = ("task", "topology", "cell", "net", "readout", "head", "trainer")
@@ -51,7 +52,8 @@ def candidates(words: Sequence[str]) -> list[Candidate]:
 
 def _next(before: Sequence[str], last: str) -> Iterator[Candidate]:
     if not before or before == ["help"]:
-        yield from (Candidate(f"{name} ", _about(name)) for name in COMMANDS)
+        found = commands.described().items()
+        yield from (Candidate(f"{name} ", about) for name, about in found if name.isprintable())
         if not before:
             yield Candidate("help ", "all arguments of a command")
         return
@@ -59,7 +61,7 @@ def _next(before: Sequence[str], last: str) -> Iterator[Candidate]:
     if given and given[-1] in ("--plugin", "--config-dir"):
         yield from _paths("", last)
     elif last.startswith("-"):
-        yield from (Candidate(f"{flag} ") for flag in FLAGS.get(command, ()))
+        yield from (Candidate(f"{flag} ") for flag in _command(command)[1])
     elif "=" in last:
         yield from _values(command, given, *last.split("=", 1))
     elif command == "list":
@@ -70,16 +72,22 @@ def _next(before: Sequence[str], last: str) -> Iterator[Candidate]:
         yield Candidate("plugin ", "a package of a cell and a topology")
     elif command == "train":
         yield from _words_of_training(given, last)
-    elif command in HELP:
-        columns = "\n".join(COLUMN.findall(HELP[command]))
+    else:
+        columns = "\n".join(COLUMN.findall(_command(command)[0]))
         yield from (Candidate(f"{key}=") for key in dict.fromkeys(KEY.findall(columns)))
         if command == "runs":
             yield from _paths("", last)
 
 
-def _about(command: str) -> str:
-    """What a command does, from the first line of its help."""
-    return HELP[command].split("\n", 1)[0].partition(": ")[2]
+def _command(name: str) -> tuple[str, Collection[str]]:
+    """The help and the flags of a command; nothing of one that is not known, or fails."""
+    if name in HELP:
+        return HELP[name], FLAGS[name]
+    try:
+        found = commands.find(name)
+    except PluginError:
+        return "", ()
+    return ("", ()) if found is None else (found.help, found.flags)
 
 
 def _listed(given: Sequence[str]) -> Iterator[Candidate]:
@@ -137,9 +145,10 @@ def _names(group: str) -> dict[str, str]:
 
 
 def _options(group: str, given: Sequence[str]) -> Mapping[str, Any]:
-    """The options of a component: the one that was typed, that of the run, or the default."""
+    """The options of a component: the one typed, of the run or experiment, or default."""
     chosen = [word.partition("=")[2] for word in given if word.startswith(f"{group}=")]
-    name = chosen[-1] if chosen else _of_run(group, given) or _defaults().get(group, "default")
+    set_by = _of_run(group, given) or _of_experiment(group, given)
+    name = chosen[-1] if chosen else set_by or _defaults().get(group, "default")
     return _known().get(group, {}).get(name, {}).get("options", {})
 
 
@@ -160,6 +169,21 @@ def _of_run(group: str, given: Sequence[str]) -> str | None:
                 return name if isinstance(name, str) else None
             except (OSError, ValueError, KeyError, TypeError, RuntimeError):
                 return None
+    return None
+
+
+def _of_experiment(group: str, given: Sequence[str]) -> str | None:
+    """The component that a typed experiment chooses, from the folder that was named last."""
+    named = [word.partition("=")[2] for word in given if word.startswith("experiment=")]
+    folders = [after for flag, after in pairwise(given) if flag == "--config-dir"]
+    for place in [*reversed(folders), conf()] if named else ():
+        path = Path(place).expanduser() / "experiment" / f"{named[-1]}.yaml"
+        try:
+            text = path.read_text() if path.is_file() else ""
+        except (OSError, ValueError, RuntimeError):
+            continue
+        if chosen := re.findall(rf"^ +- override /{group}: (\w+)", text, re.MULTILINE):
+            return chosen[-1]
     return None
 
 

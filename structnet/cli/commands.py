@@ -58,15 +58,29 @@ def find(name: str) -> Command | None:
     return None if found is None else _import(name, *found)
 
 
+def described() -> dict[str, str]:
+    """What every command does, by name; no command is imported."""
+    built_in = {name: HELP[name].split("\n", 1)[0].partition(": ")[2] for name in COMMANDS}
+    return built_in | _described_plugins()
+
+
+def _described_plugins() -> dict[str, str]:
+    """What commands of plugins do, or whose they are."""
+    found = {}
+    for name, (plugin, _) in _of_plugins().items():
+        about = visible(_first_line(plugin.module)).removeprefix(f"{name}: ").rstrip(".")
+        found[name] = about or plugin.owner
+    return found
+
+
 def listed() -> str:
     """One line per command of a plugin, for `structnet --help`; none of them is imported."""
-    found = _of_plugins()
+    found = _described_plugins()
     if not found:
         return ""
     lines = ["", "Commands of plugins; structnet help COMMAND shows their arguments:", ""]
-    for name, (plugin, _) in found.items():
-        about = visible(_first_line(plugin.module)).removeprefix(f"{name}: ").rstrip(".")
-        about = textwrap.shorten(about or plugin.owner, WIDTH, placeholder=" ...")
+    for name, about in found.items():
+        about = textwrap.shorten(about, WIDTH, placeholder=" ...")
         lines.append(f"  structnet {visible(name):<12} {about}")
     return "\n".join([*lines, ""])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from shlex import quote
 
 from structnet.cli.candidates import candidates
+from structnet.cli.typed import split, within
 from structnet.system.files import write_bytes
 from structnet.system.terminal import visible
 from structnet.system.words import take_flag, take_values
@@ -28,7 +29,8 @@ _structnet() {
     local line
     local -a found said
     for line in "${(@f)$(structnet completion zsh -- \
-"${(@Q)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)}"; do
+"${(@Q)words[2,CURRENT-1]}" "$QIPREFIX$PREFIX" 2>/dev/null)}"; do
+        line=${line#"$QIPREFIX"}
         [[ -n $line ]] && found+=("${line%%$'\\t'*}") && said+=("${line/$'\\t'/  }")
     done
     compadd -Q -S '' -l -d said -a found
@@ -72,12 +74,21 @@ def run(words: list[str]) -> int:
 def _answers(shell: str, typed: Sequence[str], breaks: str) -> list[str]:
     """The lines that a shell reads its candidates from."""
     if shell != "bash":
-        found = candidates(typed)
+        *before, last = typed or [""]
+        words, opened, _ = split(last)
+        word = " ".join(words)
+        found = candidates([*before, word])
         if shell == "fish":
             return [_line(one.word.rstrip(" "), one.meaning) for one in found]
-        return [_line(_escaped(one.word), one.meaning) for one in found]
-    words = typed[0].split(" ")[1:] if typed else [""]
-    words = [word for word in words[:-1] if word] + words[-1:]
+        # Zsh keeps the candidates that begin as the word was typed. A backslash at its end belongs to
+        # the next sign.
+        if opened != "'" and (len(last) - len(last.rstrip("\\"))) % 2:
+            last = last[:-1]
+        return [_line(last + _rest(one.word[len(word) :], opened), one.meaning) for one in found]
+    (_, *words), opened, begun = split(typed[0] if typed else "structnet ")
+    if opened:
+        # Bash replaces what follows the quote, and closes it after the only candidate.
+        return [within(one.word[begun:].rstrip(" "), opened) for one in candidates(words)]
     last = words[-1] if words else ""
     # Bash replaces what follows the last sign that parts words for it.
     kept = max((last.rfind(sign) for sign in breaks if sign in "=:"), default=-1) + 1
@@ -86,6 +97,14 @@ def _answers(shell: str, typed: Sequence[str], breaks: str) -> list[str]:
 
 def _line(word: str, meaning: str) -> str:
     return f"{word}\t{visible(meaning)}" if meaning else word
+
+
+def _rest(rest: str, opened: str) -> str:
+    """The rest of a word, after what was typed, with the end of a quote that is open there."""
+    if not opened:
+        return _escaped(rest)
+    end = f"{opened} " if rest.endswith(" ") else ""
+    return within(rest.removesuffix(" "), opened) + end
 
 
 def _escaped(word: str) -> str:
