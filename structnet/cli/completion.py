@@ -80,8 +80,8 @@ def _answers(shell: str, typed: Sequence[str], breaks: str) -> list[str]:
         found = candidates([*before, word])
         if shell == "fish":
             return [_line(one.word.rstrip(" "), one.meaning) for one in found]
-        # Zsh keeps the candidates that begin as the word was typed. A backslash at its end belongs to
-        # the next sign.
+        # Zsh keeps the candidates that begin as the word was typed. A backslash at the end is the
+        # next sign's.
         if opened != "'" and (len(last) - len(last.rstrip("\\"))) % 2:
             last = last[:-1]
         return [_line(last + _rest(one.word[len(word) :], opened), one.meaning) for one in found]
