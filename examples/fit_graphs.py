@@ -1,8 +1,8 @@
 """Fit a net to graphs of torch_geometric
 ======================================
 
-Every graph has one number, here the mean of its nodes' first feature; the net gets the edges and the
-features of nodes. Without a word about it, ``sn.fit`` takes a topology for undirected graphs.
+Every graph has one number, here the mean of its nodes' first feature. The net gets the edges and
+the features of nodes. Without a word about it, ``sn.fit`` takes a topology for undirected graphs.
 """
 
 import tempfile

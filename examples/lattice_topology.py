@@ -27,7 +27,7 @@ class Lattice(sn.Topology):
 
 
 if __name__ == "__main__":
-    text, words = "heisnowhere", ["he", "is", "no", "now", "nowhere", "where"]
+    text, words = "nowhere", ["no", "now", "where", "here"]
     spans = [(text.find(word), text.find(word) + len(word) - 1) for word in words]
     torch.manual_seed(0)
     layer = sn.Recurrence("lattice", "lstm", input_size=1, hidden_size=50)
@@ -36,5 +36,5 @@ if __name__ == "__main__":
         layer(x, Lattice().plan([structure]))[len(text) - 1].norm().backward()
         print(f"gradient of the first character with {len(some)} words: {x.grad[0].item():.1e}")
     sn.picture(Lattice(), structure, names=[*text, *words], values=x.grad[:, 0].abs().log10(),
-               what="gradient, log10", title="He is now here, or nowhere")  # fmt: skip
+               what="gradient, log10", title="no where, or now here")  # fmt: skip
     plt.show()

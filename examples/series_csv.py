@@ -1,18 +1,15 @@
 """Daily sales of stores, drawn at random
 ======================================
 
-``python examples/series_csv.py STORES DAYS SEED AHEAD > sales.csv``: counts with a trend, a week, a
-year and promotions, the last AHEAD days unknown. Without arguments it draws a picture.
+``python examples/series_csv.py STORES DAYS SEED AHEAD > sales.csv`` writes a table.
 """
 
 import sys
 
 import numpy as np
 
-STORES, DAYS, SEED, AHEAD = 8, 400, 0, 0
 
-
-def draw(stores: int = STORES, days: int = DAYS, seed: int = SEED, ahead: int = AHEAD):
+def draw(stores: int = 8, days: int = 400, seed: int = 0, ahead: int = 0):
     """The lines of the table: a row per store and day, some of them missing."""
     random = np.random.default_rng(seed)
     yield "store,day,sales,promotion,size"
@@ -39,5 +36,5 @@ if __name__ == "__main__":
         from matplotlib import pyplot as plt
 
         plt.plot([int(line.split(",")[2]) for line in lines if line.startswith("store 0,")])
-        plt.gca().set(title="Sales of a store", xlabel="day", ylabel="pieces sold")
+        plt.gca().set(title="A store", xlabel="day with sales", ylabel="pieces sold")
         plt.show()

@@ -1,9 +1,8 @@
 """A topology of one's own
 =======================
 
-Steps that also read the one ``stride`` earlier (Zhang et al. 2016, eq. 9) see further back::
-
-    structnet train --plugin examples/skip_topology.py topology=skip topology.stride=3
+Steps that also read the one ``stride`` earlier (Zhang et al. 2016, eq. 9) see further back:
+``structnet train --plugin examples/skip_topology.py topology=skip topology.stride=3``
 """
 
 import numpy as np
