@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from commands import call, refused
 from test_check import Lengths, Sound, check_task, registered, states  # noqa: F401
 
 import structnet as sn
-from structnet.check import components, plans
+from structnet.check import components, plans, tasks
 from structnet.check.card import Failed, NotFor
 from structnet.check.refusals import is_said
 
@@ -59,7 +60,7 @@ def test_a_refusal_is_what_a_raise_says():
         lambda: int("a"),
         lambda: Mistaken(3, 4, 3),
         lambda: np.concatenate([]),
-        lambda: __import__("torch").nn.init.calculate_gain("none"),
+        lambda: torch.nn.init.calculate_gain("none"),
     ):
         assert not is_said(error_of(mistake))
 
@@ -267,3 +268,9 @@ def test_what_a_loss_compares(registered, monkeypatch, tmp_path, task, state, sa
     monkeypatch.setattr("structnet.check.tasks._trains", lambda run: "not tried")
     (learns,) = (one for one in check_task(task).checks if one.name == "loss and gradients")
     assert learns.state == state and said in learns.said
+
+
+def test_a_loss_that_the_net_has_made_is_not_compared():
+    loss = torch.ones(())
+    said = tasks._compared(Lengths(), ("made of targets",), None, loss)
+    assert "no others are tried" in said

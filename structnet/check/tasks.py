@@ -12,6 +12,7 @@ from torch import Tensor
 from structnet.check.card import Card, Failed
 from structnet.data.batch import Batch, Tokens, collate
 from structnet.data.task import Task
+from structnet.nn.head import Scores
 from structnet.registry.plugin import describe
 from structnet.run.run import Run
 from structnet.system.terminal import silence
@@ -140,6 +141,8 @@ def _learns(run: Run) -> str:
 
 def _compared(task: Task, output: Any, batch: Batch, loss: Tensor) -> str:
     """What the loss compares outputs with: targets, or the input; Failed where it is neither."""
+    if not isinstance(output, Tensor | Scores):
+        return "its net has read the targets, of which no others are tried"
     refused = ""
     for field, what in (("y", "targets"), ("x", "inputs")):
         for other in _others(batch, field):
