@@ -170,6 +170,8 @@ def test_paths_that_do_not_go_together_are_refused(case):
         load(task, test=path)
     with pytest.warns(sn.DataWarning, match="task.train and task.test are both"):
         load(task, train=path, test=path)
+    with pytest.warns(sn.DataWarning, match=r"and task\.test=.*copy.* hold the same bytes"):
+        load(task, train=path, test=write("copy", range(COUNT)))
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load(task, train=f"{path}/nowhere")
     for options in ({"folds": 1}, {"folds": 3, "fold": 3}, {"fold": 1}):
@@ -204,6 +206,24 @@ def test_a_text_is_tested_on_stretch_by_stretch(tmp_path):
     assert "".join(found["test"] for found in folds) == whole
     for found in folds:
         assert Counter("".join(found.values())) == Counter(whole) and all(found.values())
+
+
+@pytest.mark.parametrize("folds", [None, 3, 7])
+def test_a_text_is_cut_between_words(tmp_path, folds):
+    words = [named(n)[: 1 + n % 3] + named(n) for n in range(100)]
+    whole = " ".join(words)
+    (tmp_path / "a.txt").write_text(whole)
+    found = [texts(root=str(tmp_path), folds=folds, fold=fold) for fold in range(folds or 1)]
+    for splits in found:
+        assert Counter(" ".join(splits.values()).split()) == Counter(words)
+    if folds:
+        assert "".join(splits["test"] for splits in found) == whole
+
+
+def test_a_text_without_spaces_is_cut(tmp_path):
+    (tmp_path / "a.txt").write_text("ab" * 1000)
+    found = texts(root=str(tmp_path))
+    assert [len(some) for some in found.values()] == [1700, 100, 200]
 
 
 def test_files_of_texts_are_dealt_into_folds(tmp_path):

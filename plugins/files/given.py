@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Mapping
+from glob import escape
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,12 +86,43 @@ class GivenSplits(sn.Task):
 
 
 def _warn_of_same(found: Mapping[str, Path]) -> None:
-    """A DataWarning for another split that is the file or folder of the training split."""
+    """A DataWarning for another split that is what the training split is, or a copy of it."""
     for split in ("validation", "test"):
-        if {"train", split} <= found.keys() and found["train"].resolve() == found[split].resolve():
-            warnings.warn(
-                f"task.train and task.{split} are both {found[split]}: figures are those of what "
-                "was trained on, and not of new data",
-                sn.DataWarning,
-                stacklevel=2,
-            )
+        if not {"train", split} <= found.keys():
+            continue
+        train, other = found["train"], found[split]
+        if train.resolve() == other.resolve():
+            said = f"task.train and task.{split} are both {other}"
+        elif _is_copy(train, other):
+            said = f"task.train={train} and task.{split}={other} hold the same bytes"
+        else:
+            continue
+        warnings.warn(
+            f"{said}: figures are those of what was trained on, and not of new data",
+            sn.DataWarning,
+            stacklevel=2,
+        )
+
+
+def _is_copy(one: Path, other: Path) -> bool:
+    """Whether two paths have the same files by size and, where these are equal, by digest."""
+    first, second = _files(one), _files(other)
+    sizes = [{name: file.stat().st_size for name, file in each.items()} for each in (first, second)]
+    if not first or sizes[0] != sizes[1] or not any(sizes[0].values()):
+        return False
+    return all(_digest(first[name]) == _digest(second[name]) for name in first)
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """The file of a path, those below a folder, or those with its name and an ending, by name."""
+    if path.is_file():
+        return {"": path}
+    if path.is_dir():
+        return {str(one.relative_to(path)): one for one in path.rglob("*") if one.is_file()}
+    beside = path.parent.glob(f"{escape(path.name)}.*") if path.parent.is_dir() else ()
+    return {one.name.removeprefix(path.name): one for one in beside if one.is_file()}
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").digest()

@@ -1,6 +1,7 @@
 """Texts to learn from: files, folders and NLTK's corpora, in training, validation and test."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from structnet.plugins.files.splits import NO_FOLDS, SPLITS, Folds, deal, to_dra
 # Shares of a single text: its first twentieth is the validation split, its last tenth the test
 # split, so that the training text goes up to the test text.
 VALIDATION, TEST = 0.05, 0.1
+# Characters of the longest word that is not cut.
+LONGEST = 200
+WORD_BEFORE = re.compile(r"\S+\Z")
 # The files of a folder that is split already, as those of WikiText-2.
 FILES = tuple(
     (f"{name}.txt", f"{name}.txt.gz", f"wiki.{name}.tokens") for name in ("train", "valid", "test")
@@ -171,13 +175,26 @@ def _cut(text: str, missing: Sequence[str], folds: Folds, name: str) -> dict[str
     """Stretches of a text: one that is tested on, and the beginning and the end of the rest."""
     whole, test = len(text), ""
     if "test" in missing:
-        start, end = folds.bounds(whole) if folds.count else (round(whole * (1 - TEST)), whole)
+        bounds = folds.bounds(whole) if folds.count else (round(whole * (1 - TEST)), whole)
+        start, end = (_beside_word(text, at) for at in bounds)
         test, text = text[start:end], text[:start] + text[end:]
-    begin = round(whole * VALIDATION) if "validation" in missing else 0
+    begin = _beside_word(text, round(whole * VALIDATION)) if "validation" in missing else 0
     found = {"train": text[begin:], "validation": text[:begin], "test": test}
     if not all(found[split] for split in ("train", *missing)):
         raise ValueError(f"{name} has {whole} characters, too few for train, {', '.join(missing)}")
     return {split: found[split] for split in ("train", *missing)}
+
+
+def _beside_word(text: str, at: int) -> int:
+    """Where the word at a place, or before it, begins: so that what is cut out leaves words whole.
+
+    Stretches of more than LONGEST characters without a space are no words, and are cut.
+    """
+    before = text[max(0, at - LONGEST) : at]
+    if at == len(text) or not before or before[-1].isspace():
+        return at
+    word = WORD_BEFORE.findall(before)[0]
+    return at if len(word) == len(before) else at - len(word)
 
 
 def join(texts: Sequence[str]) -> str:
