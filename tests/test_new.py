@@ -51,6 +51,11 @@ def place(tmp_path, monkeypatch):
         (["plugin", "mine", "ot=there"], "no option 'ot=there' among ['out']"),
         (["plugin", "My-Cells"], "called 'My-Cells': .* write structnet new plugin my_cells"),
         (["plugin", "sub/mine"], "write structnet new plugin mine out=sub/mine"),
+        (["plugin", "my-cells", "out=there"], "write structnet new plugin my_cells out=there"),
+        (["plugin", "sub/mine", "out=x"], "write structnet new plugin mine out=x"),
+        (["plugin", "mine", "out=taken.py/sub/mine"],
+         "out=taken.py/sub/mine is below .*taken.py, which is no folder: write structnet new "),
+        (["plugin", "mine", "out="], "out= takes a value"),
         (["plugin", "1st"], "a letter first and no _ last; write structnet new plugin my_plugin"),
         (["plugin", "mine_"], "write structnet new plugin mine"),
         (["plugin", "é"], "called 'é'"),
@@ -70,6 +75,15 @@ def test_names_that_would_not_do_are_refused(place, words, said):
     pattern = re.escape(said).replace(r"\.\*", ".*")
     assert re.search(pattern, refused("new", *words))
     assert files_below(place) - {"__pycache__"} == {"taken.py"}
+
+
+@pytest.mark.parametrize("out", ["no/where/mine", "mine/", "my-cells", "~/mine"])
+def test_a_folder_may_be_called_and_lie_as_one_likes(place, monkeypatch, out):
+    monkeypatch.setenv("HOME", str(place / "home"))
+    status, said, err = call("new", "plugin", "mine", f"out={out}")
+    assert status == 0, err
+    folder = Path(out).expanduser()
+    assert said.startswith(f"plugin: {folder} ") and files_below(folder) == FILES
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "link"])

@@ -43,6 +43,13 @@ def test_lines_name_file_line_expression_and_probability_the_worst_first(project
     assert "==" not in out
 
 
+@pytest.mark.parametrize("word", ["task.fold=1", "task.folds=3", "task.test=other"])
+def test_options_of_splits_are_refused(project, word):
+    said = refused("predict", f"run={trained()}", "path=project", word)
+    assert said.startswith(f"{word} is of splits, and predict draws none")
+    assert said.endswith(f"structnet test run={trained()} {word} tests on it")
+
+
 def test_files_that_do_not_parse_are_named_and_passed_over(project):
     _, out, err = call("predict", f"run={trained()}", "path=project")
     lines = err.splitlines()

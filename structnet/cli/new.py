@@ -31,13 +31,9 @@ REGISTERED = {"cell": f"{PLACEHOLDER}_cell", "topology": f"{PLACEHOLDER}_topolog
 
 def run(words: list[str]) -> int:
     name, given = _read(words)
-    out = Path(given.get("out", name))
+    out = Path(given.get("out", name)).expanduser()
     _check_name(name, out)
-    if out.is_symlink() or out.exists():
-        raise ValueError(
-            f"{out} is there already: remove it, or write {_command(name, 'out=FOLDER')} with a "
-            "folder that is new"
-        )
+    _check_new(name, out)
     _check_free(name)
     with new_folder(out) as temporary:
         _write(name, temporary)
@@ -73,7 +69,7 @@ def _check_name(name: str, out: Path) -> None:
         raise ValueError(
             f"a plugin can't be called {name!r}: its name is a Python package's, at most 40 small "
             "letters, digits and _, with a letter first and no _ last; "
-            f"write {_suggested(name)}"
+            f"write {_suggested(name, out)}"
         )
     if name in RESERVED:
         raise ValueError(
@@ -82,11 +78,21 @@ def _check_name(name: str, out: Path) -> None:
         )
 
 
-def _suggested(name: str) -> str:
+def _check_new(name: str, out: Path) -> None:
+    """ValueError for a folder that is there already, or can't be made."""
+    write = f"write {_command(name, 'out=FOLDER')} with a folder that is new"
+    if out.is_symlink() or out.exists():
+        raise ValueError(f"{out} is there already: remove it, or {write}")
+    above = next(one for one in out.absolute().parents if one.exists() or one.is_symlink())
+    if not above.is_dir():
+        raise ValueError(f"out={out} is below {above}, which is no folder: {write}")
+
+
+def _suggested(name: str, out: Path) -> str:
     """A command with a name that may be taken in place of one that is not valid."""
     last = re.sub(r"[^a-z0-9]+", "_", Path(name).name.lower()).strip("_")
     valid = last if VALID.fullmatch(last) else "my_plugin"
-    return _command(valid, *([f"out={name}"] if "/" in name else []))
+    return _command(valid, *([f"out={out}"] if "/" in name else _options(name, out)))
 
 
 def _options(name: str, out: Path) -> list[str]:

@@ -11,11 +11,13 @@ from typing import Any
 from structnet.cli.generate import checked
 from structnet.cli.labelled import print_labelled
 from structnet.system.terminal import console, visible
-from structnet.system.words import take_flag, take_options, take_repeated, whole
+from structnet.system.words import command_line, take_flag, take_options, take_repeated, whole
 from structnet.training.labelled import is_word, labelled
 
 # The classes, and the words that weighed most, that are shown of one text.
 MOST = 5
+# Options of a task that say what its splits are.
+OF_SPLITS = ("train", "validation", "test", "folds", "fold")
 
 
 def run(words: list[str]) -> int:
@@ -29,6 +31,7 @@ def run(words: list[str]) -> int:
         also=("text", "task.root"),
     )
     source = _source(texts, options)
+    _refuse_splits(data, options["run"])
     if "changed" in options and source != "path":
         raise ValueError(f"changed= looks at the files of path=, not at {source}=: leave it out")
     top = whole(options["top"], "top") if "top" in options else None
@@ -66,6 +69,16 @@ def run(words: list[str]) -> int:
     if len(groups) > len(shown):
         print(f"... {len(groups) - len(shown)} more; top=N shows N", file=sys.stderr)
     return 0
+
+
+def _refuse_splits(data: Sequence[str], directory: str) -> None:
+    """ValueError for an option of the task that says how it is split."""
+    for word in data:
+        if word.removeprefix("task.").split("=")[0] in OF_SPLITS:
+            raise ValueError(
+                f"{word} is of splits, and predict draws none, but reads what it is given: leave "
+                f"it out; {command_line('test', f'run={directory}', word)} tests on it"
+            )
 
 
 def _print(shown: Sequence[tuple[Any, int]], source: str, wanted: str | None) -> None:
