@@ -12,10 +12,13 @@ from structnet.registry import cells
 class Elman(Cell):
     """Elman network: a nonlinearity of a linear map of the input and the previous states.
 
-    h = g(W x + sum_k U_k h_k + b), g the nonlinearity, tanh or relu. Elman (1990), "Finding
-    structure in time", figure 2; on one slot it is torch.nn.RNN. The recurrent weights U_k are
-    `recurrent`. With identity and relu it is the IRNN of Le et al. (2015); their W is initialised
-    smaller than ours, as a Gaussian of standard deviation 0.001.
+    Equations:
+        h = g(W x + sum_k U_k h_k + b)
+
+    g is the nonlinearity, tanh or relu. Shapes: x (I), h (H), W (H, I), U_k (H, H). Elman (1990),
+    "Finding structure in time", figure 2; on one slot it is torch.nn.RNN. The recurrent weights U_k
+    are `recurrent`. With identity and relu it is the IRNN of Le et al. (2015); their W is
+    initialised smaller than ours, as a Gaussian of standard deviation 0.001.
 
     Arguments:
         nonlinearity: g: tanh or relu.

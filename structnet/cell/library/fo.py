@@ -8,12 +8,17 @@ from structnet.registry import cells
 class FoPooling(LinearCell):
     """The fo-pooling of a quasi-recurrent network: a memory of forget gates, an output gate.
 
-    n = tanh(W x + b), f = s(W_f x + b_f), o = s(W_o x + b_o), c = f c + (1 - f) n, h = o c, s the
-    logistic function: Bradbury et al. (2017), eq. 1 and 4, with a convolution of width one. The
-    state is c.
+    Equations:
+        n = tanh(W x + b)
+        l_k = W_fk x + b_fk
+        f_k = exp(l_k) / (1 + sum_j exp(l_j))
+        o = sigmoid(W_o x + b_o)
+        c = (1 - sum_k f_k) * n + sum_k f_k * c_k
+        h = o * c
 
-    Several predecessors: the weights of n and of every c_k are the softmax of 0 and
-    W_fk x + b_fk.
+    The state is c. Shapes: x (I), h, c and gates (H), every W (H, I). Bradbury et al. (2017), eq. 1
+    and 4, with a convolution of width one: on one slot f_1 is their f = sigmoid(W_f x + b_f).
+    Several forget gates are a softmax with 0, so that c is a mean of n and the c_k.
     """
 
     node_gates = ("n", "o")

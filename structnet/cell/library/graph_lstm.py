@@ -11,21 +11,29 @@ from structnet.registry import cells
 class GraphLSTM(Cell):
     """Graph LSTM: the mean of the neighbours' states, a forget gate for each and for one's own.
 
-    For node i with features f_i, states h_i and m_i of its own from the layer below, and K
-    neighbours j, s the logistic function:
+    Equations:
+        u = sigmoid(W_u x + mean_k U_uk h_k + b_u)
+        o = sigmoid(W_o x + mean_k U_ok h_k + b_o)
+        c = tanh(W_c x + mean_k U_ck h_k + b_c)
+        f_k = sigmoid(W_f x + sum_j U_fkj h_j + b_f)
+        unordered predecessors: f_k = sigmoid(W_f x + U_f h_k + b_f)
+        m = mean_k f_k * m_k + u * c
+        h = tanh(o * m)
+        own=true: u = sigmoid(W_u x + V_u h_0 + mean_k U_uk h_k + b_u)
+        own=true: o = sigmoid(W_o x + V_o h_0 + mean_k U_ok h_k + b_o)
+        own=true: c = tanh(W_c x + V_c h_0 + mean_k U_ck h_k + b_c)
+        own=true: f_0 = sigmoid(W_f x + V_f h_0 + b_f)
+        own=true: m = mean_k f_k * m_k + f_0 * m_0 + u * c
 
-    u, o = s(W f_i + U h_i + sum_j Un h_j / K + b), c = tanh(the same), each of weights of its own,
-    g_j = s(Wf f_i + Uf_n h_j + bf), g = s(Wf f_i + Uf h_i + bf),
-    m = sum_j g_j m_j / K + g m_i + u c, h = tanh(s(o) m).
+    h_k and m_k are states of the neighbours, h_0 and m_0 the node's own from the layer below; means
+    are over the neighbours that are present. Shapes: x (I), states and gates (H), every W (H, I),
+    every U and V (H, H). Liang et al. (2016), eq. 1 and 2; their neighbours not yet visited are
+    initial states here. `aggregate` replaces the mean of the h_k of unordered neighbours; memories
+    always enter as their mean.
 
-    Liang et al. (2016), eq. 1 and 2; their neighbours not yet visited are initial states here.
-    `aggregate` replaces the mean of the h_j of unordered neighbours; memories always enter as
-    their mean.
-
-    With `own`, the terms in h_i and m_i are included, on topologies that give a node its states of
-    the layer below (null states in the first layer). On ordered slots an edge gate sees every slot,
-    and K is the number of neighbours that are present. The recurrent weights are `recurrent` (Un),
-    `recurrent_edge` (Uf_n) for unordered neighbours, and with `own` U and Uf.
+    With `own`, topologies give a node its states of the layer below (null states in the first
+    layer). The recurrent weights are `recurrent` (U), `recurrent_edge` (U_f) for unordered
+    neighbours, and with `own` `recurrent_own` (V).
 
     Arguments:
         own: whether a node reads states of its own from the layer below.

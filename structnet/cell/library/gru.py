@@ -13,22 +13,26 @@ from structnet.registry import cells
 class GRU(Cell):
     """Gated recurrent unit: a reset gate for the candidate, an update gate for the memory.
 
-    r = s(r), u = s(u), n = tanh(n_x + r (n_h + b)), h = (1 - u) n + u sum_k h_k, where r, u and n
-    are node gates, n_x the input's and n_h the predecessors' half of n, s the logistic function.
-    Cho et al. (2014), eq. 5-8, with the reset gate applied after the product as cuDNN and
-    torch.nn.GRU do; `reset="before"` is the paper's n = tanh(n_x + sum_k U_k (r h_k)).
+    Equations:
+        r = sigmoid(W_r x + sum_k U_rk h_k + b_r)
+        u = sigmoid(W_u x + sum_k U_uk h_k + b_u)
+        n = tanh(W_n x + b_n + r * (sum_k U_nk h_k + b))
+        reset=before: n = tanh(W_n x + b_n + sum_k U_nk (r * h_k))
+        h = (1 - u) * n + u * sum_k h_k
 
-    Ordered slots have weights of their own, and u multiplies their sum. Unordered predecessors are
-    replaced by their `aggregate`, in the gates and in u h. The recurrent weights are `recurrent`,
-    and with `reset="before"` `recurrent_candidate` (n).
+    Shapes: x (I), h and gates (H), every W (H, I), every U (H, H). Cho et al. (2014), eq. 5-8, with
+    the reset gate applied after the product as cuDNN and torch.nn.GRU do; `reset=before` is the
+    paper's. Unordered predecessors are replaced by their `aggregate`, in the gates and in u * h. b
+    is `candidate_bias`; the recurrent weights are `recurrent`, and with `reset=before`
+    `recurrent_candidate` (n).
 
-    With attention this is the layer of DAGNN, h_v = GRU(x_v, sum_k a_k h_k), a the softmax of
-    w'h_k (Thost and Chen 2021); with gated that of D-VAE,
-    h_v = GRU(x_v, sum_k g(h_k) m(h_k)) (Zhang et al. 2019, eq. 5-6; their code gives g and m the
-    one-hot number of vertex k beside h_k, which is left out here). Both pass over a graph forward
-    and backward, topology.direction=both, with separate layers per direction, net.apart=true.
-    DAGNN scores the maximum over sinks and sources of all layers, readout=root readout.pool=max
-    net.skip=dense; D-VAE the sink and the source, readout=root.
+    With attention this is the layer of DAGNN, whose h_k are weighted by the softmax of w'h_k (Thost
+    and Chen 2021); with gated that of D-VAE, whose h_k are mapped and gated before they are summed
+    (Zhang et al. 2019, eq. 5-6; their code gives both maps the one-hot number of vertex k beside
+    h_k, which is left out here). Both pass over a graph forward and backward,
+    topology.direction=both, with separate layers per direction, net.apart=true. DAGNN scores the
+    maximum over sinks and sources of all layers, readout=root readout.pool=max net.skip=dense;
+    D-VAE the sink and the source, readout=root.
 
     Arguments:
         reset: whether the reset gate comes after the product of the candidate, as cuDNN's, or

@@ -13,9 +13,13 @@ NONLINEARITIES = {"relu": torch.relu, "tanh": torch.tanh, "none": lambda h: h}
 class IndRNN(LinearCell):
     """Independently recurrent network: a unit sees only itself in the predecessors.
 
-    h = g(W x + sum_k u_k * h_k + b): Li et al. (2018), eq. 2. The recurrent weights u are
-    `diagonal_recurrent`, initialised uniformly in [0, 1], with K ordered slots in [0, 1 / K].
-    Without a bounded g states grow with the number of paths that lead to a node.
+    Equations:
+        h = g(W x + sum_k u_k * h_k + b)
+
+    g is the nonlinearity. Shapes: x (I), h and u_k (H), W (H, I). Li et al. (2018), eq. 2. The
+    recurrent weights u are `diagonal_recurrent`, initialised uniformly in [0, 1], with K ordered
+    slots in [0, 1 / K]. Without a bounded g states grow with the number of paths that lead to a
+    node.
 
     Arguments:
         nonlinearity: g: relu (the paper's), tanh, or none, which makes the recurrence linear.

@@ -10,9 +10,13 @@ from structnet.registry import cells
 class Jordan(Cell):
     """Jordan network: the previous output is fed back in place of the hidden units.
 
-    h = tanh(W x + sum_k U_k y_k + b), y = tanh(V h + a), and the state is y. Jordan (1986),
-    "Attractor dynamics and parallelism in a connectionist sequential machine", with tanh for
-    logistic units and without the state units' decaying sum of past outputs.
+    Equations:
+        h = tanh(W x + sum_k U_k y_k + b)
+        y = tanh(V h + a)
+
+    The state and the output are y. Shapes: x (I), h and y (H), W (H, I), U_k and V (H, H). Jordan
+    (1986), "Attractor dynamics and parallelism in a connectionist sequential machine", with tanh
+    for logistic units and without the state units' decaying sum of past outputs.
     """
 
     states = ("y",)

@@ -16,20 +16,44 @@ from structnet.registry import cells
 class LSTM(Cell):
     """Long short-term memory with one forget gate per predecessor.
 
-    i, o, u are node gates, f_k an edge gate: c = s(i) tanh(u) + sum_k s(f_k) c_k, h = s(o) tanh(c),
-    s the logistic function. On one slot this is the LSTM of Gers et al. (2000) and of
-    torch.nn.LSTM; on ordered slots the N-ary Tree-LSTM, on unordered predecessors the child-sum
-    Tree-LSTM of Tai et al. (2015), eq. 9-14 and 2-8; on a grid the 2-D LSTM of Graves et al.
-    (2007).
+    Equations:
+        i = sigmoid(W_i x + sum_k U_ik h_k + b_i)
+        o = sigmoid(W_o x + sum_k U_ok h_k + b_o)
+        u = tanh(W_u x + sum_k U_uk h_k + b_u)
+        f_k = sigmoid(W_f x + sum_j U_fkj h_j + b_f)
+        unordered predecessors: f_k = sigmoid(W_f x + U_f h_k + b_f)
+        c = i * u + sum_k f_k * c_k
+        h = o * tanh(c)
+        peephole=true: i = sigmoid(W_i x + sum_k U_ik h_k + b_i + sum_k p_ik * c_k)
+        peephole=true: f_k = sigmoid(W_f x + sum_j U_fkj h_j + b_f + p_fk * c_k)
+        peephole=true: o = sigmoid(W_o x + sum_k U_ok h_k + b_o + p_o * c)
+        coupled=true: i = 1 - mean_k f_k
+        projection_size=2: h = V (o * tanh(c))
+        layer_norm=true: i = sigmoid(norm(W_i x + sum_k U_ik h_k))
+        layer_norm=true: o = sigmoid(norm(W_o x + sum_k U_ok h_k))
+        layer_norm=true: u = tanh(norm(W_u x + sum_k U_uk h_k))
+        layer_norm=true: f_k = sigmoid(norm(W_f x + sum_j U_fkj h_j))
+        layer_norm=true: h = o * tanh(norm(c))
+        diagonal=true: i = sigmoid(W_i x + sum_k d_ik * h_k + b_i)
+        diagonal=true: o = sigmoid(W_o x + sum_k d_ok * h_k + b_o)
+        diagonal=true: f_k = sigmoid(W_f x + d_fk * h_k + b_f)
+        forget=0: f = sigmoid(W_f x + sum_k U_fk h_k + b_f)
+        forget=0: c = i * u + f * c_0
+
+    Slots are numbered from 0; every norm has a gain and a bias of its own. Shapes: x (I), states
+    and gates (H), every W (H, I), every U (H, H), p and d (H), V (projection_size, H). On one slot
+    this is the LSTM of Gers et al. (2000) and of torch.nn.LSTM; on ordered slots the N-ary
+    Tree-LSTM, on unordered predecessors the child-sum Tree-LSTM of Tai et al. (2015), eq. 9-14 and
+    2-8; on a grid the 2-D LSTM of Graves et al. (2007).
 
     The recurrent weights are `recurrent` (all gates), for unordered predecessors `recurrent_edge`
     (f), and with `diagonal` `diagonal_recurrent`.
 
-    With edge features e, W e is added to f_k. Peng et al. (2017), "Cross-sentence n-ary relation
-    extraction with graph LSTMs", is this cell on topology ordered_graph with order=id,
-    unvisited=nothing and direction=both, a text's graph as two DAGs, with the one-hot kind of an
-    edge for its features; where they have a matrix U for every kind of edge, here the kind shifts
-    the forget gate.
+    With edge features e, W e is added to what f_k is the sigmoid of. Peng et al. (2017),
+    "Cross-sentence n-ary relation extraction with graph LSTMs", is this cell on topology
+    ordered_graph with order=id, unvisited=nothing and direction=both, a text's graph as two DAGs,
+    with the one-hot kind of an edge for its features; where they have a matrix U for every kind of
+    edge, here the kind shifts the forget gate.
 
     Arguments:
         forget_bias: the initial biases of the forget gates (Jozefowicz et al. 2015).

@@ -9,11 +9,15 @@ from structnet.registry import cells
 class MGU(Cell):
     """Minimal gated unit: one gate both resets the candidate and updates the memory.
 
-    f = s(W_f x + sum_k U_fk h_k + b_f), n = tanh(W x + sum_k U_k (f h_k) + b),
-    h = (1 - f) sum_k h_k + f n, s the logistic function. Zhou et al. (2016), "Minimal gated unit
-    for recurrent neural networks"; unordered predecessors are replaced by their `aggregate`, as in
-    `gru`. Each gate has one bias, as in the paper, where other code has two. The recurrent weights
-    are `recurrent` (f) and `recurrent_candidate` (n).
+    Equations:
+        f = sigmoid(W_f x + sum_k U_fk h_k + b_f)
+        n = tanh(W x + sum_k U_k (f * h_k) + b)
+        h = (1 - f) * sum_k h_k + f * n
+
+    Shapes: x (I), h and gates (H), every W (H, I), every U (H, H). Zhou et al. (2016), "Minimal
+    gated unit for recurrent neural networks"; unordered predecessors are replaced by their
+    `aggregate`, as in `gru`. Each gate has one bias, as in the paper, where other code has two. The
+    recurrent weights are `recurrent` (f) and `recurrent_candidate` (n).
 
     Arguments:
         aggregate: how unordered predecessors are combined: sum, mean, max, attention or gated.

@@ -8,17 +8,23 @@ from structnet.registry import cells
 class MinGRU(LinearCell):
     """Minimal GRU whose gates see the input alone, so that it is linear in the state.
 
-    u = s(W_u x + b_u), n = W x + b, h = (1 - u) h + u n, s the logistic function: Feng et al.
-    (2024), "Were RNNs all we needed?", section 3.1. `positive` puts n through their g, v + 1/2
-    where v >= 0, else s(v), as their log-space form does (appendix B).
+    Equations:
+        n = W x + b
+        u_k = W_uk x + b_uk
+        a_k = exp(-u_k) / (1 + sum_j exp(-u_j))
+        h = (1 - sum_k a_k) * n + sum_k a_k * h_k
+        positive=true: n = g(W x + b)
+        positive=true: g(v) = v + 1/2 where v >= 0, else sigmoid(v)
 
-    Several predecessors share 1 - u: the weights of n and of every h_k are the softmax of 0 and
-    -(W_k x + b_k).
+    Shapes: x (I), h and gates (H), every W (H, I). Feng et al. (2024), "Were RNNs all we needed?",
+    section 3.1: on one slot 1 - a_1 is their z = sigmoid(W_u x + b_u); several predecessors share a
+    softmax with 0. `positive` is as in their log-space form (appendix B).
 
     Arguments:
         positive: whether candidates are made positive by g, as in the paper's log-space form.
     """
 
+    states = ("h",)
     node_gates = ("n",)
     edge_gates = ("u",)
 

@@ -9,17 +9,23 @@ from structnet.registry import cells
 class MinLSTM(LinearCell):
     """Minimal LSTM whose gates see the input alone and sum to one; its memory is its output.
 
-    f = s(W_f x + b_f), i = s(W_i x + b_i), n = W x + b, h = f / (f + i) h + i / (f + i) n, s the
-    logistic function: Feng et al. (2024), "Were RNNs all we needed?", section 3.2. `positive` puts
-    n through their g, v + 1/2 where v >= 0, else s(v), as their log-space form does (appendix B).
+    Equations:
+        f_k = sigmoid(W_fk x + b_fk)
+        i = sigmoid(W_i x + b_i)
+        n = W x + b
+        h = (sum_k f_k * h_k + i * n) / (sum_k f_k + i)
+        positive=true: n = g(W x + b)
+        positive=true: g(v) = v + 1/2 where v >= 0, else sigmoid(v)
 
-    Several predecessors have a forget gate each, and all gates sum to one:
-    h = (sum_k f_k h_k + i n) / (sum_k f_k + i).
+    Shapes: x (I), h and gates (H), every W (H, I). Feng et al. (2024), "Were RNNs all we needed?",
+    section 3.2; several predecessors have a forget gate each. `positive` is as in their log-space
+    form (appendix B).
 
     Arguments:
         positive: whether candidates are made positive by g, as in the paper's log-space form.
     """
 
+    states = ("h",)
     node_gates = ("n", "i")
     edge_gates = ("f",)
 

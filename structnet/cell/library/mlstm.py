@@ -12,13 +12,23 @@ from structnet.registry import cells
 class MLSTM(Cell):
     """mLSTM: a matrix memory that stores values under keys, with gates of the input alone.
 
-    q = W_q x + b_q, k = W_k x / sqrt(d) + b_k, v = W_v x + b_v; C = e^i v k^T + sum_k f_k C_k,
-    n = e^i k + sum_k f_k n_k, h = s(o) C q / max(|n^T q|, 1), in each of `heads` heads of size
-    d = hidden_size / heads; s is the logistic function, i and f_k are one number per head, and
-    f_k = s(f_k), or exp(f_k) with `forget` exp. C and n are kept divided by e^m as in `SLSTM`.
-    Beck et al. (2024), "xLSTM", eq. 19-27. Ordered slots have forget weights of their own. An
-    input layer that replaces `input` has no b_k, unless it has a `bias`. There are no recurrent
-    weights.
+    Equations:
+        q = W_q x + b_q
+        k = W_k x / sqrt(d) + b_k
+        v = W_v x + b_v
+        o = sigmoid(W_o x + b_o)
+        i = exp(W_i x + b_i)
+        f_j = sigmoid(W_fj x + b_fj)
+        forget=exp: f_j = exp(W_fj x + b_fj)
+        C = i v k^T + sum_j f_j C_j
+        n = i k + sum_j f_j n_j
+        h = o * (C q) / max(|n^T q|, 1)
+
+    This is a head of size d = hidden_size / heads; the heads' h are side by side. C_j and n_j are
+    states of predecessor j. Shapes in a head: x (I), q, k, v, o, n and h (d), C (d, d), i and f_j
+    one number. C and n are kept divided by e^m as in `SLSTM`. Beck et al. (2024), "xLSTM", eq.
+    19-27. Ordered slots have forget weights of their own. An input layer that replaces `input` has
+    no b_k, unless it has a `bias`. There are no recurrent weights.
 
     Forget biases are initialised at `forget_bias`, all others at zero, gate weights as in every
     cell. The authors' code initialises forget biases evenly from 3 to 6 over the heads, input

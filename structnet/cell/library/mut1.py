@@ -9,12 +9,17 @@ from structnet.registry import cells
 class MUT1(Cell):
     """The first mutant found by architecture search: its update gate sees the input alone.
 
-    z = s(W_z x + b_z), r = s(W_r x + sum_k U_rk h_k + b_r),
-    n = tanh(sum_k U_k (r h_k) + tanh(x) + b), h = z n + (1 - z) sum_k h_k, s the logistic function.
-    Jozefowicz et al. (2015), "An empirical exploration of recurrent network architectures". x is
-    added to a state; where the sizes differ it is replaced by a learned V x, which the paper leaves
-    open. Several predecessors enter as their sum, as in `gru`. The recurrent weights are
-    `recurrent` (r) and `recurrent_candidate` (n).
+    Equations:
+        z = sigmoid(W_z x + b_z)
+        r = sigmoid(W_r x + sum_k U_rk h_k + b_r)
+        n = tanh(sum_k U_k (r * h_k) + tanh(V x) + b)
+        h = z * n + (1 - z) * sum_k h_k
+
+    V is the identity where I = H, as in the paper, which leaves other sizes open; there it is
+    learned. Shapes: x (I), h and gates (H), every W and V (H, I), every U (H, H). Jozefowicz et al.
+    (2015), "An empirical exploration of recurrent network architectures", MUT1. Several
+    predecessors enter as their sum, as in `gru`. The recurrent weights are `recurrent` (r) and
+    `recurrent_candidate` (n).
     """
 
     node_gates = ("r",)

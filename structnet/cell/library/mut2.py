@@ -10,12 +10,17 @@ from structnet.registry import cells
 class MUT2(Cell):
     """The second mutant found by architecture search: its reset gate sees the input unweighted.
 
-    z = s(W_z x + sum_k U_zk h_k + b_z), r = s(x + sum_k U_rk h_k + b_r),
-    n = tanh(sum_k U_k (r h_k) + W x + b), h = z n + (1 - z) sum_k h_k, s the logistic function.
-    Jozefowicz et al. (2015), "An empirical exploration of recurrent network architectures". x is
-    added to a state; where the sizes differ it is replaced by a learned V x, which the paper leaves
-    open. Several predecessors enter as their sum, as in `gru`. The recurrent weights are
-    `recurrent` (z, r) and `recurrent_candidate` (n).
+    Equations:
+        z = sigmoid(W_z x + sum_k U_zk h_k + b_z)
+        r = sigmoid(V x + sum_k U_rk h_k + b_r)
+        n = tanh(sum_k U_k (r * h_k) + W x + b)
+        h = z * n + (1 - z) * sum_k h_k
+
+    V is the identity where I = H, as in the paper, which leaves other sizes open; there it is
+    learned. Shapes: x (I), h and gates (H), every W and V (H, I), every U (H, H). Jozefowicz et al.
+    (2015), "An empirical exploration of recurrent network architectures", MUT2. Several
+    predecessors enter as their sum, as in `gru`. The recurrent weights are `recurrent` (z, r) and
+    `recurrent_candidate` (n).
     """
 
     node_gates = ("z", "r")

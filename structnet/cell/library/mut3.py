@@ -8,12 +8,16 @@ from structnet.registry import cells
 class MUT3(Cell):
     """The third mutant found by architecture search: its update gate sees tanh of the states.
 
-    z = s(W_z x + sum_k U_zk tanh(h_k) + b_z), r = s(W_r x + sum_k U_rk h_k + b_r),
-    n = tanh(sum_k U_k (r h_k) + W x + b), h = z n + (1 - z) sum_k h_k, s the logistic function.
-    Jozefowicz et al. (2015), "An empirical exploration of recurrent network architectures";
-    several predecessors enter as their sum, as in `gru`. Every gate has one bias, as in the paper,
-    where other code has two. The recurrent weights are `recurrent` (r), `recurrent_update` (z) and
-    `recurrent_candidate` (n).
+    Equations:
+        z = sigmoid(W_z x + sum_k U_zk tanh(h_k) + b_z)
+        r = sigmoid(W_r x + sum_k U_rk h_k + b_r)
+        n = tanh(sum_k U_k (r * h_k) + W x + b)
+        h = z * n + (1 - z) * sum_k h_k
+
+    Shapes: x (I), h and gates (H), every W (H, I), every U (H, H). Jozefowicz et al. (2015), "An
+    empirical exploration of recurrent network architectures", MUT3. Several predecessors enter as
+    their sum, as in `gru`. Every gate has one bias, as in the paper, where other code has two. The
+    recurrent weights are `recurrent` (r), `recurrent_update` (z) and `recurrent_candidate` (n).
     """
 
     node_gates = ("r",)

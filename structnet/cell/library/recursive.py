@@ -10,16 +10,21 @@ from structnet.registry import cells
 class Recursive(Cell):
     """Recursive network: a parent is tanh of a linear map of its concatenated children.
 
-    p = tanh(W c + W_x x + b), c = [c_1; ...; c_K]. Socher et al. (2011), "Semi-supervised recursive
-    autoencoders", eq. 2. With `tensor`, p = tanh(c^T V c / n + W c + W_x x + b), V a matrix for
-    every unit and n twice the size of a child, as two children have: the recursive neural tensor
-    network of Socher et al. (2013), section 4.3, where V is what V / n is here. So a step of Adam,
-    which moves each of the n^2 entries behind a unit as far as one of the n of W, does not move the
-    unit n times as far. With unordered predecessors c is their sum. The recurrent weights are
-    `recurrent` (W) and with `tensor` also `quadratic` (V).
+    Equations:
+        c = [h_1; ...; h_K]
+        h = tanh(W_x x + W c + b)
+        tensor=true: h = tanh(W_x x + W c + b + c^T V c / (2 H))
 
-    The papers' leaves are word vectors and their parents have no input; here a leaf is
-    tanh(W_x x + b), and a parent whose x is zero is theirs.
+    Shapes: x (I), h and h_k (H), c (K H), W_x (H, I), W (H, K H), V (H, K H, K H), a matrix for
+    every unit. With unordered predecessors c (H) is their sum. Socher et al. (2011),
+    "Semi-supervised recursive autoencoders", eq. 2; with `tensor` the recursive neural tensor
+    network of Socher et al. (2013), section 4.3, where V is what V / (2 H) is here, H the size of a
+    child. So a step of Adam, which moves each of the (2 H)^2 entries behind a unit as far as one of
+    the 2 H of W, does not move the unit 2 H times as far. The recurrent weights are `recurrent` (W)
+    and with `tensor` also `quadratic` (V).
+
+    The papers' leaves are word vectors and their parents have no input; here a leaf is tanh(W_x x +
+    b), and a parent whose x is zero is theirs.
 
     Arguments:
         tensor: whether products of pairs of children, c^T V c, are added, as in the RNTN.

@@ -12,11 +12,22 @@ from structnet.registry import cells
 class SLSTM(Cell):
     """sLSTM: an LSTM whose gates are exponential and whose memory is a weighted mean.
 
-    z, i, o are node gates, f_k an edge gate: c = e^i tanh(z) + sum_k f_k c_k,
-    n = e^i + sum_k f_k n_k, h = s(o) c / n, s the logistic function and f_k = s(f_k), or exp(f_k)
-    with `forget` exp. c and n are kept divided by e^m, m = max(log sum_k f_k e^(m_k), i). Beck et
-    al. (2024), "xLSTM", eq. 8-17: on one slot m is theirs, on several it is the logarithm of a sum,
-    which unlike the largest term keeps n from growing with the number of paths through a graph.
+    Equations:
+        z = tanh(W_z x + sum_k U_zk h_k + b_z)
+        i = exp(W_i x + sum_k U_ik h_k + b_i)
+        o = sigmoid(W_o x + sum_k U_ok h_k + b_o)
+        f_k = sigmoid(W_f x + sum_j U_fkj h_j + b_f)
+        unordered predecessors: f_k = sigmoid(W_f x + U_f h_k + b_f)
+        forget=exp: f_k = exp(W_f x + sum_j U_fkj h_j + b_f)
+        c = i * z + sum_k f_k * c_k
+        n = i + sum_k f_k * n_k
+        h = o * c / n
+        m = max(log(sum_k f_k * exp(m_k)), log(i))
+
+    c and n are kept divided by e^m, where neither overflows. Shapes: x (I), states and gates (H),
+    every W (H, I), every U (H, H). Beck et al. (2024), "xLSTM", eq. 8-17: on one slot m is theirs,
+    on several it is the logarithm of a sum, which unlike the largest term keeps n from growing with
+    the number of paths through a graph.
 
     Forget biases are initialised at `forget_bias`, all others at zero, weights as in every cell.
     The authors' code initialises forget biases along a power law, from 5 down to -7 over the units

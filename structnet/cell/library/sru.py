@@ -9,14 +9,20 @@ from structnet.registry import cells
 class SRU(LinearCell):
     """Simple recurrent unit: a memory of forget gates, and a highway from the input.
 
-    f = s(W_f x + v_f c + b_f), r = s(W_r x + v_r c + b_r), c' = f c + (1 - f) W x,
-    h = r c' + (1 - r) x, s the logistic function: Lei et al. (2018), eq. 1-4, without the scaling
-    constant of their section 3.2. The terms in v, which starts at zero, come with `peephole`, and
-    with them the state's nonlinearity; without, it is the unit of their first version (2017). Where
-    the sizes differ, h takes a projection of x. The state is c, and with `peephole` also r.
+    Equations:
+        l_k = W_fk x + b_fk
+        f_k = exp(l_k) / (1 + sum_j exp(l_j))
+        r = sigmoid(W_r x + b_r)
+        c = (1 - sum_k f_k) * (W x) + sum_k f_k * c_k
+        h = r * c + (1 - r) * (V x)
+        peephole=true: l_k = W_fk x + v_fk * c_k + b_fk
+        peephole=true: r = sigmoid(W_r x + sum_k v_rk * c_k + b_r)
 
-    Several predecessors: the weights of W x and of every c_k are the softmax of 0 and the gates
-    f_k before s; r sees sum_k v_rk c_k.
+    V is the identity where I = H, as in the paper, else learned. The state is c, and with
+    `peephole` also r. Shapes: x (I), h, c and gates (H), every W and V (H, I), v (H). Lei et al.
+    (2018), eq. 1-4, without the scaling constant of their section 3.2: on one slot f_1 is
+    sigmoid(l_1). The terms in v, which starts at zero, come with `peephole`, and with them the
+    state's nonlinearity; without, it is the unit of their first version (2017).
 
     Arguments:
         peephole: whether the gates see the memory, v, as in the second version of the paper.

@@ -19,19 +19,33 @@ STEPS = 0.001, 0.1
 class SSM(LinearCell):
     """Diagonal state space model: `state_size` linear states per channel, read by a linear map.
 
-    u = W x is the channels' input, A < 0 is initialised as -1, ..., -N in every channel (S4D-Real),
-    a step d log-uniformly in [0.001, 0.1]; h = exp(d A) h + b, y = C h + D u.
+    Equations:
+        u = W x + b
+        d_k = softplus(p_k + V_k u)
+        B = W_B u
+        C = W_C u
+        h_n = mean_k exp(d_k * A_n) * h_kn + mean_k d_k * u B_n
+        y = sum_n h_n C_n + D * u
+        selective=false: d_k = softplus(p_k)
+        selective=false: h_n = mean_k exp(d_k * A_n) * h_kn
+            + mean_k (exp(d_k * A_n) - 1) / A_n * B_n * u
+        selective=false: y = sum_n C_n * h_n + D * u
+        combine=sum: h_n = sum_k exp(d_k * A_n) * h_kn + mean_k d_k * u B_n
 
-    `selective`: d = softplus(p + W_d u), B = W_B u, C = W_C u, b = d B u, as S6 of Gu and Dao
-    (2023), algorithm 2, where W_d is of full rank. Otherwise B, C and d = softplus(p) are
-    parameters, and b = (exp(d A) - 1) / A B u, the zero-order hold, as S4D of Gu et al. (2022),
-    "On the parameterization and initialization of diagonal state space models"; where S4D learns
-    log d, here p is learned: initial steps are the same, and their gradients differ. The state is
-    h, (N, H) per node, the output y.
+    The state is h, N = state_size numbers in each of H channels, the output y. Shapes: x (I), u,
+    d_k, p_k, D, h_n and y (H), A_n (H), W (H, I), V_k (H, H), W_B and W_C (N, H). B and C are
+    vectors (N), of which B_n and C_n are numbers; with selective=false B_n and C_n are parameters
+    (H). A < 0 is initialised as -1, ..., -N in every channel (S4D-Real), d_k log-uniformly in
+    [0.001, 0.1].
 
-    Several predecessors: d_k has p and W_d of the slot, shared where predecessors are unordered,
-    and b is the mean of those of the d_k. `combine` is the mean or the sum of exp(d_k A) h_k: a sum
-    grows with the number of paths that lead to a node, one in a tree, 10^15 in a 28 x 28 grid.
+    `selective` is S6 of Gu and Dao (2023), algorithm 2, where V_k is of full rank. Otherwise this
+    is the zero-order hold, as S4D of Gu et al. (2022), "On the parameterization and initialization
+    of diagonal state space models"; where S4D learns log d, here p is learned: initial steps are
+    the same, and their gradients differ.
+
+    Several predecessors: p_k and V_k are of the slot, shared where predecessors are unordered. With
+    `combine=sum` states grow with the number of paths that lead to a node, one in a tree, 10^15 in
+    a 28 x 28 grid.
 
     Arguments:
         selective: whether step, B and C are computed from the input (S6) or are parameters (S4D).
@@ -39,6 +53,7 @@ class SSM(LinearCell):
         combine: how the states of several predecessors are combined: mean or sum.
     """
 
+    states = ("h",)
     node_gates = ("u",)
 
     def __init__(

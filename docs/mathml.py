@@ -1,0 +1,23 @@
+"""Equations as MathML, which browsers show without fonts or scripts from elsewhere."""
+
+from docutils import nodes
+from latex2mathml.converter import convert
+
+
+def inline(self, node):
+    """Write an equation in a line of text."""
+    self.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def block(self, node):
+    """Write an equation on a line of its own, which scrolls where the page is too narrow."""
+    written = convert(node.astext(), display="block")
+    self.body.append(f'<div class="math" style="overflow-x: auto">{written}</div>\n')
+    raise nodes.SkipNode
+
+
+def setup(app):
+    """Add the renderer `mathml`."""
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
