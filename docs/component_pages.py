@@ -1,13 +1,24 @@
 """A page for every cell, topology, executor, readout, head, net and task, from its docstring."""
 
-import inspect
 import re
 import shutil
 from pathlib import Path
 
+from cell_pages import (
+    LEGEND,
+    cost_part,
+    equations_part,
+    runs_part,
+    states_part,
+    weights_part,
+)
+from notation import prose
+from reading import example_part, see_also_part
+
 import structnet as sn
 from structnet.config.groups import executors, groups
 from structnet.draw.picture import draw, example, sizes_of
+from structnet.registry.meanings import first_line
 from structnet.registry.option_types import spell
 
 REGISTRIES = {
@@ -16,9 +27,6 @@ REGISTRIES = {
 }  # fmt: skip
 TITLES = {"cell": "Cells", "topology": "Topologies", "executor": "Executors",
           "readout": "Readouts", "head": "Heads", "net": "Nets", "task": "Tasks"}  # fmt: skip
-# Of a net with 128 inputs and 128 hidden units, whose weights are counted.
-SIZE = 128
-COUNTED = {"chain": {}, "tree": {}, "graph": {}}
 
 
 def write_pages(folder: Path) -> None:
@@ -44,24 +52,37 @@ def list_of(kind: str, names, known) -> str:
     rows = [f"| [`{name}`]({kind}/{name}.md) | {known[name]['doc']} |" for name in names]
     pages = "\n".join(f"{kind}/{name}" for name in names)
     return "\n".join([
-        f"# {TITLES[kind]}", "", "| name | is |", "|---|---|", *rows, "",
-        "```{toctree}", ":hidden:", "", pages, "```", "",
+        f"# {TITLES[kind]}", "", *([LEGEND] if kind == "cell" else []),
+        "| name | is |", "|---|---|", *rows, "", "```{toctree}", ":hidden:", "", pages,
+        "```", "",
     ])  # fmt: skip
 
 
 def page_of(kind: str, name: str, component, options, folder: Path) -> str:
-    """The page of a component: what it is, a picture or the number of its weights, its options."""
-    first, _, rest = (inspect.getdoc(component) or "").partition("\n")
-    said = rest.partition("\nArguments:")[0].strip()
-    parts = [f"# {kind.capitalize()} `{name}`", first]
-    if said:
-        parts.append(f"```{{eval-rst}}\n{escaped(said)}\n```")
+    """The page of a component: what it is, its command, figures or a picture, its options."""
+    first, before, after = said(component)
+    parts = [f"# {kind.capitalize()} `{name}`", first, text_of(before)]
+    if kind == "cell":
+        parts.append(equations_part(name))
+    parts.append(text_of(after))
+    parts.append(example_part(kind, name))
     if kind == "topology":
         parts.append(picture_of(name, component, folder))
     if kind == "cell":
-        parts.append(weights_of(name))
+        parts += [weights_part(name), states_part(name), runs_part(name), cost_part(name)]
     parts.append(options_of(kind, options))
+    parts.append(see_also_part(kind, name))
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def said(component) -> tuple[str, str, str]:
+    """The first line of a docstring, and what it says before and after its equations."""
+    return first_line(component), *prose(component)
+
+
+def text_of(text: str) -> str:
+    """A docstring's text as a part of the page."""
+    return f"```{{eval-rst}}\n{escaped(text)}\n```" if text else ""
 
 
 def escaped(text: str) -> str:
@@ -82,20 +103,6 @@ def picture_of(name: str, component, folder: Path) -> str:
         f"![An example of topology {name}, level by level]({name}.png)\n\n"
         f"`structnet draw topology={name} {words}`; nodes of one colour are a level."
     )
-
-
-def weights_of(name: str) -> str:
-    """How many weights a layer of a cell has, by topology."""
-    rows = []
-    for topology in COUNTED:
-        try:
-            layer = sn.Recurrence(topology, name, SIZE, SIZE)
-        except ValueError:
-            continue
-        count = sum(one.numel() for one in layer.parameters())
-        rows.append(f"| `{topology}` | {count:,} |")
-    return "\n".join([f"| topology | weights of {SIZE} inputs and {SIZE} hidden units |",
-                      "|---|---|", *rows])  # fmt: skip
 
 
 def options_of(kind: str, options) -> str:

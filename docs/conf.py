@@ -25,7 +25,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_gallery.gen_gallery",
+    "mathml",
 ]
+html_math_renderer = "mathml"
 myst_heading_anchors = 4
 # What stands in single backticks in docstrings is code.
 default_role = "code"
