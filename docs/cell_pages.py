@@ -39,7 +39,7 @@ def equations_part(name: str) -> str:
     found: dict[str, list[str]] = {}
     for one in equations_of(sn.cells[name]):
         found.setdefault(one.when, []).append(shown(one.text))
-    parts = ["## Equations"]
+    parts = ["## Equations"] if found else []
     for when, texts in found.items():
         if when:
             option = f"`cell.{when}`" if "=" in when else when

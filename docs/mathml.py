@@ -3,6 +3,8 @@
 from docutils import nodes
 from latex2mathml.converter import convert
 
+BLOCK = "overflow: auto hidden; padding: 0.3em 0; line-height: 1.6"
+
 
 def inline(self, node):
     """Write an equation in a line of text."""
@@ -12,8 +14,9 @@ def inline(self, node):
 
 def block(self, node):
     """Write an equation on a line of its own, which scrolls where the page is too narrow."""
-    written = convert(node.astext(), display="block")
-    self.body.append(f'<div class="math" style="overflow-x: auto">{written}</div>\n')
+    # As in a line of text, sums have their index beside them, where no other line is near.
+    written = convert(node.astext()).replace("<math ", '<math displaystyle="true" ', 1)
+    self.body.append(f'<div class="math" style="{BLOCK}">{written}</div>\n')
     raise nodes.SkipNode
 
 

@@ -1,5 +1,6 @@
 """The pages of components: what they say of cells, and where they lead."""
 
+import importlib.util
 import json
 
 import cell_pages
@@ -102,6 +103,25 @@ def test_measured_costs_are_shown_with_their_ratios(tmp_path, monkeypatch):
     assert "| `chain` | `auto` | 2.0 (1.9 to 2.2) | 6.0 (5.0 to 8.0) | 1.0 | 2.0 |" in said
     assert "2026-01-02, One, torch 2, 7 repeats: `python measure.py`." in said
     assert cell_pages.cost_part("gru") == ""
+
+
+def test_a_case_is_measured_and_shown_as_the_file_has_it(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("measure_costs", DOCS / "costs" / "measure.py")
+    costs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(costs)
+    monkeypatch.setattr(costs, "BATCH", 2)
+    monkeypatch.setattr(costs, "UNITS", 4)
+    row = costs.measured("chain", "elman", costs.torch_lstm(), repeats=1)
+    assert {name: sorted(of) for name, of in row.items()} == {
+        "floor": ["step"], **dict.fromkeys(("batched", "auto", "nn.LSTM"), ["forward", "step"]),
+    }  # fmt: skip
+    assert all(median > 0 for of in row.values() for median, *_ in of.values())
+    monkeypatch.setattr(cell_pages, "COSTS", tmp_path / "costs.json")
+    costs.write(cell_pages.COSTS, {"elman": {"chain": row}}, 1, 2.0)
+    assert "| `chain` | `batched` |" in cell_pages.cost_part("elman")
+    assert costs.built_in() == CELLS
+    with pytest.raises(SystemExit, match="no option 'cell=gru'"):
+        costs.options(["cell=gru"])
 
 
 def test_what_was_measured_is_small_and_is_of_every_cell():

@@ -1,9 +1,9 @@
 """Docstrings' equations as LaTeX and MathML: all are read, and a few are as written by hand."""
 
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import pytest
-from latex2mathml.converter import convert
 from notation import Unread, equations_of, latex, prose
 
 import structnet as sn
@@ -50,10 +50,12 @@ def test_an_equation_is_the_latex_written_by_hand(text):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_equation_of_every_cell_is_read_and_is_mathml(name):
+    # It comes with the extra `docs`.
+    convert = pytest.importorskip("latex2mathml.converter").convert
     found = equations_of(sn.cells[name])
     assert found
     for one in found:
-        written = convert(latex(one.text), display="block")
+        written = convert(latex(one.text))
         # What latex2mathml does not know stays in it as it is.
         assert "\\" not in "".join(ElementTree.fromstring(written).itertext()), one
 
@@ -64,6 +66,21 @@ def test_every_equation_of_every_cell_is_read_and_is_mathml(name):
 def test_what_is_not_in_the_notation_is_refused(text):
     with pytest.raises(Unread):
         latex(text)
+
+
+def test_an_equation_on_a_line_of_its_own_is_mathml_that_scrolls():
+    pytest.importorskip("latex2mathml")
+    nodes = pytest.importorskip("docutils.nodes")
+    import mathml
+
+    page = SimpleNamespace(body=[])
+    for write in (mathml.block, mathml.inline):
+        with pytest.raises(nodes.SkipNode):
+            write(page, nodes.math_block("", latex("h = a / b")))
+    block, inline = page.body
+    assert block.startswith('<div class="math" style="overflow: auto')
+    assert '<math displaystyle="true" ' in block and "<mfrac>" in block
+    assert inline.startswith("<math ") and "displaystyle" not in inline
 
 
 def test_equations_are_taken_out_of_a_docstring():

@@ -1,6 +1,6 @@
 """What a node costs with each built-in cell on chains, trees and graphs: docs/costs/costs.json.
 
-    OMP_NUM_THREADS=1 python docs/costs/measure.py [repeats=7] [cells=lstm,gru]
+    OMP_NUM_THREADS=1 python docs/costs/measure.py [repeats=5] [cells=lstm,gru]
         [topologies=chain,tree,graph] [out=docs/costs/costs.json]
 
 A batch is 64 structures of 50 nodes (trees: 49), with 128 inputs and 128 hidden units, in float32
@@ -100,7 +100,7 @@ def measured(topology, cell, lstm, repeats):
 
 def options(words):
     """The words KEY=VALUE, over the defaults."""
-    found = {"repeats": "7", "cells": ",".join(built_in()), "topologies": ",".join(SIZES),
+    found = {"repeats": "5", "cells": ",".join(built_in()), "topologies": ",".join(SIZES),
              "out": str(HERE / "costs.json")}  # fmt: skip
     for word in words:
         key, equals, value = word.partition("=")

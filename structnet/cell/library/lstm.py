@@ -59,19 +59,19 @@ class LSTM(Cell):
         forget_bias: the initial biases of the forget gates (Jozefowicz et al. 2015).
         chrono: the longest dependency in steps, for initial biases b_f = log(U[1, chrono - 1]) of
             the forget gates and -b_f of the input gate (Tallec and Ollivier 2018, eq. 16).
-        peephole: the gates see the memory, i + sum_k p_ik c_k, f_k + p_fk c_k, o + p_o c (Gers and
-            Schmidhuber 2000; on a grid Graves et al. 2007).
-        coupled: the input gate is 1 - mean_k s(f_k), over the predecessors that are present (Greff
+        peephole: the gates see the memory (Gers and Schmidhuber 2000; on a grid Graves et al.
+            2007).
+        coupled: the input gate is 1 - mean_k f_k, over the predecessors that are present (Greff
             et al. 2015, CIFG).
         drop_gate: input, forget or output, a gate that is fixed to 1 (Jozefowicz et al. 2015,
             LSTM-i, -f and -o).
-        projection_size: h = (s(o) tanh(c)) V is of this size (Sak et al. 2014, eq. 12).
+        projection_size: h = V (o * tanh(c)) is of this size (Sak et al. 2014, eq. 12).
         layer_norm: every gate is normalised, before peepholes are added, and c where tanh reads it
             (Ba et al. 2016, where instead the input's half of all gates is normalised as one, and
             the predecessors' likewise).
         diagonal: the recurrent matrices of i, o and f are diagonal, f_k sees h_k alone.
-        forget: the ordered slot that memory is carried from, c = s(i) tanh(u) + s(f) c_forget, with
-            one forget gate that sees all slots (PixelRNN: van den Oord et al. 2016, eq. 3).
+        forget: the ordered slot that memory is carried from, with one forget gate that sees all
+            slots (PixelRNN: van den Oord et al. 2016, eq. 3).
         aggregate: how the h_k of unordered predecessors are combined for i, o and u: sum, mean,
             max, attention or gated.
     """
