@@ -45,6 +45,10 @@ def ancestors(edges: Edges, nodes: ArrayLike, depth: int | None = None) -> Closu
         edges: the graph.
         nodes: the target nodes (T,).
         depth: the longest path, in edges, from an ancestor to a target; None for no limit.
+
+    >>> found = sn.ancestors(sn.Edges([[0, 1, 2], [2, 2, 3]], num_nodes=4), [2])
+    >>> found.nodes.tolist(), found.edges.index.tolist()
+    ([0, 1, 2], [[0, 1], [2, 2]])
     """
     edges = Edges.of(edges)
     inward = Incoming(edges.index, edges.num_nodes)

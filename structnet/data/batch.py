@@ -188,7 +188,13 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], topology: Topology) -> Batch:
-    """Concatenate and plan samples and their parts; ValueError where they do not fit."""
+    """Concatenate and plan samples and their parts; ValueError where they do not fit.
+
+    >>> samples = [sn.Sample(n, np.ones((n, 4), np.float32), y=0) for n in (3, 1)]
+    >>> batch = sn.collate(samples, sn.topologies.create("chain"))
+    >>> batch.x.shape, batch.ptr.tolist()
+    (torch.Size([4, 4]), [0, 3, 4])
+    """
     batch = _collate(samples, topology)
     return batch if get_worker_info() is None else batch.in_one_piece()
 

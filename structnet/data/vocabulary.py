@@ -16,7 +16,12 @@ BEGIN, END = 0xFE, 0xFF
 
 
 class Vocabulary:
-    """The ids of words, with the words' counts; id 0 is for unknown words."""
+    """The ids of words, with the words' counts; id 0 is for unknown words.
+
+    >>> words = sn.Vocabulary.count("a bad film and a good film".split(), min_count=2)
+    >>> words["a"], words["film"], words["bad"], len(words)
+    (1, 2, 0, 3)
+    """
 
     def __init__(self, counts: Mapping[str, int]):
         self.counts = dict(counts)

@@ -72,6 +72,11 @@ def fit(
             squared, absolute or huber for numbers, in place of what the targets tell; and
             `per_node`, whether the labels of all nodes of an nltk.Tree are targets, not of its root
             alone.
+
+    >>> rows = [(n, np.ones((n, 1)), float(n)) for n in range(1, 9)] * 5  # how long is a chain?
+    >>> run = sn.fit(rows, {"hidden_size": 4}, trainer={"max_epochs": 1}, quiet=True)
+    >>> run.predict(rows[:2]).values.shape
+    (2,)
     """
     if launched().size > 1:
         raise ValueError(

@@ -34,9 +34,8 @@ class Recurrence(nn.Module, metaclass=Checked):
         cell: a name, or a callable (input size, hidden size, arity) -> Cell.
         input_size: the size of a node's input.
         hidden_size: the size of the cell's states.
-        executor: what runs the cell: auto, or one by name, such as reference, batched or compiled.
-            Where auto is batched, cells whose code is known are compiled on a CPU after 50,000
-            levels.
+        executor: what runs the cell: auto, or a name such as reference. Where auto is batched,
+            cells whose code is known are compiled on a CPU after 50,000 levels.
         save: what is stored for backward. gates: states and pre-activations; recompute (executors
             compiled and auto): states; windows: states at every sqrt(L)-th of L levels (gradient
             checkpointing); auto: gates where they fit, else recompute or windows (nn/saving.py).
@@ -46,9 +45,12 @@ class Recurrence(nn.Module, metaclass=Checked):
         truncate: the number of levels that gradients flow back through at most; all by default.
         edge_size: the number of features of an edge, which are projected and added to the gates
             that come once per predecessor; None if edges have none.
-        device: where the weights are made; torch's default device where None.
-        dtype: the dtype of the weights; torch's default where None.
+        device, dtype: those of the weights; torch's defaults where None.
         options: the cell's, where it is given by name.
+
+    >>> layer = sn.Recurrence("tree", "lstm", 16, 32)
+    >>> layer(torch.randn(3, 16), layer.topology.plan([[[1, 2], [-1, -1], [-1, -1]]])).shape
+    torch.Size([3, 32])
     """
 
     # Called with the pass of every direction before it runs, for diagnosis.
@@ -81,7 +83,6 @@ class Recurrence(nn.Module, metaclass=Checked):
         self.topology = topology = _topology(topology)
         self.directions, self.arities = topology.directions, topology.arities
         self.input_size, make = input_size, _maker(cell, options)
-
         # Before anything is drawn: random numbers come from that device.
         with torch.device(device or torch.get_default_device()):
             self.cells: Any = nn.ModuleList()

@@ -57,6 +57,11 @@ class RNN(nn.Module):
         dtype: the dtype of the weights; torch's default where None.
         biases: 2 as torch has them, or 1 as `Recurrence` has; None is 2 where torch has the cell.
         options: those of `Recurrence`, and of the cell if it is given by name.
+
+    >>> rnn = sn.RNN("gru", 16, 32, num_layers=2)
+    >>> y, h = rnn(torch.randn(5, 3, 16))  # 5 steps of 3 sequences
+    >>> y.shape, h.shape
+    (torch.Size([5, 3, 32]), torch.Size([2, 3, 32]))
     """
 
     def __init__(

@@ -37,6 +37,10 @@ class Stepper:
             start.
         batch: the number of rows.
         dim: the dimension of a state's tensors that is the batch.
+
+    >>> stepper = sn.RNN("gru", 4, 8).stepper(batch=2)
+    >>> stepper.push(torch.randn(2, 4)).shape
+    torch.Size([2, 8])
     """
 
     def __init__(

@@ -84,7 +84,11 @@ def shortage(error: BaseException) -> str | None:
 
 
 def as_bytes(count: int) -> str:
-    """A size for people: `512 bytes`, `3.4 MB`, `2.0 TB`."""
+    """A size for people: `512 bytes`, `3.4 MB`, `2.0 TB`.
+
+    >>> sn.as_bytes(3_400_000)
+    '3.4 MB'
+    """
     value, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
     while value >= 1000 and len(units) > 1:
         value /= 1000

@@ -90,7 +90,11 @@ def take_options(
 
 
 def whole(value: str, name: str, least: int = 1) -> int:
-    """A text as a whole number; ValueError if it is none, or less than `least`."""
+    """A text as a whole number; ValueError if it is none, or less than `least`.
+
+    >>> sn.whole("12", "top")
+    12
+    """
     if not (value.isascii() and value.isdigit()) or int(value) < least:
         raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}")
     return int(value)

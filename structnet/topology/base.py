@@ -91,6 +91,10 @@ class Topology(metaclass=Checked):
             structures: a sequence, or rows of datasets, with one structure per sample; the groups
                 of a pandas frame, each a sequence of rows; or a torch_geometric Batch or Data, a
                 networkx graph, `Edges`, a mapping with `edge_index` or an nltk.Tree by itself.
+
+        >>> (plan,) = sn.topologies.create("chain").plan([3, 1])  # two chains, of 3 nodes and of 1
+        >>> plan.level_sizes, plan.order.tolist()
+        ((2, 1, 1), [0, 3, 1, 2])
         """
         with lasting():
             if is_data(structures):

@@ -18,6 +18,9 @@ def children(parent: Any) -> NDArray[np.int64]:
         parent: the parent of every node (n,), -1 at a root; several roots make a forest.
 
     ValueError, with the node, for parents that are not integers, out of range, or lead in a circle.
+
+    >>> sn.children([-1, 0, 0, 2]).tolist()
+    [[1, 2], [-1, -1], [3, -1], [-1, -1]]
     """
     return Edges.of_parents(_checked(parent)).table()
 
@@ -32,6 +35,9 @@ def left_child_right_sibling(parent: Any) -> NDArray[np.int64]:
         parent: the parent of every node (n,), -1 at a root; children are in ascending order.
 
     ValueError as of `children`.
+
+    >>> sn.left_child_right_sibling([-1, 0, 0, 2]).tolist()
+    [[1, -1], [-1, 2], [3, -1], [-1, -1]]
     """
     table = children(parent)
     found = np.full((len(table), 2), -1)

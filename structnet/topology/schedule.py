@@ -36,6 +36,12 @@ def schedule(
         num_initial: the number of initial states.
         ptr: sample b owns the nodes `ptr[b]:ptr[b + 1]` (B + 1,); by default one sample owns all.
         levels: the level of every node (N,), if known; else they are searched for.
+
+    >>> plan = sn.schedule([[-1], [0], [1], [-1]])  # a chain of three nodes, and one alone
+    >>> plan.order.tolist(), plan.level_sizes
+    ([0, 3, 1, 2], (2, 1, 1))
+    >>> sn.schedule([[0, 1, 2], [2, 2, 3]], num_nodes=4).level_sizes  # edges, in place of slots
+    (2, 1, 1)
     """
     names = NodeNames(ptr)
     if num_nodes is None:
