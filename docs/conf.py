@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from component_pages import write_pages  # noqa: E402
+from message_pages import write_messages  # noqa: E402
 from result_pages import write_results  # noqa: E402
 
 import structnet  # noqa: E402
@@ -60,6 +61,7 @@ def uses(app, what, name, thing, options, lines):
 def write_all(app):
     """Write the pages that are made, before the others are read."""
     write_pages(HERE / "components")
+    write_messages(HERE / "components" / "messages.md")
     page = HERE / "components" / "results.md"
     write_results(HERE.parent / "conf" / "experiment", HERE / "results", page)
 

@@ -1,6 +1,7 @@
 """How the source is laid out: folders in the order of imports, files and functions of a size."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -130,3 +131,12 @@ def test_one_call_of_a_recurrence_is_read_in_one_sitting():
             open_ += at_import(FRAMEWORK[module]) & FRAMEWORK.keys()
     lines = sum(len(Path(FRAMEWORK[module]).read_text().splitlines()) for module in found)
     assert len(found) <= 25 and lines <= 2500, (len(found), lines, sorted(found))
+
+
+def test_the_page_of_the_design_has_every_folder_in_the_order_of_imports():
+    page = (ROOT / "docs" / "design.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.M)
+    named = [name for name in FOLDERS if not name.startswith("__")]
+    modules = [FRAMEWORK[f"structnet.{name}"] for name in named]
+    said = [(ast.get_docstring(parsed(path)) or "").partition("\n")[0] for path in modules]
+    assert rows == list(zip(named, said, strict=True))

@@ -58,7 +58,9 @@ def test_the_readme_leads_to_the_book_and_the_book_to_every_page():
     assert all(page.stem in listed for page in PAGES if page.stem != "index")
 
 
-@pytest.mark.parametrize(("page", "count"), [("python", 6), ("why", 1), ("coming-from", 3)])
+@pytest.mark.parametrize(("page", "count"), [
+    ("python", 6), ("why", 1), ("coming-from", 3), ("ten-minutes-python", 6),
+])  # fmt: skip
 def test_the_python_blocks_of_a_page_run_one_after_the_other(page, count, tmp_path):
     text = (ROOT / "docs" / f"{page}.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
