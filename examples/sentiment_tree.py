@@ -36,5 +36,5 @@ found, truth = run.predict(test), [tree.label() for tree in test]
 print(f"right of deeper trees: {(found.classes[found.nodes == 0] == truth).mean():.0%}")
 names = [part[0] if len(part) == 1 else "" for part in test[0].subtrees()]
 values = [CLASSES.index(label) for label in run.predict(test[:1]).classes]
-sn.picture(run.topology, test[0], names=names, values=values, classes=CLASSES, title="As read")
+sn.picture(run.topology, test[0], names=names, values=values, classes=CLASSES, title="Sentiment")
 plt.show()
