@@ -1,5 +1,4 @@
-"""
-Levels, one after the other
+"""Levels, one after the other
 ===========================
 
 The nodes of a level depend on earlier levels alone, and are one batched call of the cell: rows of a
