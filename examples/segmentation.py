@@ -1,7 +1,8 @@
 """The class of every pixel
 ========================
 
-A two-dimensional LSTM (Graves et al. 2007) from all four corners tells bars and squares in noise.
+A two-dimensional LSTM (Graves et al. 2007) from all four corners tells bars and squares in noise,
+pixel by pixel. Printed are the share of right pixels, and of those that are empty, to be beaten.
 """
 
 import matplotlib.pyplot as plt
@@ -11,11 +12,10 @@ import structnet as sn
 
 
 def draw_scene():
-    classes = torch.zeros(12, 12, dtype=torch.long)
-    for kind in torch.randperm(3)[:2]:
-        height, width = ((2, 7), (7, 2), (4, 4))[kind]
+    classes, shapes = torch.zeros(12, 12).long(), torch.tensor([[1, 2, 7], [2, 7, 2], [3, 4, 4]])
+    for kind, height, width in shapes[torch.randperm(3)[:2]].tolist():
         top, left = torch.randint(12 - height, ()), torch.randint(12 - width, ())
-        classes[top : top + height, left : left + width] = kind + 1
+        classes[top : top + height, left : left + width] = kind
     image = (classes > 0).view(-1, 1) + 0.4 * torch.randn(144, 1)
     return sn.Sample((12, 12), image.numpy(), classes.flatten().numpy())
 
@@ -31,9 +31,7 @@ for _ in range(100):
     optimizer.step()
 test = sn.collate([draw_scene() for _ in range(100)], layer.topology)
 found = head(layer(test.x, test.plans)).argmax(1)
-print(
-    f"right {(found == test.y).float().mean():.3f}, background {(test.y == 0).float().mean():.3f}"
-)
+print(f"{(found == test.y).float().mean():.3f} right, {(test.y == 0).float().mean():.3f} empty")
 panels = {"scenes": test.x, "truth: bars blue and green, squares yellow": test.y, "found": found}
 plt.figure(figsize=(5, 5), layout="constrained")
 for place, (title, one) in enumerate(panels.items(), start=1):
