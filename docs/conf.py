@@ -33,7 +33,8 @@ myst_heading_anchors = 4
 # What stands in single backticks in docstrings is code.
 default_role = "code"
 napoleon_use_ivar = True
-exclude_patterns = ["*/*.py"]
+# The tables of results are a part of their page.
+exclude_patterns = ["*/*.py", "components/results.md"]
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 sphinx_gallery_conf = {
@@ -44,7 +45,7 @@ sphinx_gallery_conf = {
     # All of them run, and one that fails ends the build.
     "filename_pattern": "",
     "abort_on_example_error": True,
-    "matplotlib_animations": True,
+    "matplotlib_animations": (True, "jshtml"),
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
