@@ -22,8 +22,14 @@ PENALTIES = np.logspace(-3, 3, 13)
 
 def fit_numbers(train: Table, test: Table) -> dict[str, dict[str, float]]:
     """Test figures of the mean training target, ridge regression and boosted trees."""
+    return errors_of_numbers(predict_numbers(train, test[0]), train, test)
+
+
+def errors_of_numbers(
+    said: dict[str, NDArray], train: Table, test: Table
+) -> dict[str, dict[str, float]]:
+    """The errors of predictions of test targets (n,), by the name of what made them."""
     y, deviation = test[1], train[1].std() or 1.0
-    said = predict_numbers(train, test[0])
     return {name: _errors(predicted, y, deviation) for name, predicted in said.items()}
 
 

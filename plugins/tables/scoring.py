@@ -112,6 +112,8 @@ def _numbers() -> Mapping[str, Callable[[], Any]]:
 
 # Those that are the same of numbers in another unit, counted from elsewhere.
 UNITLESS = {"spearman", "r2"}
+# Those of classes that read scores, and not the class that is said.
+OF_SCORES = {"auroc"}
 # Those whose smallest value is best.
 SMALLEST = {"mape", "smape", "poisson", "pinball", "rmse", "mae", "relative_rmse"}
 

@@ -255,8 +255,7 @@ class OwnData(GivenSplits, ClassesOrNumbers):
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Test figures of models that are fitted to `features`: name -> metrics."""
-        from structnet.plugins.baselines.features import fit_classes, fit_numbers
-        from structnet.plugins.tables.baselines import boosted, fit_quantile
+        from structnet.plugins.tables.baselines import fit_classes, fit_numbers, fit_quantile
 
         if self.outputs:
             return {}
@@ -266,8 +265,8 @@ class OwnData(GivenSplits, ClassesOrNumbers):
         if self.quantile is not None:
             return fit_quantile(train, test, self.quantile)
         if self.predicts_numbers:
-            return fit_numbers(train, test)
-        return fit_classes(train, test, "logistic regression") | boosted(train, test)
+            return fit_numbers(train, test, self.more)
+        return fit_classes(train, test, self.more, len(self.classes))
 
 
 def _show_missing(y: NDArray[Any]) -> None:
