@@ -361,6 +361,25 @@ def test_a_record_and_a_frame_are_forecast_as_a_file(trained, sales, tmp_path):
             task.read_record(wrong, place, run.topology)
 
 
+def test_the_series_and_its_time_are_columns_of_predictions(trained, sales, tmp_path):
+    import pandas
+
+    run, path = sn.Run.load(trained[0]), future(sales, tmp_path)
+    frame = pandas.read_csv(path, parse_dates=["day"])
+    found = run.predict(frame)
+    assert list(found.columns)[:3] == ["store", "day", "node"]
+    ahead = {store: some["day"].tolist() for store, some in found.groupby("store")}
+    assert ahead == {
+        store: [f"{day:%Y-%m-%d}" for day in sorted(some["day"])[-HORIZON:]]
+        for store, some in frame.groupby("store")
+    }
+    out = tmp_path / "found.csv"
+    status, _, err = call("predict", f"run={trained[0]}", f"path={path}", f"out={out}")
+    assert status == 0, err
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["day"] for row in rows if row["store"] == "new"] == ahead["new"]
+
+
 def test_records_and_tables_are_predicted_in_python(trained, sales, tmp_path):
     run, path = sn.Run.load(trained[0]), future(sales, tmp_path)
     rows = list(csv.DictReader(path.read_text().splitlines()))

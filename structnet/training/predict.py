@@ -81,12 +81,18 @@ class Prediction:
             return ""
         return visible(f", given {self.given}{'' if self.given == self.label else ' ✗'}")
 
+    @property
+    def place(self) -> dict[str, str]:
+        """What it is for, by the names of the data's columns; empty where its origin has none."""
+        columns = getattr(self.origin, "columns", None)
+        return {} if columns is None else columns(self.name)
+
     def as_dict(self) -> dict[str, Any]:
         place = {
             "file": str(self.origin.path),
             "line": self.origin.line,
             "text": self.origin.text,
-        }
+        } | self.place
         if self.kind is not None:
             place["kind"] = self.kind
         if self.node is not None:

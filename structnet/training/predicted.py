@@ -87,7 +87,11 @@ class Predictions(Sequence[Prediction]):
 
     def _columns(self, named: bool) -> Iterator[tuple[str, Any]]:
         of_nodes = any(one.node is not None for one in self.found)
-        if named or of_nodes:
+        places = [one.place for one in self.found]
+        if named and all(places):
+            for name in dict.fromkeys(name for one in places for name in one):
+                yield name, np.array([one.get(name) for one in places], dtype=object)
+        elif named or of_nodes:
             yield "sample", self.samples
         if of_nodes:
             yield "node", self.nodes

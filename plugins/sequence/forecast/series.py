@@ -83,12 +83,14 @@ class Found:
 
     Arguments:
         table: the table.
+        columns: what its columns are.
         frequency: the grid of all series.
         series: the series, in the order of their first rows.
         notes: what was done to the rows, for people.
     """
 
     table: Table
+    columns: Columns
     frequency: Frequency
     series: list[Series]
     notes: list[str] = field(default_factory=list)
@@ -139,7 +141,7 @@ def find_series(
     if moved:
         notes.append(f"sorted by {columns.order}: rows were out of order at {moved} places")
     grid = frequency or infer(times[rows] for _, rows in groups)
-    found = Found(table, grid, [], notes)
+    found = Found(table, columns, grid, [], notes)
     for name, rows in groups:
         found.series.append(_on_grid(table, columns, grid, (name, rows, times[rows]), targets))
     _note_gaps(found, columns, gaps)

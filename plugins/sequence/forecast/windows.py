@@ -271,6 +271,12 @@ class Window:
         """The times that are forecast, as people write them."""
         return [spelled(time) for time in self.windows.times(self.at)]
 
+    def columns(self, time: str | None) -> dict[str, str]:
+        """The series and a time, the first one by default, by the names of the data's columns."""
+        named = self.windows.found.columns
+        series = {} if named.id is None else {named.id: self.series.name}
+        return {**series, named.order: time or self.names[0]}
+
     @property
     def _row(self) -> int:
         rows = self.series.rows[: self.at.origin]
