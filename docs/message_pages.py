@@ -85,7 +85,7 @@ def write_messages(page: Path) -> None:
             parts += [f"## {folder}", f"{says(ROOT / folder / '__init__.py')} Help: "
                       f"[{title(PAGES[folder])}](../{PAGES[folder]}.md)."]  # fmt: skip
         for path, texts in files.items():
-            parts.append(f"`{path}`: {says(ROOT / path)}")
+            parts.append(": ".join(filter(None, [f"`{path}`", says(ROOT / path)])))
             parts.append("\n".join(f"- {code(text)}" for text in dict.fromkeys(texts)))
     page.write_text("\n\n".join(parts) + "\n")
 
