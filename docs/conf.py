@@ -46,6 +46,8 @@ sphinx_gallery_conf = {
     "filename_pattern": "",
     "abort_on_example_error": True,
     "matplotlib_animations": (True, "jshtml"),
+    # Of examples that draw nothing.
+    "default_thumb_file": str(HERE / "pictures" / "levels.png"),
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
