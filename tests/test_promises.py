@@ -202,7 +202,7 @@ def test_the_command_at_the_head_of_an_example_composes(path, monkeypatch):
     monkeypatch.chdir(ROOT)
     for command in commands:
         _, name, *words = shlex.split(command)
-        status, _, err = call(name, *(words + ["--cfg"] if name == "train" else ["--help"]))
+        status, _, err = call(name, *([*words, "--cfg"] if name == "train" else ["--help"]))
         assert status == 0, err
 
 
