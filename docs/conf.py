@@ -45,7 +45,8 @@ sphinx_gallery_conf = {
     # All of them run, and one that fails ends the build.
     "filename_pattern": "",
     "abort_on_example_error": True,
-    "matplotlib_animations": (True, "jshtml"),
+    # As they show themselves.
+    "matplotlib_animations": True,
     # Of examples that draw nothing.
     "default_thumb_file": str(HERE / "pictures" / "levels.png"),
     "download_all_examples": False,

@@ -1,6 +1,7 @@
 """`structnet draw`: structures as pictures."""
 
 import re
+from base64 import b64decode
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -327,7 +328,11 @@ def test_an_animation_marks_the_nodes_of_a_level_in_every_direction():
                 sum(one.get_alpha() == 1 for one in led)
                 == (level[arrows(plan)[:, 1]] <= frame).sum()
             )
-    made.to_jshtml()
+    # A page or notebook shows it without anything from elsewhere.
+    shown = re.fullmatch(
+        r'<img alt="levels" src="data:image/gif;base64,(\S+)">', made._repr_html_()
+    )
+    assert b64decode(shown[1]).startswith(b"GIF")
     pyplot.close(made._fig)
 
 

@@ -1,9 +1,11 @@
 """A structure as an animation: its levels are computed one after the other."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from itertools import chain
 from math import sqrt
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,9 +29,9 @@ RING, LATER = "tab:red", 0.15
 def animation(topology: Topology, structure: Any, **look: Any) -> Any:
     """The levels of a structure, computed one after the other, as an animation of matplotlib.
 
-    A `matplotlib.animation.FuncAnimation` of a figure of pyplot, to show, save or put into a
-    notebook. The nodes of a level, which are one call of the cell, get a ring; later ones are pale.
-    Where there are several directions, each has its panel, and all begin at once.
+    A `matplotlib.animation.FuncAnimation` of a figure of pyplot, to show or save, which a notebook
+    shows as a GIF. The nodes of a level, which are one call of the cell, get a ring; later ones are
+    pale. Where there are several directions, each has its panel, and all begin at once.
 
     Arguments:
         topology: gives the predecessors.
@@ -52,23 +54,18 @@ def animate(topology: Topology, structure: Any, path: Path, look: Look | None = 
         path: of the GIF.
         look: names and colours of the nodes.
     """
-    from matplotlib.animation import PillowWriter
     from matplotlib.figure import Figure
 
     check_path(path, (".gif",))
-    made, titles, frames = _animated(topology, structure, look or Look(), Figure)
-    width, height = made._fig.get_size_inches()
-    dpi = min(DPI, sqrt(MOST_PIXELS / (frames * width * height)))
-    write(path, lambda temporary: made.save(temporary, writer=PillowWriter(fps=SPEED), dpi=dpi))
+    made, titles = _animated(topology, structure, look or Look(), Figure)
+    write(path, made.save_gif)
     return titles
 
 
 def _animated(
     topology: Topology, structure: Any, look: Look, new: Callable[..., Any]
-) -> tuple[Any, list[str], int]:
-    """The animation, the titles of its panels, and the number of its frames."""
-    from matplotlib.animation import FuncAnimation
-
+) -> tuple[Any, list[str]]:
+    """The animation, and the titles of its panels."""
     plans = topology.plan([structure])
     if (count := plans[0].num_nodes) > MOST_NODES:
         raise ValueError(
@@ -86,7 +83,27 @@ def _animated(
             is_now = level == frame
             node.set(edgecolor=RING if is_now else "black", linewidth=width * (5 if is_now else 1))
 
-    return FuncAnimation(figure, show, frames, interval=1000 / SPEED), titles, frames
+    return _shown(figure, show, frames), titles
+
+
+def _shown(figure: Any, show: Callable[[int], None], frames: int) -> Any:
+    """An animation that a notebook or page shows as a GIF, without a script from elsewhere."""
+    from matplotlib.animation import FuncAnimation, PillowWriter
+
+    class Levels(FuncAnimation):
+        def save_gif(self, path: Path) -> None:
+            width, height = figure.get_size_inches()
+            dpi = min(DPI, sqrt(MOST_PIXELS / (frames * width * height)))
+            self.save(path, writer=PillowWriter(fps=SPEED), dpi=dpi)
+
+        def _repr_html_(self) -> str:
+            with TemporaryDirectory() as folder:
+                path = Path(folder, "levels.gif")
+                self.save_gif(path)
+                data = b64encode(path.read_bytes()).decode()
+            return f'<img alt="levels" src="data:image/gif;base64,{data}">'
+
+    return Levels(figure, show, frames, interval=1000 / SPEED)
 
 
 def _parts(plan: Plan, axes: Any) -> Iterator[tuple[Any, int, float]]:
