@@ -1,13 +1,14 @@
 """The tables of the page of results, from the figures that docs/results/measure.py keeps."""
 
 import json
+import re
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 NOT = """## Not measured since these figures are kept
 
-What they gave before stands, by hand, at the head of their files in `conf/experiment`."""
+What they gave before, as it stands, by hand, at the head of their files in `conf/experiment`."""
 
 
 def write_results(experiments: Path, kept: Path, page: Path) -> None:
@@ -25,9 +26,15 @@ def write_results(experiments: Path, kept: Path, page: Path) -> None:
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, one in found.items():
         table += rows(name, one)
-    missing = [f"- `structnet train experiment={name}`" for name in names if name not in found]
-    sections = [section(name, one) for name, one in found.items()]
-    parts = ["\n".join(table), *sections, *([NOT, "\n".join(missing)] if missing else [])]
+    missing = [
+        f"### {title(name)}\n\n{head(experiments / f'{name}.yaml')}"
+        for name in names
+        if name not in found
+    ]
+    sections = [
+        section(name, one, about(experiments / f"{name}.yaml")) for name, one in found.items()
+    ]
+    parts = ["\n".join(table), *sections, *([NOT, *missing] if missing else [])]
     page.write_text("\n\n".join(parts) + "\n")
 
 
@@ -47,10 +54,33 @@ def rows(name: str, one: dict[str, Any]) -> list[str]:
     return lines
 
 
-def section(name: str, one: dict[str, Any]) -> str:
+def title(name: str) -> str:
+    """An experiment's name as a heading."""
+    return name.replace("_", " ")
+
+
+def head(file: Path) -> str:
+    """What stands at the head of an experiment's file: its command, and text as code."""
+    lines = [line for line in file.read_text().splitlines() if line.startswith("#")]
+    command, *rest = [line.removeprefix("#").removeprefix(" ") for line in lines[1:]]
+    return f"```bash\n{command}\n```\n\n{escaped(' '.join(rest))}"
+
+
+def about(file: Path) -> str:
+    """The first sentence of the text at the head of an experiment's file."""
+    text = head(file).rpartition("```\n\n")[2]
+    return re.split(r"(?<=[.?]) (?=[A-Z])", text)[0]
+
+
+def escaped(text: str) -> str:
+    """Plain text in which Markdown finds no marks, but for code."""
+    return re.sub(r"([*_<>\[\]#|])", r"\\\1", text)
+
+
+def section(name: str, one: dict[str, Any], what: str) -> str:
     """The command of an experiment, its machine, and all figures of its runs and baselines."""
     parts = [
-        f"## {name.replace('_', ' ')}", f"```bash\n{one['command']}\n```",
+        f"## {title(name)}", what, f"```bash\n{one['command']}\n```",
         f"{one['date']}, {one['machine']}, {one['cores']} cores, structnet "
         f"{one['versions']['structnet']}, torch {one['versions']['torch']}.",
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """A cell of one's own
 ===================
 
-Leaky integrators with random weights (Jaeger 2001, eq. 1) and a linear readout smooth a series::
+Random leaky integrators (Jaeger 2001, eq. 1) smooth a series; in the default task they are::
 
     structnet train --plugin examples/leaky_cell.py cell=leaky cell.leak=0.3
 """

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import structnet as sn
-from structnet.serving.sessions import steps_of
+from structnet.fitting.stream import steps_of
 
 WORDS = sn.Vocabulary({"a": 3, "b": 2})
 

@@ -57,7 +57,8 @@ def test_a_comparison_is_kept_by_column_and_row(section, repeats, tmp_path):
 
 def test_the_tables_have_means_and_deviations_and_what_is_missing(tmp_path):
     for name in ("tried", "untried"):
-        (tmp_path / f"{name}.yaml").touch()
+        head = f"# @package _global_\n# structnet train experiment={name}\n# Is {name}_1. Here 3.\n"
+        (tmp_path / f"{name}.yaml").write_text(f"{head}task: x\n")
     kept = {
         "command": "structnet train experiment=tried", "date": "2026-11-30", "machine": "M",
         "cores": 2, "processor_minutes": 3.5, "versions": {"structnet": "1", "torch": "2"},
@@ -70,7 +71,9 @@ def test_the_tables_have_means_and_deviations_and_what_is_missing(tmp_path):
     assert f"| {first} | 3.5 | 2026-11-30 |" in page
     assert "|  lstm | accuracy | 0.9 | 0.5 (majority) | 1,234 | 1 |  |  |" in page
     assert "| the net | 0.6 ± 0.14 | 1 |" in page and "| majority | 0.3 ± 0.071 |  |" in page
-    assert "experiment=untried" in page.partition("Not measured")[2]
+    measured, _, others = page.partition("Not measured")
+    assert "## tried\n\nIs tried\\_1.\n\n```bash" in measured
+    assert "structnet train experiment=untried\n```\n\nIs untried\\_1. Here 3." in others
 
 
 @pytest.mark.parametrize("file", KEPT, ids=[file.stem for file in KEPT])

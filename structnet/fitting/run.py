@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from torch import nn
 
@@ -12,6 +12,9 @@ from structnet.data.frames import library_of
 from structnet.data.task import Task
 from structnet.run import run as base
 from structnet.run.components import Config
+
+if TYPE_CHECKING:
+    from structnet.fitting.stream import Stream
 
 # What stands before the name of a run on a hub.
 HUB = "hub:"
@@ -61,7 +64,7 @@ class Run(base.Run):
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """The figures of metrics.json: of test, validation and train, and of the baselines."""
+        """What metrics.json has of test, validation, train and the baselines."""
         return self.read_metrics()
 
     def predict(self, data: Any) -> Any:
@@ -87,6 +90,17 @@ class Run(base.Run):
         warn_of_run(self, samples, "the data")
         found = Predictions(predict_samples(self, net, samples), list(self.task.classes))
         return found if library_of(data) is None else found.as_frame(data)
+
+    def stream(self) -> "Stream":
+        """A sequence that the net reads as it comes, from its first step on.
+
+        ValueError for a net that reads what has not come yet.
+
+        Returns a `Stream`: `push(record)` reads the next steps and gives the prediction after them.
+        """
+        from structnet.fitting.stream import Stream
+
+        return Stream(self, self.net.eval())
 
     def _build(self, sizes: Any, head: Config | None = None, **options: Any) -> nn.Module:
         return super()._build(sizes, head, **options) if self.module is None else self.module

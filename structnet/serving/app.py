@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 
 import structnet
+from structnet.fitting.stream import Spoiled
 from structnet.serving.requests import (
     BODY,
     RESPONSES,
@@ -18,7 +19,7 @@ from structnet.serving.requests import (
     refused,
 )
 from structnet.serving.service import Service, TooLarge
-from structnet.serving.sessions import Session, Spoiled
+from structnet.serving.sessions import Session
 from structnet.serving.work import Full, Refused
 
 # Of a websocket that is closed: the policy, an end in good order, a server without room.

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from structnet.data.batch import Origin, Sample
+from structnet.fitting.stream import why_no_steps
 from structnet.run.run import Run
 from structnet.serving.methods import make_method
 from structnet.serving.metrics import Metrics
-from structnet.serving.sessions import Sessions, why_no_steps
+from structnet.serving.sessions import Sessions
 from structnet.serving.work import Queue, Refused, Work
 from structnet.training.labelled import as_json
 from structnet.training.samples import named
@@ -70,7 +71,7 @@ class Service:
         """ValueError for a run whose task makes no samples of records."""
         self.run, self.limits = run, limits
         self.net = run.load_net().eval()
-        self.no_stream = run.task.no_stream or why_no_steps(self.net)
+        self.no_stream = why_no_steps(run, self.net)
         if not run.task.reads_records:
             # It says what the task lacks.
             run.task.read_record({}, Origin(PLACE, 1, ""), run.topology)
