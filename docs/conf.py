@@ -21,7 +21,7 @@ author = copyright = "structnet contributors"
 version = release = structnet.__version__
 html_title = f"structnet {release}"
 html_theme, html_show_sourcelink = "furo", False
-html_search_scorer = "search_scorer.js"
+html_search_scorer = str(HERE / "search_scorer.js")
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
