@@ -45,7 +45,7 @@ sphinx_gallery_conf = {
     "doc_module": ("structnet",),
     # All of them run, and one that fails ends the build.
     "filename_pattern": "",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
     # As they show themselves.
     "matplotlib_animations": True,

@@ -25,6 +25,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 import structnet as sn
+from structnet.cli.main import MISTAKES
 from structnet.execute.compiled import known, spans, trace
 
 BINARY = [random_tree(7, np.random.default_rng(0)), [[-1, -1]], [[1, -1], [-1, -1]]]
@@ -481,5 +482,7 @@ def test_without_a_compiler_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setattr(known, "_programs", {})
     layer, plans = built("tree", "mgu", hidden_size=3)
     missing = config.patch({"cpp.cxx": ("no-such-compiler",), "force_disable_caches": True})
-    with missing, pytest.raises(RuntimeError, match=r"needs a C\+\+ compiler.*'batched'"):
+    with missing, pytest.raises(RuntimeError, match=r"needs a C\+\+ compiler.*'batched'") as error:
         layer(features(plans), plans, executor="compiled")
+    # The command line prints it without a traceback.
+    assert isinstance(error.value, MISTAKES)

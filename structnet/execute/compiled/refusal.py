@@ -3,7 +3,7 @@
 from torch import nn
 
 
-class NoCompiler(RuntimeError):
+class NoCompiler(ImportError, RuntimeError):
     """Inductor finds no C++ compiler."""
 
     def __init__(self) -> None:
