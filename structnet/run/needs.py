@@ -59,7 +59,7 @@ def _how_to_add(one: Mapping[str, Any]) -> str | None:
         if Path(file).name in (Path(here).name for here in plugin_files()):
             return None
         word = shlex.quote(file)
-        return f"the plugin file {word}: add --plugin {word}"
+        return f"the plugin file {word}: add --plugin {word}, or import it in Python"
     if any(plugin.distribution == name for plugin in registry.plugins()):
         return None
     return f"the distribution {name} {one.get('version')}, which is not installed here"
