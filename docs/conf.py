@@ -36,7 +36,7 @@ default_role = "code"
 napoleon_use_ivar = True
 # The tables of results are a part of their page.
 exclude_patterns = ["*/*.py", "components/results.md"]
-autodoc_typehints = "none"
+autodoc_typehints, autodoc_inherit_docstrings = "none", False
 autodoc_member_order = "bysource"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

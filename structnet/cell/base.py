@@ -122,7 +122,7 @@ class Cell(Renewable):
 
     @property
     def edge_columns(self) -> int:
-        """The number of terms that an edge's features add: to edge gates, then to a score."""
+        """The number of terms that an edge's features add to edge gates, and then to a score."""
         return len(self.edge_gates) * self.hidden_size + isinstance(self.pool, Attention)
 
     @abc.abstractmethod
