@@ -13,6 +13,7 @@ from structnet.check.card import Card, NotFor
 from structnet.check.structures import deep, empty
 from structnet.config.composing import compose
 from structnet.execute.executor import find
+from structnet.registry import KINDS
 
 
 class Sound(sn.Cell):
@@ -211,9 +212,11 @@ def check_task(task):
 
 @pytest.fixture
 def registered():
-    before = dict(sn.tasks._components), dict(sn.tasks._owners)
+    """What a test registers is registered no longer after it."""
+    known = [part for one in KINDS for part in (one._components, one._owners)]
+    before = [dict(one) for one in known]
     yield
-    for kept, now in zip(before, (sn.tasks._components, sn.tasks._owners), strict=True):
+    for kept, now in zip(before, known, strict=True):
         now.clear()
         now.update(kept)
 

@@ -2,17 +2,18 @@
 
 import json
 import math
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-sys.path += [str(ROOT / "docs"), str(ROOT / "docs" / "results")]
+sys.path.insert(0, str(ROOT / "docs"))
 
-import measure  # noqa: E402
 from result_pages import write_results  # noqa: E402
 
+runs_of = runpy.run_path(str(ROOT / "docs" / "results" / "measure.py"))["runs_of"]
 KEPT = sorted((ROOT / "docs" / "results").glob("*.json"))
 
 
@@ -33,7 +34,7 @@ def save(folder, accuracy):
 
 def test_runs_of_one_net_stand_together(tmp_path):
     save(tmp_path / "one", 0.5)
-    assert measure.runs_of(tmp_path / "one") == {"": [metrics(0.5)]}
+    assert runs_of(tmp_path / "one") == {"": [metrics(0.5)]}
     words = {"01": ["experiment=x", "cell=gru", "seed=0"], "02": ["experiment=x", "cell=gru",
              "seed=1"], "03": ["experiment=x", "cell=lstm", "seed=0"]}  # fmt: skip
     swept = tmp_path / "swept"
@@ -41,7 +42,7 @@ def test_runs_of_one_net_stand_together(tmp_path):
         save(swept / name, number)
     listed = [{"words": said, "run": f"elsewhere/{name}"} for name, said in words.items()]
     (swept / "sweep.json").write_text(json.dumps({"runs": listed}))
-    assert measure.runs_of(swept) == {
+    assert runs_of(swept) == {
         "cell=gru": [metrics(0), metrics(1)], "cell=lstm": [metrics(2)]}  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def test_a_comparison_is_kept_by_column_and_row(section, repeats, tmp_path):
     (tmp_path / "comparison.yaml").write_text(section)
     for number, repeat in enumerate(repeats):
         save(tmp_path / f"listops_chain_{repeat}", number)
-    assert measure.runs_of(tmp_path) == {"listops chain": [metrics(0), metrics(1)]}
+    assert runs_of(tmp_path) == {"listops chain": [metrics(0), metrics(1)]}
 
 
 def test_the_tables_have_means_and_deviations_and_what_is_missing(tmp_path):
