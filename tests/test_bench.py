@@ -470,6 +470,7 @@ def test_one_step_and_neighbours_are_measured():
     assert any(line.startswith("neighbours beside 6 busy processes") for line in lines), out
 
 
+@pytest.mark.slow
 def test_a_step_of_the_trainer_is_measured_beside_the_bare_step(capsys):
     threads = torch.get_num_threads()
     row = Trained(hidden_sizes=(128,))

@@ -123,6 +123,7 @@ def test_a_list_is_read_as_it_is_spelled(texts):
         assert read(spell(texts), list[str]) == texts
 
 
+@pytest.mark.slow
 @needs_sst
 def test_training_writes_a_card(tmp_path):
     run = tmp_path / "run"

@@ -342,6 +342,7 @@ def test_an_animation_of_a_single_node_is_drawn(tmp_path):
     assert path.read_bytes().startswith(b"GIF")
 
 
+@pytest.mark.slow
 def test_frames_are_smaller_where_there_are_many(tmp_path):
     path = tmp_path / "chain.gif"
     animate(sn.topologies.create("chain"), 60, path)

@@ -484,6 +484,7 @@ def test_the_default_task_is_exported(tmp_path):
     assert "without chain.onnx: topology 'tree' is not one of chains" in out
 
 
+@pytest.mark.slow
 def test_the_pages_commands_lead_from_training_to_answers(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "export.md").read_text()
     lines = re.search(r"^```bash\n(.*?)^```$", page, re.M | re.S)[1].splitlines()

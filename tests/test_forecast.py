@@ -520,6 +520,7 @@ def test_what_was_learned_is_plain_and_checked(sales):
 PAGE = (ROOT / "docs" / "forecasting.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")

@@ -31,6 +31,7 @@ def test_vectors_of_another_width_than_the_embeddings_are_an_error(tmp_path):
         net_of(str(tmp_path / "v.txt"), input="onehot")
 
 
+@pytest.mark.slow
 def test_a_trained_net_needs_its_file_of_vectors_no_more(tmp_path):
     file = tmp_path / "v.txt"
     file.write_text("< 4 5 6\n")

@@ -147,6 +147,7 @@ class Noise:
 
 
 # torch warns of more workers than cores, which other tests make one.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_what_is_drawn_for_a_batch_is_its_own_whoever_makes_it():
     chain = sn.topologies.create("chain")

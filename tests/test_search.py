@@ -41,6 +41,7 @@ def names(directory):
     return sorted(found, key=lambda name: int(name.split("_")[0]))
 
 
+@pytest.mark.slow
 def test_a_search_tries_values_and_names_the_best(place, fake):
     fake("finish(figure)")
     status, out, err = call(*WORDS, "cell=gru,elman", "--trials", 6, "--jobs", 2)
@@ -71,6 +72,7 @@ def test_a_search_tries_values_and_names_the_best(place, fake):
     assert "holds another search" in refused(*WORDS, "--trials", 6)
 
 
+@pytest.mark.slow
 def test_values_depend_on_the_seed_and_the_number(place, fake):
     fake("finish(figure)")
     for name, seed in (("mine", 0), ("same", 0), ("other", 1)):

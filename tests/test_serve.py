@@ -465,6 +465,7 @@ def test_weights_that_were_changed_are_not_served(tmp_path):
     assert "model.safetensors" in refused("serve", f"run={copied}", "port=0")
 
 
+@pytest.mark.slow
 def test_the_page_is_run_as_it_stands(tmp_path):
     """The commands of docs/serving.md after the installation, on a port that is free."""
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -160,6 +160,7 @@ def test_steps_and_batches_can_be_limited():
     assert figures["train"]["steps"] == 3
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_but_the_time():
     one, other = (
         logged(learn(f"trainer.num_workers={count}", f"run=w{count}")[0].directory, "loss")
@@ -168,6 +169,7 @@ def test_workers_change_nothing_but_the_time():
     assert one == other
 
 
+@pytest.mark.slow
 def test_workers_change_no_bit_where_there_are_two_cores(monkeypatch):
     # A number of threads that sums in another order.
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
