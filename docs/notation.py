@@ -84,7 +84,7 @@ def prose(component) -> tuple[str, str]:
 
 
 def split(line: str) -> Equation:
-    """An equation, and what stands before its colon."""
+    """An equation of a line, with the condition before its colon, if it has one."""
     when, colon, text = line.rpartition(": ")
     return Equation(text, when) if colon else Equation(line)
 

@@ -41,7 +41,7 @@ class Stream:
     def push(self, record: Any) -> dict[str, Any]:
         """Read the next steps; the prediction after the last of them, as `predict` spells it.
 
-        ValueError for what is no record of one step or more, which changes nothing.
+        ValueError for a record that can't be read or has no steps; the stream stays as it was.
 
         Arguments:
             record: one of what `Run.predict` takes, with the steps that are new alone: for
