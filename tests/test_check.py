@@ -67,8 +67,12 @@ class Overflowing(Sound):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch, traced):
-    """Few topologies and cells, no times, and nothing is compiled."""
-    few = {name: components.TOPOLOGIES[name] for name in ("chain", "tree arity=null")}
+    make_small(monkeypatch, "tree arity=null")
+
+
+def make_small(monkeypatch, tree):
+    """Few topologies and cells, no times; the fixture `traced` compiles nothing."""
+    few = {name: components.TOPOLOGIES[name] for name in ("chain", tree)}
     monkeypatch.setattr(components, "TOPOLOGIES", few)
     monkeypatch.setattr(components, "CELLS", {"lstm": {"name": "lstm"}})
     monkeypatch.setattr(components, "floor_ratio", lambda *_: "1.5 x the floor")

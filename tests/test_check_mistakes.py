@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 from commands import call, refused
-from test_check import Lengths, Sound, check_task, registered, states  # noqa: F401
+from test_check import (  # noqa: F401
+    Lengths,
+    Sound,
+    check_task,
+    make_small,
+    registered,
+    states,
+)
 
 import structnet as sn
 from structnet.check import components, plans, tasks
@@ -18,11 +25,7 @@ from structnet.check.refusals import is_said
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch, traced):
-    """Few topologies and cells, no times, and nothing is compiled."""
-    few = {name: components.TOPOLOGIES[name] for name in ("chain", "tree")}
-    monkeypatch.setattr(components, "TOPOLOGIES", few)
-    monkeypatch.setattr(components, "CELLS", {"lstm": {"name": "lstm"}})
-    monkeypatch.setattr(components, "floor_ratio", lambda *_: "1.5 x the floor")
+    make_small(monkeypatch, "tree")
 
 
 class Mistaken(Sound):
