@@ -32,9 +32,9 @@ for _ in range(100):
 test = sn.collate([draw_scene() for _ in range(100)], layer.topology)
 found = head(layer(test.x, test.plans)).argmax(1)
 print(f"{(found == test.y).float().mean():.3f} right, {(test.y == 0).float().mean():.3f} empty")
-panels = {"scenes": test.x, "truth: bars blue and green, squares yellow": test.y, "found": found}
-plt.figure(figsize=(5, 5), layout="constrained")
-for place, (title, one) in enumerate(panels.items(), start=1):
-    plt.subplot(3, 1, place, title=title, ylabel="pixels")
-    plt.imshow(torch.hstack([*one.view(100, 12, 12)[:4]]), "gray" if one is test.x else None)
+for place, (title, classes) in enumerate({"truth": test.y, "found": found}.items(), start=1):
+    plt.subplot(2, 1, place, title=f"{title}: bars blue and red, squares green", ylabel="pixels")
+    scenes, shown = (torch.hstack([*one.view(-1, 12, 12)[:4]]) for one in (test.x, classes))
+    plt.imshow(scenes, "gray")
+    plt.imshow(shown.where(shown > 0, torch.nan), "brg", vmin=1, vmax=3, alpha=0.4)
 plt.show()
