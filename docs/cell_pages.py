@@ -18,7 +18,7 @@ SIZE = 128
 KINDS = {
     "chain": ("chain", {}, 3, "one slot"),
     "tree": ("tree", {}, [[1, 2], [-1, -1], [-1, -1]], "two ordered slots"),
-    "dag": ("graph", {}, sn.Edges([[0, 0, 1], [1, 2, 2]], 3), "unordered predecessors"),
+    "graph": ("graph", {}, sn.Edges([[0, 0, 1], [1, 2, 2]], 3), "unordered predecessors"),
 }
 RUN_BY = ("torch", "scan", "batched", "compiled")
 # tests/test_export.py holds it of every cell.
@@ -150,12 +150,12 @@ def runs_part(name: str) -> str:
     ])  # fmt: skip
 
 
-def able_of(name: str, topology: sn.Topology, structure) -> list[str]:
-    """The executors of `RUN_BY` that refuse nothing about a layer and its plan."""
+def able_of(name: str, topology: sn.Topology, structure, executors=RUN_BY) -> list[str]:
+    """The executors that refuse nothing about a layer and its plan."""
     layer = sn.Recurrence(topology, name, 3, 4)
     (plan,) = topology.plan([structure])
     spec = Spec(layer.cells[0], frozenset(), plan, torch.zeros(3, 3))
-    return [one for one in RUN_BY if reason(find(one), spec) is None]
+    return [one for one in executors if reason(find(one), spec) is None]
 
 
 def cost_part(name: str) -> str:

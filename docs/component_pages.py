@@ -12,7 +12,9 @@ from cell_pages import (
     states_part,
     weights_part,
 )
+from executor_pages import cells_part, takes_part
 from notation import prose
+from paper_links import papers_part
 from reading import example_part, see_also_part
 
 import structnet as sn
@@ -36,11 +38,16 @@ def write_pages(folder: Path) -> None:
     for kind, registry in REGISTRIES.items():
         place = folder / kind
         place.mkdir(parents=True)
-        names = [name for name in registry.names() if is_built_in(registry, name)]
+        names = built_in(registry)
         for name in names:
             text = page_of(kind, name, registry[name], known[kind][name]["options"], place)
             (place / f"{name}.md").write_text(text)
         (folder / f"{kind}.md").write_text(list_of(kind, names, known[kind]))
+
+
+def built_in(registry) -> list[str]:
+    """The names of a registry's own components."""
+    return [name for name in registry.names() if is_built_in(registry, name)]
 
 
 def is_built_in(registry, name: str) -> bool:
@@ -70,7 +77,10 @@ def page_of(kind: str, name: str, component, options, folder: Path) -> str:
         parts.append(picture_of(name, component, folder))
     if kind == "cell":
         parts += [weights_part(name), states_part(name), runs_part(name), cost_part(name)]
+    if kind == "executor":
+        parts += [takes_part(name), cells_part(name, built_in(sn.cells))]
     parts.append(options_of(kind, options))
+    parts.append(papers_part(component.__doc__ or ""))
     parts.append(see_also_part(kind, name))
     return "\n\n".join(filter(None, parts)) + "\n"
 

@@ -5,6 +5,7 @@ no page loads anything from elsewhere.
 """
 
 import sys
+import warnings
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -22,6 +23,7 @@ version = release = structnet.__version__
 html_title = f"structnet {release}"
 html_theme, html_show_sourcelink = "furo", False
 html_search_scorer = str(HERE / "search_scorer.js")
+html_static_path, html_css_files = ["static"], ["pages.css"]
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
@@ -56,6 +58,9 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "min_reported_time": 1,
 }
+
+# What an example warns of, without the path of whoever builds the book.
+warnings.formatwarning = lambda message, category, *place: f"{category.__name__}: {message}\n"
 
 
 def uses(app, what, name, thing, options, lines):

@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import re
 
 import cell_pages
 import pytest
 from cell_pages import KINDS, able_of, formula, polynomial, shown, states_part, value, weights_part
-from component_pages import REGISTRIES, is_built_in
+from component_pages import REGISTRIES, built_in, is_built_in
+from executor_pages import cells_part, takes_part
+from paper_links import cited, papers, papers_part
 from reading import CHOICES, DOCS, USED, chosen, example_part, see_also_part
 
 import structnet as sn
@@ -81,7 +84,7 @@ def test_executors_are_those_that_refuse_nothing():
     chain = sn.topologies.create("chain")
     assert able_of("lstm", chain, 3) == ["torch", "batched", "compiled"]
     assert able_of("mingru", chain, 3) == ["scan", "batched", "compiled"]
-    graph = KINDS["dag"]
+    graph = KINDS["graph"]
     assert able_of("mingru", sn.topologies.create("graph"), graph[2]) == ["batched", "compiled"]
 
 
@@ -129,3 +132,40 @@ def test_what_was_measured_is_small_and_is_of_every_cell():
         pytest.skip("docs/costs/measure.py was not run")
     assert cell_pages.COSTS.stat().st_size < 30_000
     assert sorted(json.loads(cell_pages.COSTS.read_text())["cells"]) == CELLS
+
+
+NAME = r"[A-Z][\w-]+(?: et al\.| and [A-Z]\w+)"
+
+
+@pytest.mark.parametrize(("kind", "name"), COMPONENTS)
+def test_every_paper_that_a_component_names_is_on_the_page_of_papers(kind, name):
+    text = " ".join((REGISTRIES[kind][name].__doc__ or "").split())
+    found = cited(text)
+    for author, year in re.findall(rf"({NAME}) \(?(\d{{4}}[ab]?)\b", text):
+        (paper,) = [one for one in found if one.authors.endswith(author) and year in one.years]
+        assert paper.title in papers_part(text)
+
+
+def test_every_paper_of_the_page_is_named_by_a_component():
+    text = [registry[name].__doc__ or "" for registry in REGISTRIES.values()
+            for name in built_in(registry)]  # fmt: skip
+    assert {paper for one in text for paper in cited(one)} == set(papers())
+
+
+def test_of_two_papers_by_the_same_authors_in_a_year_the_one_whose_title_is_named_is_meant():
+    (one,) = cited('Socher et al. (2011), "Parsing natural scenes", eq. 2.')
+    (other,) = cited('Socher et al. (2011), "Semi-supervised recursive autoencoders", eq. 2.')
+    assert (one.authors, one.years) == (other.authors, other.years)
+    assert one.title.startswith("Parsing")
+    assert other.title.startswith("[Semi-supervised")
+    assert not papers_part("Socher et al. (2012), and Tai et al. (20155)")
+
+
+def test_an_executors_page_has_what_it_takes_and_the_cells_that_it_runs():
+    assert "| zoneout | yes |" in takes_part("batched")
+    assert "| zoneout | no |" in takes_part("torch")
+    cells = built_in(sn.cells)
+    assert "| graph | all |" in cells_part("batched", cells)
+    assert "[`mingru`](../cell/mingru.md)" in cells_part("scan", cells)
+    assert "lstm" not in cells_part("scan", cells).replace("minlstm", "")
+    assert cells_part("fused", cells) == ""
