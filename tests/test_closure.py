@@ -155,6 +155,7 @@ def test_features_of_edges_come_with_them():
         assert_same(h.detach(), whole[batch.nodes[batch.targets]].detach(), 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_a_loader_says_once_what_it_cut(num_workers):
     edges = layered(400, 20, np.random.default_rng(0))

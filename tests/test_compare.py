@@ -102,6 +102,7 @@ def test_the_table_has_the_figures_of_the_runs(finished):
     assert f"comparison: {directory}" in out
 
 
+@pytest.mark.slow
 def test_a_repeated_comparison_runs_what_is_missing_alone(finished, place):
     directory = place / "again"
     shutil.copytree(finished[0], directory)

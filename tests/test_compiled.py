@@ -476,6 +476,7 @@ def test_attributes_that_keep_changing_are_warned_of(traced, monkeypatch):
     assert len(known._programs) == kept
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_error_says_what_to_do(monkeypatch):
     from torch._inductor import config
 

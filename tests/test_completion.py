@@ -217,6 +217,7 @@ def test_shells_that_are_not_known_are_named():
         assert "Write one of bash, zsh, fish" in refused("completion", *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_scripts_complete_in_their_shells(shell, tmp_path):
     if shutil.which(shell) is None:

@@ -60,6 +60,7 @@ def differs(place, net, topology, finish=None, count=16):
 # What is exported
 
 
+@pytest.mark.slow
 @every_topology
 def test_a_net_on_any_topology_gives_what_torch_gives(topology, tmp_path):
     net = make(topology, num_layers=2)
@@ -94,6 +95,7 @@ def test_numbers_beside_tokens_and_a_condition_enter(topology, with_words, tmp_p
         samples.entering([sample], model.about)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arity", [1, 3, None])
 def test_a_step_of_every_cell_gives_what_torch_gives(arity):
     parts, slots = [], arity or 3
@@ -133,6 +135,7 @@ def assert_steps(part, data, nodes, slots):
         np.testing.assert_allclose(one, other.numpy(), rtol=1e-5, atol=1e-6, err_msg=part.what)
 
 
+@pytest.mark.slow
 def test_every_readout_gives_what_torch_gives():
     topology = sn.topologies.create("bichain")
     batch = collate([Sample(n, np.zeros((n, 3)), 0) for n in (3, 1, 2)], topology)
@@ -192,6 +195,7 @@ def test_numbers_are_in_the_unit_of_the_target(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("goal", "what"),
     [("point", "the forecast,"), ("quantiles", "the quantiles 0.1, 0.5, 0.9, not put in order,"),

@@ -119,6 +119,7 @@ def test_a_layer_that_can_not_be_compiled_goes_on_level_by_level(passes, monkeyp
     assert "executor auto goes on level by level: no compiler" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_cell_that_changes_is_not_compiled_for_ever(passes, monkeypatch, caplog):
     from structnet.execute.compiled import known
 

@@ -22,6 +22,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_as_many_runs_are_trained_at_a_time_as_asked(place, fake):
     fake("""
 running = Path(f"running-{number}")

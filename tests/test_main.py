@@ -460,6 +460,7 @@ def test_weights_of_another_shape_are_refused(place):
 # Configurations
 
 
+@pytest.mark.slow
 def test_a_sweep_makes_one_run_of_every_combination(place):
     words = (*TINY, "-m", "topology=chain,bichain", "cell=lstm,gru", "debug=steps")
     status, out, err = call(*words)

@@ -36,6 +36,7 @@ def faults(how):
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_memory_that_was_freed_comes_back_without_page_faults():
     # 64 MiB are 16,384 pages, fewer where they are large.
     assert faults("keep") * 10 < faults("give back")

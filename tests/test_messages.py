@@ -72,6 +72,7 @@ def test_templates_of_raised_errors_and_warnings_are_found():
     ]
 
 
+@pytest.mark.slow
 def test_the_page_of_all_messages_has_each_and_every_folder_a_page_that_helps(tmp_path):
     write_messages(tmp_path / "messages.md")
     page = (tmp_path / "messages.md").read_text()

@@ -63,6 +63,7 @@ def test_extreme_inputs_give_finite_states_and_gradients(cell, structure, dtype,
         assert_finite(name, *(grad for grad in grads if grad is not None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_10_000_steps_of_extreme_inputs_give_finite_states(cell):
     topology, steps = sn.topologies.create("chain"), 10_000

@@ -91,6 +91,7 @@ def test_scores_of_any_type_are_visited_the_highest_first(kind):
 
 
 # torch warns of more workers than cores, which other tests make one.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_a_random_order_is_drawn_anew_in_every_epoch_and_by_the_seed():
     samples = [sn.Sample(path(12), np.zeros((12, 1), np.float32), 0)] * 4

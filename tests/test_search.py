@@ -85,6 +85,7 @@ def test_values_depend_on_the_seed_and_the_number(place, fake):
     assert not set(names("mine")) & set(names("other"))
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_worse_than_most_is_pruned(place, fake):
     fake("""
 def log(epoch, figure):
@@ -136,6 +137,7 @@ def taken(directory, **others):
     return Trials(Path(directory), varied, "max", 0, **others)
 
 
+@pytest.mark.slow
 def test_a_trial_whose_search_was_killed_is_resumed_and_counted_once(place, fake):
     fake("finish(figure)")
     assert call(*WORDS, "--trials", 1).status == 0

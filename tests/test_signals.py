@@ -136,6 +136,7 @@ def batches(number):
     return loader(samples, Fatal(number), batch_size=2, num_workers=1)
 
 
+@pytest.mark.slow
 @each_signal
 def test_a_worker_does_not_end_before_the_process_it_works_for(number):
     assert sum(batch.num_samples for batch in batches(number)) == 4

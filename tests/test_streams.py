@@ -156,6 +156,7 @@ def test_the_steps_of_streams_of_any_length_are_read_from_the_text():
     assert data.starts.tolist() == [0, 2, 5, 8, 11] and data.steps == len(data) == 3
 
 
+@pytest.mark.slow
 def test_a_worker_makes_the_same_batches():
     here, there = (
         [*stream_loader(Windows(TEXT, 10), CHAIN, 3, jitter=True, num_workers=number)]
