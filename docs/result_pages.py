@@ -20,7 +20,7 @@ def write_results(experiments: Path, kept: Path, page: Path) -> None:
         page: the file that docs/results.md includes.
     """
     names = sorted(path.stem for path in experiments.glob("*.yaml"))
-    found = {name: json.loads((kept / f"{name}.json").read_text())
+    found = {name: kept_in(kept / f"{name}.json")
              for name in names if (kept / f"{name}.json").is_file()}  # fmt: skip
     table = ["| experiment | figure | test | best baseline | weights | runs | minutes | day |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
@@ -36,6 +36,17 @@ def write_results(experiments: Path, kept: Path, page: Path) -> None:
     ]
     parts = ["\n".join(table), *sections, *([NOT, *missing] if missing else [])]
     page.write_text("\n\n".join(parts) + "\n")
+
+
+def kept_in(file: Path) -> dict[str, Any]:
+    """What is kept of an experiment, its nets named by the words that not all of them share."""
+    found = json.loads(file.read_text())
+    shared = set.intersection(*(set(label.split()) for label in found["runs"]))
+    found["runs"] = {
+        " ".join(word for word in label.split() if word not in shared): runs
+        for label, runs in found["runs"].items()
+    }
+    return found
 
 
 def rows(name: str, one: dict[str, Any]) -> list[str]:

@@ -63,7 +63,8 @@ def test_the_tables_have_means_and_deviations_and_what_is_missing(tmp_path):
     kept = {
         "command": "structnet train experiment=tried", "date": "2026-11-30", "machine": "M",
         "cores": 2, "processor_minutes": 3.5, "versions": {"structnet": "1", "torch": "2"},
-        "runs": {"gru": [metrics(0.5, 0.25), metrics(0.7, 0.35)], "lstm": [metrics(0.9)]},
+        "runs": {"threads=1 gru": [metrics(0.5, 0.25), metrics(0.7, 0.35)],
+                 "threads=1 lstm": [metrics(0.9)]},
     }  # fmt: skip
     (tmp_path / "tried.json").write_text(json.dumps(kept))
     write_results(tmp_path, tmp_path, tmp_path / "page.md")
