@@ -357,7 +357,7 @@ def test_a_run_goes_on_with_its_data(place):
 
 def test_what_is_printed_is_told_but_for_a_quiet_run(capsys):
     sn.fit(rows(), NET, trainer=TRAINER)
-    assert "most frequent" in capsys.readouterr().out
+    assert "majority" in capsys.readouterr().out
     sn.fit(rows(), NET, **QUICK)
     assert capsys.readouterr().out == ""
 

@@ -150,7 +150,7 @@ class GivenClasses(Given):
 
     def baselines(self) -> dict[str, dict[str, float]]:
         right = self._tested.count(self._common)
-        return {"most frequent": {"accuracy": right / max(1, len(self._tested))}}
+        return {"majority": {"accuracy": right / max(1, len(self._tested))}}
 
     def _target(self, value: Any) -> int:
         if not hasattr(self, "_numbers"):
