@@ -123,6 +123,6 @@ def options_of(kind: str, options) -> str:
     for option, spec in options.items():
         default = "required" if spec.get("required") else f"`{spell(spec['default'])}`"
         meaning = spec.get("meaning", "").replace("|", "\\|")
-        rows.append(f"| `{kind}.{option}` | {spec['type']} | {default} | {meaning} |")
-    return "\n".join(["## Options", "", "| option | is | default | means |", "|---|---|---|---|",
-                      *rows])  # fmt: skip
+        rows.append(f"| `{kind}.{option}` | {spec['type']}; {default} | {meaning} |")
+    table = ["| option | is; default | means |", "|---|---|---|", *rows]
+    return "\n".join(["## Options", "", *table])
