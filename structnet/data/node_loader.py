@@ -141,7 +141,7 @@ def node_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> NodeLoader:
-    """A loader of `NodeBatch`es: target nodes of one graph, with their ancestors.
+    """A loader of batches (`NodeBatch`): target nodes of one graph, with their ancestors.
 
     Ancestors are followed in the directions of the topology: against the edges, along them, or
     both. Without a limit of depth, targets have the states that they have in the whole graph, in a

@@ -12,7 +12,7 @@ structnet forecast run=DIR: forecast series with a net trained on task=forecast
   path=FILE         a table as the run was trained on, .csv, .tsv, .jsonl or .parquet; rows after
                     the last known target give what is known ahead (by default the run's own data)
   out=FILE.csv      writes a row for every series, step and target: value and quantiles
-  picture=FILE.png  draws the first series with intervals, beside the seasonal naive forecast
+  picture=FILE.png  draws the first six series with intervals, beside the seasonal naive forecast
   origins=N         a backtest in place of what follows: the last N windows of every series, whose
                     targets are known, beside baselines; by step and by origin
   samples=N         adds N numbers to a row, drawn from a distribution for every step by itself (0)
