@@ -85,6 +85,11 @@ For images:
   complete=N      complete N test images, given their upper halves
   small=DIR       a run that generates the small images of task.condition=small
   height=, width= the size of the images in pixels
+For captions, below their images:
+  n=N             the number of images, the first of the test split or of the folder (24)
+  path=PATH       an image of your own, or a folder of images
+  language=NAME   the language of all captions; by default each caption's own, or all
+  beam=K          search for the most probable captions with K beams
 """,
     "serve": """\
 structnet serve run=DIR [port=8000]: answer requests for predictions over HTTP
