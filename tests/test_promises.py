@@ -392,7 +392,8 @@ def test_an_experiment_takes_two_training_steps(name, tmp_path, monkeypatch):
 README = (ROOT / "README.md").read_text()
 PAGES = ("command-line", "own-data", "layers", "cell-comparison", "language", "trees", "images",
          "graphs", "training", "after-training", "executors", "speed", "extending",
-         "security", "install", "ten-minutes-command-line", "diagnosis", "swapped-operands")  # fmt: skip
+         "security", "install", "ten-minutes-command-line", "diagnosis",
+         "swapped-operands")  # fmt: skip
 MANUAL = "\n".join([README, *((ROOT / f"docs/{page}.md").read_text() for page in PAGES)])
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", MANUAL, re.MULTILINE | re.DOTALL)
 COMMANDS = [

@@ -15,15 +15,22 @@ def run(tmp_path):
         yield opened(copy_of_trained(tmp_path))
 
 
+def by_call(mode):
+    return SimpleNamespace(monitor="call", mode=mode, bounds=())
+
+
 def test_the_best_baseline_is_the_best_by_what_the_task_monitors():
     figures = {"coin": {"accuracy": 0.5, "call": 0.9}, "bag": {"accuracy": 0.6, "call": 0.1}}
-    task = SimpleNamespace(monitor="accuracy", mode="max")
+    task = SimpleNamespace(monitor="accuracy", mode="max", bounds=())
     assert best_baseline(figures, task) == {"accuracy": 0.6, "call": 0.1, "name": "bag"}
-    assert best_baseline(figures, SimpleNamespace(monitor="call", mode="max"))["name"] == "coin"
-    assert best_baseline(figures, SimpleNamespace(monitor="call", mode="min"))["name"] == "bag"
+    assert best_baseline(figures, by_call("max"))["name"] == "coin"
+    assert best_baseline(figures, by_call("min"))["name"] == "bag"
     # One that was measured by something else stands in the table alone.
     assert best_baseline({"tree": {"merges": 0.9}, **figures}, task)["name"] == "bag"
     assert best_baseline({"tree": {"merges": 0.9}}, task) == {}
+    task.bounds = ("bag",)
+    assert best_baseline(figures, task)["name"] == "coin"
+    assert best_baseline({"bag": figures["bag"]}, task) == {}
 
 
 def test_the_table_has_the_model_below_its_baselines(run, capsys):

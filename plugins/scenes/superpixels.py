@@ -45,6 +45,7 @@ class SuperpixelTask(SceneTask):
 
     structures = ("undirected",)
     input_size = FEATURES
+    bounds = ("upper bound",)
 
     def __init__(self, *, superpixels: int = 300, compactness: float = 10.0, **options: Any):
         if superpixels < 1:

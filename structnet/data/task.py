@@ -57,6 +57,8 @@ class Task(Predicting, Showing, metaclass=Checked):
         parts: what the further structures of a sample are, as in `Sample.parts`, by name.
         takes_scores: whether `measured` takes `sn.Scores` as they are.
         note: what to know of the figures; it is shown below their table.
+        bounds: the names of those `baselines` that are told what no net is, so that none of them
+            is the best baseline.
         takes_data: whether `load` reads `data` in place of files, where there is some.
         data: what `sn.fit(..., data=...)` was given; None for files.
         options: those that the task was made with.
@@ -91,6 +93,7 @@ class Task(Predicting, Showing, metaclass=Checked):
     data: Any = None
     options: Mapping[str, Any]
     note: str = ""
+    bounds: ClassVar[tuple[str, ...]] = ()
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
         made = super().__new__(cls)

@@ -57,7 +57,8 @@ def _shown(figure: float) -> str:
 def best_baseline(baselines: dict[str, Figures], task: Task) -> Figures:
     """The figures of the best baseline, with its name; none where no baseline has that figure."""
     best = min if task.mode == "min" else max
-    names = [name for name in baselines if task.monitor in baselines[name]]
+    names = [name for name, of in baselines.items()
+             if task.monitor in of and name not in task.bounds]  # fmt: skip
     if not names:
         return {}
     name = best(names, key=lambda name: baselines[name][task.monitor])
