@@ -2,8 +2,7 @@
 ============================
 
 Selective state spaces (Gu and Dao 2023) are made for sequences. Here they learn to count the marked
-nodes of every subtree; the same layer runs on a long sequence, in parallel over time.
-"""
+nodes of every subtree; the same layer runs on a long sequence, in parallel over time."""
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ def marked_tree(random: np.random.Generator, size: int = 12):
     return sn.children(parent), marks, counts
 
 
+torch.manual_seed(0)
 random, topology = np.random.default_rng(0), sn.topologies.create("tree", arity=None)
 layer, head = sn.Recurrence(topology, "ssm", 1, 16, combine="sum"), torch.nn.Linear(16, 1)
 optimizer = torch.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.02)

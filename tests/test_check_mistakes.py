@@ -18,6 +18,7 @@ from test_check import (  # noqa: F401
 )
 
 import structnet as sn
+from structnet.cell.call import checked_states
 from structnet.check import components, plans, tasks
 from structnet.check.card import Failed, NotFor
 from structnet.check.refusals import is_said
@@ -64,6 +65,8 @@ def test_a_refusal_is_what_a_raise_says():
         lambda: Mistaken(3, 4, 3),
         lambda: np.concatenate([]),
         lambda: torch.nn.init.calculate_gain("none"),
+        # One state of another size than it declares.
+        lambda: checked_states(sn.cells.create("lstm", 3, 4, 1), torch.ones(1, 9), torch.ones(1)),
     ):
         assert not is_said(error_of(mistake))
 

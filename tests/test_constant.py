@@ -33,13 +33,16 @@ def test_the_mean_of_numbers_has_their_deviation_for_its_error():
 
 def test_only_what_is_clearly_better_is_better():
     chance = {"constant_accuracy": 0.5, "clear_accuracy": 0.53}
-    assert "no clear improvement over always giving the most frequent class, 0.5000" in no_better(
-        {"accuracy": 0.52}, chance
+    assert (
+        "no clear improvement over always giving the most frequent class of the test split, 0.5000"
+        in no_better({"accuracy": 0.52}, chance)
     )
     assert no_better({"accuracy": 0.54}, chance) is None
     assert no_better({"accuracy": 1.0}, {"constant_accuracy": 1.0, "clear_accuracy": 1.0}) is None
     mean = {"constant_rmse": 2.0}
-    assert "no better than always giving the mean, 2" in no_better({"rmse": 2.5}, mean)
+    assert "no better than always giving the mean of the test split, 2" in no_better(
+        {"rmse": 2.5}, mean
+    )
     assert no_better({"rmse": 1.5}, mean) is None
     assert no_better({"nats_per_image": 3.0}, {}) is None
 

@@ -1,9 +1,10 @@
 """A topology for a task where none is named."""
 
 import pytest
-from commands import PIXELS, call
+from commands import PIXELS, call, isolated
 
-from structnet.config.fitting import fitting_words
+import structnet as sn
+from structnet.config.fitting import fitting_topology, fitting_words
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,26 @@ def test_training_says_what_it_takes(tmp_path):
         ["structnet train", *words, f"run={tmp_path / 'run'}", "topology=diagonal"]
     )
     assert not err
+
+
+def test_a_plugin_changes_no_default():
+    task = sn.tasks.create("text")
+    with isolated():
+
+        class Backwards(sn.topologies["chain"]):
+            """A chain, by a name before all others."""
+
+        sn.topologies.register("a_chain")(Backwards)
+        assert fitting_topology(task) == "chain"
+
+        class Rings(sn.Topology):
+            """What no topology of ours takes."""
+
+            takes = "ring"
+
+            def predecessors(self, structure):
+                return sn.topologies.create("chain").predecessors(structure)
+
+        sn.topologies.register("rings")(Rings)
+        task.structures = ("ring",)
+        assert fitting_topology(task) == "rings"

@@ -398,6 +398,19 @@ def test_the_test_figures_are_the_same_to_the_last_bit():
     assert figures == json.loads((trained() / "metrics.json").read_text())["test"]
 
 
+def test_a_bare_word_is_told_what_it_may_be_meant_as(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    copy_of_trained(tmp_path / "mine")
+    (tmp_path / "new.py").write_text("a + b")
+    run = next(tmp_path.rglob("config.yaml")).parent.relative_to(tmp_path)
+    assert (
+        f"no option '{run}'" in (said := refused("predict", run)) and f"; write run={run}" in said
+    )
+    assert "; write path=new.py" in refused("predict", f"run={run}", "new.py")
+    assert "write" not in refused("predict", f"run={run}", "nowhere.py")
+    assert "stands in quotes, as in 'task.id=Visit No'" in refused("train", "task.id=Pump", "No.")
+
+
 @pytest.mark.parametrize("command", [["test"], ["predict", "path=."]], ids=["test", "predict"])
 def test_a_run_directory_without_a_model_says_what_is_missing(place, command):
     assert "no run in nowhere: there is no such directory" in refused(*command, "run=nowhere")

@@ -323,6 +323,8 @@ BAD = {
     "target": ("id,t,v\na,1,2\n", {}, "task.target is missing, and no column is called label"),
     "id": ("t,v,y\n1,2,0\n", {}, "task.id is missing, and no column is called id"),
     "named": ("id,t,v,y\na,1,2,0\n", {"id": "who"}, "has no column 'who', but 'id', 't', 'v', 'y'"),
+    "ignored": ("id,t,v,y\na,1,2,0\n", {"order": "t", "ignore": ("t",)},
+                "task.order names 't', which task.ignore leaves out"),
     "uses": ("id,v,y\na,1,0\n", {"order": "y"}, "column 'y' has two uses"),
     "twice": ("id,t,v,y\na,1,2,0\na,1,3,0\n", {}, "line 3, column 't': '1', expected each"),
     "order": ("id,t,v,y\na,soon,2,0\n", {}, "line 2, column 't': 'soon', expected a nu"),

@@ -40,6 +40,15 @@ def test_values_are_numbers_times_or_names(tmp_path):
     assert table.place(1).endswith("a.csv, line 3")
 
 
+def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    table = read_table(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"a\.csv has no column 'y', but 'a', 'b'; add it$"):
+        table.names("y")
+    with pytest.raises(ValueError, match=r"add it, or set task\.id to one of these before"):
+        table.names("y", "task.id")
+
+
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
 def test_other_separators_are_found(tmp_path, separator):
     table = table_in(tmp_path, ROWS.replace(",", separator))

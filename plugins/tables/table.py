@@ -55,14 +55,16 @@ class Table:
             f"{'no value' if value is None else shown(value)}, expected {expected}"
         )
 
-    def column(self, name: str, option: str) -> NDArray[Any]:
-        """A column; ValueError with those that there are, and the option that named it."""
-        if name not in self.columns:
-            raise ValueError(
-                f"{self.path} has no column {name!r}, but {', '.join(map(repr, self.columns))}; "
-                f"add it, or set {option} to one of these before training"
-            )
-        return self.columns[name]
+    def column(self, name: str, option: str | None = None) -> NDArray[Any]:
+        """A column; ValueError with those that there are, and the option that named it, if any."""
+        if name in self.columns:
+            return self.columns[name]
+        if name in self.ignored:
+            raise ValueError(f"{option} names {name!r}, which task.ignore leaves out: take it out "
+                             "of one of them")  # fmt: skip
+        there = ", ".join(map(repr, self.columns))
+        instead = f", or set {option} to one of these before training" if option else ""
+        raise ValueError(f"{self.path} has no column {name!r}, but {there}; add it{instead}")
 
     def refuse_unknown(self, named: Mapping[str, Sequence[str]]) -> None:
         """ValueError for a column that is named by an option, and is not there.
@@ -80,9 +82,8 @@ class Table:
 
         With the option that named the column, ValueError is that of `column`.
         """
-        if option is not None:
-            self.column(column, option)
-        return self.texts[column] if column in self.texts else names_of(self.columns[column])
+        values = self.column(column, option)
+        return self.texts[column] if column in self.texts else names_of(values)
 
     def read(self, column: str, values: Sequence[Any]) -> None:
         """Take over a column of values as they are written."""

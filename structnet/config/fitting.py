@@ -29,7 +29,10 @@ def fitting_words(words: Sequence[str], folders: Sequence[str] = ()) -> list[str
 
 
 def fitting_topology(task: Task) -> str | None:
-    """The topology with the fewest directions for the first kind of structure that a task has."""
+    """The topology with the fewest directions for the first kind of structure that a task has.
+
+    One of one's own is taken where none of ours fits: a plugin changes no default.
+    """
     for kind in task.structures:
         made = {
             name: registry.topologies.create(name)
@@ -39,9 +42,13 @@ def fitting_topology(task: Task) -> str | None:
                 default is not REQUIRED for _, default in registry.topologies.options(name).values()
             )
         }
-        fitting = [(len(one.directions), name) for name, one in made.items() if _takes(task, one)]
+        fitting = [
+            (not type(one).__module__.startswith("structnet."), len(one.directions), name)
+            for name, one in made.items()
+            if _takes(task, one)
+        ]
         if fitting:
-            return min(fitting)[1]
+            return min(fitting)[2]
     return None
 
 

@@ -128,7 +128,9 @@ def _hint(line: str) -> str:
     known = {option for name in names_of(group) for option in options_of(group, name)} if (
         group in GROUPS
     ) else ()  # fmt: skip
-    return f"; write {line}=VALUE" if option in known or line in TOP_LEVEL else ""
+    if option in known or line in TOP_LEVEL:
+        return f"; write {line}=VALUE"
+    return "; a value with spaces stands in quotes, as in 'task.id=Visit No'"
 
 
 def assign(config: dict[str, Any], word: Word) -> None:
@@ -218,7 +220,9 @@ def _list_hint(word: Word, kind: Any) -> str:
 
 def sweep_hint(word: Word) -> str:
     """The end of an error about a value with a comma: how to write a sweep."""
-    return f"; several values make a sweep, with -m: -m {word.line}" if "," in word.text else ""
+    if "," not in word.text or word.text.startswith("["):
+        return ""
+    return f"; several values make a sweep, with -m: -m {word.line}"
 
 
 def _unknown(config: Mapping[str, Any], word: Word, options: Collection[str], what: str) -> str:

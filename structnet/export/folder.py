@@ -70,7 +70,7 @@ def check_new(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise ValueError(f"out={out} is not a folder: name a new one")
     if out.is_dir() and any(out.iterdir()):
-        raise ValueError(f"out={out} is not empty: name a new folder, or remove it first")
+        raise ValueError(f"out={out} is not empty: name a new folder")
 
 
 def finish_of(run: Run) -> Any:

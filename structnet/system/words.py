@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from structnet.registry.option_types import home
 from structnet.registry.plugin import plugin_files
@@ -76,7 +77,8 @@ def take_options(
         if key in known and not equals:
             raise ValueError(f"{key!r} takes a value: write {key}={WANTED.get(key, 'VALUE')}")
         if not equals or (optional is not None and key not in known):
-            raise ValueError(f"no option {word!r} {did_you_mean(key, (*known, *also))}")
+            meant = f"; write {_kind(word)}={word}" if not equals and _kind(word) in known else ""
+            raise ValueError(f"no option {word!r} {did_you_mean(key, (*known, *also))}{meant}")
         if not value:
             missing = f"{key}=... is missing: " if key in required else ""
             raise ValueError(f"{missing}{key}= takes a value")
@@ -87,6 +89,14 @@ def take_options(
         if key not in options:
             raise ValueError(f"{key}=... is missing: write {key}={WANTED.get(key, 'VALUE')}")
     return options
+
+
+def _kind(word: str) -> str | None:
+    """What a bare word may be meant as: the directory of a run, or a path; None for neither."""
+    place = Path(home(word))
+    if (place / "config.yaml").is_file():
+        return "run"
+    return "path" if place.exists() else None
 
 
 def whole(value: str, name: str, least: int = 1) -> int:

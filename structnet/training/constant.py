@@ -57,12 +57,12 @@ def no_better(figures: Mapping[str, float], constant: Mapping[str, float]) -> st
     if share < 1 and figures.get("accuracy", 1) <= constant.get("clear_accuracy", 0):
         return (
             f"accuracy {figures['accuracy']:.4f} is no clear improvement over always giving "
-            f"the most frequent class, {share:.4f}"
+            f"the most frequent class of the test split, {share:.4f}"
         )
     if figures.get("rmse", 0) >= constant.get("constant_rmse", inf):
         return (
-            f"rmse {figures['rmse']:.4g} is no better than always giving the mean, "
-            f"{constant['constant_rmse']:.4g}"
+            f"rmse {figures['rmse']:.4g} is no better than always giving the mean of the test "
+            f"split, {constant['constant_rmse']:.4g}"
         )
     return None
 

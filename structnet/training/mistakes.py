@@ -116,7 +116,10 @@ def _check(run: Run) -> None:
     task, name = run.task, run.config["task"]["name"]
     if task.predicts_numbers or not task.classes:
         what = "predicts numbers" if task.predicts_numbers else "has no classes"
-        raise ValueError(f"task {name!r} {what}; structnet errors lists wrong classes")
+        raise ValueError(
+            f"task {name!r} {what}; structnet errors lists wrong classes. Compare those of "
+            "structnet predict run=DIR path=FILE --json with your own"
+        )
     writes = type(task).answer is not Task.answer and task.wanted is None
     if writes or (task.generate is not None and task.generates == "text"):
         raise ValueError(

@@ -9,8 +9,8 @@ class OwnGraphs(OwnShapes):
     """Your own graphs: a class or a number for each, or for each of their nodes.
 
     Files of JSON lines and GraphML, folders with nodes.csv and edges.csv or as TUDataset has them,
-    as docs/own-trees-graphs.md describes. On topology ordered_graph, which takes any graph, every
-    edge is read both ways; topology=graph follows edges, of graphs without cycles.
+    as the page on own trees and graphs describes. On topology ordered_graph, which takes any graph,
+    every edge is read both ways; topology=graph follows edges, of graphs without cycles.
     """
 
     structures = ("undirected", "graph")

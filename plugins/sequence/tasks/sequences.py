@@ -100,7 +100,8 @@ class OwnSequences(OwnData):
             return None
         return (
             f"its net reads {gap_name(order)!r}, which a message alone does not tell: train with "
-            f"task.ignore=[{order}], or send whole sequences to /predict"
+            f"task.ignore=[{order}] and without task.order, on rows in their order, or send whole "
+            "sequences to /predict"
         )
 
     @property

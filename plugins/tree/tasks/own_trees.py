@@ -8,7 +8,8 @@ from structnet.plugins.shapes.task import OwnShapes
 class OwnTrees(OwnShapes):
     """Your own trees: a class or a number for each, or for each of their nodes.
 
-    Files of JSON lines, nested or flat, as docs/own-trees-graphs.md describes; brackets; CoNLL-U.
+    Files of JSON lines, nested or flat, as the page on own trees and graphs
+    describes; brackets; CoNLL-U.
     What nodes have is read as numbers, categories, texts and times, by its columns.
     """
 
