@@ -499,6 +499,7 @@ def test_roles_are_inferred_and_said_where_they_can_not_be(tmp_path):
         sn.tasks.create("forecast", root=str(tmp_path / "gone.csv")).find()
 
 
+@pytest.mark.filterwarnings("ignore:.*column 'c' has 2.. different values:structnet.DataWarning")
 def test_too_many_categories_are_refused(tmp_path):
     lines = ["id,day,y,c", *(f"{row},c{at}" for at, row in enumerate(plain_series(range(300))))]
     with pytest.raises(ValueError, match=r"'c' of task\.past have 2\d\d categories or words"):

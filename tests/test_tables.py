@@ -40,6 +40,18 @@ def test_values_are_numbers_times_or_names(tmp_path):
     assert table.place(1).endswith("a.csv, line 3")
 
 
+def test_a_category_that_is_another_in_every_row_is_told_unless_it_is_named(tmp_path):
+    text = "".join(f"s{n},{'ab'[n % 2]}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text(f"serial,kind\n{text}")
+    table = read_table(tmp_path / "a.csv")
+    rows = np.arange(len(table))
+    said = r"a\.csv: column 'serial' has 60 different values in 60 training rows, and tells nothing"
+    with pytest.warns(sn.DataWarning, match=said):
+        Schema.learn(table, rows, ["serial", "kind"], {})
+    Schema.learn(table, rows, ["serial", "kind"], {"serial": "category"})
+    Schema.learn(table, rows[:40], ["serial", "kind"], {})
+
+
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     table = read_table(tmp_path / "a.csv")

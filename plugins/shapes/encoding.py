@@ -179,6 +179,8 @@ class Encoder:
         encoded = self.schema.encode(nodes)
         if not labelled:
             self.schema.warn_of_unknown(nodes)
+            if self.own is not None:
+                self.own.schema.warn_of_unknown(_filled(columns.own, self.own.schema))
         conditions = _vectors(self.own, columns.own)
         edge_x = _vectors(self.links, columns.links)
         y = self._targets(columns, labelled)

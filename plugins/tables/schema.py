@@ -18,6 +18,8 @@ from structnet.plugins.text.tokenise import tokeniser
 
 # The largest number that a net is given.
 MOST = float(np.finfo(np.float32).max)
+# In as many rows values that are all different are taken for names.
+MANY = 50
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,9 @@ class Schema:
         columns = [_learned(training, name, kinds.get(name)) for name in names]
         # A column without any value says nothing.
         columns = [one for one in columns if one.missing < 1]
+        for one in columns:
+            if one.name not in kinds:
+                _warn_of_names(one, training)
         made = cls(columns, None)
         counts = Counter(token for one in columns if not one.is_number
                          for bag in made._tokens(training, one) for token in bag)  # fmt: skip
@@ -215,6 +220,19 @@ class Schema:
         split = tokeniser("words")
         for value in values:
             yield () if value is None else [before + word for word in split(value.lower())]
+
+
+def _warn_of_names(one: Column, training: Table) -> None:
+    """A DataWarning for a category that has another value in nearly every row, as names have."""
+    given = round((1 - one.missing) * len(training))
+    if one.kind == "category" and given >= MANY and one.values > 0.9 * given:
+        warnings.warn(
+            f"{training.path}: column {one.name!r} has {one.values:,} different values in "
+            f"{given:,} training rows, and tells nothing of new ones: leave it out by "
+            f"task.ignore=[{one.name}], unless new rows have the same values",
+            sn.DataWarning,
+            stacklevel=2,
+        )
 
 
 @dataclass(frozen=True, eq=False)
