@@ -1,8 +1,8 @@
 """Which atoms of a molecule are in a ring?
 ========================================
 
-Two GRUs, along a breadth-first order of the atoms and back (Peng et al. 2017), learn it from random
-graphs, and tell it of caffeine and ibuprofen, hydrogen left out: in a ring are those in orange."""
+Two GRUs, along a breadth-first order of the atoms and back, learn it from random graphs, and tell
+it of caffeine and ibuprofen without their hydrogen: the atoms in orange are in a ring."""
 
 import matplotlib.pyplot as plt
 import networkx as nx
