@@ -124,7 +124,7 @@ def spread(values: list[float | None]) -> str:
         return ""
     if len(set(known)) == 1:
         return shown(known[0])
-    return f"{shown(mean(known))} ± {stdev(known):.2g}"
+    return f"{shown(mean(known))}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{stdev(known):.2g}"
 
 
 def shown(value: float) -> str:

@@ -68,7 +68,7 @@ def test_the_tables_have_means_and_deviations_and_what_is_missing(tmp_path):
     }  # fmt: skip
     (tmp_path / "tried.json").write_text(json.dumps(kept))
     write_results(tmp_path, tmp_path, tmp_path / "page.md")
-    page = (tmp_path / "page.md").read_text()
+    page = (tmp_path / "page.md").read_text().replace("\N{NO-BREAK SPACE}", " ")
     first = "[tried](#tried) gru | accuracy | 0.6 ± 0.14 | 0.3 ± 0.071 (majority) | 1,234 | 2"
     assert f"| {first} | 3.5 | 2026-11-30 |" in page
     assert "|  lstm | accuracy | 0.9 | 0.5 (majority) | 1,234 | 1 |  |  |" in page
