@@ -35,6 +35,6 @@ if __name__ == "__main__":
     for trees in (32, 1, 2, 4, 8, 16, 32):
         layer(torch.randn(63 * trees, 8), layer.topology.plan([tree] * trees))
         print(f"{trees} trees of 63 nodes: {Timed.seconds / trees * 1e3:.2f} ms each")
-        plt.loglog(trees, Timed.seconds / trees * 1e3, "o")
+        plt.loglog(trees, Timed.seconds / trees * 1e3, "C0o")
     plt.gca().set(xlabel="trees of a batch", ylabel="time of a tree (ms)")
     plt.show()

@@ -59,6 +59,11 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
         table.names("y")
     with pytest.raises(ValueError, match=r"add it, or set task\.id to one of these before"):
         table.names("y", "task.id")
+    left = read_table(tmp_path / "a.csv", ignore=("b",))
+    with pytest.raises(ValueError, match=r"task\.id names 'b', which task\.ignore leaves out"):
+        left.names("b", "task.id")
+    with pytest.raises(ValueError, match=r"a\.csv has no column 'b', but 'a'; add it$"):
+        left.names("b")
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])

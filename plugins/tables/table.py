@@ -59,7 +59,7 @@ class Table:
         """A column; ValueError with those that there are, and the option that named it, if any."""
         if name in self.columns:
             return self.columns[name]
-        if name in self.ignored:
+        if option and name in self.ignored:
             raise ValueError(f"{option} names {name!r}, which task.ignore leaves out: take it out "
                              "of one of them")  # fmt: skip
         there = ", ".join(map(repr, self.columns))

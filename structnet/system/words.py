@@ -77,7 +77,8 @@ def take_options(
         if key in known and not equals:
             raise ValueError(f"{key!r} takes a value: write {key}={WANTED.get(key, 'VALUE')}")
         if not equals or (optional is not None and key not in known):
-            meant = f"; write {_kind(word)}={word}" if not equals and _kind(word) in known else ""
+            kind = None if equals else _kind(word)
+            meant = f"; write {kind}={word}" if kind in known else ""
             raise ValueError(f"no option {word!r} {did_you_mean(key, (*known, *also))}{meant}")
         if not value:
             missing = f"{key}=... is missing: " if key in required else ""

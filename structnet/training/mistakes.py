@@ -114,12 +114,13 @@ def find_mistakes(run: Run, net: nn.Module, samples: Sequence[Sample], most: int
 
 def _check(run: Run) -> None:
     task, name = run.task, run.config["task"]["name"]
-    if task.predicts_numbers or not task.classes:
-        what = "predicts numbers" if task.predicts_numbers else "has no classes"
+    if task.predicts_numbers:
         raise ValueError(
-            f"task {name!r} {what}; structnet errors lists wrong classes. Compare those of "
-            "structnet predict run=DIR path=FILE --json with your own"
+            f"task {name!r} predicts numbers; structnet errors lists wrong classes: compare the "
+            "numbers of structnet predict run=DIR path=FILE --json with yours"
         )
+    if not task.classes:
+        raise ValueError(f"task {name!r} has no classes; structnet errors lists wrong classes")
     writes = type(task).answer is not Task.answer and task.wanted is None
     if writes or (task.generate is not None and task.generates == "text"):
         raise ValueError(
