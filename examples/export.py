@@ -20,7 +20,7 @@ for size in random.integers(20, size=900) * 2 + 1:
     x = random.normal(size=(size, 1))
     rows.append((children, x, float(x.mean())))
 with tempfile.TemporaryDirectory() as folder:
-    trainer = {"max_epochs": 4, "learning_rate": 0.02, "batch_nodes": 512, "num_workers": 0}
+    trainer = {"max_epochs": 4, "learning_rate": 0.02, "num_workers": 0}
     run = sn.fit(rows[300:], {"hidden_size": 32}, trainer=trainer, run=f"{folder}/run", quiet=True)
     structnet(["export", f"run={folder}/run", f"out={folder}/model", "--verify", "20"])
     sys.path.insert(0, f"{folder}/model")

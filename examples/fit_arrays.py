@@ -23,7 +23,7 @@ frame = pd.concat(parts)
 rows = [(len(g), g[["a"]], g["label"].iloc[0]) for _, g in frame.groupby("id")]
 
 with tempfile.TemporaryDirectory() as folder:
-    trainer = {"max_epochs": 5, "batch_nodes": 256, "num_workers": 0, "learning_rate": 0.01}
+    trainer = {"max_epochs": 5, "num_workers": 0, "learning_rate": 0.01}
     run = sn.fit(rows, {"hidden_size": 16}, trainer=trainer, run=folder)
     found = sn.Run.load(folder).predict(rows)
 

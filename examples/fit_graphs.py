@@ -25,7 +25,7 @@ def ring(n):
 
 train, test = ([ring(3 + number % 5) for number in range(count)] for count in (200, 50))
 with tempfile.TemporaryDirectory() as folder:
-    trainer = {"max_epochs": 5, "batch_nodes": 64, "learning_rate": 0.02, "num_workers": 0}
+    trainer = {"max_epochs": 5, "learning_rate": 0.02, "num_workers": 0}
     sn.fit(train, {"hidden_size": 16}, readout="mean", trainer=trainer, run=folder)
     found = sn.Run.load(folder).predict(test).values
 

@@ -28,7 +28,7 @@ def grown(depth):
 
 trees, new = [grown(2) for _ in range(300)], grown(2)
 with tempfile.TemporaryDirectory() as folder:
-    trainer = {"max_epochs": 12, "batch_nodes": 256, "num_workers": 0, "learning_rate": 0.02}
+    trainer = {"max_epochs": 12, "num_workers": 0, "learning_rate": 0.02}
     net = {"hidden_size": 32, "embedding_size": 16}
     run = sn.fit(trees, net, per_node=True, trainer=trainer, run=folder)
     found = sn.Run.load(folder).predict([new]).classes

@@ -32,7 +32,7 @@ class Mixture(sn.Head):
 if __name__ == "__main__":
     text = "aabbcc" * 10
     rows = [(20, list(text[at : at + 20]), list(text[at + 1 : at + 21])) for at in range(30)]
-    trainer = {"max_epochs": 20, "num_workers": 0, "learning_rate": 0.02, "batch_size": 8}
+    trainer = {"max_epochs": 8, "num_workers": 0, "learning_rate": 0.02}
     with tempfile.TemporaryDirectory() as folder:
         run = sn.fit(rows, {"hidden_size": 16}, head="mixture", trainer=trainer, run=folder)
     print(run.metrics["test"], run.metrics["baseline"])

@@ -30,7 +30,7 @@ random.seed(13)
 trees = [phrase(depth) for depth in (1, 2, 3) * 400]
 test = [phrase(depth=4) for _ in range(100)]
 with tempfile.TemporaryDirectory() as folder:
-    trainer = {"max_epochs": 8, "batch_nodes": 512, "learning_rate": 0.02, "num_workers": 0}
+    trainer = {"max_epochs": 8, "learning_rate": 0.02, "num_workers": 0}
     run = sn.fit(trees, {"hidden_size": 32}, per_node=True, trainer=trainer, run=folder)
 found, truth = run.predict(test), [tree.label() for tree in test]
 print(f"right of deeper trees: {(found.classes[found.nodes == 0] == truth).mean():.0%}")

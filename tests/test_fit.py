@@ -56,6 +56,17 @@ class Sums(nn.Module):
         return self.score(summed.index_add(0, owner, batch.x))
 
 
+@pytest.mark.parametrize("targets", ["classes", "numbers"])
+def test_little_data_has_many_batches(targets):
+    def steps(**options):
+        run = sn.fit(rows(200, targets), NET, **QUICK, **options)
+        split, on = run.task.loaded["train"], run.topology
+        return len(run.task.loader(split, on, batch_nodes=2048, shuffle=True))
+
+    assert 28 <= steps() <= 40
+    assert steps(batches=1) == 1
+
+
 def test_a_task_by_name_gives_the_run_of_the_command_line(place):
     words = ("task=arithmetic", "task.digits=1", "task.train_size=20", "topology=chain",
              "cell=gru", "net.hidden_size=4", "net.embedding_size=4", "seed=3")  # fmt: skip
@@ -384,6 +395,7 @@ REFUSED = [
     (lambda: sn.fit(rows(), loss="hubert"), "did you mean 'huber'?"),
     (lambda: sn.fit(rows(), loss="squared"), "y is the text"),
     (lambda: sn.fit(rows(), classes=3), "no option 'classes' of data"),
+    (lambda: sn.fit(rows(), batches=0), "task.batches is at least 1, got 0"),
     (lambda: sn.fit(rows(), data=3), "data= is for a task that is named"),
     (lambda: sn.fit(rows(), topology="tree"), "a tree is an integer table"),
     (lambda: sn.fit(rows(), trainer={"max_epoch": 1}), "did you mean 'max_epochs'?"),

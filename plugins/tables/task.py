@@ -199,11 +199,7 @@ class OwnData(GivenSplits, ClassesOrNumbers):
     def loader(
         self, samples: Sequence[sn.Sample], topology: sn.Topology, **options: Any
     ) -> DataLoader[Any]:
-        if options.get("shuffle") and options.get("batch_size") is None:
-            nodes = sum(one.num_nodes for one in samples)
-            most = options.get("batch_nodes") or nodes
-            options["batch_nodes"] = max(1, min(most, nodes // self.batches))
-        return super().loader(samples, topology, **options)
+        return super().loader(samples, topology, min_batches=self.batches, **options)
 
     def learned_splits(self, splits: Mapping[str, Sequence[sn.Sample]], encoder: Any) -> sn.Splits:
         """Splits with what an encoder learned: `roles`, `schema`, `classes` and `plain()`."""

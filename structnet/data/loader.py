@@ -202,6 +202,7 @@ def loader(
     num_workers: int = 0,
     pin_memory: bool = False,
     lanes: int = 1,
+    min_batches: int = 1,
 ) -> DataLoader:
     """A DataLoader of `Batch`es, which its workers collate and plan.
 
@@ -214,9 +215,14 @@ def loader(
         batch_nodes, batch_size, group, pool, shuffle, seed: as in `Batches`.
         num_workers, pin_memory: as in torch's DataLoader.
         lanes: as in `Batches`, the number of batches that make a step of training.
+        min_batches: with `shuffle`, the least number of batches in an epoch of little data, which
+            have fewer nodes than `batch_nodes` for it; nothing where `batch_size` is given.
     """
+    sizes = [sample.total_nodes for sample in samples]
+    if shuffle:
+        batch_nodes = min(batch_nodes, max(1, sum(sizes) // min_batches))
     batches = Batches(
-        [sample.total_nodes for sample in samples],
+        sizes,
         batch_nodes,
         batch_size,
         group=group,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch, Located, Sample
 from structnet.data.cross_entropy import IGNORE
@@ -36,6 +37,8 @@ class Given(Task):
         per_node: whether every node has a target, not every structure.
         features: the number of features of a node; null for words.
         edge_features: that of an edge; null for none.
+        batches: the least number of batches in an epoch of little data, for which they have fewer
+            nodes than trainer.batch_nodes.
     """
 
     takes_data: ClassVar[bool] = True
@@ -47,7 +50,11 @@ class Given(Task):
         per_node: bool = False,
         features: int | None = None,
         edge_features: int | None = None,
+        batches: int = 32,
     ):
+        if batches < 1:
+            raise ValueError(f"task.batches is at least 1, got {batches}")
+        self.batches = batches
         self.structures = (kind,)  # pyright: ignore[reportAttributeAccessIssue]
         self.per_node, self.input_size, self.edge_size = per_node, features, edge_features
 
@@ -62,6 +69,11 @@ class Given(Task):
                 "sn.fit(data, ...), and is not kept with the run; give it there again, with "
                 "resume=DIR to go on, or use run.predict(data)"
             )
+
+    def loader(
+        self, samples: Sequence[Sample], topology: Topology, **options: Any
+    ) -> DataLoader[Any]:
+        return super().loader(samples, topology, min_batches=self.batches, **options)
 
     def read_rows(self) -> dict[str, list[Row]]:
         """The rows of every split, checked; ValueError names the row."""

@@ -69,9 +69,10 @@ def fit(
         seed: of the weights, of the order of samples, and of the splits of data that has none.
         quiet: whether nothing but warnings is printed.
         options: those of the task. Of data: `loss`, which is cross_entropy for classes, and
-            squared, absolute or huber for numbers, in place of what the targets tell; and
-            `per_node`, whether the labels of all nodes of an nltk.Tree are targets, not of its root
-            alone.
+            squared, absolute or huber for numbers, in place of what the targets tell; `per_node`,
+            whether the labels of all nodes of an nltk.Tree are targets, not of its root alone; and
+            `batches`, the least number of batches in an epoch, 32, for which those of little data
+            have fewer nodes than `batch_nodes` of `trainer`.
 
     >>> rows = [(n, np.ones((n, 1)), float(n)) for n in range(1, 9)] * 5  # how long is a chain?
     >>> run = sn.fit(rows, {"hidden_size": 4}, trainer={"max_epochs": 1}, quiet=True)
@@ -129,8 +130,9 @@ def _task_words(
         return words_of("task", {**given, "name": name}), data
     if data is not None:
         raise ValueError("data= is for a task that is named, as in sn.fit('sequences', data=frame)")
-    if odd := sorted(options.keys() - {"loss", "per_node"}):
-        raise ValueError(f"no option {odd[0]!r} of data among ['loss', 'per_node']")
+    known = ["batches", "loss", "per_node"]
+    if odd := sorted(options.keys() - set(known)):
+        raise ValueError(f"no option {odd[0]!r} of data among {known}")
     return task_of_data(task, seed, topology, **options)
 
 

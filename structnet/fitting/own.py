@@ -14,7 +14,13 @@ LOSSES = ("cross_entropy", "squared", "absolute", "huber")
 
 
 def task_of_data(
-    data: Any, seed: int, topology: Choice, *, loss: str | None = None, per_node: bool | None = None
+    data: Any,
+    seed: int,
+    topology: Choice,
+    *,
+    loss: str | None = None,
+    per_node: bool | None = None,
+    batches: int | None = None,
 ) -> tuple[list[str], dict[str, list[Row]]]:
     """The words that choose the task for data, and a topology if none is chosen; and its rows.
 
@@ -28,6 +34,7 @@ def task_of_data(
             targets are: squared if they are floats, else cross_entropy.
         per_node: whether every node has a target; None for what the targets are, of trees that of
             their roots.
+        batches: the least number of batches in an epoch; None for the task's default.
     """
     if loss is not None and loss not in LOSSES:
         raise ValueError(f"no loss {loss!r} {did_you_mean(loss, LOSSES)}")
@@ -45,6 +52,7 @@ def task_of_data(
         "per_node": any(isinstance(row.y, list) for row in train) if per_node is None else per_node,
         "features": None if isinstance(first.x, list) else first.x.shape[1],
         "edge_features": None if first.edge_x is None else first.edge_x.shape[1],
+        **({} if batches is None else {"batches": batches}),
     }
     numbers = loss != "cross_entropy"
     chosen = {"name": "given_numbers", "loss": loss} if numbers else {"name": "given_classes"}
