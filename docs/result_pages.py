@@ -1,5 +1,6 @@
 """The tables of the page of results, from the figures that docs/results/measure.py keeps."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -26,14 +27,13 @@ def write_results(experiments: Path, kept: Path, page: Path) -> None:
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, one in found.items():
         table += rows(name, one)
+    heads = {name: head(experiments / f"{name}.yaml") for name in names}
     missing = [
-        f"### {title(name)}\n\n{head(experiments / f'{name}.yaml')}"
+        f"### {title(name)}\n\n```bash\n{heads[name][0]}\n```\n\n{heads[name][1]}"
         for name in names
         if name not in found
     ]
-    sections = [
-        section(name, one, about(experiments / f"{name}.yaml")) for name, one in found.items()
-    ]
+    sections = [section(name, one, heads[name][1]) for name, one in found.items()]
     parts = ["\n".join(table), *sections, *([NOT, *missing] if missing else [])]
     page.write_text("\n\n".join(parts) + "\n")
 
@@ -70,17 +70,11 @@ def title(name: str) -> str:
     return name.replace("_", " ")
 
 
-def head(file: Path) -> str:
-    """What stands at the head of an experiment's file: its command, and text as code."""
-    lines = [line for line in file.read_text().splitlines() if line.startswith("#")]
-    command, *rest = [line.removeprefix("#").removeprefix(" ") for line in lines[1:]]
-    return f"```bash\n{command}\n```\n\n{escaped(' '.join(rest))}"
-
-
-def about(file: Path) -> str:
-    """The first sentence of the text at the head of an experiment's file."""
-    text = head(file).rpartition("```\n\n")[2]
-    return re.split(r"(?<=[.?]) (?=[A-Z])", text)[0]
+def head(file: Path) -> tuple[str, str]:
+    """What stands at the head of an experiment's file: its command, and text."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), file.read_text().splitlines())
+    _, command, *rest = [line.removeprefix("#").removeprefix(" ") for line in lines]
+    return command, escaped(" ".join(rest))
 
 
 def escaped(text: str) -> str:

@@ -74,7 +74,7 @@ def test_the_tables_have_means_and_deviations_and_what_is_missing(tmp_path):
     assert "|  lstm | accuracy | 0.9 | 0.5 (majority) | 1,234 | 1 |  |  |" in page
     assert "| the net | 0.6 ± 0.14 | 1 |" in page and "| majority | 0.3 ± 0.071 |  |" in page
     measured, _, others = page.partition("Not measured")
-    assert "## tried\n\nIs tried\\_1.\n\n```bash" in measured
+    assert "## tried\n\nIs tried\\_1. Here 3.\n\n```bash" in measured
     assert "structnet train experiment=untried\n```\n\nIs untried\\_1. Here 3." in others
 
 
