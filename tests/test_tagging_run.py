@@ -313,14 +313,6 @@ def test_a_wrong_question_is_refused(people, words, message):
 
 
 @pytest.mark.slow
-def test_numbers_are_not_mistakes(place):
-    words = ("task=river", "task.basins=8", "task.sources=3", "task.hours=4", "task.window=4",
-             "topology=tree", "net.hidden_size=4", *FAST, "debug=steps", "run=out")  # fmt: skip
-    assert call("train", *words).status == 0
-    assert "task 'river' predicts numbers" in refused("errors", "run=out")
-
-
-@pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="needs STRUCTNET_DATA")
 def test_six_epochs_on_real_text_are_above_the_most_frequent_tags(place):
     words = ("task=tagging", f"task.root={DATA}/wnut17", "task.scheme=BIO", "head=crf")

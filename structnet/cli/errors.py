@@ -1,6 +1,7 @@
-"""errors: what a run's net gets wrong, which class for which, and the worst mistakes."""
+"""errors: which classes a run's net confuses, or how far its numbers are off; and the worst."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def run(words: list[str]) -> int:
     from structnet.config.composing import override, saved
     from structnet.registry.suggest import did_you_mean
     from structnet.run.run import Run
+    from structnet.training.misses import find_misses
     from structnet.training.mistakes import find_mistakes
     from structnet.training.samples import load_samples
 
@@ -36,17 +38,20 @@ def run(words: list[str]) -> int:
     splits = load_samples(run)
     if split not in splits:
         raise ValueError(f"no split {split!r} {did_you_mean(split, splits)}")
-    found = find_mistakes(run, net, splits[split], top)
+    of_numbers = run.task.predicts_numbers
+    found: Any = (find_misses if of_numbers else find_mistakes)(run, net, splits[split], top)
     if out is not None:
         from structnet.draw.page import errors_page
 
         text = errors_page(run, net, splits[split], found, split)
         write(out, lambda path: path.write_text(text, encoding="utf-8"))
-        print(visible(f"page: {out} ({len(found.worst)} mistakes)"))
+        what = "numbers" if of_numbers else "mistakes"
+        print(visible(f"page: {out} ({len(found.worst)} {what})"))
     elif as_json:
-        print(json.dumps(_as_dict(found, split), indent=1))
+        plain = _numbers_as_dict if of_numbers else _as_dict
+        print(json.dumps(plain(found, split), indent=1))
     else:
-        _print(found, split)
+        (_print_numbers if of_numbers else _print)(found, split)
     return 0
 
 
@@ -91,6 +96,41 @@ def _print(found: Any, split: str) -> None:
     print_rows(["the worst", "class", "taken for", "where"], rows, left=(0, 1, 2, 3))
     if wrong > len(found.worst):
         print(f"... {wrong - len(found.worst):,} more; top=N shows N")
+
+
+def _numbers_as_dict(found: Any, split: str) -> dict[str, Any]:
+    return {
+        "split": split,
+        "off": [asdict(one) for one in found.spreads],
+        "worst": [one.as_dict() for one in found.worst],
+    }
+
+
+def _print_numbers(found: Any, split: str) -> None:
+    for one in found.spreads:
+        print(visible(one.text(split)))
+    if not found.worst:
+        print(f"no number is known in {split}")
+        return
+    print()
+    several = found.worst[0].target is not None
+    rows = [
+        [_text(one), *([visible(one.target)] if several else []), f"{one.true:.5g}",
+         f"{one.predicted:.5g}", f"{one.predicted - one.true:+.3g}", _place(one, split)]
+        for one in found.worst
+    ]  # fmt: skip
+    titles = [
+        "the furthest",
+        *(["number"] if several else []),
+        "is",
+        "predicted",
+        "off by",
+        "where",
+    ]
+    print_rows(titles, rows, left=(0, 1, len(titles) - 1) if several else (0, len(titles) - 1))
+    known = sum(one.known for one in found.spreads)
+    if known > len(found.worst):
+        print(f"... {known - len(found.worst):,} more; top=N shows N")
 
 
 def _text(one: Any) -> str:

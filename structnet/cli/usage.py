@@ -15,7 +15,7 @@ structnet: structured recurrent networks over sequences, trees, grids and graphs
   structnet predict run=DIR text="..." [text="..." ...]       predictions for texts
   structnet generate run=DIR [prompt=TEXT] [out=FILE]         generate text, or pictures
   structnet serve run=DIR [port=8000]                         answer requests over HTTP
-  structnet errors run=DIR [split=SPLIT] [top=N]              which classes are confused
+  structnet errors run=DIR [split=SPLIT] [top=N]              what is confused, or far off
   structnet export run=DIR out=FOLDER                         ONNX files, and a program for them
   structnet diagnose run=DIR                                  gradients, gates, spectral radii
   structnet draw topology=diagonal height=5 width=7           draw the nodes and predecessors

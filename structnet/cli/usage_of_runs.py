@@ -116,21 +116,23 @@ structnet predict --json prints. /stream is a websocket, /docs a page, /health a
 programs. SIGTERM and Ctrl-C end it once all that was accepted is answered.
 """,
     "errors": """\
-structnet errors run=DIR [task.root=FOLDER]: what a trained net gets wrong, for a task with classes
+structnet errors run=DIR [task.root=FOLDER]: what a trained net gets wrong
 
   run=DIR         the directory of the run
   task.root=PATH  other data to look at; other options of the task can be changed as well
   split=SPLIT     train, validation or test (the default)
-  top=N           the number of mistakes to show (20)
+  top=N           the number of mistakes, or of numbers, to show (20)
   out=FILE.html   write them to a page, with pictures if the task draws its samples
   --json          machine-readable output, with all pairs of classes
   --plugin FILE   a Python file that registers your own components; may be repeated
   --traceback     show where an error came from
 
-Prints which class is taken for which, the most frequent pairs first, and the worst mistakes: those
-with the smallest probability of the true class. Where every node has a class, it is [NODE] among
-those around it, or the words below it in a tree of phrases. Where classes of nodes are chosen
-together (head=crf), probabilities are those of each node by itself.
+Of classes, prints which is taken for which, the most frequent pairs first, and the worst mistakes:
+those with the smallest probability of the true class. Of numbers, by how much half of them are off
+at most, nine of ten, and all; and the furthest, of several targets in standard deviations. Where
+every node has a target, it is [NODE] among those around it, or the words below it in a tree of
+phrases. Where classes of nodes are chosen together (head=crf), probabilities are those of each node
+by itself.
 """,
     "export": """\
 structnet export run=DIR out=FOLDER: a trained net for programs without torch

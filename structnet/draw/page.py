@@ -10,6 +10,7 @@ from structnet.data.batch import Sample
 from structnet.draw.samples import drawing_of
 from structnet.run.run import Run
 from structnet.system.terminal import visible
+from structnet.training.misses import Miss, Misses
 from structnet.training.mistakes import Mistake, Mistakes
 
 # The most pairs of classes in the table.
@@ -23,10 +24,12 @@ figure { margin: 0.5em 0; overflow-x: auto; } figure svg { display: block; }
 """
 
 
-def errors_page(run: Run, net: Any, samples: Sequence[Sample], found: Mistakes, split: str) -> str:
-    """A page of HTML: how often which class is taken for which, and the worst mistakes.
+def errors_page(
+    run: Run, net: Any, samples: Sequence[Sample], found: Mistakes | Misses, split: str
+) -> str:
+    """A page of HTML: which class is taken for which or how far numbers are off, and the worst.
 
-    Where the task draws its samples, every mistake has its picture, in SVG.
+    Where the task draws its samples, each of the worst has its picture, in SVG.
 
     Arguments:
         run: the net's run.
@@ -36,14 +39,8 @@ def errors_page(run: Run, net: Any, samples: Sequence[Sample], found: Mistakes, 
         split: its name.
     """
     title = f"{' '.join(run.parts)} on {run.config['task']['name']}, {split}"
-    wrong = found.confusions.total()
-    share = f" ({wrong / found.decided:.1%})" if found.decided else ""
-    parts = [
-        f"<h1>{_text(title)}</h1>",
-        f"<p>{wrong:,} of {found.decided:,} wrong{share}. "
-        f"Below, the {len(found.worst):,} worst.</p>",
-        _confusions(found),
-    ]
+    about = _numbers(found, split) if isinstance(found, Misses) else _classes(found)
+    parts = [f"<h1>{_text(title)}</h1>", *about]
     for number, one in enumerate(found.worst, start=1):
         parts.append(_heading(number, one, split))
         group = one.sample - one.sample % run.task.group
@@ -58,6 +55,18 @@ def errors_page(run: Run, net: Any, samples: Sequence[Sample], found: Mistakes, 
     )
 
 
+def _numbers(found: Misses, split: str) -> list[str]:
+    below = f"<p>Below, the {len(found.worst):,} furthest.</p>"
+    return [*(f"<p>{_text(one.text(split))}</p>" for one in found.spreads), below]
+
+
+def _classes(found: Mistakes) -> list[str]:
+    wrong = found.confusions.total()
+    share = f" ({wrong / found.decided:.1%})" if found.decided else ""
+    said = f"{wrong:,} of {found.decided:,} wrong{share}. Below, the {len(found.worst):,} worst."
+    return [f"<p>{said}</p>", _confusions(found)]
+
+
 def _confusions(found: Mistakes) -> str:
     rows = "".join(
         f'<tr><td class="count">{count:,}</td><td>{_text(true)}</td><td>{_text(said)}</td></tr>\n'
@@ -66,8 +75,8 @@ def _confusions(found: Mistakes) -> str:
     return f"<table><tr><th>times</th><th>class</th><th>taken for</th></tr>\n{rows}</table>"
 
 
-def _heading(number: int, one: Mistake, split: str) -> str:
-    """The classes of a mistake, its text, and where it is."""
+def _heading(number: int, one: Mistake | Miss, split: str) -> str:
+    """The classes of a mistake or its number, its text, and where it is."""
     if one.around is not None:
         before, name, after = one.around
         marked = [_text(" ".join(before)), f"<b>{_text(name)}</b>", _text(" ".join(after))]
@@ -79,11 +88,15 @@ def _heading(number: int, one: Mistake, split: str) -> str:
     place = f"{split} sample {one.sample}" + ("" if one.node is None else f", node {one.node}")
     if one.origin is not None:
         place += f", {one.origin.path}:{one.origin.line}"
-    return (
-        f"<h2>{number}. {_text(one.true)} {one.true_probability:.3f}, taken for "
-        f"{_text(one.predicted)} {one.probability:.3f}</h2>\n"
-        f'<p>{text}</p><p class="place">{_text(place)}</p>'
-    )
+    if isinstance(one, Miss):
+        name = "" if one.target is None else f"{one.target} "
+        said = f"{name}{one.true:.5g}, predicted {one.predicted:.5g}"
+    else:
+        said = (
+            f"{one.true} {one.true_probability:.3f}, taken for "
+            f"{one.predicted} {one.probability:.3f}"
+        )
+    return f'<h2>{number}. {_text(said)}</h2>\n<p>{text}</p><p class="place">{_text(place)}</p>'
 
 
 def _picture(drawing: Any, number: int) -> str:

@@ -10,64 +10,44 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from structnet.data.batch import Batch, Located, Sample
+from structnet.data.batch import Batch, Sample
 from structnet.data.loader import loader
 from structnet.data.task import IGNORE, Task
 from structnet.run.run import Run
+from structnet.training.places import Place, place_of, row_in
 from structnet.training.predict import scored
-
-# The nodes before and after one that are shown with it.
-AROUND = 3
 
 
 class Wrong(NamedTuple):
-    """A wrong decision: its cross entropy, the sample, the node or -1, both classes, their odds."""
+    """A wrong decision: its cross entropy, sample, node or None, both classes, and odds."""
 
     nats: float
     sample: int
-    node: int
+    node: int | None
     true: int
     predicted: int
     probability: float
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Mistake(Place):
     """A wrong class of a sample or of one of its nodes.
 
     Arguments:
-        sample: the number of the sample in its split.
-        origin: where it comes from; None if it does not say.
-        text: of the sample; the names of its nodes where it has no origin, None without names.
-        node: the index of the node; None for the whole sample.
-        around: names of nodes before it, its own, and those after it, if nodes have names. There
-            are none before and after where the nodes are not in the order of the text.
         true: its class.
         predicted: the class that the net gives.
         probability: of the class that the net gives.
         true_probability: of its class; 0 for one that the net does not know.
     """
 
-    sample: int
-    origin: Located | None
-    text: str | None
-    node: int | None
-    around: tuple[Sequence[str], str, Sequence[str]] | None
     true: str
     predicted: str
     probability: float
     true_probability: float
 
     def as_dict(self) -> dict[str, Any]:
-        place: dict[str, Any] = {"sample": self.sample}
-        if self.origin is not None:
-            place |= {"file": str(self.origin.path), "line": self.origin.line}
-        if self.text is not None:
-            place["text"] = self.text
-        if self.node is not None:
-            place |= {"node": self.node, "name": self.around and self.around[1]}
         return {
-            **place,
+            **super().as_dict(),
             "class": self.true,
             "class_probability": self.true_probability,
             "predicted": self.predicted,
@@ -114,11 +94,6 @@ def find_mistakes(run: Run, net: nn.Module, samples: Sequence[Sample], most: int
 
 def _check(run: Run) -> None:
     task, name = run.task, run.config["task"]["name"]
-    if task.predicts_numbers:
-        raise ValueError(
-            f"task {name!r} predicts numbers; structnet errors lists wrong classes: compare the "
-            "numbers of structnet predict run=DIR path=FILE --json with yours"
-        )
     if not task.classes:
         raise ValueError(f"task {name!r} has no classes; structnet errors lists wrong classes")
     writes = type(task).answer is not Task.answer and task.wanted is None
@@ -146,35 +121,17 @@ def _wrong(
     run: Run, batch: Batch, indices: Sequence[int], rows: Tensor, labels: Tensor, y: Tensor
 ) -> Iterator[Wrong]:
     logs, classes = rows.log_softmax(1), rows.shape[1]
-    per_node = len(rows) == batch.num_nodes and run.task.predicts_nodes(run.topology)
-    sample = batch.sample_of_node() if per_node else torch.arange(0, len(rows)) * run.task.group
     at = ((y != IGNORE) & (labels != y)).nonzero()[:, 0]
     for row, true, label in zip(at.tolist(), y[at].tolist(), labels[at].tolist(), strict=True):
-        number = int(sample[row])
-        node = row - int(batch.ptr[number]) if per_node else -1
+        number, node = row_in(run, batch, len(rows), row)
         nats = inf if true >= classes else -float(logs[row, true])
         probability = float(logs[row, label].exp())
         yield Wrong(nats, indices[number], node, true, label, probability)
 
 
 def _mistake(run: Run, sample: Sample, wrong: Wrong, names: Sequence[str]) -> Mistake:
-    node = None if wrong.node < 0 else wrong.node
-    is_read = node is not None or sample.origin is None
-    around, words = None, run.task.node_names(sample) if is_read else None
-    joined = None if words is None else " ".join(words)
-    text = joined if sample.origin is None else sample.origin.text
-    if node is not None and words is not None:
-        # The nodes of a tree may be phrases, each part of the next.
-        is_in_order = run.topology.takes == "sequence" or joined == text
-        reach = AROUND if is_in_order else 0
-        before, after = words[max(0, node - reach) : node], words[node + 1 : node + 1 + reach]
-        around = before, words[node], after
     return Mistake(
-        sample=wrong.sample,
-        origin=sample.origin,
-        text=text,
-        node=node,
-        around=around,
+        **place_of(run, sample, wrong.sample, wrong.node),
         true=names[wrong.true],
         predicted=names[wrong.predicted],
         probability=round(wrong.probability, 6),
