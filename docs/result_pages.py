@@ -23,8 +23,8 @@ def write_results(experiments: Path, kept: Path, page: Path) -> None:
     names = sorted(path.stem for path in experiments.glob("*.yaml"))
     found = {name: kept_in(kept / f"{name}.json")
              for name in names if (kept / f"{name}.json").is_file()}  # fmt: skip
-    table = ["| experiment | figure | test | best baseline | weights | runs | minutes | day |",
-             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    table = ["| experiment | figure | test | best baseline | runs | minutes | day |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, one in found.items():
         table += rows(name, one)
     heads = {name: head(experiments / f"{name}.yaml") for name in names}
@@ -56,17 +56,18 @@ def rows(name: str, one: dict[str, Any]) -> list[str]:
         monitor, best = runs[0]["monitor"], runs[0].get("baseline", {}).get("name")
         baseline = "" if best is None else f"{spread(of_baseline(runs, best, monitor))} ({best})"
         first = not lines
+        day = one["date"].replace("-", "\N{NON-BREAKING HYPHEN}") if first else ""
+        minutes = one["processor_minutes"] if first else ""
         lines.append(
-            f"| {f'[{name}](#{anchor(name)})' if first else ''} {label} | {monitor} "
+            f"| {f'[{name}](#{anchor(name)})' if first else ''} {label} | {title(monitor)} "
             f"| {spread([run['test'][monitor] for run in runs])} | {baseline} "
-            f"| {runs[0]['train']['parameters']:,} | {len(runs)} "
-            f"| {one['processor_minutes'] if first else ''} | {one['date'] if first else ''} |"
+            f"| {len(runs)} | {minutes} | {day} |"
         )
     return lines
 
 
 def title(name: str) -> str:
-    """An experiment's name as a heading."""
+    """A name of an experiment or figure as words."""
     return name.replace("_", " ")
 
 
@@ -91,8 +92,10 @@ def section(name: str, one: dict[str, Any], what: str) -> str:
     ]  # fmt: skip
     for label, runs in one["runs"].items():
         figures = list(runs[0]["test"])
-        lines = [f"| {label} | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
-        known = {"the net": [[run["test"].get(figure) for run in runs] for figure in figures]}
+        head = f"| {label} | {' | '.join(map(title, figures))} |"
+        lines = [head, "|---" * (len(figures) + 1) + "|"]
+        net = f"the net, {runs[0]['train']['parameters']:,} weights"
+        known = {net: [[run["test"].get(figure) for run in runs] for figure in figures]}
         for best in runs[0].get("baselines", {}):
             known[best] = [of_baseline(runs, best, figure) for figure in figures]
         for what, values in known.items():
