@@ -1,5 +1,6 @@
 """Directories of runs, comparisons and sweeps: new ones, and whether one is in use."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,7 +59,7 @@ def directory_for(config: "Config") -> Path:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Create and lock a run's directory; afterwards remove it if it is empty.
+    """Create and lock a run's directory; afterwards remove what is empty of it.
 
     ValueError if another process holds the lock, or if a folder in it links to elsewhere.
     """
@@ -83,6 +84,9 @@ def locked(directory: Path) -> Iterator[None]:
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+        for name in FOLDERS:
+            for folder, _, _ in os.walk(directory / name, topdown=False):
+                _remove(Path(folder))
         remove_empty(directory)
 
 
@@ -139,10 +143,14 @@ def _is_free(directory: Path) -> bool:
 
 def remove_empty(directory: Path) -> None:
     """Remove a directory if it is empty, and `RUNS` above it if that is."""
+    _remove(directory)
+    if directory.parent == RUNS and not directory.exists():
+        _remove(RUNS)
+
+
+def _remove(folder: Path) -> None:
     with suppress(OSError):
-        directory.rmdir()
-        if directory.parent == RUNS:
-            RUNS.rmdir()
+        folder.rmdir()
 
 
 def new_directory(name: str, below: Path = RUNS) -> Path:
