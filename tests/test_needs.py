@@ -1,6 +1,8 @@
 """A run knows the plugins that it needs, and says which one is missing."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from commands import call, refused
@@ -20,6 +22,16 @@ class Sound(sn.Cell):
         (u,), () = self.gates(z, h)
         return u.tanh()
 '''
+FIT = """
+import sys
+import numpy as np
+import structnet as sn
+CELL
+if __name__ == "__main__":
+    rows = [(2, np.ones((2, 1)), float(at)) for at in range(20)]
+    sn.fit(rows, {"hidden_size": 4}, cell="sound", run=sys.argv[1], quiet=True,
+           trainer={"max_epochs": 1, "num_workers": 0})
+"""
 WORDS = ("task=arithmetic", "task.digits=1", "task.train_size=20", "topology=chain", "cell=sound",
          "net.hidden_size=4", "net.embedding_size=4", "trainer.num_workers=0",
          "trainer.max_epochs=1")  # fmt: skip
@@ -66,3 +78,26 @@ def test_a_run_says_which_distribution_it_needs_and_of_which_version(place):
     assert needs.missing("out") == [
         "this run needs the distribution stranger 0.9, which is not installed here"
     ]
+
+
+def test_a_run_says_which_module_registers_what_it_needs(place):
+    """A component of a program, or of what it imports, is no plugin file."""
+    (place / "sounds.py").write_text(CELL)
+    (place / "program.py").write_text(FIT.replace("CELL", "import sounds"))
+    (place / "whole.py").write_text(FIT.replace("CELL", CELL))
+    for program, run, way in (
+        (
+            "program.py",
+            "a",
+            "the module sounds: import it in Python, or add --plugin with its file",
+        ),
+        (
+            "whole.py",
+            "b",
+            "the plugin file whole.py: add --plugin whole.py, or import it in Python",
+        ),
+    ):
+        subprocess.run([sys.executable, program, run], check=True, timeout=120)
+        assert f"; this run needs {way}" in refused("test", f"run={run}")
+    status, _, err = call("predict", "run=a", "path=nowhere", "--plugin", "sounds.py")
+    assert status == 2 and "needs the module" not in err

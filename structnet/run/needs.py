@@ -4,6 +4,7 @@ They are never imported because a run directory lists them: it may come from any
 """
 
 import shlex
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +16,17 @@ from structnet.run.plain import read_json
 
 
 def needed(config: Mapping[str, Any]) -> list[dict[str, str | None]]:
-    """The plugins of a configuration's components as plain data, but for structnet's own."""
-    plugins = [
-        known.plugin(config[known.kind]["name"])
-        for known in registry.KINDS
-        if config.get(known.kind) is not None
-    ]
-    return [_described(one) for one in dict.fromkeys(plugins) if one and not _is_ours(one)]
+    """What registers a configuration's components, but for structnet itself, as plain data."""
+    found: list[dict[str, str | None]] = []
+    for known in registry.KINDS:
+        if config.get(known.kind) is None:
+            continue
+        name = config[known.kind]["name"]
+        plugin, module = known.plugin(name), known[name].__module__
+        if not _is_ours(module if plugin is None else plugin.module):
+            one = _of_module(module) if plugin is None else _described(plugin)
+            found += [] if one in found else [one]
+    return found
 
 
 def missing(directory: str | Path) -> list[str]:
@@ -48,8 +53,14 @@ def _described(plugin: Plugin) -> dict[str, str | None]:
     return {"distribution": plugin.distribution, "version": plugin.version}
 
 
-def _is_ours(plugin: Plugin) -> bool:
-    return plugin.module.split(".")[0] == "structnet"
+def _of_module(module: str) -> dict[str, str | None]:
+    """A module that a program has imported; the program itself is a file."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return {"file": Path(file).name} if module == "__main__" and file else {"module": module}
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] == "structnet"
 
 
 def _how_to_add(one: Mapping[str, Any]) -> str | None:
@@ -60,6 +71,9 @@ def _how_to_add(one: Mapping[str, Any]) -> str | None:
             return None
         word = shlex.quote(file)
         return f"the plugin file {word}: add --plugin {word}, or import it in Python"
+    if isinstance(module := one.get("module"), str):
+        how = "import it in Python, or add --plugin with its file"
+        return None if module in sys.modules else f"the module {module}: {how}"
     if any(plugin.distribution == name for plugin in registry.plugins()):
         return None
     return f"the distribution {name} {one.get('version')}, which is not installed here"
