@@ -134,6 +134,22 @@ def test_a_loader_collates_and_plans_wherever_it_runs(num_workers):
         assert len(places) == (1 if num_workers else 4)
 
 
+def test_little_data_is_cut_into_more_batches_where_it_is_shuffled():
+    samples = [sn.Sample(4, np.zeros((4, 1), np.float32), 0) for _ in range(40)]
+    topology = sn.topologies.create("chain")
+
+    def count(**options):
+        return len(sn.loader(samples, topology, batch_nodes=100, **options))
+
+    assert count() == count(min_batches=10) == count(shuffle=True) == 2
+    assert count(shuffle=True, min_batches=10) == 10
+    # A sample is the least that a batch can have, and a size that is given counts.
+    assert count(shuffle=True, min_batches=1000) == 40
+    assert count(shuffle=True, min_batches=10, batch_size=20) == 2
+    with pytest.raises(ValueError, match="min_batches is at least 1, got 0"):
+        count(min_batches=0)
+
+
 class Noise:
     """Samples that are drawn anew at every look."""
 

@@ -218,6 +218,8 @@ def loader(
         min_batches: with `shuffle`, the least number of batches in an epoch of little data, which
             have fewer nodes than `batch_nodes` for it; nothing where `batch_size` is given.
     """
+    if min_batches < 1:
+        raise ValueError(f"min_batches is at least 1, got {min_batches}")
     sizes = [sample.total_nodes for sample in samples]
     if shuffle:
         batch_nodes = min(batch_nodes, max(1, sum(sizes) // min_batches))
