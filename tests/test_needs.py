@@ -99,5 +99,10 @@ def test_a_run_says_which_module_registers_what_it_needs(place):
     ):
         subprocess.run([sys.executable, program, run], check=True, timeout=120)
         assert f"; this run needs {way}" in refused("test", f"run={run}")
+    typed = {"plugins": [{"module": "__main__"}]}
+    (place / "a" / "config.json").write_text(json.dumps(typed))
+    assert "a component that was typed into a notebook" in refused("test", "run=a")
+    typed["plugins"][0]["module"] = "sounds"
+    (place / "a" / "config.json").write_text(json.dumps(typed))
     status, _, err = call("predict", "run=a", "path=nowhere", "--plugin", "sounds.py")
     assert status == 2 and "needs the module" not in err

@@ -103,6 +103,16 @@ def test_forecasts_say_that_they_are_numbers_of_another_kind(tmp_path):
     words = ("task=forecast", f"task.root={tmp_path / 'sales.csv'}", "task.target=sales",
              "task.order=day", "task.horizon=2", f"run={tmp_path / 'run'}")  # fmt: skip
     assert call("train", *words, *SMALL, "trainer.max_epochs=1").status == 0
-    assert "task 'forecast' gives more than a number" in refused(
+    assert "task 'forecast' predicts more than numbers" in refused(
         "errors", f"run={tmp_path / 'run'}"
     )
+
+
+def test_a_net_that_gives_no_numbers_is_told(tmp_path):
+    rows = [(2, [[1.0], [2.0]], float(at)) for at in range(30)]
+    run = sn.fit(rows, {"hidden_size": 4}, run=tmp_path / "run", quiet=True,
+                 trainer={"max_epochs": 1, "num_workers": 0})  # fmt: skip
+    for weights in run.net.parameters():
+        weights.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="gives nan or infinity, with which nothing is compared"):
+        find_misses(run, run.net, run.task.loaded["test"], 10)

@@ -164,8 +164,11 @@ def test_a_mistake_in_a_task_is_named_with_its_place(place, old, new, cause):
     message = refused("train", *WORDS, "run=out")
     assert "mine" in message.lower() and cause in message and "\n" not in message
     assert "Error" not in cause or re.search(r"\(\S*mine\.py, line \d+\)$", message)
-    # What fails before the first step is done leaves nothing.
+    # What fails before the first step is done leaves nothing, and takes nothing.
     assert not (place / "out").exists()
+    (place / "kept" / "logs" / "mine").mkdir(parents=True)
+    assert refused("train", *WORDS, "run=kept").startswith(message[:20])
+    assert [path.name for path in (place / "kept").rglob("*")] == ["logs", "mine"]
     (place / "mine.py").write_text(TASK)
     write(place / "data")
     assert call("train", *WORDS, "run=out").status == 0

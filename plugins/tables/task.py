@@ -51,8 +51,8 @@ class OwnData(GivenSplits, ClassesOrNumbers):
         by_time: whether the latest samples are tested on, the latest but these validated on.
         group: a column whose equal values stay in one split.
         stratify: whether every class is split by the fractions.
-        batches: the least number of batches in an epoch of little data, for which they have fewer
-            nodes than trainer.batch_nodes.
+        batches: the number of batches that an epoch of little data has, about: a batch has at most
+            this share of its nodes, and trainer.batch_nodes.
         min_count: how often a category or word must occur in training to be known.
         seed: with which splits are drawn.
     """

@@ -37,8 +37,8 @@ class Given(Task):
         per_node: whether every node has a target, not every structure.
         features: the number of features of a node; null for words.
         edge_features: that of an edge; null for none.
-        batches: the least number of batches in an epoch of little data, for which they have fewer
-            nodes than trainer.batch_nodes.
+        batches: the number of batches that an epoch of little data has, about: a batch has at most
+            this share of its nodes, and trainer.batch_nodes.
     """
 
     takes_data: ClassVar[bool] = True

@@ -56,6 +56,8 @@ def errors_page(
 
 
 def _numbers(found: Misses, split: str) -> list[str]:
+    if not found.worst:
+        return [f"<p>No number is known in {_text(split)}.</p>"]
     below = f"<p>Below, the {len(found.worst):,} furthest.</p>"
     return [*(f"<p>{_text(one.text(split))}</p>" for one in found.spreads), below]
 
@@ -90,7 +92,8 @@ def _heading(number: int, one: Mistake | Miss, split: str) -> str:
         place += f", {one.origin.path}:{one.origin.line}"
     if isinstance(one, Miss):
         name = "" if one.target is None else f"{one.target} "
-        said = f"{name}{one.true:.5g}, predicted {one.predicted:.5g}"
+        off = one.predicted - one.true
+        said = f"{name}{one.true:.5g}, predicted {one.predicted:.5g}, off by {off:+.3g}"
     else:
         said = (
             f"{one.true} {one.true_probability:.3f}, taken for "

@@ -34,7 +34,7 @@ def task_of_data(
             targets are: squared if they are floats, else cross_entropy.
         per_node: whether every node has a target; None for what the targets are, of trees that of
             their roots.
-        batches: the least number of batches in an epoch; None for the task's default.
+        batches: about the least number of batches in an epoch; None for the task's default.
     """
     if loss is not None and loss not in LOSSES:
         raise ValueError(f"no loss {loss!r} {did_you_mean(loss, LOSSES)}")

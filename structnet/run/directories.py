@@ -59,7 +59,7 @@ def directory_for(config: "Config") -> Path:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Create and lock a run's directory; afterwards remove what is empty of it.
+    """Create and lock a run's directory; afterwards remove what was made and is empty.
 
     ValueError if another process holds the lock, or if a folder in it links to elsewhere.
     """
@@ -77,17 +77,25 @@ def locked(directory: Path) -> Iterator[None]:
     except OSError as error:
         reason = f"{error.strerror}; remove it"
         raise OSError(f"cannot lock {lock.lock_file}: {reason}") from error
+    before = set(_folders(directory))
     try:
         for folder in (directory, directory / "checkpoints"):
             remove_temporaries(folder)
         yield
     finally:
+        for folder in _folders(directory):
+            if folder not in before:
+                _remove(folder)
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
-        for name in FOLDERS:
-            for folder, _, _ in os.walk(directory / name, topdown=False):
-                _remove(Path(folder))
         remove_empty(directory)
+
+
+def _folders(directory: Path) -> Iterator[Path]:
+    """The folders of a run's directory, those within others first."""
+    for name in FOLDERS:
+        for folder, _, _ in os.walk(directory / name, topdown=False):
+            yield Path(folder)
 
 
 def is_locked(directory: Path) -> bool:

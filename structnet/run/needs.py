@@ -71,7 +71,13 @@ def _how_to_add(one: Mapping[str, Any]) -> str | None:
             return None
         word = shlex.quote(file)
         return f"the plugin file {word}: add --plugin {word}, or import it in Python"
-    if isinstance(module := one.get("module"), str):
+    module = one.get("module")
+    if module == "__main__":
+        return (
+            "a component that was typed into a notebook or prompt: register it there again, or put "
+            "it into a file and add --plugin FILE"
+        )
+    if isinstance(module, str):
         how = "import it in Python, or add --plugin with its file"
         return None if module in sys.modules else f"the module {module}: {how}"
     if any(plugin.distribution == name for plugin in registry.plugins()):

@@ -42,7 +42,9 @@ class Miss(Place):
 
     def as_dict(self) -> dict[str, Any]:
         named = {} if self.target is None else {"target": self.target}
-        return {**super().as_dict(), **named, "true": self.true, "predicted": self.predicted}
+        off = self.predicted - self.true
+        numbers = {"true": self.true, "predicted": self.predicted, "off": off}
+        return {**super().as_dict(), **named, **numbers}
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,14 @@ class Misses:
 def find_misses(run: Run, net: nn.Module, samples: Sequence[Sample], most: int) -> Misses:
     """How far a net's numbers are off on samples, the `most` furthest one by one.
 
-    ValueError for a task that is no `sn.Regression`.
+    ValueError for a task that is no `sn.Regression`, and for numbers that are not finite.
     """
     task = run.task
     if not isinstance(task, Regression):
         name = run.config["task"]["name"]
         raise ValueError(
-            f"task {name!r} gives more than a number, or several, for a sample or node; structnet "
-            "errors compares these: see its figures by structnet test run=DIR"
+            f"task {name!r} predicts more than numbers of samples or nodes, which structnet errors "
+            "compares: see its figures by structnet test run=DIR"
         )
     off: list[list[Tensor]] = [[] for _ in task.outputs or [None]]
     worst: list[Off] = []
@@ -108,6 +110,11 @@ def find_misses(run: Run, net: nn.Module, samples: Sequence[Sample], most: int) 
     with torch.inference_mode():
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
             values = task.values(net(batch).double())
+            if not values.isfinite().all():
+                raise ValueError(
+                    "the net gives nan or infinity, with which nothing is compared; train it anew, "
+                    "with a smaller trainer.learning_rate"
+                )
             y = batch.y.double().reshape(len(values), -1)
             values = values.reshape(y.shape)
             for column, some in enumerate((values - y).abs().unbind(1)):
