@@ -3,10 +3,13 @@
 import itertools
 import json
 import re
+import textwrap
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+# What begins the last sentence of the head of an experiment's file, which is made from its figures.
+GAVE = "Gave:"
 NOT = """## Not measured since these figures are kept
 
 What they gave before, as it stands, by hand, at the head of their files in `conf/experiment`."""
@@ -72,10 +75,36 @@ def title(name: str) -> str:
 
 
 def head(file: Path) -> tuple[str, str]:
-    """What stands at the head of an experiment's file: its command, and text."""
+    """What stands at the head of an experiment's file: its command, and text but for `GAVE`."""
     lines = itertools.takewhile(lambda line: line.startswith("#"), file.read_text().splitlines())
     _, command, *rest = [line.removeprefix("#").removeprefix(" ") for line in lines]
-    return command, escaped(" ".join(rest))
+    return command, escaped(" ".join(rest).partition(GAVE)[0].rstrip())
+
+
+def gave(one: dict[str, Any]) -> list[str]:
+    """What an experiment gave, as the last lines of its head.
+
+    The figure that selects the best epoch, and the first of all if that is another one.
+    """
+    run = next(iter(one["runs"].values()))[0]
+    said = []
+    for figure in dict.fromkeys((run["monitor"], next(iter(run["test"])))):
+        nets = [
+            f"{label} {spread([run['test'][figure] for run in runs])}".strip()
+            for label, runs in one["runs"].items()
+        ]
+        said.append(f"{title(figure)} {', '.join(nets)}")
+    text = f"{GAVE} {'; '.join(said)} on the test split (docs/results.md)."
+    text = text.replace("\N{NO-BREAK SPACE}", " ")
+    return textwrap.wrap(text, 100, initial_indent="# ", subsequent_indent="# ")
+
+
+def write_head(file: Path, one: dict[str, Any]) -> None:
+    """Say at the head of an experiment's file what it gave, in place of what stood there."""
+    lines = file.read_text().splitlines()
+    end = next(at for at, line in enumerate(lines) if not line.startswith("#"))
+    start = next((at for at in range(end) if lines[at].startswith(f"# {GAVE}")), end)
+    file.write_text("\n".join([*lines[:start], *gave(one), *lines[end:]]) + "\n")
 
 
 def escaped(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
-from result_pages import write_results  # noqa: E402
+from result_pages import gave, kept_in, write_head, write_results  # noqa: E402
 
 runs_of = runpy.run_path(str(ROOT / "docs" / "results" / "measure.py"))["runs_of"]
 KEPT = sorted((ROOT / "docs" / "results").glob("*.json"))
@@ -90,3 +90,20 @@ def test_what_is_kept_is_of_an_experiment_and_whole(file):
     assert found["processor_minutes"] > 0
     for runs in found["runs"].values():
         assert all(math.isfinite(run["test"][run["monitor"]]) for run in runs)
+
+
+@pytest.mark.parametrize("file", KEPT, ids=[file.stem for file in KEPT])
+def test_the_head_of_an_experiment_says_what_it_gave(file):
+    lines = (ROOT / "conf" / "experiment" / f"{file.stem}.yaml").read_text().splitlines()
+    head = lines[: next(at for at, line in enumerate(lines) if not line.startswith("#"))]
+    said = gave(kept_in(file))
+    assert head[-len(said) :] == said
+
+
+def test_a_head_is_written_in_place_of_the_one_before(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("# @package _global_\n# structnet train experiment=x\n# Is x.\ntask: x\n")
+    for figure in (0.5, 0.75):
+        write_head(file, {"runs": {"gru": [metrics(figure)], "lstm": [metrics(1.0)]}})
+        text = f"# Gave: accuracy gru {figure}, lstm 1 on the test split (docs/results.md).\n"
+        assert file.read_text().endswith(f"# Is x.\n{text}task: x\n")
