@@ -14,7 +14,6 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -49,6 +48,8 @@ from structnet.run.run import saved_config
 from structnet.run.saved import renamed
 
 REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+# What Hydra's store holds of a group and name, and the defaults that it was made from.
+_stored: dict[tuple[str, str], tuple[Any, str]] = {}
 
 
 def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
@@ -136,12 +137,17 @@ def _folder(name: str) -> Path:
 
 
 def _fill_store() -> None:
-    """Add the defaults of every registered component to Hydra's store."""
+    """Add the defaults of every registered component to Hydra's store, if they are new."""
     store = ConfigStore.instance()
     for group in GROUPS:
         for name in names_of(group):
             node = defaults_of(group, name)
-            store.store(name, node, group=group, provider="structnet")
+            said, held = repr(node), store.repo.get(group, {}).get(f"{name}.yaml")
+            before, told = _stored.get((group, name), (None, ""))
+            # To store takes long.
+            if held is None or held is not before or said != told:
+                store.store(name, node, group=group, provider="structnet")
+                _stored[group, name] = store.repo[group][f"{name}.yaml"], said
 
 
 def _chosen(typed: Sequence[Word], folders: Sequence[str]) -> dict[str, Word]:
@@ -174,10 +180,9 @@ def _load(chosen: Mapping[str, Word], folders: Sequence[str]) -> dict[str, Any]:
 def _check_name(word: Word, folders: Sequence[str]) -> None:
     if word.text == "null" and word.key in (*OPTIONAL, *PRESETS):
         return
-    names = [*GlobalHydra.instance().config_loader().get_group_options(word.key)]
-    names += [
-        file.stem for folder in folders for file in _folder(folder).glob(f"{word.key}/*.yaml")
-    ]
+    names = names_of(word.key) if word.key in GROUPS else []
+    for folder in (Path(conf()), *map(_folder, folders)):
+        names = [*names, *(file.stem for file in folder.glob(f"{word.key}/*.yaml"))]
     if word.text in names:
         return
     if "," in word.text:
