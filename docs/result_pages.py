@@ -99,12 +99,12 @@ def gave(one: dict[str, Any]) -> list[str]:
     return textwrap.wrap(text, 100, initial_indent="# ", subsequent_indent="# ")
 
 
-def write_head(file: Path, one: dict[str, Any]) -> None:
-    """Say at the head of an experiment's file what it gave, in place of what stood there."""
-    lines = file.read_text().splitlines()
+def with_gave(text: str, one: dict[str, Any]) -> str:
+    """An experiment's file whose head says what it gave, in place of what stood there."""
+    lines = text.splitlines()
     end = next(at for at, line in enumerate(lines) if not line.startswith("#"))
     start = next((at for at in range(end) if lines[at].startswith(f"# {GAVE}")), end)
-    file.write_text("\n".join([*lines[:start], *gave(one), *lines[end:]]) + "\n")
+    return "\n".join([*lines[:start], *gave(one), *lines[end:]]) + "\n"
 
 
 def escaped(text: str) -> str:

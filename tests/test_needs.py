@@ -80,6 +80,7 @@ def test_a_run_says_which_distribution_it_needs_and_of_which_version(place):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_says_which_module_registers_what_it_needs(place):
     """A component of a program, or of what it imports, is no plugin file."""
     (place / "sounds.py").write_text(CELL)

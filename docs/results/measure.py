@@ -4,9 +4,8 @@
 
 Runs `structnet train experiment=NAME WORD ...` into runs/results/NAME, a new folder, and writes
 docs/results/NAME.json: the command, the day, the machine, minutes of processor time of all runs
-together, and every run's metrics.json as it stands. The head of the experiment's file says what it
-gave. Runs that differ in nothing but seed and fold
-stand together.
+together, and every run's metrics.json as it stands. Runs that differ in nothing but seed and fold
+stand together. The head of the experiment's file then says what it gave.
 """
 
 import json
@@ -26,7 +25,7 @@ HERE = Path(__file__).parent
 EXPERIMENTS = HERE.parents[1] / "conf" / "experiment"
 sys.path.insert(0, str(HERE.parent))
 
-from result_pages import kept_in, write_head  # noqa: E402
+from result_pages import kept_in, with_gave  # noqa: E402
 
 
 def main(name: str, *words: str) -> None:
@@ -45,7 +44,9 @@ def main(name: str, *words: str) -> None:
     }  # fmt: skip
     text = json.dumps(kept, indent=1) + "\n"
     sn.write(HERE / f"{name}.json", lambda path: path.write_text(text))
-    write_head(EXPERIMENTS / f"{name}.yaml", kept_in(HERE / f"{name}.json"))
+    experiment = EXPERIMENTS / f"{name}.yaml"
+    said = with_gave(experiment.read_text(), kept_in(HERE / f"{name}.json"))
+    sn.write(experiment, lambda path: path.write_text(said))
 
 
 def machine() -> str:

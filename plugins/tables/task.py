@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 import structnet as sn
 from structnet.plugins.files.given import GivenSplits
@@ -51,8 +50,8 @@ class OwnData(GivenSplits, ClassesOrNumbers):
         by_time: whether the latest samples are tested on, the latest but these validated on.
         group: a column whose equal values stay in one split.
         stratify: whether every class is split by the fractions.
-        batches: the number of batches that an epoch of little data has, about: a batch has at most
-            this share of its nodes, and trainer.batch_nodes.
+        batches: an epoch has about this number of batches or more, as a batch has at most this
+            part of all nodes: 32 for a 32nd.
         min_count: how often a category or word must occur in training to be known.
         seed: with which splits are drawn.
     """
@@ -103,7 +102,7 @@ class OwnData(GivenSplits, ClassesOrNumbers):
         named = {"numbers": numbers, "categories": categories, "texts": texts, "ignore": ignore}
         self.columns_named = {f"task.{option}": tuple(some) for option, some in named.items()}
         self.ignore, self.split_column, self.group_column = tuple(ignore), split_column, group
-        self.min_count, self.batches = min_count, batches
+        self.min_count, self.min_batches = min_count, batches
         if len(self.targets) > 1:
             self.outputs = self.targets
         self.set_monitor()
@@ -195,11 +194,6 @@ class OwnData(GivenSplits, ClassesOrNumbers):
                         "give more, or the splits as files of their own"
                     )
         return split.tolist()
-
-    def loader(
-        self, samples: Sequence[sn.Sample], topology: sn.Topology, **options: Any
-    ) -> DataLoader[Any]:
-        return super().loader(samples, topology, min_batches=self.batches, **options)
 
     def learned_splits(self, splits: Mapping[str, Sequence[sn.Sample]], encoder: Any) -> sn.Splits:
         """Splits with what an encoder learned: `roles`, `schema`, `classes` and `plain()`."""

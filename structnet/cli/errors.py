@@ -113,21 +113,12 @@ def _print_numbers(found: Any, split: str) -> None:
         print(f"no number is known in {split}")
         return
     print()
-    several = found.worst[0].target is not None
     rows = [
-        [_text(one), *([visible(one.target)] if several else []), f"{one.true:.5g}",
-         f"{one.predicted:.5g}", f"{one.predicted - one.true:+.3g}", _place(one, split)]
+        [", ".join(filter(None, (_text(one), visible(one.target or "")))), f"{one.true:.5g}",
+         f"{one.predicted:.5g}", f"{one.off:+.3g}", _place(one, split)]
         for one in found.worst
     ]  # fmt: skip
-    titles = [
-        "the furthest",
-        *(["number"] if several else []),
-        "is",
-        "predicted",
-        "off by",
-        "where",
-    ]
-    print_rows(titles, rows, left=(0, 1, len(titles) - 1) if several else (0, len(titles) - 1))
+    print_rows(["the furthest", "is", "predicted", "off by", "where"], rows, left=(0, 4))
     known = sum(one.known for one in found.spreads)
     if known > len(found.worst):
         print(f"... {known - len(found.worst):,} more; top=N shows N")

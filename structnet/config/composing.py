@@ -48,8 +48,6 @@ from structnet.run.run import saved_config
 from structnet.run.saved import renamed
 
 REFUSED = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-# What Hydra's store holds of a group and name, and the defaults that it was made from.
-_stored: dict[tuple[str, str], tuple[Any, str]] = {}
 
 
 def compose(words: Sequence[str], folders: Sequence[str] = ()) -> dict[str, Any]:
@@ -137,17 +135,15 @@ def _folder(name: str) -> Path:
 
 
 def _fill_store() -> None:
-    """Add the defaults of every registered component to Hydra's store, if they are new."""
+    """Add the defaults of every registered component to Hydra's store, where it has others."""
     store = ConfigStore.instance()
     for group in GROUPS:
         for name in names_of(group):
             node = defaults_of(group, name)
-            said, held = repr(node), store.repo.get(group, {}).get(f"{name}.yaml")
-            before, told = _stored.get((group, name), (None, ""))
-            # To store takes long.
-            if held is None or held is not before or said != told:
+            held = store.repo.get(group, {}).get(f"{name}.yaml")
+            # By its text, as 1 == True. Storing takes ten times as long as looking.
+            if held is None or repr(OmegaConf.to_container(held.node)) != repr(node):
                 store.store(name, node, group=group, provider="structnet")
-                _stored[group, name] = store.repo[group][f"{name}.yaml"], said
 
 
 def _chosen(typed: Sequence[Word], folders: Sequence[str]) -> dict[str, Word]:

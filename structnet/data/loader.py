@@ -215,8 +215,8 @@ def loader(
         batch_nodes, batch_size, group, pool, shuffle, seed: as in `Batches`.
         num_workers, pin_memory: as in torch's DataLoader.
         lanes: as in `Batches`, the number of batches that make a step of training.
-        min_batches: with `shuffle`, about the least number of batches in an epoch: a batch has at
-            most this share of the nodes, and `batch_nodes`; nothing where `batch_size` is given.
+        min_batches: with `shuffle` and without `batch_size`, an epoch has about this number of
+            batches or more, as a batch has at most this part of all nodes: 32 for a 32nd.
     """
     if min_batches < 1:
         raise ValueError(f"min_batches is at least 1, got {min_batches}")

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
 from structnet.data.batch import Batch, Located, Sample
 from structnet.data.cross_entropy import IGNORE
@@ -37,8 +36,8 @@ class Given(Task):
         per_node: whether every node has a target, not every structure.
         features: the number of features of a node; null for words.
         edge_features: that of an edge; null for none.
-        batches: the number of batches that an epoch of little data has, about: a batch has at most
-            this share of its nodes, and trainer.batch_nodes.
+        batches: an epoch has about this number of batches or more, as a batch has at most this
+            part of all nodes: 32 for a 32nd.
     """
 
     takes_data: ClassVar[bool] = True
@@ -54,7 +53,7 @@ class Given(Task):
     ):
         if batches < 1:
             raise ValueError(f"task.batches is at least 1, got {batches}")
-        self.batches = batches
+        self.min_batches = batches
         self.structures = (kind,)  # pyright: ignore[reportAttributeAccessIssue]
         self.per_node, self.input_size, self.edge_size = per_node, features, edge_features
 
@@ -69,11 +68,6 @@ class Given(Task):
                 "sn.fit(data, ...), and is not kept with the run; give it there again, with "
                 "resume=DIR to go on, or use run.predict(data)"
             )
-
-    def loader(
-        self, samples: Sequence[Sample], topology: Topology, **options: Any
-    ) -> DataLoader[Any]:
-        return super().loader(samples, topology, min_batches=self.batches, **options)
 
     def read_rows(self) -> dict[str, list[Row]]:
         """The rows of every split, checked; ValueError names the row."""

@@ -41,6 +41,7 @@ class Task(Predicting, Showing, metaclass=Checked):
         outputs: their names, where each target is several.
         raw_outputs: what the net's outputs are before `in_units`, of a task whose scale is not in
             the input; an exported net gives these.
+        min_batches: about the least number of batches in an epoch of training, as in `sn.loader`.
         group: how many samples one decision takes, such as two that are compared; they follow each
             other in a split and stay together in a batch.
         learned: names of attributes of plain data that are learned from the training split, and
@@ -77,6 +78,7 @@ class Task(Predicting, Showing, metaclass=Checked):
     unit: str = ""
     outputs: Sequence[str] = ()
     raw_outputs: str = ""
+    min_batches: int = 1
     group: ClassVar[int] = 1
     learned: ClassVar[tuple[str, ...]] = ()
     loaded: Splits
@@ -169,12 +171,13 @@ class Task(Predicting, Showing, metaclass=Checked):
         Arguments:
             samples: the split, as `load` returned it.
             topology: plans the samples.
-            options: those of `sn.loader` but for `group`, as the trainer has them; `shuffle` for
-                the training split, and `lanes`, the number of batches in its steps. Where batches
-                follow each other, those of one lane do: batch number k, k + lanes, ...; its
-                `batch_sampler` then says so by an attribute `follows`.
+            options: those of `sn.loader` but for `group` and `min_batches`, as the trainer has
+                them; `shuffle` for the training split, and `lanes`, the number of batches in its
+                steps. Where batches follow each other, those of one lane do: batch number k,
+                k + lanes, ...; its `batch_sampler` then says so by an attribute `follows`.
         """
-        return loader(samples, topology, group=self.group, **options)
+        of_task = {"group": self.group, "min_batches": self.min_batches}
+        return loader(samples, topology, **of_task, **options)
 
     def prepare(self, net: nn.Module, batch: Batch, states: Any, done: float) -> Batch:
         """A training batch as the net gets it, `done` being the share of training that is done.

@@ -92,8 +92,7 @@ def _heading(number: int, one: Mistake | Miss, split: str) -> str:
         place += f", {one.origin.path}:{one.origin.line}"
     if isinstance(one, Miss):
         name = "" if one.target is None else f"{one.target} "
-        off = one.predicted - one.true
-        said = f"{name}{one.true:.5g}, predicted {one.predicted:.5g}, off by {off:+.3g}"
+        said = f"{name}{one.true:.5g}, predicted {one.predicted:.5g}, off by {one.off:+.3g}"
     else:
         said = (
             f"{one.true} {one.true_probability:.3f}, taken for "

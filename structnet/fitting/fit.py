@@ -71,8 +71,7 @@ def fit(
         options: those of the task. Of data: `loss`, which is cross_entropy for classes, and
             squared, absolute or huber for numbers, in place of what the targets tell; `per_node`,
             whether the labels of all nodes of an nltk.Tree are targets, not of its root alone; and
-            `batches`, the number of batches that an epoch of little data has, about: by default 32,
-            where `batch_nodes` of `trainer` makes no more.
+            `batches`: an epoch has about this number of batches or more, by default 32.
 
     >>> rows = [(n, np.ones((n, 1)), float(n)) for n in range(1, 9)] * 5  # how long is a chain?
     >>> run = sn.fit(rows, {"hidden_size": 4}, trainer={"max_epochs": 1}, quiet=True)

@@ -59,7 +59,9 @@ def directory_for(config: "Config") -> Path:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Create and lock a run's directory; afterwards remove what was made and is empty.
+    """Create and lock a run's directory; afterwards remove it if it is empty.
+
+    What training made in it is removed as well if it is empty: it failed before its first step.
 
     ValueError if another process holds the lock, or if a folder in it links to elsewhere.
     """

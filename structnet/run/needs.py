@@ -11,22 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from structnet import registry
-from structnet.registry.plugin import Plugin, PluginWarning, plugin_files
+from structnet.registry.plugin import PluginWarning, plugin_files
 from structnet.run.plain import read_json
 
 
 def needed(config: Mapping[str, Any]) -> list[dict[str, str | None]]:
     """What registers a configuration's components, but for structnet itself, as plain data."""
-    found: list[dict[str, str | None]] = []
-    for known in registry.KINDS:
-        if config.get(known.kind) is None:
-            continue
-        name = config[known.kind]["name"]
-        plugin, module = known.plugin(name), known[name].__module__
-        if not _is_ours(module if plugin is None else plugin.module):
-            one = _of_module(module) if plugin is None else _described(plugin)
-            found += [] if one in found else [one]
-    return found
+    chosen = [known for known in registry.KINDS if config.get(known.kind) is not None]
+    sources = [_source(known, config[known.kind]["name"]) for known in chosen]
+    return [one for at, one in enumerate(sources) if one and one not in sources[:at]]
 
 
 def missing(directory: str | Path) -> list[str]:
@@ -47,20 +40,20 @@ def warn_of_others(directory: str | Path) -> None:
             )
 
 
-def _described(plugin: Plugin) -> dict[str, str | None]:
+def _source(known: registry.Registry, name: str) -> dict[str, str | None] | None:
+    """The file, distribution or module that registers a component; None for structnet itself."""
+    plugin, module = known.plugin(name), known[name].__module__
+    if (module if plugin is None else plugin.module).split(".")[0] == "structnet":
+        return None
+    if plugin is None:
+        program = getattr(sys.modules["__main__"], "__file__", None)
+        # What is typed into a notebook is of a program that has no file.
+        return (
+            {"file": Path(program).name} if module == "__main__" and program else {"module": module}
+        )
     if plugin.distribution is None:
         return {"file": plugin.name}
     return {"distribution": plugin.distribution, "version": plugin.version}
-
-
-def _of_module(module: str) -> dict[str, str | None]:
-    """A module that a program has imported; the program itself is a file."""
-    file = getattr(sys.modules["__main__"], "__file__", None)
-    return {"file": Path(file).name} if module == "__main__" and file else {"module": module}
-
-
-def _is_ours(module: str) -> bool:
-    return module.split(".")[0] == "structnet"
 
 
 def _how_to_add(one: Mapping[str, Any]) -> str | None:

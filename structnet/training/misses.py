@@ -1,10 +1,11 @@
 """How far a trained net's numbers are off those of its task's own data, the furthest first."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -40,10 +41,14 @@ class Miss(Place):
     true: float
     predicted: float
 
+    @property
+    def off(self) -> float:
+        """By how much the net's number is larger."""
+        return self.predicted - self.true
+
     def as_dict(self) -> dict[str, Any]:
         named = {} if self.target is None else {"target": self.target}
-        off = self.predicted - self.true
-        numbers = {"true": self.true, "predicted": self.predicted, "off": off}
+        numbers = {"true": self.true, "predicted": self.predicted, "off": self.off}
         return {**super().as_dict(), **named, **numbers}
 
 
@@ -98,31 +103,22 @@ def find_misses(run: Run, net: nn.Module, samples: Sequence[Sample], most: int) 
     """
     task = run.task
     if not isinstance(task, Regression):
-        name = run.config["task"]["name"]
         raise ValueError(
-            f"task {name!r} predicts more than numbers of samples or nodes, which structnet errors "
-            "compares: see its figures by structnet test run=DIR"
+            "structnet errors compares numbers of samples and nodes, and task "
+            f"{run.config['task']['name']!r} predicts something else: structnet test run=DIR "
+            "prints its figures"
         )
-    off: list[list[Tensor]] = [[] for _ in task.outputs or [None]]
+    names: Sequence[str | None] = task.outputs or (None,)
+    off: list[list[Tensor]] = [[] for _ in names]
     worst: list[Off] = []
     batch_nodes = run.config["trainer"]["batch_nodes"]
     batches: Any = loader(samples, run.topology, batch_nodes=batch_nodes, group=task.group)
     with torch.inference_mode():
         for indices, batch in zip(batches.batch_sampler, batches, strict=True):
-            values = task.values(net(batch).double())
-            if not values.isfinite().all():
-                raise ValueError(
-                    "the net gives nan or infinity, with which nothing is compared; train it anew, "
-                    "with a smaller trainer.learning_rate"
-                )
-            y = batch.y.double().reshape(len(values), -1)
-            values = values.reshape(y.shape)
-            for column, some in enumerate((values - y).abs().unbind(1)):
-                off[column].append(some[~y[:, column].isnan()])
-            worst = heapq.nlargest(
-                most, [*worst, *_off(run, task, batch, indices, values, y, most)]
-            )
-    names = task.outputs or (None,)
+            found, known = _off(run, task, net(batch), batch, indices, most)
+            worst = heapq.nlargest(most, [*worst, *found])
+            for column, some in zip(off, known, strict=True):
+                column.append(some)
     spreads = [
         _spread(name, torch.cat(some), task.unit) for name, some in zip(names, off, strict=True)
     ]
@@ -131,27 +127,40 @@ def find_misses(run: Run, net: nn.Module, samples: Sequence[Sample], most: int) 
              target=names[one.column], true=one.true, predicted=one.predicted)
         for one in worst
     ]  # fmt: skip
-    return Misses([one for one in spreads if one.known], misses)
+    return Misses([one for one in spreads if one is not None], misses)
 
 
 def _off(
-    run: Run, task: Regression, batch: Batch, indices: Sequence[int], values: Tensor, y: Tensor,
-    most: int,
-) -> Iterator[Off]:  # fmt: skip
-    """The `most` numbers of a batch that are off by the most standard deviations."""
-    scale = torch.tensor(task.scale, dtype=torch.float64).reshape(-1, 2)
-    off = torch.where(y.isnan(), -1.0, (values - y).abs() / scale[:, 1])
-    for at in off.flatten().topk(min(most, off.numel())).indices.tolist():
-        row, column = divmod(at, off.shape[1])
-        if off[row, column] >= 0:
-            number, node = row_in(run, batch, len(values), row)
-            true, predicted = float(y[row, column]), float(values[row, column])
-            yield Off(float(off[row, column]), indices[number], node, column, true, predicted)
+    run: Run, task: Regression, output: Tensor, batch: Batch, indices: Sequence[int], most: int
+) -> tuple[list[Off], list[Tensor]]:
+    """The `most` numbers of a batch that are furthest off, and by how much all of each target are.
+
+    The furthest are those by the most standard deviations of the training targets.
+    """
+    values = task.values(output.double())
+    if not values.isfinite().all():
+        raise ValueError(
+            "the net gives nan or infinity, so that there is nothing to compare; train it again, "
+            "with a smaller trainer.learning_rate"
+        )
+    y = batch.y.double().reshape(len(values), -1)
+    values = values.reshape(y.shape)
+    off, known = (values - y).abs(), ~y.isnan()
+    deviations = torch.tensor(task.scale, dtype=torch.float64).reshape(-1, 2)[:, 1]
+    at, far = known.nonzero(), (off / deviations)[known]
+    found = []
+    for number in far.topk(min(most, len(far))).indices.tolist():
+        row, column = at[number].tolist()
+        sample, node = row_in(run, batch, len(values), row)
+        true, predicted = float(y[row, column]), float(values[row, column])
+        found.append(Off(float(far[number]), indices[sample], node, column, true, predicted))
+    return found, [off[known[:, column], column] for column in range(off.shape[1])]
 
 
-def _spread(target: str | None, off: Tensor, unit: str) -> Spread:
-    ordered = off.sort().values
-    # The smallest that at least so many tenths are not above.
-    at = [-(-len(off) * tenths // 10) - 1 for tenths in (5, 9, 10)]
-    half, nine_tenths, most = (float(ordered[one]) if len(off) else 0.0 for one in at)
+def _spread(target: str | None, off: Tensor, unit: str) -> Spread | None:
+    """How far numbers are off; None if there are none."""
+    if not len(off):
+        return None
+    # Each is the error of one of the numbers, as numpy's other methods lie between two.
+    half, nine_tenths, most = np.quantile(off, (0.5, 0.9, 1.0), method="inverted_cdf").tolist()
     return Spread(target, len(off), half, nine_tenths, most, unit)
